@@ -1,0 +1,100 @@
+"""The one in-memory form of a labelled split: columns of numpy arrays, whatever file they came from.
+
+Owns the table of images and the table of boxes. Does not own pixels (`harness.data.splits` reads those), nor the
+background class: class numbers here start at 0, and only `harness.trial` adds the detectors' background in front.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotations:
+    """Every image and every box of one split. Boxes are sorted by image.
+
+    Attributes:
+        class_names: name of each class, without background; a class number indexes it.
+        file_names: [I], relative to the split's image folder.
+        sizes: int32 [I, 2], (width, height) in pixels.
+        offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
+        boxes: float32 [N, 4], xyxy, pixels.
+        labels: int64 [N], 0-based class numbers.
+        crowds: bool [N]; a crowd region is never trained on, and in evaluation neither rewards nor punishes.
+        areas: float32 [N], pixels²: what COCO's small, medium and large are judged by.
+    """
+
+    class_names: tuple[str, ...]
+    file_names: tuple[str, ...]
+    sizes: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    crowds: NDArray[np.bool_]
+    areas: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    def rows(self, index: int) -> slice:
+        """The rows of image `index` in the box columns."""
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def first(self, count: int) -> Annotations:
+        """Only the first `count` images and their boxes."""
+        count = min(count, len(self))
+        end = int(self.offsets[count])
+        return Annotations(
+            class_names=self.class_names,
+            file_names=self.file_names[:count],
+            sizes=self.sizes[:count],
+            offsets=self.offsets[: count + 1],
+            boxes=self.boxes[:end],
+            labels=self.labels[:end],
+            crowds=self.crowds[:end],
+            areas=self.areas[:end],
+        )
+
+    def fingerprint(self) -> str:
+        """sha256 over every table, as hex: equal for equal labels, wherever the files lie."""
+        digest = hashlib.sha256("\0".join((*self.class_names, "", *self.file_names)).encode())
+        for column in (self.sizes, self.offsets, self.boxes, self.labels, self.crowds, self.areas):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+def from_columns(
+    *,
+    class_names: tuple[str, ...],
+    file_names: tuple[str, ...],
+    sizes: NDArray[np.int32],
+    image_of_box: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    crowds: NDArray[np.bool_],
+    areas: NDArray[np.float32],
+) -> Annotations:
+    """Sort unsorted box columns by image, keeping the file's order within one image.
+
+    Args:
+        image_of_box: int64 [N], the row of the image table that each box belongs to.
+    """
+    order = np.argsort(image_of_box, kind="stable")
+    counts = np.bincount(image_of_box, minlength=len(file_names))
+    return Annotations(
+        class_names=class_names,
+        file_names=file_names,
+        sizes=sizes,
+        offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        boxes=boxes[order],
+        labels=labels[order],
+        crowds=crowds[order],
+        areas=areas[order],
+    )

@@ -1,0 +1,1 @@
+"""One reader a file, each from an annotation format to `harness.data.annotations.Annotations`."""

@@ -1,0 +1,59 @@
+"""Every error that a user can cause or a machine can force, and the exit code each one ends the program with.
+
+    HarnessError
+    ├── UsageError        2    a command or a folder that cannot be used as asked
+    ├── SuiteError        2    the suite file, or the data it names, is wrong: every problem at once
+    ├── MachineError      3    the disk or the device stopped the whole run
+    └── TrialError        1    this trial cannot go on; the others can
+        ├── DataError          an image, a label or a user's Dataset is not what it must be
+        ├── WeightsError       pretrained weights or a checkpoint cannot be had or do not fit
+        └── DivergedError      a loss is not finite
+
+Interruption is not an error of ours: `KeyboardInterrupt` ends the program with 130.
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Base of all: its text is one clear message for a person, with what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    """What was asked for on the command line cannot be done."""
+
+    exit_code = 2
+
+
+class SuiteError(HarnessError):
+    """A suite is wrong. `problems` holds one line for each place, `file:line: key: what`."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class MachineError(HarnessError):
+    """The machine cannot go on: disk full, results not writable, device gone."""
+
+    exit_code = 3
+
+
+class TrialError(HarnessError):
+    """One trial cannot go on for a reason of its own."""
+
+
+class DataError(TrialError):
+    """An image, a label or an item of a user's Dataset is not usable."""
+
+
+class WeightsError(TrialError):
+    """Pretrained weights cannot be had, or a file of weights does not fit the architecture."""
+
+
+class DivergedError(TrialError):
+    """Training produced a loss that is not finite."""

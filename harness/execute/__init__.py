@@ -1,0 +1,1 @@
+"""Where trials run: one fresh child process for each attempt, watched until it ends."""

@@ -1,0 +1,262 @@
+"""What a trial leaves: frozen records, versioned, one JSON text each.
+
+Owns the fields, their units and the two directions between record and text. A record is never rewritten; a reader of a
+newer program brings an older `schema_version` up to date in `decode_record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import HarnessError
+from harness.suite.spec import Trial  # noqa: TC001 - pydantic reads the annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+
+OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What the parent hands to a child: a trial, and where and how this attempt runs it.
+
+    Attributes:
+        device: auto, cpu, cuda or cuda:N.
+        threads: CPU threads of torch.
+        import_folder: put on sys.path for a `python` dataset: the suite file's folder.
+    """
+
+    trial: Trial
+    number: int
+    device: str
+    threads: int
+    import_folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended. Times are UTC, ISO 8601."""
+
+    outcome: OutcomeName
+    reason: str | None
+    retryable: bool
+    started_at: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt(Outcome):
+    """An outcome with its attempt's number, as a record lists it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMetrics:
+    """Of one class: average precision over IoU 0.50:0.95, and average recall at 100 detections. None without boxes."""
+
+    map: float | None
+    mar_100: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """COCO's twelve numbers under torchmetrics' names; None where the split has no such boxes.
+
+    `split` is what they were computed on, `images` how many that are.
+    """
+
+    split: str
+    images: int
+    map: float | None
+    map_50: float | None
+    map_75: float | None
+    map_small: float | None
+    map_medium: float | None
+    map_large: float | None
+    mar_1: float | None
+    mar_10: float | None
+    mar_100: float | None
+    mar_small: float | None
+    mar_medium: float | None
+    mar_large: float | None
+    per_class: Mapping[str, ClassMetrics]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """Statistics over n samples, in the samples' unit. p95 and quartiles interpolate linearly (numpy's default)."""
+
+    median: float
+    p95: float
+    iqr: float
+    mean: float
+    sd: float
+    n: int
+    round_medians: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Peaks of one pass. Allocated and reserved are the CUDA allocator's; resident is the whole process', on the CPU."""
+
+    peak_allocated_bytes: int | None
+    peak_reserved_bytes: int | None
+    peak_resident_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPasses:
+    """Training and inference apart."""
+
+    training: Memory
+    inference: Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One point of the learning curve: mean losses over the epoch's steps; `val_map` where validation was asked for."""
+
+    epoch: int
+    lr: float
+    loss: float
+    loss_parts: Mapping[str, float]
+    wall_s: float
+    val_map: float | None
+    val_map_50: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements:
+    """What the clock and the allocator said; `harness.trial.measure` defines each."""
+
+    latency_s: Distribution
+    throughput_images_per_s: float
+    throughput_batch_size: int
+    train_images_per_s: float | None
+    data_wait_share: float | None
+    memory: MemoryPasses
+    training_s: float
+    evaluation_s: float
+    epochs: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The fine-tuned model. `flops` is one image of the evaluated split, a multiply and an add counted as two.
+
+    `head` says whether the class head was replaced or kept; `epoch` whose weights these are; `state_sha256` is over every
+    tensor of the state dict; `checkpoint` is relative to the trial's folder.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    flops: int
+    head: Literal["new", "replaced", "kept"]
+    epoch: int
+    state_sha256: str
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where the numbers come from. None where a machine has no such thing or does not tell."""
+
+    device: str
+    device_name: str
+    device_memory_bytes: int | None
+    driver: str | None
+    cuda: str | None
+    cudnn: int | None
+    tf32: bool
+    cudnn_benchmark: bool
+    deterministic: bool
+    cpu: str
+    cores: int
+    threads: int
+    loader_workers: int
+    memory_bytes: int | None
+    platform: str
+    python: str
+    torch: str
+    torchvision: str
+    torchmetrics: str
+    harness: str
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A doubt about a row: its name, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One succeeded trial, whole: understood without any other file."""
+
+    schema_version: int
+    trial: Trial
+    outcome: OutcomeName
+    metrics: Metrics
+    measurements: Measurements
+    model: Model
+    environment: Environment
+    flags: tuple[Flag, ...]
+    attempts: tuple[Attempt, ...]
+
+
+class RecordError(HarnessError):
+    """A stored file is not what it must be: torn, edited, or of an unknown version."""
+
+
+RECORD = TypeAdapter(Record)
+OUTCOME = TypeAdapter(Outcome)
+ASSIGNMENT = TypeAdapter(Assignment)
+
+
+def encode(adapter: TypeAdapter[T], value: T) -> bytes:
+    """As indented JSON, the same bytes for the same value."""
+    return adapter.dump_json(value, indent=2) + b"\n"
+
+
+def decode(adapter: TypeAdapter[T], data: bytes, path: str) -> T:
+    """From JSON.
+
+    Raises:
+        RecordError: it is not such a value; names the first problem's place.
+    """
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        raise RecordError(f"{path}: cannot be read: {place}: {first['msg']}") from None
+
+
+def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:
+    """Statistics over all samples of all rounds; nothing is clipped."""
+    samples = np.concatenate([np.asarray(samples, dtype=np.float64) for samples in rounds])
+    low, median, high, p95 = np.percentile(samples, (25, 50, 75, 95))
+    return Distribution(
+        median=float(median),
+        p95=float(p95),
+        iqr=float(high - low),
+        mean=float(samples.mean()),
+        sd=float(samples.std(ddof=1)) if len(samples) > 1 else 0.0,
+        n=len(samples),
+        round_medians=tuple(float(np.median(samples)) for samples in rounds),
+    )

@@ -1,0 +1,114 @@
+"""YAML text as plain data, with the line of every value, and without YAML's traps.
+
+Owns reading; knows nothing of suites. It differs from YAML's safe loader: duplicate keys, aliases, anchors and tags are
+errors, `1e-4` is a number, `no` and `2026-01-01` are strings, depth and size are capped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import yaml
+
+from harness.errors import SuiteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Place: TypeAlias = "tuple[str | int, ...]"
+
+MOST_BYTES = 1_000_000
+_MOST_DEPTH = 20
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML file: its data, and the 1-based line of every place in it."""
+
+    path: Path
+    data: Value
+    lines: dict[Place, int]
+
+    def locate(self, place: Place) -> str:
+        """`file:line` of a place, or of the nearest one around it that is in the file."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return f"{self.path}:{self.lines.get(place, 1)}"
+
+
+def read_document(path: Path) -> Document:
+    """Read one YAML file.
+
+    Raises:
+        SuiteError: the file cannot be read, is too large, or is not plain YAML.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SuiteError((f"{path}: larger than {MOST_BYTES} bytes; a suite file is a page of YAML",))
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SuiteError((f"{path}: not UTF-8 text ({error.reason} at byte {error.start})",)) from None
+    except OSError as error:
+        raise SuiteError((f"{path}: cannot be read: {error.strerror}",)) from None
+    try:
+        _refuse_indirection(path, text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SuiteError((f"{path}:{line}: not YAML: {error.problem}",)) from None
+    except yaml.YAMLError as error:
+        raise SuiteError((f"{path}: not YAML: {error}",)) from None
+    lines: dict[Place, int] = {}
+    data = None if node is None else _plain(path, node, (), lines)
+    return Document(path=path, data=data, lines=lines)
+
+
+def _refuse_indirection(path: Path, text: str) -> None:
+    """Go through the events before anything is built: an alias bomb or a deep nest costs nothing."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"{path}:{event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise SuiteError((f"{where}: anchors and aliases (& and *) are not supported; write the value out",))
+        if getattr(event, "tag", None):
+            raise SuiteError((f"{where}: tags ({event.tag}) are not supported; write a plain value",))
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_DEPTH:
+            raise SuiteError((f"{where}: nested more than {_MOST_DEPTH} levels deep",))
+
+
+def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Value:
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(path, child, (*place, index), lines) for index, child in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Value] = {}
+        for key_node, child in node.value:
+            where = f"{path}:{key_node.start_mark.line + 1}"
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise SuiteError((f"{where}: a key must be plain text",))
+            key = str(key_node.value)
+            if key in mapping:
+                first = lines[(*place, key)]
+                raise SuiteError((f"{where}: duplicate key '{key}' (first on line {first}); remove one",))
+            mapping[key] = _plain(path, child, (*place, key), lines)
+            lines[(*place, key)] = key_node.start_mark.line + 1
+        return mapping
+    return str(node.value) if node.style in ("'", '"', "|", ">") else _scalar(str(node.value))
+
+
+def _scalar(text: str) -> Value:
+    """A plain scalar, by the JSON-like rules of YAML 1.2."""
+    if text.lower() in _WORDS and text in {"", "~", text.lower(), text.capitalize(), text.upper()}:
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text) and len(text) < 20:  # noqa: PLR2004 - a signed 64-bit integer has 19 digits
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    return text

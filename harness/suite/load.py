@@ -1,0 +1,233 @@
+"""From a suite file to a checked `Suite`: every problem of the file at once, each with its line.
+
+Owns checking what was asked against `harness.suite.spec` and the catalogue. Whether the data itself is sound is
+`harness.data`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import SuiteError
+from harness.suite import problems, spec
+from harness.suite.catalog import BY_NAME, Architecture
+from harness.suite.checks import WEIGHTS_WORDS, nearest
+from harness.suite.document import Document, Place, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SUITE_FILE = TypeAdapter(spec.SuiteFile)
+_HYPERPARAMETERS = TypeAdapter(spec.Hyperparameters)
+_HYPERPARAMETER_NAMES = tuple(field.name for field in fields(spec.Hyperparameters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One architecture with one point of the sweep; `swept` holds that point's own values, for names."""
+
+    architecture: spec.TrialArchitecture
+    hyperparameters: spec.Hyperparameters
+    swept: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A checked suite: its trials are datasets × settings × seeds. Paths are absolute."""
+
+    name: str
+    path: Path
+    datasets: tuple[tuple[str, spec.Dataset], ...]
+    settings: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    protocol: spec.Protocol
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and check a suite file.
+
+    Raises:
+        SuiteError: with every problem found, as `file:line: key: what was expected, what came`.
+    """
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        raise SuiteError(
+            (
+                f"{document.locate(())}: a suite file is a mapping with the keys suite, datasets, "
+                "architectures; see suites/quickstart.yaml",
+            )
+        )
+    data = _normalised(document.data)
+    try:
+        file = _SUITE_FILE.validate_json(json.dumps(data), context=path.resolve().parent)
+    except ValidationError as error:
+        raise SuiteError(problems.describe(document, data, error, _SUITE_FILE.json_schema())) from None
+    found: list[str] = []
+    suite = _check(document, data, file, found)
+    if found:
+        raise SuiteError(tuple(found))
+    return suite
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a suite file, the short forms (a bare architecture name, a bare level) included."""
+    schema = _SUITE_FILE.json_schema()
+    properties = schema["properties"]
+    choice = properties["architectures"]["items"]
+    properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(BY_NAME)}, choice]}
+    protocol = properties["protocol"]
+    properties["protocol"] = {"anyOf": [{"enum": sorted(spec.PROTOCOL_LEVELS)}, protocol]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite", **schema}
+
+
+def _normalised(data: dict[str, Any]) -> dict[str, Any]:
+    """The short forms written out: a bare architecture name, a bare protocol level, a level's own defaults."""
+    data = dict(data)
+    if isinstance(data.get("architectures"), list):
+        data["architectures"] = [{"name": item} if isinstance(item, str) else item for item in data["architectures"]]
+    if isinstance(data.get("protocol"), str):
+        data["protocol"] = {"level": data["protocol"]}
+    if isinstance(data.get("protocol"), dict):
+        level = data["protocol"].get("level", "standard")
+        data["protocol"] = {**spec.PROTOCOL_LEVELS.get(str(level), {}), **data["protocol"]}
+    return data
+
+
+def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found: list[str]) -> Suite:
+    """What types cannot say. Appends each problem to `found`."""
+
+    def report(place: Place, text: str) -> None:
+        found.append(f"{document.locate(place)}: {problems.dotted(place)}: {text}")
+
+    if len(set(file.seeds)) < len(file.seeds):
+        report(("seeds",), "each seed once")
+    _check_sweep(data.get("sweep", {}), report)
+    settings: list[Setting] = []
+    for index, choice in enumerate(file.architectures):
+        row = BY_NAME[choice.name]
+        architecture = _architecture(row, choice, ("architectures", index), report)
+        if not found:
+            settings.extend(_settings(data, index, row, architecture, report))
+    return Suite(
+        name=file.suite,
+        path=document.path,
+        datasets=tuple(file.datasets.items()),
+        settings=tuple(settings),
+        seeds=file.seeds,
+        protocol=file.protocol,
+    )
+
+
+def _architecture(
+    row: Architecture, choice: spec.ArchitectureChoice, place: Place, report: problems.Report
+) -> spec.TrialArchitecture:
+    for option in choice.model:
+        if option not in row.options:
+            report(
+                (*place, "model", option),
+                f"{row.name} has no such option{nearest(option, row.options)}; known: {', '.join(row.options)}",
+            )
+    if choice.image_size.min > choice.image_size.max:
+        report((*place, "image_size"), f"min {choice.image_size.min} is larger than max {choice.image_size.max}")
+    digest = None
+    if choice.weights not in WEIGHTS_WORDS:
+        with Path(choice.weights).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return spec.TrialArchitecture(
+        name=row.name,
+        weights=choice.weights,
+        weights_sha256=digest,
+        image_size=choice.image_size,
+        model=dict(choice.model),
+    )
+
+
+def _check_sweep(sweep: Mapping[str, list[Any]], report: problems.Report) -> None:
+    """Each value of each axis by itself."""
+    for key, values in sweep.items():
+        if key not in _HYPERPARAMETER_NAMES:
+            report(
+                ("sweep", key),
+                f"unknown hyperparameter{nearest(key, _HYPERPARAMETER_NAMES)}; "
+                f"known: {', '.join(_HYPERPARAMETER_NAMES)}",
+            )
+            continue
+        for index, value in enumerate(values):
+            try:
+                _HYPERPARAMETERS.validate_json(json.dumps({key: value}))
+            except ValidationError as error:
+                for detail in error.errors():
+                    report(("sweep", key, index), problems.plain(detail))
+
+
+def _settings(
+    data: dict[str, Any],
+    index: int,
+    row: Architecture,
+    architecture: spec.TrialArchitecture,
+    report: problems.Report,
+) -> Iterator[Setting]:
+    """One setting for each point of the sweep: suite's hyperparameters < architecture's own < the swept values."""
+    own = data["architectures"][index].get("hyperparameters", {})
+    place: Place = ("architectures", index, "hyperparameters")
+    sweep = data.get("sweep", {})
+    for key in sweep:
+        if key in own:
+            report((*place, key), f"also an axis of sweep; set {key} in one of the two")
+    shared = _merged(data.get("hyperparameters", {}), own)
+    for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
+        wanted = _HYPERPARAMETERS.validate_json(json.dumps(_merged(shared, dict(point))))
+        resolved = resolve_hyperparameters(row, wanted)
+        problem = _contradiction(resolved)
+        if problem:
+            report(place if own else ("hyperparameters",), f"{row.name}: {problem}")
+        yield Setting(architecture=architecture, hyperparameters=resolved, swept=point)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, mappings key by key."""
+    both = {
+        key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
+        for key, value in above.items()
+    }
+    return {**below, **both}
+
+
+def resolve_hyperparameters(row: Architecture, wanted: spec.Hyperparameters) -> spec.Hyperparameters:
+    """Fill what the suite left open from the architecture's recipe.
+
+    SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677). AdamW's is 1e-4 for 16 images with
+    weight decay 0.05, as torchvision's recipe of retinanet_resnet50_fpn_v2, scaled by the square root (Malladi et al.
+    2022, arXiv:2205.10287). Milestones keep their share of all epochs: 16/26 and 22/26.
+    """
+    recipe = row.recipe
+    epochs = wanted.epochs or recipe.epochs
+    share = wanted.batch_size / recipe.batch_size
+    sgd = wanted.optimizer == "sgd"
+    lr = wanted.lr if wanted.lr is not None else (recipe.lr * share if sgd else 1e-4 * share**0.5)
+    milestones = wanted.milestones
+    if milestones is None:
+        scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
+        milestones = tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
+    decay = wanted.weight_decay if wanted.weight_decay is not None else (1e-4 if sgd else 0.05)
+    return replace(wanted, epochs=epochs, lr=lr, milestones=milestones, weight_decay=decay)
+
+
+def _contradiction(hyperparameters: spec.Hyperparameters) -> str | None:
+    """What no single key shows, as text, or None."""
+    if hyperparameters.batch_size % hyperparameters.accumulate:
+        return (
+            f"batch_size {hyperparameters.batch_size} cannot pass in accumulate: {hyperparameters.accumulate} "
+            "equal parts"
+        )
+    jitter = hyperparameters.augmentation.scale_jitter
+    if jitter and jitter[0] > jitter[1]:
+        return f"augmentation.scale_jitter {list(jitter)}: the smallest zoom comes first"
+    return None

@@ -1,0 +1,249 @@
+"""What a suite file may say, as frozen dataclasses: the one definition that checks the file and describes a trial.
+
+Owns names, types, ranges and plain defaults of every key. `harness.suite.load` reads a file against them;
+`harness.suite.plan` fills what depends on the architecture and makes trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, MinLen
+from pydantic import AfterValidator, Field
+
+from harness.suite import checks
+
+Positive = Annotated[int, Gt(0)]
+Natural = Annotated[int, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Above0 = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+_STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoSplit:
+    """A folder of images and a COCO JSON file with their boxes."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    images: Annotated[Path, AfterValidator(checks.folder)]
+    annotations: Annotated[Path, AfterValidator(checks.file)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoDataset:
+    """COCO JSON and image folders: choose on `val`, report on `test` where there is one."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["coco"]
+    train: CocoSplit
+    val: CocoSplit
+    test: CocoSplit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonSplit:
+    """A torch Dataset of the user's: `package.module:Class` or `file.py:Class`, and its keyword arguments."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    dataset: Annotated[str, AfterValidator(checks.import_path)]
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonDataset:
+    """The user's own Dataset classes. `classes` names labels 1, 2, …; label 0 is torchvision's background."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["python"]
+    classes: Annotated[tuple[str, ...], MinLen(1)]
+    train: PythonSplit
+    val: PythonSplit
+    test: PythonSplit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticImages:
+    """How many images of a synthetic split to draw."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    images: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticDataset:
+    """Shapes drawn from a seed; `size` is the side of the square images in pixels."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["synthetic"]
+    train: SyntheticImages
+    val: SyntheticImages
+    test: SyntheticImages | None = None
+    size: Annotated[int, Ge(32), Le(4096)] = 128
+    classes: Annotated[int, Ge(1), Le(8)] = 3
+    most_objects: Annotated[int, Ge(1), Le(50)] = 5
+    seed: Natural = 0
+
+
+Dataset = Annotated[CocoDataset | PythonDataset | SyntheticDataset, Field(discriminator="format")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSize:
+    """The detector's own resize: the shorter side becomes `min`, unless the longer one would pass `max`. Pixels."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    min: Positive = 800
+    max: Positive = 1333
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """`hflip`: probability of a mirror image. `scale_jitter`: (smallest, largest) zoom, or None."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    hflip: Share = 0.5
+    scale_jitter: tuple[Above0, Above0] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """What fine-tuning uses. None stands for the architecture's recipe until the plan fills it in.
+
+    `batch_size` images make one optimizer step; with `accumulate: k` they pass in k parts (less memory, same step).
+    `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. `warmup_steps: epoch` is
+    torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    epochs: Positive | None = None
+    batch_size: Positive = 4
+    accumulate: Positive = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Above0 | None = None
+    momentum: Share = 0.9
+    weight_decay: NotNegative | None = None
+    schedule: Literal["multistep", "cosine", "constant"] = "multistep"
+    milestones: tuple[Positive, ...] | None = None
+    gamma: Above0 = 0.1
+    warmup_steps: Natural | Literal["epoch"] = "epoch"
+    warmup_factor: Above0 = 0.001
+    clip_grad_norm: Above0 | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    validate_every: Natural = 0
+    loader_workers: Natural | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureChoice:
+    """One architecture of a suite: which weights it starts from, and what differs for it alone.
+
+    `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
+    `model` holds builder arguments; the catalogue says which ones an architecture takes.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    name: Annotated[str, AfterValidator(checks.known_architecture)]
+    weights: Annotated[str, AfterValidator(checks.weights)] = "default"
+    image_size: ImageSize = field(default_factory=ImageSize)
+    model: Mapping[str, Natural] = field(default_factory=dict)
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How we measure. The level gives the defaults; any key may be set over it.
+
+    `latency_images` and `latency_s` are the least that all rounds together time. `score_threshold` and `detections`
+    serve accuracy, `deployment_score_threshold` serves every speed.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    level: Literal["quick", "standard", "publish"] = "standard"
+    rounds: Positive = 3
+    warmup: Annotated[int, Ge(10)] = 10
+    latency_images: Annotated[int, Ge(20)] = 200
+    latency_s: NotNegative = 10.0
+    throughput_batch_size: Positive = 8
+    throughput_s: NotNegative = 10.0
+    score_threshold: Share = 0.001
+    detections: Annotated[int, Ge(100)] = 100
+    deployment_score_threshold: Share = 0.05
+    tf32: bool = False
+
+
+PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
+    "quick": {"latency_images": 60, "latency_s": 0.0, "throughput_s": 0.0},
+    "standard": {"latency_images": 200, "latency_s": 10.0, "throughput_s": 10.0},
+    "publish": {"latency_images": 200, "latency_s": 60.0, "throughput_s": 60.0},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFile:
+    """A whole suite file."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    suite: Name
+    datasets: Annotated[Mapping[Name, Dataset], MinLen(1)]
+    architectures: Annotated[tuple[ArchitectureChoice, ...], MinLen(1)]
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    sweep: Mapping[str, Annotated[tuple[Any, ...], MinLen(1)]] = field(default_factory=dict)
+    seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
+    protocol: Protocol = field(default_factory=Protocol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialDataset:
+    """A dataset as a trial names it: `fingerprint` is a sha256 over its labels and image files, wherever they lie."""
+
+    name: str
+    fingerprint: str
+    source: Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialArchitecture:
+    """An architecture as a trial builds it. `weights_sha256` is set where `weights` is a file."""
+
+    name: str
+    weights: str
+    weights_sha256: str | None
+    image_size: ImageSize
+    model: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One immutable cell of a suite: everything that can change a number, and nothing left to a default.
+
+    `trial_id` is a readable slug and a hash over all of the rest but the suite's name and where files lie. `limit` is
+    the rehearsal's number of images of each split, or None.
+    """
+
+    trial_id: str
+    suite: str
+    dataset: TrialDataset
+    architecture: TrialArchitecture
+    hyperparameters: Hyperparameters
+    seed: int
+    protocol: Protocol
+    limit: int | None

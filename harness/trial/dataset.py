@@ -1,0 +1,231 @@
+"""Labelled images as tensors: from the data room's splits, or from the user's own torch Dataset, checked item by item.
+
+Labels are torchvision's from here on: 1 is the first class, 0 the background.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from harness.data.splits import Split, open_split
+from harness.errors import DataError
+from harness.suite.spec import Dataset, PythonDataset
+
+if TYPE_CHECKING:
+    from harness.suite.spec import PythonSplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One labelled image.
+
+    Attributes:
+        name: the file's name, or the index in a user's Dataset.
+        image: float32 [3, H, W], RGB in 0–1.
+        boxes: float32 [N, 4], xyxy, pixels.
+        labels: int64 [N], from 1.
+        crowds: bool [N].
+        areas: float32 [N], pixels².
+    """
+
+    name: str
+    image: Tensor
+    boxes: Tensor
+    labels: Tensor
+    crowds: Tensor
+    areas: Tensor
+
+
+class Items(Protocol):
+    """A sequence of items, read when asked for."""
+
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, index: int) -> Item:
+        """Read one.
+
+        Raises:
+            DataError: it is not usable; says which, and why.
+        """
+
+
+def open_items(dataset: Dataset, split: str, *, limit: int | None, import_folder: Path) -> Items:
+    """Open one split, or its first `limit` images.
+
+    Raises:
+        DataError: it cannot be opened or is empty.
+    """
+    items: Items
+    if isinstance(dataset, PythonDataset):
+        items = _UserItems(split, getattr(dataset, split), dataset.classes, limit, import_folder)
+    else:
+        items = _SplitItems(open_split(dataset, split), limit)
+    if not len(items):
+        raise DataError(f"{split}: no images; an empty split cannot be trained or measured on")
+    return items
+
+
+class _SplitItems:
+    """A split of the data room."""
+
+    def __init__(self, split: Split, limit: int | None) -> None:
+        self._split = split
+        self._annotations = split.annotations.first(limit) if limit else split.annotations
+        self.class_names = self._annotations.class_names
+
+    def __len__(self) -> int:
+        return len(self._annotations)
+
+    def __getitem__(self, index: int) -> Item:
+        annotations = self._annotations
+        rows = annotations.rows(index)
+        pixels = torch.from_numpy(self._split.read_image(index).copy())
+        return Item(
+            name=annotations.file_names[index],
+            image=pixels.permute(2, 0, 1).to(torch.float32).div_(255).contiguous(),
+            boxes=torch.from_numpy(annotations.boxes[rows].copy()),
+            labels=torch.from_numpy(annotations.labels[rows] + 1),
+            crowds=torch.from_numpy(annotations.crowds[rows].copy()),
+            areas=torch.from_numpy(annotations.areas[rows].copy()),
+        )
+
+
+class _UserItems:
+    """A Dataset of the user's. Everything it returns is checked, since a wrong label trains in silence."""
+
+    def __init__(
+        self, split: str, source: PythonSplit, class_names: tuple[str, ...], limit: int | None, folder: Path
+    ) -> None:
+        self.class_names = class_names
+        self._where = f"{split} ({source.dataset})"
+        factory = _import(source.dataset, folder, self._where)
+        try:
+            self._dataset = factory(**source.args)
+            length = len(self._dataset)
+        except Exception as error:  # the user's code may raise anything
+            raise DataError(f"{self._where}: cannot be opened with {dict(source.args)}: {_said(error)}") from error
+        self._length = min(length, limit) if limit else length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Item:
+        try:
+            got = self._dataset[index]
+        except Exception as error:  # the user's code may raise anything
+            raise DataError(f"{self._where}[{index}]: {_said(error)}") from error
+        try:
+            return self._checked(index, got)
+        except _Unexpected as error:
+            raise DataError(f"{self._where}[{index}]: {error}") from None
+
+    def _checked(self, index: int, got: object) -> Item:
+        if not isinstance(got, tuple | list) or len(got) != 2:  # noqa: PLR2004 - (image, target)
+            raise _Unexpected("item", "a pair (image, target)", _kind(got))
+        image, target = got
+        _check_image(image)
+        if not isinstance(target, dict):
+            raise _Unexpected("target", "a dict with boxes and labels", _kind(target))
+        for key in ("boxes", "labels"):
+            if not isinstance(target.get(key), Tensor):
+                raise _Unexpected(key, "a tensor", _kind(target[key]) if key in target else "no such key")
+        boxes, labels = target["boxes"], target["labels"]
+        _check_boxes(boxes, height=image.shape[1], width=image.shape[2])
+        _check_labels(labels, len(boxes), self.class_names)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        return Item(
+            name=str(index),
+            image=image.to(torch.float32),
+            boxes=boxes.to(torch.float32),
+            labels=labels,
+            crowds=_column(target, "iscrowd", torch.zeros(len(boxes))).to(torch.bool),
+            areas=_column(target, "area", sides.prod(dim=1)).to(torch.float32),
+        )
+
+
+class _Unexpected(Exception):
+    """A field, what was expected of it, and what came."""
+
+    def __init__(self, field: str, expected: str, came: str) -> None:
+        super().__init__(f"{field}: expected {expected}, got {came}")
+
+
+def _check_image(image: object) -> None:
+    expected = "a float tensor [3, H, W] with values in 0–1"
+    if not isinstance(image, Tensor) or not image.is_floating_point() or image.ndim != 3 or image.shape[0] != 3:  # noqa: PLR2004
+        raise _Unexpected("image", expected, _kind(image))
+    if not image.numel():
+        raise _Unexpected("image", expected, f"no pixels: {_kind(image)}")
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0.0 and high <= 1.0):  # also NaN
+        raise _Unexpected("image", expected, f"values from {low:g} to {high:g}; divide 0–255 by 255, do not normalise")
+
+
+def _check_boxes(boxes: Tensor, *, height: int, width: int) -> None:
+    expected = "a float tensor [N, 4], xyxy in pixels"
+    if not boxes.is_floating_point() or boxes.ndim != 2 or boxes.shape[1] != 4:  # noqa: PLR2004
+        hint = "; for an image without boxes return torch.zeros((0, 4))" if not boxes.numel() else ""
+        raise _Unexpected("boxes", expected, f"{_kind(boxes)}{hint}")
+    for row, (left, top, right, bottom) in enumerate(boxes.tolist()):
+        field, came = f"boxes[{row}]", f"[{left:g}, {top:g}, {right:g}, {bottom:g}]"
+        if not (left < right and top < bottom):  # also NaN
+            raise _Unexpected(field, "x1 < x2 and y1 < y2, finite", came)
+        if left < 0 or top < 0 or right > width or bottom > height:
+            raise _Unexpected(field, f"a box inside the image of {width} × {height} pixels", came)
+
+
+def _check_labels(labels: Tensor, count: int, class_names: tuple[str, ...]) -> None:
+    if labels.dtype != torch.int64 or labels.shape != (count,):
+        raise _Unexpected("labels", f"an int64 tensor [{count}], one for each box", _kind(labels))
+    for row, label in enumerate(labels.tolist()):
+        if not 1 <= label <= len(class_names):
+            background = " (0 is the background; the first class is 1)" if label == 0 else ""
+            raise _Unexpected(
+                f"labels[{row}]", f"1 to {len(class_names)}, for {', '.join(class_names)}", f"{label}{background}"
+            )
+
+
+def _column(target: dict[str, Any], key: str, default: Tensor) -> Tensor:
+    """An optional column of COCO's: as long as the boxes."""
+    value = target.get(key, default)
+    if not isinstance(value, Tensor) or value.shape != default.shape:
+        raise _Unexpected(key, f"a tensor [{len(default)}], one for each box", _kind(value))
+    return value
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return f"{type(value).__name__} {value!r:.60}"
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _import(path: str, folder: Path, where: str) -> Any:  # noqa: ANN401 - whatever the user wrote
+    """The class that `module:Class` or `file.py:Class` names. Both the suite's folder and the working directory count."""
+    module_name, _, name = path.rpartition(":")
+    for entry in (str(Path.cwd()), str(folder)):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    try:
+        if module_name.endswith(".py"):
+            sys.path.insert(0, str(Path(module_name).parent))
+            module_name = Path(module_name).stem
+        module = importlib.import_module(module_name)
+    except Exception as error:  # importing runs the user's code
+        raise DataError(f"{where}: cannot be imported: {_said(error)}") from error
+    if not hasattr(module, name):
+        raise DataError(f"{where}: {module_name} has no {name}")
+    return getattr(module, name)

@@ -1,0 +1,105 @@
+"""The machine that the numbers come from: set what the protocol fixes, and say what is there."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torchmetrics
+import torchvision
+
+import harness
+from harness.errors import MachineError
+from harness.store.record import Environment
+
+if TYPE_CHECKING:
+    from harness.suite.spec import Protocol
+
+
+def choose_device(name: str) -> torch.device:
+    """auto, cpu, cuda or cuda:N as a device that is there.
+
+    Raises:
+        MachineError: it is not.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda:0" if name == "cuda" else name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise MachineError(
+            f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; give --device cpu "
+            "or one that is there"
+        )
+    return device
+
+
+def prepare(device: torch.device, protocol: Protocol, *, threads: int, seed: int) -> None:
+    """Set threads, seeds and numerics: by the protocol, not by chance."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    torch.backends.cuda.matmul.allow_tf32 = protocol.tf32
+    torch.backends.cudnn.allow_tf32 = protocol.tf32
+    torch.backends.cudnn.benchmark = False  # image sizes vary: a search for each would be measured
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def describe(device: torch.device, *, cores: int, loader_workers: int) -> Environment:
+    """Say where this process runs."""
+    cuda = device.type == "cuda"
+    properties = torch.cuda.get_device_properties(device) if cuda else None
+    commit = _git("rev-parse", "HEAD")
+    return Environment(
+        device=str(device),
+        device_name=properties.name if properties else _cpu(),
+        device_memory_bytes=properties.total_memory if properties else None,
+        driver=_first(Path("/proc/driver/nvidia/version"), r"Kernel Module.*?(\d+\.\d+(?:\.\d+)?)") if cuda else None,
+        cuda=torch.version.cuda if cuda else None,
+        cudnn=torch.backends.cudnn.version() if cuda else None,
+        tf32=torch.backends.cuda.matmul.allow_tf32,
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        cpu=_cpu(),
+        cores=cores,
+        threads=torch.get_num_threads(),
+        loader_workers=loader_workers,
+        memory_bytes=_memory(),
+        platform=platform.platform(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torchvision=torchvision.__version__,
+        torchmetrics=torchmetrics.__version__,
+        harness=harness.__version__,
+        git_commit=commit,
+        git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+    )
+
+
+def _cpu() -> str:
+    return _first(Path("/proc/cpuinfo"), r"model name\s*:\s*(.+)") or platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    kilobytes = _first(Path("/proc/meminfo"), r"MemTotal:\s+(\d+) kB")
+    return int(kilobytes) * 1024 if kilobytes else None
+
+
+def _first(path: Path, pattern: str) -> str | None:
+    found = re.search(pattern, path.read_text()) if path.exists() else None
+    return found.group(1).strip() if found else None
+
+
+def _git(*arguments: str) -> str | None:
+    """The harness's own commit, where it runs from a checkout."""
+    folder = Path(harness.__file__).resolve().parents[1]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,176 @@
+"""Speed, memory and size of a fine-tuned model, each in a pass of its own.
+
+Latency is batch 1 over real images decoded beforehand. Inside the clock: the copy to the device, the model's own
+resize and normalisation, forward, non-maximum suppression, boxes back on the CPU, the device synchronised at both edges.
+Outside: reading and decoding the image. Throughput is images ÷ wall time at a fixed batch size, never 1 ÷ latency.
+The clock is `time.perf_counter_ns`. Nothing is clipped; every sample is kept.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.store.record import Distribution, Flag, Memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.suite.spec import Protocol
+    from harness.trial.dataset import Items
+
+MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
+_LEAST_BATCHES = 3
+_UNSTABLE_SD = 0.10  # of the mean
+_UNSTABLE_ROUNDS = 0.07  # of the smallest round median
+
+Clock = Callable[[], int]
+Run = Callable[[Sequence["Tensor"]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One timing. `index` is the image's (latency) or the first image's (throughput); `seconds` is for all `images`."""
+
+    name: str
+    round: int
+    index: int
+    images: int
+    seconds: float
+
+
+def images_to_time(items: Items, count: int) -> list[Tensor]:
+    """The first `count` images of a split, decoded, within MOST_IMAGE_BYTES; at least one."""
+    images: list[Tensor] = []
+    held = 0
+    for index in range(min(count, len(items))):
+        image = items[index].image
+        held += image.numel() * image.element_size()
+        if images and held > MOST_IMAGE_BYTES:
+            break
+        images.append(image)
+    return images
+
+
+def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int) -> None:
+    """Run every distinct combination of input shapes once, and at least `least` batches."""
+    shapes: dict[tuple[tuple[int, ...], ...], Sequence[Tensor]] = {}
+    for batch in batches:
+        shapes.setdefault(tuple(tuple(image.shape) for image in batch), batch)
+    for batch in shapes.values():
+        run(batch)
+    for index in range(max(0, least - len(shapes))):
+        run(batches[index % len(batches)])
+
+
+def time_latency(
+    run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
+) -> tuple[Sample, ...]:
+    """Time image by image in `rounds` rounds, until all rounds together have the protocol's images and seconds."""
+    warm_up(run, [[image] for image in images], least=protocol.warmup)
+    samples: list[Sample] = []
+    for number in range(1, protocol.rounds + 1):
+        wanted = -(-protocol.latency_images * number // protocol.rounds)
+        spent, least_s = 0.0, protocol.latency_s / protocol.rounds
+        position = 0
+        while len(samples) < wanted or spent < least_s:
+            index = position % len(images)
+            seconds = _timed(run, [images[index]], synchronize, clock)
+            samples.append(Sample(name="latency", round=number, index=index, images=1, seconds=seconds))
+            spent += seconds
+            position += 1
+    return tuple(samples)
+
+
+def time_throughput(
+    run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
+) -> tuple[Sample, ...]:
+    """Time batches of a fixed size until every image was used once, three batches ran and the protocol's seconds passed."""
+    size = protocol.throughput_batch_size
+    starts = range(0, len(images), size)
+    batches = [[images[(start + offset) % len(images)] for offset in range(size)] for start in starts]
+    warm_up(run, batches, least=1)
+    samples: list[Sample] = []
+    spent = 0.0
+    while len(samples) < max(_LEAST_BATCHES, len(batches)) or spent < protocol.throughput_s:
+        number = len(samples) % len(batches)
+        seconds = _timed(run, batches[number], synchronize, clock)
+        samples.append(Sample(name="throughput", round=1, index=starts[number], images=size, seconds=seconds))
+        spent += seconds
+    return tuple(samples)
+
+
+def throughput(samples: Sequence[Sample]) -> float:
+    """Images per second over all timed batches."""
+    return sum(sample.images for sample in samples) / sum(sample.seconds for sample in samples)
+
+
+def instability(statistics: Distribution) -> tuple[Flag, ...]:
+    """The flag `unstable` where the spread makes the median doubtful, with the reason."""
+    reasons = []
+    share = statistics.sd / statistics.mean
+    if share >= _UNSTABLE_SD:
+        reasons.append(f"latency's sd is {share:.0%} of its mean")
+    apart = max(statistics.round_medians) / min(statistics.round_medians) - 1
+    if apart > _UNSTABLE_ROUNDS:
+        reasons.append(f"the medians of its rounds lie {apart:.0%} apart")
+    return (Flag(name="unstable", reason="; ".join(reasons)),) if reasons else ()
+
+
+def count_flops(run: Run, image: Tensor) -> int:
+    """Floating-point operations of one image, a multiply and an add counted as two (torch.utils.flop_counter).
+
+    Counted are convolutions and matrix products of the whole detector; not RoI align, NMS and elementwise work.
+    """
+    with FlopCounterMode(display=False) as counter:
+        run([image])
+    return counter.get_total_flops()
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start a memory pass: free what is no longer used and set the peaks to what remains."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed pages, and they would count as resident
+    if trim is not None:
+        trim(0)
+    peak = Path("/proc/self/clear_refs")
+    if peak.exists():
+        peak.write_text("5")  # proc(5): resets the peak resident set size
+
+
+def read_peak(device: torch.device) -> Memory:
+    """The peaks since `reset_peak`. Where the system has no such counter, None."""
+    if device.type == "cuda":
+        return Memory(
+            peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
+            peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
+            peak_resident_bytes=None,
+        )
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return Memory(
+        peak_allocated_bytes=None,
+        peak_reserved_bytes=None,
+        peak_resident_bytes=int(found.group(1)) * 1024 if found else None,
+    )
+
+
+def _timed(run: Run, batch: Sequence[Tensor], synchronize: Callable[[], None], clock: Clock) -> float:
+    synchronize()
+    started = clock()
+    run(batch)
+    synchronize()
+    return (clock() - started) * 1e-9

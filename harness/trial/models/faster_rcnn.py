@@ -1,0 +1,32 @@
+"""Faster R-CNN's class head. Every `num_classes` here counts the background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+    from torchvision.models.detection import FasterRCNN
+
+HEAD_PREFIX = "roi_heads.box_predictor."
+
+
+def replace_head(model: FasterRCNN, num_classes: int) -> None:
+    """A new box predictor: class scores and class-specific boxes."""
+    in_features = model.roi_heads.box_predictor.cls_score.in_features
+    model.roi_heads.box_predictor = FastRCNNPredictor(in_features, num_classes)
+
+
+def count_classes(state: Mapping[str, Tensor], model: FasterRCNN) -> int:  # noqa: ARG001 - RetinaNet's needs the model
+    """How many classes a state dict's head was made for."""
+    return state["roi_heads.box_predictor.cls_score.weight"].shape[0]
+
+
+def set_postprocessing(model: FasterRCNN, *, score_threshold: float, detections: int) -> None:
+    """Keep detections above `score_threshold`, at most `detections` an image."""
+    model.roi_heads.score_thresh = score_threshold
+    model.roi_heads.detections_per_img = detections

@@ -1,0 +1,42 @@
+"""RetinaNet's class head. Every `num_classes` here counts the background."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+    from torchvision.models.detection import RetinaNet
+
+HEAD_PREFIX = "head.classification_head.cls_logits."
+_PRIOR_PROBABILITY = 0.01  # Lin et al. 2017, arXiv:1708.02002, section 4.1
+
+
+def replace_head(model: RetinaNet, num_classes: int) -> None:
+    """A new last layer for the classes; the pretrained tower before it stays.
+
+    Weights N(0, 0.01) and bias -log((1 - p) / p) = -log(99), as torchvision's own head starts: without that bias the
+    loss of the first steps, summed over all background anchors, drowns everything learnt before.
+    """
+    head = model.head.classification_head
+    layer = nn.Conv2d(head.cls_logits.in_channels, head.num_anchors * num_classes, kernel_size=3, padding=1)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.constant_(layer.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
+    head.cls_logits = layer
+    head.num_classes = num_classes
+
+
+def count_classes(state: Mapping[str, Tensor], model: RetinaNet) -> int:
+    """How many classes a state dict's head was made for."""
+    return state["head.classification_head.cls_logits.weight"].shape[0] // model.head.classification_head.num_anchors
+
+
+def set_postprocessing(model: RetinaNet, *, score_threshold: float, detections: int) -> None:
+    """Keep detections above `score_threshold`, at most `detections` an image."""
+    model.score_thresh = score_threshold
+    model.detections_per_img = detections
