@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +15,8 @@ from harness import __version__
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from harness.flow import Plan, Watcher
 
 _INTERRUPTED = 130
@@ -195,7 +196,7 @@ def _die(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _interrupt(_number: int, _frame: Any) -> NoReturn:  # noqa: ANN401 - the signal module's frame
+def _interrupt(_number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -9,9 +9,7 @@ import fnmatch
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.data import splits
@@ -24,6 +22,9 @@ from harness.suite.load import Suite, load_suite
 from harness.suite.plan import plan_trials
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from harness.execute.supervise import Ending, Event
     from harness.suite.spec import Trial
 

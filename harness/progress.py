@@ -73,7 +73,7 @@ class _Counting:
         """How much of the current trial's training is done, 0–1."""
         if not self.step:
             return 0.0
-        return (self.step["epoch"] - 1 + self.step["step"] / self.step["steps"]) / self.step["epochs"]
+        return float((self.step["epoch"] - 1 + self.step["step"] / self.step["steps"]) / self.step["epochs"])
 
     def remaining_s(self) -> float | None:
         """A guess from the trials that ended and the current one's training so far; None before there is a ground."""

@@ -17,6 +17,7 @@ from harness.suite.plan import TRIAL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.store.record import Memory
     from harness.store.results import State
 
 _MEANS = (
@@ -112,7 +113,7 @@ def _numbers(state: State) -> dict[str, Any]:
     }
 
 
-def _peak(memory: Any) -> int | None:  # noqa: ANN401 - record.Memory, imported for types only where needed
+def _peak(memory: Memory) -> int | None:
     return memory.peak_reserved_bytes if memory.peak_reserved_bytes is not None else memory.peak_resident_bytes
 
 

@@ -5,17 +5,18 @@ Owns wording, units and escaping. It reads well as text: columns are padded, lin
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from harness.report.compare import pareto_front
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from harness.store.record import Environment, Record
     from harness.store.results import State
@@ -40,7 +41,8 @@ def render(
     parts = [f"# {escape(name)}: which detector to ship", _coverage(states, generated)]
     if not frame.empty and frame["rehearsal"].any():
         parts.append(
-            f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each split "
+            f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each "
+            "split "
             "(`--limit`). They show that the suite runs; they say nothing about which detector is better."
         )
     for dataset in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
@@ -132,7 +134,7 @@ def _front(front: pd.DataFrame) -> str:
     if len(steps) == 1:
         return f"- **Pareto front:** {_label(steps[0])} alone; every other one is both slower and less accurate."
     text = f"- **Pareto front,** fastest first: {_label(steps[0])}"
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         times = after["latency_median_s"] / before["latency_median_s"]
         text += f"; then {_label(after)}, {_points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
     return f"{text}."
@@ -267,9 +269,11 @@ def _protocol(records: Sequence[Record]) -> str:
     lines = []
     for p in protocols:
         lines += [
-            f"- Protocol {p.level}: {p.rounds} rounds, at least {p.latency_images} images and {p.latency_s:g} s of latency "
+            f"- Protocol {p.level}: {p.rounds} rounds, at least {p.latency_images} images and {p.latency_s:g} s of "
+            "latency "
             f"in all, after a warm-up of at least {p.warmup} images and every input shape once.",
-            "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy to the "
+            "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy "
+            "to the "
             "device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "
             f"{p.deployment_score_threshold:g}. The median and p95 of all samples; nothing clipped.",
             f"- Throughput: its own pass, batches of {p.throughput_batch_size}, images ÷ wall time.",
@@ -313,7 +317,7 @@ def _map(row: pd.Series) -> str:
     return f"{_share(row['map'])}{spread}"
 
 
-def _share(value: Any) -> str:  # noqa: ANN401 - a pandas cell
+def _share(value: Any) -> str:
     return _number(value, 3)
 
 
@@ -325,7 +329,7 @@ def _milliseconds(seconds: float) -> str:
     return _number(seconds * 1e3, 1)
 
 
-def _number(value: Any, digits: int) -> str:  # noqa: ANN401 - a pandas cell
+def _number(value: Any, digits: int) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 

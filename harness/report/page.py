@@ -1,4 +1,4 @@
-"""Write a results folder's page and plots from what lies in it: a pure function of the records, run as often as liked."""
+"""Write a results folder's page and plots from what lies in it: a pure function of the records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from harness.store.results import State, read_results
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
     from harness.store.files import SuiteFolder
 
@@ -38,7 +40,7 @@ def write(folder: SuiteFolder) -> Path:
     return folder.report
 
 
-def _draw(folder: SuiteFolder, frame: compare.pd.DataFrame) -> dict[str, str]:
+def _draw(folder: SuiteFolder, frame: pd.DataFrame) -> dict[str, str]:
     drawn: dict[str, str] = {}
     for dataset in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
         picture = plots.speed_accuracy(frame[frame["dataset"] == dataset], f"{dataset}: speed against accuracy")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -12,9 +12,10 @@ from harness.report.compare import pareto_front
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 _COLOURS = {1: "#d1495b", 2: "#00798c"}
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "harness",
     "svg.fonttype": "path",
     "font.size": 10,
@@ -74,13 +75,13 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
     return stream.getvalue()
 
 
-def _label_points(axes: object, measured: pd.DataFrame) -> None:
+def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
     """A name beside each point, on the side where it stays inside the picture."""
     middle = measured["latency_median_s"].max() * 0.6
     for _, row in measured.iterrows():
         left = row["latency_median_s"] > middle
         name = row["architecture"] + (f"\n{row['setting']}" if row["setting"] else "")
-        axes.annotate(  # type: ignore[attr-defined] - matplotlib's Axes, untyped here
+        axes.annotate(
             name.replace("$", r"\$"),
             (row["latency_median_s"] * 1e3, row["map"]),
             xytext=(-9 if left else 9, 6),

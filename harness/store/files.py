@@ -157,7 +157,7 @@ class SuiteFolder:
         )
 
 
-def commit(path: Path, data: bytes) -> bool:
+def commit(path: Path, data: bytes | memoryview) -> bool:
     """Write a new file durably; False, and nothing changed, where one of that name is already there.
 
     Raises:
@@ -172,7 +172,7 @@ def commit(path: Path, data: bytes) -> bool:
         return True
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes | memoryview) -> None:
     """Write a file whether or not it was there: readers see the old one or the new one, whole.
 
     Raises:
@@ -200,7 +200,7 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, data: bytes) -> Iterator[str]:
+def _temporary(path: Path, data: bytes | memoryview) -> Iterator[str]:
     handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -108,7 +108,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Peaks of one pass. Allocated and reserved are the CUDA allocator's; resident is the whole process', on the CPU."""
+    """Peaks of one pass: the CUDA allocator's allocated and reserved, or on the CPU the whole process' resident set."""
 
     peak_allocated_bytes: int | None
     peak_reserved_bytes: int | None
@@ -155,8 +155,8 @@ class Measurements:
 class Model:
     """The fine-tuned model. `flops` is one image of the evaluated split, a multiply and an add counted as two.
 
-    `head` says whether the class head was replaced or kept; `epoch` whose weights these are; `state_sha256` is over every
-    tensor of the state dict; `checkpoint` is relative to the trial's folder.
+    `head` says whether the class head was replaced or kept; `epoch` whose weights these are; `state_sha256` is over
+    every tensor of the state dict; `checkpoint` is relative to the trial's folder.
     """
 
     parameters: int

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.store.files import SuiteFolder, TrialFolder
+    from harness.store.record import Outcome, Record
 
 _PLAN: TypeAdapter[tuple[Trial, ...]] = TypeAdapter(tuple[Trial, ...])
 
@@ -34,8 +35,8 @@ class State:
     """
 
     trial: Trial
-    record: record.Record | None
-    last: record.Outcome | None
+    record: Record | None
+    last: Outcome | None
     log: Path | None
     problem: str | None
     planned: bool

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
@@ -17,7 +17,7 @@ from harness.errors import SuiteError
 if TYPE_CHECKING:
     from pathlib import Path
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 Place: TypeAlias = "tuple[str | int, ...]"
 
 MOST_BYTES = 1_000_000
@@ -60,8 +60,7 @@ def read_document(path: Path) -> Document:
         _refuse_indirection(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SuiteError((f"{path}:{line}: not YAML: {error.problem}",)) from None
+        raise SuiteError((f"{path}:{_line(error.problem_mark)}: not YAML: {error.problem}",)) from None
     except yaml.YAMLError as error:
         raise SuiteError((f"{path}: not YAML: {error}",)) from None
     lines: dict[Place, int] = {}
@@ -73,24 +72,24 @@ def _refuse_indirection(path: Path, text: str) -> None:
     """Go through the events before anything is built: an alias bomb or a deep nest costs nothing."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{path}:{event.start_mark.line + 1}"
+        where = f"{path}:{_line(event.start_mark)}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SuiteError((f"{where}: anchors and aliases (& and *) are not supported; write the value out",))
-        if getattr(event, "tag", None):
-            raise SuiteError((f"{where}: tags ({event.tag}) are not supported; write a plain value",))
+        if tag := getattr(event, "tag", None):
+            raise SuiteError((f"{where}: tags ({tag}) are not supported; write a plain value",))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_DEPTH:
             raise SuiteError((f"{where}: nested more than {_MOST_DEPTH} levels deep",))
 
 
 def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Value:
-    lines[place] = node.start_mark.line + 1
+    lines[place] = _line(node.start_mark)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(path, child, (*place, index), lines) for index, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Value] = {}
         for key_node, child in node.value:
-            where = f"{path}:{key_node.start_mark.line + 1}"
+            where = f"{path}:{_line(key_node.start_mark)}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SuiteError((f"{where}: a key must be plain text",))
             key = str(key_node.value)
@@ -98,9 +97,14 @@ def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
                 first = lines[(*place, key)]
                 raise SuiteError((f"{where}: duplicate key '{key}' (first on line {first}); remove one",))
             mapping[key] = _plain(path, child, (*place, key), lines)
-            lines[(*place, key)] = key_node.start_mark.line + 1
+            lines[(*place, key)] = _line(key_node.start_mark)
         return mapping
-    return str(node.value) if node.style in ("'", '"', "|", ">") else _scalar(str(node.value))
+    return str(node.value) if getattr(node, "style", None) in ("'", '"', "|", ">") else _scalar(str(node.value))
+
+
+def _line(mark: Any) -> int:
+    """PyYAML counts lines from 0."""
+    return mark.line + 1 if mark else 1
 
 
 def _scalar(text: str) -> Value:

@@ -6,7 +6,7 @@ Owns the wording alone; the rules live in `harness.suite.spec` and `harness.suit
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.suite.checks import nearest
 
@@ -83,7 +83,7 @@ def plain(detail: ErrorDetails) -> str:
 
 
 def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
-    """pydantic's location without its union tags, and whether the last part is in the file."""
+    """Pydantic's location without its union tags, and whether the last part is in the file."""
     place: list[int | str] = []
     for position, part in enumerate(loc):
         inside = (isinstance(data, dict) and part in data) or (
@@ -91,7 +91,7 @@ def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
         )
         if inside:
             place.append(part)
-            data = data[part]  # type: ignore[index] - checked on the line above
+            data = cast("Any", data)[part]
         elif position == len(loc) - 1 and isinstance(part, str) and isinstance(data, dict):
             return (*place, part), False
     return tuple(place), True

@@ -126,19 +126,19 @@ class _UserItems:
             raise DataError(f"{self._where}[{index}]: {_said(error)}") from error
         try:
             return self._checked(index, got)
-        except _Unexpected as error:
+        except _UnexpectedError as error:
             raise DataError(f"{self._where}[{index}]: {error}") from None
 
     def _checked(self, index: int, got: object) -> Item:
         if not isinstance(got, tuple | list) or len(got) != 2:  # noqa: PLR2004 - (image, target)
-            raise _Unexpected("item", "a pair (image, target)", _kind(got))
+            raise _UnexpectedError("item", "a pair (image, target)", _kind(got))
         image, target = got
         _check_image(image)
         if not isinstance(target, dict):
-            raise _Unexpected("target", "a dict with boxes and labels", _kind(target))
+            raise _UnexpectedError("target", "a dict with boxes and labels", _kind(target))
         for key in ("boxes", "labels"):
             if not isinstance(target.get(key), Tensor):
-                raise _Unexpected(key, "a tensor", _kind(target[key]) if key in target else "no such key")
+                raise _UnexpectedError(key, "a tensor", _kind(target[key]) if key in target else "no such key")
         boxes, labels = target["boxes"], target["labels"]
         _check_boxes(boxes, height=image.shape[1], width=image.shape[2])
         _check_labels(labels, len(boxes), self.class_names)
@@ -153,7 +153,7 @@ class _UserItems:
         )
 
 
-class _Unexpected(Exception):
+class _UnexpectedError(Exception):
     """A field, what was expected of it, and what came."""
 
     def __init__(self, field: str, expected: str, came: str) -> None:
@@ -163,34 +163,36 @@ class _Unexpected(Exception):
 def _check_image(image: object) -> None:
     expected = "a float tensor [3, H, W] with values in 0–1"
     if not isinstance(image, Tensor) or not image.is_floating_point() or image.ndim != 3 or image.shape[0] != 3:  # noqa: PLR2004
-        raise _Unexpected("image", expected, _kind(image))
+        raise _UnexpectedError("image", expected, _kind(image))
     if not image.numel():
-        raise _Unexpected("image", expected, f"no pixels: {_kind(image)}")
+        raise _UnexpectedError("image", expected, f"no pixels: {_kind(image)}")
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):  # also NaN
-        raise _Unexpected("image", expected, f"values from {low:g} to {high:g}; divide 0–255 by 255, do not normalise")
+        raise _UnexpectedError(
+            "image", expected, f"values from {low:g} to {high:g}; divide 0–255 by 255, do not normalise"
+        )
 
 
 def _check_boxes(boxes: Tensor, *, height: int, width: int) -> None:
     expected = "a float tensor [N, 4], xyxy in pixels"
     if not boxes.is_floating_point() or boxes.ndim != 2 or boxes.shape[1] != 4:  # noqa: PLR2004
         hint = "; for an image without boxes return torch.zeros((0, 4))" if not boxes.numel() else ""
-        raise _Unexpected("boxes", expected, f"{_kind(boxes)}{hint}")
+        raise _UnexpectedError("boxes", expected, f"{_kind(boxes)}{hint}")
     for row, (left, top, right, bottom) in enumerate(boxes.tolist()):
         field, came = f"boxes[{row}]", f"[{left:g}, {top:g}, {right:g}, {bottom:g}]"
         if not (left < right and top < bottom):  # also NaN
-            raise _Unexpected(field, "x1 < x2 and y1 < y2, finite", came)
+            raise _UnexpectedError(field, "x1 < x2 and y1 < y2, finite", came)
         if left < 0 or top < 0 or right > width or bottom > height:
-            raise _Unexpected(field, f"a box inside the image of {width} × {height} pixels", came)
+            raise _UnexpectedError(field, f"a box inside the image of {width} × {height} pixels", came)
 
 
 def _check_labels(labels: Tensor, count: int, class_names: tuple[str, ...]) -> None:
     if labels.dtype != torch.int64 or labels.shape != (count,):
-        raise _Unexpected("labels", f"an int64 tensor [{count}], one for each box", _kind(labels))
+        raise _UnexpectedError("labels", f"an int64 tensor [{count}], one for each box", _kind(labels))
     for row, label in enumerate(labels.tolist()):
         if not 1 <= label <= len(class_names):
             background = " (0 is the background; the first class is 1)" if label == 0 else ""
-            raise _Unexpected(
+            raise _UnexpectedError(
                 f"labels[{row}]", f"1 to {len(class_names)}, for {', '.join(class_names)}", f"{label}{background}"
             )
 
@@ -199,7 +201,7 @@ def _column(target: dict[str, Any], key: str, default: Tensor) -> Tensor:
     """An optional column of COCO's: as long as the boxes."""
     value = target.get(key, default)
     if not isinstance(value, Tensor) or value.shape != default.shape:
-        raise _Unexpected(key, f"a tensor [{len(default)}], one for each box", _kind(value))
+        raise _UnexpectedError(key, f"a tensor [{len(default)}], one for each box", _kind(value))
     return value
 
 
@@ -213,8 +215,8 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _import(path: str, folder: Path, where: str) -> Any:  # noqa: ANN401 - whatever the user wrote
-    """The class that `module:Class` or `file.py:Class` names. Both the suite's folder and the working directory count."""
+def _import(path: str, folder: Path, where: str) -> Any:
+    """The class that `module:Class` or `file.py:Class` names; the suite's folder and the working directory count."""
     module_name, _, name = path.rpartition(":")
     for entry in (str(Path.cwd()), str(folder)):
         if entry not in sys.path:

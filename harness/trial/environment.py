@@ -31,7 +31,8 @@ def choose_device(name: str) -> torch.device:
     device = torch.device("cuda:0" if name == "cuda" else name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise MachineError(
-            f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; give --device cpu "
+            f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; give "
+            "--device cpu "
             "or one that is there"
         )
     return device
@@ -59,7 +60,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         device_memory_bytes=properties.total_memory if properties else None,
         driver=_first(Path("/proc/driver/nvidia/version"), r"Kernel Module.*?(\d+\.\d+(?:\.\d+)?)") if cuda else None,
         cuda=torch.version.cuda if cuda else None,
-        cudnn=torch.backends.cudnn.version() if cuda else None,
+        cudnn=_cudnn() if cuda else None,
         tf32=torch.backends.cuda.matmul.allow_tf32,
         cudnn_benchmark=torch.backends.cudnn.benchmark,
         deterministic=torch.are_deterministic_algorithms_enabled(),
@@ -77,6 +78,11 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         git_commit=commit,
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
     )
+
+
+def _cudnn() -> int | None:
+    version: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return version
 
 
 def _cpu() -> str:

@@ -1,13 +1,12 @@
 """Detections on a split, and their COCO accuracy.
 
 Accuracy is torchmetrics' MeanAveragePrecision over faster_coco_eval, with the recall and IoU thresholds given as
-pycocotools computes them, in float64: torchmetrics' own defaults are float32 and off by up to 2e-4. Annotation ids start
-at 1 inside torchmetrics (0 would count as unmatched). A test holds every number within 1e-6 of pycocotools.
+pycocotools computes them, in float64: torchmetrics' own defaults are float32 and off by up to 2e-4. Annotation ids
+start at 1 inside torchmetrics (0 would count as unmatched). A test holds every number within 1e-6 of pycocotools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ from harness.store.record import ClassMetrics, Metrics
 from harness.trial.finetune import autocast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from harness.trial.dataset import Item
 
 _IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10).tolist()
@@ -85,7 +86,8 @@ def evaluate(
 ) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
     """Detect image by image, as deployed: in a batch, padding to the largest image would change the features."""
     model.eval()
-    truths, found = [], []
+    truths: list[Truth] = []
+    found: list[Detections] = []
     for item in items:
         found.extend(detect(model, [item.image], device=device, precision=precision))
         truths.append(Truth(name=item.name, boxes=item.boxes, labels=item.labels, crowds=item.crowds, areas=item.areas))

@@ -1,7 +1,7 @@
 """Fine-tuning: optimiser, schedule, the loop over steps, and the clock on it.
 
 Training speed counts whole steps, from asking for the batch to the optimiser's update with the device synchronised (the
-check that the loss is finite waits for it anyway), without the first epoch or its first 100 steps, whichever is shorter.
+check that the loss is finite waits for it anyway), without the first epoch or its first 100 steps, whichever is less.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Training:
 
 def finetune(
     model: nn.Module,
-    loader: Iterable[list[object]],
+    loader: Iterable[Any],
     batches: EpochBatches,
     hyperparameters: Hyperparameters,
     *,
@@ -179,7 +179,8 @@ def _step(
             raise DivergedError(
                 f"the loss is not finite at {where}: {said}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
             )
-        scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight).backward()
+        loss = scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
+        torch.autograd.backward(loss)
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value * weight
     if h.clip_grad_norm is not None:
@@ -190,6 +191,6 @@ def _step(
     return sums
 
 
-def autocast(device: torch.device, precision: str) -> Any:  # noqa: ANN401 - torch.autocast has no public base type
+def autocast(device: torch.device, precision: str) -> Any:
     """The mixed-precision region of a precision; none for fp32."""
     return torch.autocast(device.type, AUTOCAST[precision], enabled=precision != "fp32")

@@ -6,8 +6,9 @@ workers, nor from what ran before.
 
 from __future__ import annotations
 
+import math
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class EpochBatches(Sampler[list[Key]]):
         self._seed = seed
 
     def __len__(self) -> int:
-        return -(-self._images // self._batch_size)
+        return math.ceil(self._images / self._batch_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = torch.randperm(self._images, generator=_generator(self._seed, self.epoch, 0)).tolist()
@@ -49,7 +50,7 @@ class EpochBatches(Sampler[list[Key]]):
 
 
 class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
-    """Augmented items under (epoch, index). A bad item comes back as its error: raised in a worker, it would be garbled."""
+    """Augmented items under (epoch, index). A bad item comes back as its error: a worker's raise would garble it."""
 
     def __init__(self, items: Items, augmentation: Augmentation, seed: int) -> None:
         self._items = items
@@ -85,7 +86,7 @@ class EvaluationSet(Dataset[Item | DataError]):
             return error
 
 
-def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[list[object]]:
+def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Any]:
     """Batches as lists of (image, target); use `checked` on each."""
     return DataLoader(
         dataset, batch_sampler=batches, num_workers=workers, collate_fn=list, persistent_workers=workers > 0
@@ -105,13 +106,13 @@ def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
         yield item
 
 
-def checked(batch: Sequence[object]) -> Batch:
+def checked(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
     """The batch, or the first error in it raised."""
     good: Batch = []
     for item in batch:
         if isinstance(item, DataError):
             raise item
-        good.append(item)  # type: ignore[arg-type] - TrainingSet yields nothing else
+        good.append(item)
     return good
 
 
@@ -125,7 +126,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     height, width = item.image.shape[-2:]
     image = tv_tensors.Image(item.image)
     target = {
-        "boxes": tv_tensors.BoundingBoxes(item.boxes[keep], format="XYXY", canvas_size=(height, width)),  # type: ignore[call-overload]
+        "boxes": tv_tensors.BoundingBoxes(item.boxes[keep], format="XYXY", canvas_size=(height, width)),
         "labels": item.labels[keep],
     }
     steps: list[torch.nn.Module] = [v2.RandomHorizontalFlip(augmentation.hflip)]
@@ -142,7 +143,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
 
 
-def _same(item: Item | DataError) -> Item | DataError:
+def _same(item: Any) -> Any:
     return item
 
 

@@ -1,8 +1,8 @@
 """Speed, memory and size of a fine-tuned model, each in a pass of its own.
 
 Latency is batch 1 over real images decoded beforehand. Inside the clock: the copy to the device, the model's own
-resize and normalisation, forward, non-maximum suppression, boxes back on the CPU, the device synchronised at both edges.
-Outside: reading and decoding the image. Throughput is images ÷ wall time at a fixed batch size, never 1 ÷ latency.
+resize and normalisation, forward, non-maximum suppression, boxes back on the CPU, the device synchronised at both
+edges. Outside: reading and decoding the image. Throughput is images ÷ wall time at a fixed batch size, never 1 ÷ latency.
 The clock is `time.perf_counter_ns`. Nothing is clipped; every sample is kept.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def time_latency(
 def time_throughput(
     run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
 ) -> tuple[Sample, ...]:
-    """Time batches of a fixed size until every image was used once, three batches ran and the protocol's seconds passed."""
+    """Time batches of a fixed size until each image was used, three batches ran and the protocol's seconds passed."""
     size = protocol.throughput_batch_size
     starts = range(0, len(images), size)
     batches = [[images[(start + offset) % len(images)] for offset in range(size)] for start in starts]
@@ -133,7 +132,7 @@ def count_flops(run: Run, image: Tensor) -> int:
     """
     with FlopCounterMode(display=False) as counter:
         run([image])
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def reset_peak(device: torch.device) -> None:

@@ -28,10 +28,10 @@ from harness.trial.loader import EpochBatches, TrainingSet, evaluation_items, tr
 from harness.trial.models import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from harness.suite.spec import Trial
     from harness.store.files import AttemptFolder, TrialFolder
+    from harness.suite.spec import Trial
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def run_attempt(folder: AttemptFolder) -> int:
         except HarnessError as error:
             log.error("%s", error, exc_info=error.__cause__)
             ended, code = ("failed", str(error), False), error.exit_code
-        except Exception as error:  # whatever it is, the other trials go on
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
             log.error("%s", traceback.format_exc())
             ended, code = (*_classified(error), True), 1
     outcome = record.Outcome(
@@ -77,7 +77,7 @@ def run_attempt(folder: AttemptFolder) -> int:
     return code
 
 
-def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Any) -> record.Record:  # noqa: ANN401 - see Say
+def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Any) -> record.Record:
     """Fine-tune, evaluate and measure one trial; leaves weights, samples and predictions in `folder`.
 
     Raises:
@@ -162,7 +162,7 @@ def _train(
     report_on: str,
     device: torch.device,
     workers: int,
-    say: Any,  # noqa: ANN401 - see Say
+    say: Any,
 ) -> tuple[Training, record.Memory, int]:
     """Fine-tune; where a test split is reported on and val was looked at, keep val's best epoch, else the last one."""
     h = trial.hyperparameters
@@ -204,7 +204,7 @@ def _train(
     memory = measure.read_peak(device)
     if best:
         model.load_state_dict(best["state"])
-    return training, memory, best.get("epoch", h.epochs)
+    return training, memory, int(best.get("epoch", batches.epoch))
 
 
 def _for_accuracy(model: torch.nn.Module, trial: Trial) -> None:
@@ -307,7 +307,7 @@ def _parquet(table: pa.Table) -> memoryview:
     return stream.getbuffer()
 
 
-def _speaker(events: Any) -> Any:  # noqa: ANN401 - see Say
+def _speaker(events: Any) -> Any:
     """A function that appends one progress line, flushed: the parent reads along."""
 
     def say(event: str, **fields: object) -> None:

@@ -1,7 +1,7 @@
 """Build a detector for the user's classes from each kind of weights, and rebuild a fine-tuned one.
 
-torchvision's builders make another network when they are given no weights: live BatchNorm, all layers trainable, another
-eps. A state dict loads into either without complaint and gives other features. So a fine-tuned model is stored with its
+torchvision's builders make another network when they are given no weights: live BatchNorm, all layers trainable,
+another eps. A state dict loads into either without complaint and gives other features. So a fine-tuned model is stored with its
 `Structure`, and rebuilt by it.
 """
 
@@ -147,7 +147,7 @@ def read_state(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _builder(row: Architecture) -> Any:  # noqa: ANN401 - torchvision's builders take any keyword
+def _builder(row: Architecture) -> Any:
     return get_model_builder(row.name)
 
 

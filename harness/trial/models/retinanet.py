@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -25,15 +26,17 @@ def replace_head(model: RetinaNet, num_classes: int) -> None:
     """
     head = model.head.classification_head
     layer = nn.Conv2d(head.cls_logits.in_channels, head.num_anchors * num_classes, kernel_size=3, padding=1)
+    bias = torch.full((layer.out_channels,), -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
+    layer.bias = nn.Parameter(bias)
     nn.init.normal_(layer.weight, std=0.01)
-    nn.init.constant_(layer.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
     head.cls_logits = layer
     head.num_classes = num_classes
 
 
 def count_classes(state: Mapping[str, Tensor], model: RetinaNet) -> int:
     """How many classes a state dict's head was made for."""
-    return state["head.classification_head.cls_logits.weight"].shape[0] // model.head.classification_head.num_anchors
+    per_class: int = model.head.classification_head.num_anchors
+    return state["head.classification_head.cls_logits.weight"].shape[0] // per_class
 
 
 def set_postprocessing(model: RetinaNet, *, score_threshold: float, detections: int) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 30.0  # between two packets: an unreachable network must not hold the night
 
 
-def member(name: str) -> Any:  # noqa: ANN401 - torchvision's enum classes have no common typed base
+def member(name: str) -> Any:
     """`ResNet50_Weights.IMAGENET1K_V1` as torchvision's enum member."""
     enum, _, value = name.partition(".")
     owner = torchvision.models if hasattr(torchvision.models, enum) else torchvision.models.detection
@@ -56,7 +56,8 @@ def require(row: Architecture, *, backbone_only: bool) -> Path:
         reason = getattr(error, "reason", None) or error
         raise WeightsError(
             f"weights {weights} of {row.name} cannot be had: {file.name} is not in {folder}, and the download failed "
-            f"({reason}). Run `harness fetch SUITE` where there is internet (or copy the file into that folder), or set "
+            f"({reason}). Run `harness fetch SUITE` where there is internet (or copy the file into that folder), or "
+            "set "
             "for this architecture `weights: backbone` (ImageNet backbone only), `weights: none` (random), or "
             "`weights: PATH` (a state dict of yours)"
         ) from None
