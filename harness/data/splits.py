@@ -106,6 +106,7 @@ def open_split(dataset: CocoDataset | SyntheticDataset, name: str) -> Split:
         size=dataset.size,
         classes=dataset.classes,
         most_objects=dataset.most_objects,
+        object_size=dataset.object_size,
         seed=dataset.seed,
     )
     return _Drawn(drawing=drawing, annotations=drawing.annotations())

@@ -3,8 +3,8 @@
 Owns the drawing. Scenes are laid out first (so annotations cost no pixels) and drawn when an image is read. Image i of
 a split depends on (seed, split, i) alone: adding images changes none of those before.
 
-Made so that detectors differ on it: sizes span 1:4, shapes overlap and hide each other, colour hints at the class but
-does not give it away, and the background carries strokes and blobs of the same colours.
+Made so that detectors differ on it: sizes span 1:4 by default, shapes overlap and hide each other, colour hints at the
+class but does not give it away, and the background carries strokes and blobs of the same colours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ CLASS_NAMES = ("disc", "square", "triangle", "cross", "star", "hexagon", "arrow"
 DRAWING_VERSION = 1  # part of the data's fingerprint: raise it with every change of a pixel or a box
 
 _SUPERSAMPLING = 3
-_LONGEST_SIDE = (0.14, 0.56)  # of the image's shorter side
 _MOST_OVERLAP = 0.25  # of the smaller box; more would hide what the label claims is there
 _PLACEMENT_TRIES = 20
 _HUE_STEP = 0.375  # three eighths: neighbouring classes lie far apart, and eight classes fill the circle
@@ -50,13 +49,18 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticSplit:
-    """One drawn split: `size` is the side of the square images in pixels."""
+    """One drawn split.
+
+    `size` is the side of the square images in pixels; `object_size` is the range of an object's longest side as a share
+    of it, drawn log-uniformly.
+    """
 
     split: str
     images: int
     size: int
     classes: int
     most_objects: int
+    object_size: tuple[float, float]
     seed: int
 
     def annotations(self) -> Annotations:
@@ -95,16 +99,16 @@ class SyntheticSplit:
         scene: list[Shape] = []
         for _ in range(int(rng.integers(self.most_objects + 1))):
             for _ in range(_PLACEMENT_TRIES):
-                shape = _random_shape(rng, self.size, self.classes)
+                shape = _random_shape(rng, self.size, self.classes, self.object_size)
                 if all(_overlap(shape.box, other.box) <= _MOST_OVERLAP for other in scene):
                     scene.append(shape)
                     break
         return scene
 
 
-def _random_shape(rng: np.random.Generator, size: int, classes: int) -> Shape:
+def _random_shape(rng: np.random.Generator, size: int, classes: int, object_size: tuple[float, float]) -> Shape:
     label = int(rng.integers(classes))
-    low, high = _LONGEST_SIDE
+    low, high = object_size
     side = size * low * (high / low) ** rng.random()
     outline, hole = _unit_outline(CLASS_NAMES[label])
     turn = rng.uniform(-0.35, 0.35)

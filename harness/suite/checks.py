@@ -26,6 +26,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    """A range: the smaller end first."""
+    if pair[0] > pair[1]:
+        raise ValueError(f"expected [smallest, largest], got {list(pair)}")
+    return pair
+
+
 def known_architecture(name: str) -> str:
     """A name of the catalogue."""
     if name not in BY_NAME:

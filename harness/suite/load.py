@@ -227,7 +227,4 @@ def _contradiction(hyperparameters: spec.Hyperparameters) -> str | None:
             f"batch_size {hyperparameters.batch_size} cannot pass in accumulate: {hyperparameters.accumulate} "
             "equal parts"
         )
-    jitter = hyperparameters.augmentation.scale_jitter
-    if jitter and jitter[0] > jitter[1]:
-        return f"augmentation.scale_jitter {list(jitter)}: the smallest zoom comes first"
     return None

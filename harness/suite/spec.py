@@ -21,6 +21,7 @@ Natural = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
+ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
@@ -82,7 +83,10 @@ class SyntheticImages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticDataset:
-    """Shapes drawn from a seed; `size` is the side of the square images in pixels."""
+    """Shapes drawn from a seed.
+
+    `size` is the side of the square images in pixels; an object's longest side is a share of it within `object_size`.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -93,6 +97,7 @@ class SyntheticDataset:
     size: Annotated[int, Ge(32), Le(4096)] = 128
     classes: Annotated[int, Ge(1), Le(8)] = 3
     most_objects: Annotated[int, Ge(1), Le(50)] = 5
+    object_size: Annotated[tuple[ObjectShare, ObjectShare], AfterValidator(checks.ascending)] = (0.14, 0.56)
     seed: Natural = 0
 
 
@@ -116,7 +121,7 @@ class Augmentation:
     __pydantic_config__: ClassVar = _STRICT
 
     hflip: Share = 0.5
-    scale_jitter: tuple[Above0, Above0] | None = None
+    scale_jitter: Annotated[tuple[Above0, Above0], AfterValidator(checks.ascending)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +189,7 @@ class Protocol:
     throughput_batch_size: Positive = 8
     throughput_s: NotNegative = 10.0
     score_threshold: Share = 0.001
-    detections: Annotated[int, Ge(100)] = 100
+    detections: Annotated[int, Ge(100), Le(1000)] = 100
     deployment_score_threshold: Share = 0.05
     tf32: bool = False
 

@@ -2,7 +2,9 @@
 
 Latency is batch 1 over real images decoded beforehand. Inside the clock: the copy to the device, the model's own
 resize and normalisation, forward, non-maximum suppression, boxes back on the CPU, the device synchronised at both
-edges. Outside: reading and decoding the image. Throughput is images ÷ wall time at a fixed batch size, never 1 ÷ latency.
+edges. Outside: reading and decoding the image.
+
+Throughput is images ÷ wall time at a fixed batch size, never 1 ÷ latency.
 The clock is `time.perf_counter_ns`. Nothing is clipped; every sample is kept.
 """
 

@@ -1,8 +1,8 @@
 """Build a detector for the user's classes from each kind of weights, and rebuild a fine-tuned one.
 
 torchvision's builders make another network when they are given no weights: live BatchNorm, all layers trainable,
-another eps. A state dict loads into either without complaint and gives other features. So a fine-tuned model is stored with its
-`Structure`, and rebuilt by it.
+another eps. A state dict loads into either without complaint and gives other features. So a fine-tuned model is stored
+with its `Structure`, and rebuilt by it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""Shared by all tests: small data sets on disk, small suites, and the skip of GPU tests where there is no GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A spinning OpenMP pool slows torch's small operations a hundredfold on a shared machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+ROOT = Path(__file__).parents[1]
+# Everything as small as the detectors allow: about two seconds of training.
+TINY_MODEL = (
+    "    weights: none\n    image_size: {min: 64, max: 64}\n"
+    "    model: {rpn_post_nms_top_n_train: 30, rpn_post_nms_top_n_test: 20, box_batch_size_per_image: 8}\n"
+)
+TINY_HEAD = "hyperparameters: {epochs: 1, batch_size: 2, lr: 1e-4}\nprotocol: {level: quick, latency_images: 20}\n"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+@pytest.fixture
+def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m harness …` as a user would, and return what it printed."""
+
+    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "CI": "true", **options.pop("env", {})}
+        return subprocess.run(
+            (sys.executable, "-m", "harness", *map(str, arguments)),
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=300,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def tiny_suite(tmp_path: Path) -> Callable[..., Path]:
+    """Write a suite of synthetic images and one tiny Faster R-CNN; keyword arguments replace whole blocks."""
+
+    def write(
+        name: str = "tiny",
+        *,
+        datasets: str = "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n",
+        architectures: str = f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
+        rest: str = TINY_HEAD,
+    ) -> Path:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"suite: {name}\ndatasets:\n{datasets}architectures:\n{architectures}{rest}")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def coco_folder(tmp_path: Path) -> Path:
+    """JPEGs and COCO JSON: category ids with gaps, annotation ids from 0, an image without boxes, a crowd."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 5), ("val", 4), ("test", 3)):
+        folder = tmp_path / "data" / split
+        folder.mkdir(parents=True)
+        images, annotations = [], []
+        for index in range(count):
+            width, height = 96 + 8 * index, 80
+            pixels = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{index:03d}.jpg", quality=90)
+            images.append({"id": 100 + 7 * index, "file_name": f"{index:03d}.jpg", "width": width, "height": height})
+            if index == 1:
+                continue
+            for box in range(2):
+                crowd = int(index == 2 and box == 1)
+                annotations.append(
+                    {
+                        "id": len(annotations),
+                        "image_id": 100 + 7 * index,
+                        "category_id": (3, 90)[box],
+                        "bbox": [5 + 10 * box, 8, 40, 30.5],
+                        "area": 1220.0,
+                        "iscrowd": crowd,
+                        "segmentation": {"counts": [1, 2], "size": [1, 2]} if crowd else [[1.0, 2, 3, 4, 5, 6]],
+                    }
+                )
+        content = {
+            "info": {},
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": 90, "name": "nut"}, {"id": 3, "name": "bolt"}],
+        }
+        (tmp_path / "data" / f"{split}.json").write_text(json.dumps(content))
+    return tmp_path / "data"

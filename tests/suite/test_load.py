@@ -1,0 +1,154 @@
+"""A suite file is checked whole: every problem at once, each with its line and what is allowed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SuiteError
+from harness.suite.load import Suite, json_schema, load_suite
+from tests.conftest import ROOT
+
+GOOD = """\
+suite: conveyor
+datasets:
+  shapes: {format: synthetic, train: {images: 4}, val: {images: 2}}
+architectures:
+  - fasterrcnn_resnet50_fpn
+  - name: retinanet_resnet50_fpn
+    weights: none
+    hyperparameters: {lr: 0.005}
+hyperparameters: {epochs: 13, batch_size: 8}
+"""
+
+
+def _load(tmp_path: Path, text: str) -> Suite:
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    return load_suite(path)
+
+
+def _problems(tmp_path: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(SuiteError) as error:
+        _load(tmp_path, text)
+    return tuple(problem.removeprefix(f"{tmp_path}/") for problem in error.value.problems)
+
+
+def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
+    """Wrong types, unknown keys with a near match, unknown names, missing files: one pass, in the order of the file."""
+    found = _problems(tmp_path, """\
+suite: con veyor
+datasets:
+  parts:
+    format: coco
+    train: {images: nope, annotations: nope.json}
+    val: {images: nope}
+  other: {format: voc}
+architectures:
+  - fasterrcnn_resnet50_fp
+  - name: retinanet_resnet50_fpn
+    image_size: {min: high}
+    hyperparameter: {lr: 1e-4}
+hyperparameters: {epochs: yes, precision: fp8}
+seeds: []
+""")  # fmt: skip
+    for start in (
+        "s.yaml:1: suite: a name is letters",
+        "s.yaml:5: datasets.parts.train.annotations: no such file: nope.json (looked in",
+        "s.yaml:5: datasets.parts.train.images: no such folder: nope",
+        "s.yaml:6: datasets.parts.val.annotations: missing",
+        "s.yaml:7: datasets.other.format: unknown format voc; known: coco, python, synthetic",
+        "s.yaml:9: architectures[0].name: unknown architecture 'fasterrcnn_resnet50_fp'; did you mean fasterrcnn_resnet50_fpn?",
+        "s.yaml:11: architectures[1].image_size.min: expected an integer > 0, got 'high'",
+        "s.yaml:12: architectures[1].hyperparameter: unknown key; did you mean hyperparameters?",
+        "s.yaml:13: hyperparameters.epochs: expected an integer > 0 or null, got 'yes'",
+        "s.yaml:13: hyperparameters.precision: expected fp32 or bf16 or fp16, got 'fp8'",
+        "s.yaml:14: seeds: expected a list that is not empty, got []",
+    ):
+        assert any(problem.startswith(start) for problem in found), start
+    lines = [int(problem.split(":")[1]) for problem in found]
+    assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sweep: {lr: [0.1, -1]}", "s.yaml:10: sweep.lr[1]: expected greater than 0"),
+        ("sweep: {learning_rate: [0.1]}", "sweep.learning_rate: unknown hyperparameter"),
+        ("sweep: {lr: [0.1]}", "architectures[1].hyperparameters.lr: also an axis of sweep"),
+        ("seeds: [1, 1]", "s.yaml:10: seeds: each seed once"),
+        ("protocol: fast", "s.yaml:10: protocol.level: expected quick or standard or publish, got 'fast'"),
+        ("protocol: {warmup: 3}", "protocol.warmup: expected an integer ≥ 10, got 3"),
+        ("sweeps: {}", "s.yaml:10: sweeps: unknown key; did you mean sweep?"),
+    ],
+)
+def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> None:
+    """One broken rule, one line with the place."""
+    assert any(said in problem for problem in _problems(tmp_path, f"{GOOD}{change}\n"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ("{name: retinanet_resnet50_fpn, model: {topk: 5}}", "model.topk: retinanet_resnet50_fpn has no such option"),
+        ("{name: retinanet_resnet50_fpn, image_size: {min: 900, max: 800}}", "min 900 is larger than max 800"),
+        ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file: gone.pth"),
+        ("{name: retinanet_resnet50_fpn, hyperparameters: {batch_size: 3, accumulate: 2}}", "cannot pass in"),
+        (
+            "{name: retinanet_resnet50_fpn, hyperparameters: {augmentation: {scale_jitter: [2, 1]}}}",
+            "[smallest, largest]",
+        ),
+    ],
+)
+def test_architectures_are_checked_against_the_catalogue(architecture: str, said: str, tmp_path: Path) -> None:
+    """What the types cannot say is still said before the night."""
+    text = GOOD.replace("  - fasterrcnn_resnet50_fpn\n", f"  - {architecture}\n")
+    assert any(said in problem for problem in _problems(tmp_path, text))
+
+
+def test_recipes_fill_what_is_open_and_the_rate_follows_the_batch(tmp_path: Path) -> None:
+    """SGD: lr × batch/16; milestones keep their share of the epochs; an architecture's own value wins."""
+    suite = _load(tmp_path, GOOD)
+    faster, retina = (setting.hyperparameters for setting in suite.settings)
+    assert faster.lr == pytest.approx(0.02 * 8 / 16)
+    assert faster.milestones == (8, 11)
+    assert faster.weight_decay == 1e-4
+    assert retina.lr == 0.005
+    adamw = (
+        _load(tmp_path, GOOD.replace("batch_size: 8", "batch_size: 4, optimizer: adamw")).settings[0].hyperparameters
+    )
+    assert adamw.lr == pytest.approx(1e-4 * 0.5)
+    assert adamw.weight_decay == 0.05
+
+
+def test_nested_hyperparameters_merge(tmp_path: Path) -> None:
+    """An architecture that sets one augmentation keeps the suite's other one."""
+    text = GOOD.replace("batch_size: 8", "batch_size: 8, augmentation: {scale_jitter: [0.5, 2]}").replace(
+        "{lr: 0.005}", "{augmentation: {hflip: 0.0}}"
+    )
+    own = _load(tmp_path, text).settings[1].hyperparameters.augmentation
+    assert (own.hflip, own.scale_jitter) == (0.0, (0.5, 2.0))
+
+
+def test_protocol_levels_and_overrides(tmp_path: Path) -> None:
+    """A bare level, or a mapping over it."""
+    assert _load(tmp_path, GOOD).protocol.latency_images == 200
+    assert _load(tmp_path, f"{GOOD}protocol: publish\n").protocol.latency_s == 60
+    quick = _load(tmp_path, f"{GOOD}protocol: {{level: quick, throughput_batch_size: 2}}\n").protocol
+    assert (quick.level, quick.latency_s, quick.throughput_batch_size) == ("quick", 0.0, 2)
+
+
+def test_schema_is_a_json_schema_that_knows_the_short_forms() -> None:
+    """Editors accept a bare architecture name and a bare protocol level; the text is JSON."""
+    schema = json.loads(json.dumps(json_schema()))
+    assert "retinanet_resnet50_fpn" in schema["properties"]["architectures"]["items"]["anyOf"][0]["enum"]
+    assert "quick" in schema["properties"]["protocol"]["anyOf"][0]["enum"]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", ["smoke", "quickstart"])
+def test_shipped_suites_load(name: str) -> None:
+    """The suites of the repository are sound as they are."""
+    assert load_suite(ROOT / "suites" / f"{name}.yaml").name == name

@@ -1,0 +1,63 @@
+"""A trial's id stands for everything that can change a number, and for nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SuiteError
+from harness.suite.load import load_suite
+from harness.suite.plan import plan_trials
+from harness.suite.spec import Trial
+
+TEXT = """\
+suite: {name}
+datasets:
+  shapes: {{format: synthetic, train: {{images: 4}}, val: {{images: 2}}}}
+architectures: [fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn]
+hyperparameters: {{epochs: 2}}
+sweep: {{lr: [0.01, 1e-4]}}
+seeds: [0, 1]
+"""
+
+
+def _plan(
+    tmp_path: Path,
+    *,
+    name: str = "a",
+    change: tuple[str, str] = ("", ""),
+    fingerprint: str = "f",
+    limit: int | None = None,
+) -> tuple[Trial, ...]:
+    path = tmp_path / "s.yaml"
+    path.write_text(TEXT.format(name=name).replace(*change))
+    return plan_trials(load_suite(path), {"shapes": fingerprint}, limit=limit)
+
+
+def test_product_in_the_order_of_a_night(tmp_path: Path) -> None:
+    """Datasets × architectures × sweep × seeds, one seed of everything first."""
+    trials = _plan(tmp_path)
+    assert len(trials) == 8
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4
+    assert trials[1].trial_id.startswith("shapes-fasterrcnn_resnet50_fpn-lr0.0001-s0-")
+    assert len({trial.trial_id for trial in trials}) == 8
+
+
+def test_the_id_follows_what_changes_a_number(tmp_path: Path) -> None:
+    """Data, hyperparameters, protocol and limit change every id; the suite's name does not."""
+    ids = {trial.trial_id for trial in _plan(tmp_path)}
+    assert {trial.trial_id for trial in _plan(tmp_path, name="b")} == ids
+    for other in (
+        _plan(tmp_path, fingerprint="g"),
+        _plan(tmp_path, change=("epochs: 2", "epochs: 3")),
+        _plan(tmp_path, change=("seeds:", "protocol: quick\nseeds:")),
+        _plan(tmp_path, limit=3),
+    ):
+        assert ids.isdisjoint(trial.trial_id for trial in other)
+
+
+def test_the_same_trial_twice_is_an_error(tmp_path: Path) -> None:
+    """Two equal entries would fight for one folder."""
+    with pytest.raises(SuiteError, match="more than once"):
+        _plan(tmp_path, change=("[fasterrcnn_resnet50_fpn, ", "[retinanet_resnet50_fpn, "))

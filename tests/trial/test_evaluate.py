@@ -1,0 +1,127 @@
+"""Accuracy equals pycocotools', whatever the split looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from harness.trial.evaluate import Detections, Truth, accuracy
+
+KEYS = (
+    "map map_50 map_75 map_small map_medium map_large mar_1 mar_10 mar_100 mar_small mar_medium mar_large".split()  # noqa: SIM905
+)
+
+
+def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list[Truth], list[Detections]]:
+    """Truths with crowds and empty images, and detections that are sometimes right, with ties among the scores."""
+    rng = np.random.default_rng(seed)
+    truths, found = [], []
+    for index in range(images):
+        count = 0 if index % 5 == 0 else int(rng.integers(1, 12))
+        corner = rng.uniform(0, 400, (count, 2))
+        sides = np.exp(rng.uniform(np.log(4), np.log(300), (count, 2)))
+        boxes = np.concatenate((corner, corner + sides), axis=1).astype(np.float32)
+        labels = rng.integers(1, classes + 1, count)
+        crowds = rng.random(count) < 0.15
+        truths.append(
+            Truth(
+                name=str(index),
+                boxes=torch.from_numpy(boxes).reshape(-1, 4),
+                labels=torch.from_numpy(labels),
+                crowds=torch.from_numpy(crowds),
+                areas=torch.from_numpy((sides.prod(axis=1) * rng.uniform(0.5, 1.0, count)).astype(np.float32)),
+            )
+        )
+        copies = np.repeat(boxes, 3, axis=0) + rng.normal(0, 6, (3 * count, 4)).astype(np.float32)
+        noise = rng.uniform(0, 300, (int(rng.integers(0, 120)), 4)).astype(np.float32)
+        guessed = np.concatenate((copies, noise))
+        guessed = np.concatenate(
+            (np.minimum(guessed[:, :2], guessed[:, 2:]), np.maximum(guessed[:, :2], guessed[:, 2:])), 1
+        )
+        wrong = rng.integers(1, classes + 1, len(guessed))
+        right = np.concatenate((np.repeat(labels, 3), wrong[3 * count :]))
+        found.append(
+            Detections(
+                boxes=torch.from_numpy(guessed).reshape(-1, 4),
+                scores=torch.from_numpy(np.round(rng.random(len(guessed)), 2).astype(np.float32)),
+                labels=torch.from_numpy(np.where(rng.random(len(guessed)) < 0.8, right, wrong)),
+            )
+        )
+    return truths, found
+
+
+def reference(truths: list[Truth], found: list[Detections], classes: int) -> tuple[list[float], dict[int, float]]:
+    """The twelve numbers of pycocotools, and each class' AP from its precision table."""
+    truth, guesses = COCO(), []
+    annotations = []
+    for image, (t, d) in enumerate(zip(truths, found, strict=True), start=1):
+        for box, label, crowd, area in zip(
+            t.boxes.tolist(), t.labels.tolist(), t.crowds.tolist(), t.areas.tolist(), strict=True
+        ):
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": image, "category_id": label, "iscrowd": int(crowd), "area": area,
+                "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            })  # fmt: skip
+        for box, label, score in zip(d.boxes.tolist(), d.labels.tolist(), d.scores.tolist(), strict=True):
+            guesses.append({"image_id": image, "category_id": label, "score": score,
+                            "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]]})  # fmt: skip
+    truth.dataset = {
+        "images": [{"id": image} for image in range(1, len(truths) + 1)],
+        "annotations": annotations,
+        "categories": [{"id": label} for label in range(1, classes + 1)],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(guesses), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    per_class = {}
+    for column in range(classes):
+        precision = evaluation.eval["precision"][:, :, column, 0, -1]
+        per_class[column + 1] = float(precision[precision > -1].mean()) if (precision > -1).any() else -1.0
+    return list(evaluation.stats), per_class
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equals_pycocotools(seed: int) -> None:
+    """All twelve numbers and the AP of each class are pycocotools' within 1e-6, crowds and empty images included."""
+    truths, found = random_split(seed)
+    expected, expected_per_class = reference(truths, found, classes=4)
+    names = ["a", "b", "c", "d"]
+    metrics = accuracy(truths, found, class_names=names, split="val")
+    for key, value in zip(KEYS, expected, strict=True):
+        mine = getattr(metrics, key)
+        assert (-1.0 if mine is None else mine) == pytest.approx(value, abs=1e-6), key
+    for label, value in expected_per_class.items():
+        mine = metrics.per_class[names[label - 1]].map
+        assert (-1.0 if mine is None else mine) == pytest.approx(value, abs=1e-6), names[label - 1]
+
+
+def test_perfect_detections_score_one() -> None:
+    """Detections equal to the truth give 1.0: no annotation counts as unmatched because of its id."""
+    truths, _ = random_split(1)
+    kept = [Truth(name=t.name, boxes=t.boxes, labels=t.labels, crowds=torch.zeros(len(t.labels), dtype=torch.bool),
+                  areas=t.areas) for t in truths]  # fmt: skip
+    found = [Detections(boxes=t.boxes, scores=torch.ones(len(t.labels)), labels=t.labels) for t in kept]
+    metrics = accuracy(kept, found, class_names=["a", "b", "c", "d"], split="val")
+    assert metrics.map == pytest.approx(1.0)
+    assert metrics.mar_100 == pytest.approx(1.0)
+
+
+def test_nothing_found_and_nothing_there() -> None:
+    """No detections give 0; a split without boxes, or a class that never occurs, gives None, not 0 and not -1."""
+    truths, _ = random_split(2)
+    nothing = [Detections(boxes=torch.zeros((0, 4)), scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.int64))]
+    metrics = accuracy(truths, nothing * len(truths), class_names=["a", "b", "c", "d", "never"], split="val")
+    assert metrics.map == 0.0
+    assert metrics.per_class["never"].map is None
+    empty = Truth(name="0", boxes=torch.zeros((0, 4)), labels=torch.zeros(0, dtype=torch.int64),
+                  crowds=torch.zeros(0, dtype=torch.bool), areas=torch.zeros(0))  # fmt: skip
+    assert accuracy([empty], nothing, class_names=["a"], split="val").map is None
