@@ -84,7 +84,7 @@ def json_schema() -> dict[str, Any]:
     properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(BY_NAME)}, choice]}
     protocol = properties["protocol"]
     properties["protocol"] = {"anyOf": [{"enum": sorted(spec.PROTOCOL_LEVELS)}, protocol]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite", **schema}
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
 
 
 def _normalised(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,4 +9,5 @@ from harness.trial.worker import run_attempt
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # twenty lines at each evaluation
     sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1]))))

@@ -120,11 +120,11 @@ def finetune(
 
 
 def build_optimizer(parameters: list[nn.Parameter], h: Hyperparameters) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW with torch's betas."""
+    """SGD with momentum, or AdamW with torch's betas; both fused: one pass over the parameters."""
     lr, decay = h.lr or 0.0, h.weight_decay or 0.0
     if h.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=h.momentum, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay)
+        return torch.optim.SGD(parameters, lr=lr, momentum=h.momentum, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
 
 
 def schedule(h: Hyperparameters, *, steps_per_epoch: int) -> Callable[[int], float]:

@@ -314,8 +314,13 @@ def _speaker(events: Any) -> Any:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         events.write(json.dumps({"time": now, "event": event, **fields}) + "\n")
         events.flush()
+        log.info("%s %s", event, " ".join(f"{key}={_brief(value)}" for key, value in fields.items()))
 
     return say
+
+
+def _brief(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _classified(error: Exception) -> tuple[record.OutcomeName, str]:

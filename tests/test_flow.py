@@ -1,0 +1,134 @@
+"""The whole story on the user's own data: a COCO folder, a Dataset class; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from tests.conftest import TINY_MODEL
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+USER_DATA = """
+import torch
+
+class Parts(torch.utils.data.Dataset):
+    classes = 2
+    def __init__(self, count, broken=False):
+        self.count, self.broken = count, broken
+    def __len__(self):
+        return self.count
+    def __getitem__(self, index):
+        boxes = torch.tensor([[5.0, 6.0, 30.0, 40.0]])[: index % 2]
+        labels = torch.full((len(boxes),), 9 if self.broken and index == 3 else 1)
+        return torch.rand(3, 48, 64), {"boxes": boxes, "labels": labels}
+"""
+
+
+def _record(results: Path) -> dict[str, object]:
+    (path,) = results.glob("*/trials/*/record.json")
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+def test_a_coco_folder_runs_to_a_report(
+    harness_command: Command, tiny_suite: Callable[..., Path], coco_folder: Path, tmp_path: Path
+) -> None:
+    """JPEGs, ids with gaps, an image without boxes, a crowd, a test split: a record, raw files and a page, once."""
+    splits = ", ".join(f"{s}: {{images: data/{s}, annotations: data/{s}.json}}" for s in ("train", "val", "test"))
+    suite = tiny_suite(datasets=f"  parts: {{format: coco, {splits}}}\n")
+    results = tmp_path / "results"
+    done = harness_command("run", suite, "--results", results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Report: {results / 'tiny' / 'report.md'}" in done.stdout
+
+    record = _record(results)
+    assert list(record) == [
+        "schema_version", "trial", "outcome", "metrics", "measurements", "model", "environment", "flags", "attempts",
+    ]  # fmt: skip
+    assert record["outcome"] == "succeeded"
+    assert record["metrics"]["split"] == "test"  # type: ignore[index]
+    assert set(record["metrics"]["per_class"]) == {"bolt", "nut"}  # type: ignore[index]
+    assert record["measurements"]["latency_s"]["n"] >= 20  # type: ignore[index]
+    assert record["environment"]["device"] == "cpu"  # type: ignore[index]
+
+    (folder,) = (results / "tiny" / "trials").iterdir()
+    samples = pd.read_parquet(folder / "samples.parquet")
+    assert set(samples["pass"]) == {"latency", "throughput"}
+    latency = samples[samples["pass"] == "latency"]["seconds"]
+    assert abs(latency.median() - record["measurements"]["latency_s"]["median"]) < 1e-12  # type: ignore[index]
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert list(predictions.columns) == ["image", "class", "score", "x1", "y1", "x2", "y2"]
+
+    page = (results / "tiny" / "report.md").read_text()
+    assert "1 of 1 trials measured" in page
+    assert "fasterrcnn_mobilenet_v3_large_fpn" in page
+    assert "on the test split" in page
+    (picture,) = re.findall(r"!\[.*\]\((.+)\)", page)
+    assert (results / "tiny" / picture).read_text().startswith("<?xml")
+
+    again = harness_command("run", suite, "--results", results)
+    assert again.returncode == 0
+    assert "1 of 1 trials measured, 1 of them before" in again.stdout
+    assert len(list((folder / "attempts").iterdir())) == 1
+
+
+def test_a_users_dataset_runs_and_a_broken_one_fails_with_a_reason(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A Dataset beside the suite file runs; one with a label out of range is a failed row, and the other goes on."""
+    (tmp_path / "parts.py").write_text(USER_DATA)
+    good = "{format: python, classes: [bolt], train: {dataset: 'parts:Parts', args: {count: 4}}, "
+    good += "val: {dataset: 'parts:Parts', args: {count: 4}}}"
+    bad = good.replace("args: {count: 4}", "args: {count: 4, broken: true}", 1)
+    suite = tiny_suite(datasets=f"  bad: {bad}\n  good: {good}\n")
+    results = tmp_path / "results"
+    done = harness_command("run", suite, "--results", results)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = "train (parts:Parts)[3]: labels[0]: expected 1 to 1, for bolt, got 9"
+    assert said in done.stdout
+    assert _record(results)["trial"]["dataset"]["name"] == "good"  # type: ignore[index]
+    page = (results / "tiny" / "report.md").read_text()
+    assert "1 of 2 trials measured, **1 failed**" in page
+    assert "labels\\[0\\]: expected 1 to 1" in page
+    assert "log.txt" in page
+
+
+def test_a_rehearsal_is_stamped_and_never_counts_as_done(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """`--limit` gives trials of their own, marked in record and page; the real ones are still left."""
+    suite, results = tiny_suite(), tmp_path / "results"
+    assert harness_command("run", suite, "--results", results, "--limit", "2").returncode == 0
+    record = _record(results)
+    assert record["trial"]["limit"] == 2  # type: ignore[index]
+    assert record["metrics"]["images"] == 2  # type: ignore[index]
+    assert [flag["name"] for flag in record["flags"]][-1] == "rehearsal"  # type: ignore[attr-defined]
+    assert "not comparable" in (results / "tiny" / "report.md").read_text()
+    assert "0 done, 1 left" in harness_command("plan", suite, "--results", results).stdout
+
+
+def test_diverging_and_unavailable_weights_fail_their_trials_alone(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A loss that is not finite is told with its step and parts; missing weights with the file; both before a record."""
+    diverging = (
+        f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}    hyperparameters: {{lr: 1e30, warmup_steps: 0}}\n"
+    )
+    suite = tiny_suite(
+        architectures=f"{diverging}  - name: retinanet_resnet50_fpn\n    image_size: {{min: 64, max: 64}}\n"
+    )
+    results = tmp_path / "results"
+    nowhere = {"TORCH_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
+    done = harness_command("run", suite, "--results", results, env=nowhere)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"the loss is not finite at epoch 1, step 2 of 2: .*loss_classifier", done.stdout)
+    assert "retinanet_resnet50_fpn_coco-eeacb38b.pth is not in" in done.stdout
+    assert "weights: backbone" in done.stdout
+    assert "**2 failed**" in (results / "tiny" / "report.md").read_text()
+    assert not list(results.glob("*/trials/*/record.json"))
