@@ -56,15 +56,7 @@ _LIMIT = click.option(
 )
 
 
-def _planning(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (_LIMIT, _SELECT, _RESULTS, _SUITE):
-        command = option(command)
-    return command
-
-
-@main.command()
-@_planning
-@click.option(
+_DEVICE = click.option(
     "--device",
     default="auto",
     show_default=True,
@@ -72,16 +64,27 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
     metavar="auto|cpu|cuda|cuda:N",
     help="Where trials run.",
 )
+
+
+def _planning(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (_LIMIT, _DEVICE, _SELECT, _RESULTS, _SUITE):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_planning
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-def run(suite: Path, results: Path, select: str | None, limit: int | None, device: str, *, dry_run: bool) -> None:
+def run(suite: Path, results: Path, select: str | None, device: str, limit: int | None, *, dry_run: bool) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import flow
 
     with _exit_codes():
         plan = flow.make_plan(suite, results_folder=results, select=select, limit=limit)
-        _print_plan(plan) if dry_run else None
         if dry_run:
+            _print_plan(plan, device)
             return
+        _print_other_devices(plan, device)
         signal.signal(signal.SIGTERM, _interrupt)
         summary = flow.run(plan, device=device, watcher=_view())
         skipped = len(plan.selected) - len(plan.left)
@@ -94,23 +97,24 @@ def run(suite: Path, results: Path, select: str | None, limit: int | None, devic
 
 @main.command()
 @_planning
-def plan(suite: Path, results: Path, select: str | None, limit: int | None) -> None:
+def plan(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
     """Show the trials of SUITE: what is done, what is left."""
     from harness import flow
 
     with _exit_codes():
-        _print_plan(flow.make_plan(suite, results_folder=results, select=select, limit=limit))
+        _print_plan(flow.make_plan(suite, results_folder=results, select=select, limit=limit), device)
 
 
 @main.command()
-@_SUITE
-def validate(suite: Path) -> None:
+@_planning
+def validate(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
     """Check SUITE and the data it names; every problem at once."""
     from harness import flow
 
     with _exit_codes():
-        checked = flow.make_plan(suite, results_folder=Path("results"), select=None, limit=None)
-        click.echo(f"{suite}: sound, {len(checked.trials)} trials")
+        checked = flow.make_plan(suite, results_folder=results, select=select, limit=limit)
+        click.echo(f"{suite}: sound, {len(checked.selected)} trials")
+        _print_other_devices(checked, device)
         _print_missing_weights(checked)
 
 
@@ -209,15 +213,27 @@ def _view() -> Watcher:
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, device: str) -> None:
     for trial in plan.selected:
-        device = plan.done.get(trial.trial_id)
-        click.echo(f"{f'done ({device})' if device else 'left':<12} {trial.trial_id}")
+        done_on = plan.done.get(trial.trial_id)
+        click.echo(f"{f'done ({done_on})' if done_on else 'left':<12} {trial.trial_id}")
     click.echo(
         f"{len(plan.selected)} trials: {len(plan.selected) - len(plan.left)} done, {len(plan.left)} left; "
         f"results in {plan.folder.path}"
     )
+    _print_other_devices(plan, device)
     _print_missing_weights(plan)
+
+
+def _print_other_devices(plan: Plan, device: str) -> None:
+    """Say which recorded trials a wish for another device does not measure again."""
+    wanted = device.partition(":")[0]
+    others = sorted({done for done in plan.done.values() if wanted != "auto" and done.partition(":")[0] != wanted})
+    if others:
+        click.echo(
+            f"trials measured on {', '.join(others)} are kept and not measured on {device}; "
+            "for that give another folder with --results"
+        )
 
 
 def _print_missing_weights(plan: Plan) -> None:

@@ -82,7 +82,8 @@ def coco_folder(tmp_path: Path) -> Path:
     for split, count in (("train", 5), ("val", 4), ("test", 3)):
         folder = tmp_path / "data" / split
         folder.mkdir(parents=True)
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for index in range(count):
             width, height = 96 + 8 * index, 80
             pixels = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)

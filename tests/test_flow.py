@@ -116,7 +116,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
 def test_diverging_and_unavailable_weights_fail_their_trials_alone(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """A loss that is not finite is told with its step and parts; missing weights with the file; both before a record."""
+    """A loss that is not finite is told with its step and parts, missing weights with their file; no record."""
     diverging = (
         f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}    hyperparameters: {{lr: 1e30, warmup_steps: 0}}\n"
     )

@@ -105,7 +105,8 @@ def _start(folder: AttemptFolder, threads: int) -> subprocess.Popen[bytes]:
     }
     with folder.log.open("ab") as log:
         return subprocess.Popen(
-            (sys.executable, "-m", "harness.trial", str(folder.path)),
+            # -P keeps the working directory off the path: a random.py of the user's must not stand in for python's.
+            (sys.executable, "-P", "-m", "harness.trial", str(folder.path)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

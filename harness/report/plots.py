@@ -40,10 +40,11 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
             group = measured[measured["stages"] == stages]
             if group.empty:
                 continue
+            whiskers = group["map_sd"].fillna(0.0) if group["map_sd"].notna().any() else None
             axes.errorbar(
                 group["latency_median_s"] * 1e3,
                 group["map"],
-                yerr=group["map_sd"].fillna(0.0),
+                yerr=whiskers,
                 fmt="o",
                 color=colour,
                 markersize=8,
@@ -69,7 +70,8 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
         axes.grid(visible=True, color="#eeeeee")
         axes.set_axisbelow(True)
         axes.set_title(title.replace("$", r"\$"), loc="left")
-        axes.legend(loc="lower right", frameon=False)
+        # Above the axes, where no point can lie under it.
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     return stream.getvalue()

@@ -21,24 +21,15 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import MachineError
+from harness.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 TEMPORARY = ".harness-tmp-"
-_MACHINE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +107,8 @@ class TrialFolder:
         """A new, empty attempt folder.
 
         Raises:
-            MachineError: it cannot be created.
+            MachineError: the disk is full or failing.
+            UsageError: it cannot be created there.
         """
         last = max((attempt.number for attempt in self.attempts()), default=0)
         attempt = AttemptFolder(self.path / "attempts" / str(last + 1))
@@ -161,7 +153,8 @@ def commit(path: Path, data: bytes | memoryview) -> bool:
     """Write a new file durably; False, and nothing changed, where one of that name is already there.
 
     Raises:
-        MachineError: the disk is full or the folder cannot be written.
+        MachineError: the disk is full or failing.
+        UsageError: the folder cannot be written.
     """
     with _disk_errors(path), _temporary(path, data) as temporary:
         try:
@@ -176,7 +169,8 @@ def replace(path: Path, data: bytes | memoryview) -> None:
     """Write a file whether or not it was there: readers see the old one or the new one, whole.
 
     Raises:
-        MachineError: the disk is full or the folder cannot be written.
+        MachineError: the disk is full or failing.
+        UsageError: the folder cannot be written.
     """
     with _disk_errors(path), _temporary(path, data) as temporary:
         os.replace(temporary, path)
@@ -187,7 +181,8 @@ def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 
     Raises:
-        MachineError: it cannot be created.
+        MachineError: the disk is full or failing.
+        UsageError: it cannot be created there.
     """
     with _disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -219,12 +214,14 @@ def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _MACHINE:
-            raise
-        raise MachineError(
-            f"{path}: cannot be written: {error.strerror}; make room or give another folder with --results, "
-            "then run the same command again: finished trials are kept"
-        ) from None
+        said = f"{path}: cannot be written: {error.strerror}"
+        if error.errno in _FULL:
+            raise MachineError(
+                f"{said}; make room, then run the same command again: finished trials are kept"
+            ) from None
+        if error.errno in _NOT_WRITABLE:
+            raise UsageError(f"{said}; give a folder that can be written with --results") from None
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,10 +8,11 @@ import json
 import logging
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 _EVENT_INTERVAL_S = 1.0
 _MEMORY_IMAGES = 20
 
-Say = "Callable[..., None]"
+Say = Callable[..., None]  # of an event's name and its fields
 
 
 def run_attempt(folder: AttemptFolder) -> int:
@@ -214,22 +215,15 @@ def _for_accuracy(model: torch.nn.Module, trial: Trial) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
     """What one pass after another found."""
 
-    def __init__(
-        self,
-        samples: tuple[measure.Sample, ...],
-        latency: record.Distribution,
-        throughput: float,
-        memory: record.Memory,
-        flops: int,
-    ) -> None:
-        self.samples = samples
-        self.latency = latency
-        self.throughput = throughput
-        self.memory = memory
-        self.flops = flops
+    samples: tuple[measure.Sample, ...]
+    latency: record.Distribution
+    throughput: float
+    memory: record.Memory
+    flops: int
 
 
 def _measure(trial: Trial, model: torch.nn.Module, items: Items, device: torch.device) -> _Measured:
@@ -307,7 +301,7 @@ def _parquet(table: pa.Table) -> memoryview:
     return stream.getbuffer()
 
 
-def _speaker(events: Any) -> Any:
+def _speaker(events: TextIO) -> Say:
     """A function that appends one progress line, flushed: the parent reads along."""
 
     def say(event: str, **fields: object) -> None:

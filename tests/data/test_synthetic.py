@@ -46,7 +46,7 @@ def test_a_box_holds_its_shape(label: int) -> None:
     shape = next(shape for index in range(300) for shape in split._scene(index) if shape.label == label)
     canvas = Image.new("RGB", (96 * _SUPERSAMPLING,) * 2, "black")
     _draw_shape(canvas, shape)
-    drawn = np.asarray(canvas).any(axis=2)
+    drawn = np.asarray(canvas).max(axis=2) > 0
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     bounds = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / _SUPERSAMPLING
     assert np.abs(bounds - shape.box).max() <= 1.5

@@ -27,8 +27,9 @@ def _read(tmp_path: Path, text: str | bytes) -> object:
 def test_scalars_mean_what_they_look_like(text: str, value: object, tmp_path: Path) -> None:
     """Numbers are numbers, everything quoted or odd is text."""
     got = _read(tmp_path, f"key: {text}")
+    assert isinstance(got, dict)
     assert got == {"key": value}
-    assert type(got["key"]) is type(value)  # type: ignore[index]
+    assert type(got["key"]) is type(value)
 
 
 @pytest.mark.parametrize(

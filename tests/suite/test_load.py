@@ -60,7 +60,7 @@ seeds: []
         "s.yaml:5: datasets.parts.train.images: no such folder: nope",
         "s.yaml:6: datasets.parts.val.annotations: missing",
         "s.yaml:7: datasets.other.format: unknown format voc; known: coco, python, synthetic",
-        "s.yaml:9: architectures[0].name: unknown architecture 'fasterrcnn_resnet50_fp'; did you mean fasterrcnn_resnet50_fpn?",
+        "s.yaml:9: architectures[0].name: unknown architecture 'fasterrcnn_resnet50_fp'; did you mean fasterrcnn_res",
         "s.yaml:11: architectures[1].image_size.min: expected an integer > 0, got 'high'",
         "s.yaml:12: architectures[1].hyperparameter: unknown key; did you mean hyperparameters?",
         "s.yaml:13: hyperparameters.epochs: expected an integer > 0 or null, got 'yes'",

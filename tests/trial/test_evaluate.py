@@ -58,14 +58,15 @@ def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list
 
 def reference(truths: list[Truth], found: list[Detections], classes: int) -> tuple[list[float], dict[int, float]]:
     """The twelve numbers of pycocotools, and each class' AP from its precision table."""
-    truth, guesses = COCO(), []
-    annotations = []
+    truth = COCO()
+    guesses: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for image, (t, d) in enumerate(zip(truths, found, strict=True), start=1):
-        for box, label, crowd, area in zip(
-            t.boxes.tolist(), t.labels.tolist(), t.crowds.tolist(), t.areas.tolist(), strict=True
-        ):
+        columns = (t.boxes.tolist(), t.labels.tolist(), t.crowds.tolist(), t.areas.tolist())
+        for box, label, crowd, area in zip(*columns, strict=True):
             annotations.append({
-                "id": len(annotations) + 1, "image_id": image, "category_id": label, "iscrowd": int(crowd), "area": area,
+                "id": len(annotations) + 1, "image_id": image, "category_id": label, "iscrowd": int(crowd),
+                "area": area,
                 "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
             })  # fmt: skip
         for box, label, score in zip(d.boxes.tolist(), d.labels.tolist(), d.scores.tolist(), strict=True):

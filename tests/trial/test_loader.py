@@ -90,7 +90,7 @@ def test_boxes_stay_on_their_objects(jitter: tuple[float, float] | None) -> None
 
 
 class _Broken:
-    class_names = ("a",)
+    class_names: tuple[str, ...] = ("a",)
 
     def __len__(self) -> int:
         return 2

@@ -1,0 +1,61 @@
+"""The comparison's arithmetic: seeds aggregated, the Pareto front, what tells configurations apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.report.compare import configuration_frame, pareto_front, trial_frame
+from harness.store.results import read_results
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+
+
+def _frame(folder: object) -> pd.DataFrame:
+    return configuration_frame(trial_frame(read_results(folder)))  # type: ignore[arg-type]
+
+
+def test_seeds_become_mean_and_sd(tmp_path: Path) -> None:
+    """Three seeds are one row: mean, sd with n − 1, n, and the outcomes of all, a failed one included."""
+    records = [make_record(make_trial(seed=seed), map=value, latency_s=0.02 + seed / 1000)
+               for seed, value in enumerate((0.4, 0.5, 0.6))]  # fmt: skip
+    row = _frame(make_folder(tmp_path, records, failed=((make_trial(seed=3), make_outcome()),))).iloc[0]
+    assert row["map"] == pytest.approx(0.5)
+    assert row["map_sd"] == pytest.approx(0.1)
+    assert row["n"] == 3
+    assert row["latency_median_s"] == pytest.approx(0.021)
+    assert row["outcomes"] == "3 succeeded, 1 failed"
+
+
+def test_what_differs_names_a_configuration(tmp_path: Path) -> None:
+    """Two learning rates of one architecture are two rows, named by lr alone; another architecture needs no name."""
+    records = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)] + [make_record(make_trial(FASTER))]
+    frame = _frame(make_folder(tmp_path, records))
+    assert list(frame["setting"]) == ["lr 0.01", "lr 0.02", ""]
+
+
+def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:
+    """Nothing that was asked for is missing from the table."""
+    folder = make_folder(tmp_path, [make_record(make_trial())], failed=((make_trial(FASTER), make_outcome("hung")),),
+                         left=(make_trial(MOBILE),))  # fmt: skip
+    frame = _frame(folder)
+    assert list(frame["outcomes"]) == ["succeeded", "hung", "not run yet"]
+    assert frame["map"].isna().tolist() == [False, True, True]
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    """Slower and no better is off the front; of equals in speed only the better is on it; unmeasured rows are off."""
+    frame = pd.DataFrame({
+        "architecture": list("abcdef"),
+        "latency_median_s": [0.01, 0.02, 0.03, 0.02, 0.05, float("nan")],
+        "map": [0.30, 0.40, 0.35, 0.38, 0.50, 0.9],
+    })  # fmt: skip
+    assert list(pareto_front(frame)["architecture"]) == ["a", "b", "e"]
+
+
+def test_an_empty_folder_gives_an_empty_frame(tmp_path: Path) -> None:
+    """No trials, no rows, no crash."""
+    assert _frame(make_folder(tmp_path, [])).empty

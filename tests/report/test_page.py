@@ -1,0 +1,116 @@
+"""The page reads well whatever the night left, says the answer first, and is a pure function of the records."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness.report import page
+from harness.store.record import Flag
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+
+
+def _three() -> list[object]:
+    return [
+        make_record(make_trial(FASTER), map=0.412, latency_s=0.040),
+        make_record(make_trial(MOBILE), map=0.381, latency_s=0.020),
+        make_record(make_trial(RETINA), map=0.350, latency_s=0.030),
+    ]
+
+
+def test_the_answer_comes_first(tmp_path: Path) -> None:
+    """Most accurate, fastest with what it costs, the front's steps, and how sure that is, before any table."""
+    text = page.write(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    answer = text[: text.index("| architecture")]
+    assert "3 of 3 trials measured" in answer
+    assert f"**Most accurate:** {FASTER}, mAP 0.412 at 40.0 ms" in answer
+    assert f"**Fastest:** {MOBILE}, mAP 0.381 at 20.0 ms (p95 20.0): 2.0× faster, for −0.031 mAP" in answer
+    assert f"fastest first: {MOBILE}; then {FASTER}, +0.031 mAP for 2.0× the latency." in answer
+    assert "n=1" in answer
+
+
+def test_all_columns_are_there(tmp_path: Path) -> None:
+    """Every number that the comparison promises, with its unit, and every row in both tables."""
+    text = page.write(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    for column in (
+        "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
+        "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs", "training img/s",
+        "peak memory training MiB", "inference MiB", "wall time",
+    ):  # fmt: skip
+        assert re.search(rf"\| +{re.escape(column)} +\|", text) or f"| {column} " in text, column
+    assert text.count(f"| {RETINA}") == 2
+    assert "mobilenet_v3_large" in text
+    tables = [block for block in text.split("\n\n") if block.startswith("| architecture")]
+    for table in tables:
+        assert len({len(line) for line in table.splitlines()}) == 1
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    """Page and plot, the time of writing aside."""
+    folder = make_folder(tmp_path, _three())  # type: ignore[arg-type]
+    first = page.write(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
+    second = page.write(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
+    assert re.sub(r"Written .*", "", first[0]) == re.sub(r"Written .*", "", second[0])
+    assert first[1] == second[1]
+
+
+def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
+    """A killed trial is a row and a line with a link to its log; what is left is counted."""
+    folder = make_folder(
+        tmp_path,
+        [make_record(make_trial())],
+        failed=((make_trial(FASTER), make_outcome()),),
+        left=(make_trial(MOBILE),),
+    )
+    text = page.write(folder).read_text()
+    assert "1 of 3 trials measured, **1 failed**, 1 left" in text
+    assert "killed by signal 9 (SIGKILL)" in text
+    (link,) = re.findall(r"\(<(.+log\.txt)>\)", text)
+    assert (tmp_path / link).is_file()
+    assert text.count("not run yet") == 1
+
+
+def test_rehearsals_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> None:
+    """A rehearsal's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
+    rehearsal = make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001,
+                            flags=(Flag(name="rehearsal", reason="only the first 4 images"),))  # fmt: skip
+    text = page.write(make_folder(tmp_path, [rehearsal, make_record(make_trial(), map=0.3)])).read_text()
+    assert f"**Most accurate and fastest:** {RETINA}, mAP 0.300" in text
+    assert "succeeded, not comparable" in text
+    alone = page.write(make_folder(tmp_path / "alone", [rehearsal])).read_text()
+    assert "fastest (not comparable):**" in alone
+
+
+def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
+    """± sd over seeds; records from two environments never compare in silence."""
+    records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
+    text = page.write(make_folder(tmp_path, records)).read_text()
+    assert "0.450 ± 0.071" in text
+    assert "over 2 seeds" in text
+    assert "**2 environments:** speeds from different environments do not compare" in text
+
+
+def test_hostile_names_do_nothing(tmp_path: Path) -> None:
+    """Pipes, tags and newlines from data break no table and run nothing."""
+    name = "a|b<script>`x`"
+    reason = "boom |\n<script>alert(1)</script> [x](javascript:y)"
+    failed = ((make_trial(FASTER, dataset="d"), make_outcome(reason=reason)),)
+    folder = make_folder(tmp_path, [make_record(make_trial(dataset="d"))], failed=failed)
+    text = page.write(folder).read_text()
+    assert "<script>" not in text
+    assert "[x](javascript" not in text
+    from harness.report.markdown import escape
+
+    assert escape(name) == r"a\|b&lt;script&gt;\`x\`"
+    assert escape("a\nb") == "a b"
+
+
+def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
+    """A split without boxes has no mAP; an empty plan has no rows: neither crashes."""
+    assert "–" in page.write(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)])).read_text()
+    assert (
+        "0 of 1 trials measured, 1 left"
+        in page.write(make_folder(tmp_path / "b", [], left=(make_trial(),))).read_text()
+    )

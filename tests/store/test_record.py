@@ -1,0 +1,51 @@
+"""A record says everything, comes back as it was, and a damaged one is an error that names its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.store import record, results
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    """Encoded and decoded it is equal, and encoding is repeatable."""
+    made = make_record(make_trial())
+    data = record.encode(record.RECORD, made)
+    assert record.decode(record.RECORD, data, "x") == made
+    assert record.encode(record.RECORD, made) == data
+    assert json.loads(data)["trial"]["dataset"]["source"]["format"] == "synthetic"
+
+
+def test_a_record_torn_at_any_place_is_an_error_with_its_file() -> None:
+    """Whatever byte it ends at: RecordError, never a half-read record."""
+    data = record.encode(record.RECORD, make_record(make_trial()))
+    for end in range(0, len(data) - 2, 7):
+        with pytest.raises(record.RecordError, match=r"record\.json: cannot be read"):
+            record.decode(record.RECORD, data[:end], "record.json")
+
+
+def test_a_folder_tells_done_failed_left_and_damaged(tmp_path: Path) -> None:
+    """Each trial in the plan's order, with its record, its last outcome or its problem; and one that no plan names."""
+    done, damaged = make_record(make_trial(seed=0)), make_record(make_trial(seed=1))
+    failed, left, stray = make_trial(seed=2), make_trial(seed=3), make_record(make_trial(seed=4))
+    folder = make_folder(tmp_path, [done, damaged], failed=((failed, make_outcome()),), left=(left,))
+    folder.trial(damaged.trial.trial_id).record.write_bytes(b'{"schema_version": 1,')
+    other = folder.trial(stray.trial.trial_id)
+    other.next_attempt()
+    other.record.write_bytes(record.encode(record.RECORD, stray))
+
+    states = results.read_results(folder)
+    assert [state.trial.seed for state in states] == [0, 1, 2, 3, 4]
+    by_seed = {state.trial.seed: state for state in states}
+    assert by_seed[0].record == done
+    assert by_seed[1].record is None
+    assert "cannot be read" in (by_seed[1].problem or "")
+    assert by_seed[2].last == make_outcome()
+    assert by_seed[2].log is not None
+    assert by_seed[3].record is None
+    assert by_seed[3].last is None
+    assert (by_seed[4].record, by_seed[4].planned) == (stray, False)

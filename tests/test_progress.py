@@ -1,0 +1,84 @@
+"""What a person sees: plain lines with times, or a live view; counts, the current step, an estimate."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness import progress
+from harness.execute.supervise import Ending
+from tests.store.make import make_trial
+
+
+class _Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Time:
+    fake = _Time()
+    monkeypatch.setattr(progress, "time", fake)
+    return fake
+
+
+def _play(view: Any, clock: _Time) -> None:
+    trials = tuple(make_trial(seed=seed) for seed in range(4))
+    plan = SimpleNamespace(selected=trials, left=trials[1:])
+    view.begin(plan)
+    view.start(trials[1], Path("log.txt"))
+    view.event({"event": "stage", "stage": "train"})
+    for step in (1, 2):
+        clock.now += 50
+        view.event({"event": "step", "stage": "train", "epoch": 1, "epochs": 2, "step": step, "steps": 2,
+                    "loss": 0.5, "images_per_s": 3.0})  # fmt: skip
+        view.event(None)
+    view.event({"event": "validation", "stage": "train", "epoch": 1, "map": 0.25, "map_50": None})
+    clock.now += 100
+    view.end(trials[1], Ending(outcome="succeeded", reason=None, recorded=True))
+    view.start(trials[2], Path("log.txt"))
+    view.end(trials[2], Ending(outcome="out_of_memory", reason="lower [batch_size]", recorded=False))
+    view.close()
+
+
+def test_plain_lines_tell_the_story(clock: _Time) -> None:
+    """Each line has a time; skipped, started, training with an estimate, validation, ended with the reason."""
+    stream = io.StringIO()
+    _play(progress.PlainView(Console(file=stream, width=80)), clock)
+    lines = stream.getvalue().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
+    text = stream.getvalue()
+    for said in (
+        "1 of 4 trials are recorded already and are skipped",
+        "[2/4] shapes-retinanet_resnet50_fpn",
+        "epoch 1/2 step 2/2 loss 0.500 3.0 img/s, about 8 min left",
+        "epoch 1: val map 0.250, map_50 –",
+        "succeeded after 3 min",
+        "out of memory after 0 s: lower [batch_size]",
+    ):
+        assert said in text, said
+
+
+def test_the_live_view_counts_and_estimates(clock: _Time) -> None:
+    """On a terminal: done, left, failed, the current step; a finished trial stays as one line."""
+    stream = io.StringIO()
+    _play(progress.LiveView(Console(file=stream, width=120, force_terminal=True, color_system=None)), clock)
+    text = stream.getvalue()
+    for said in (
+        "1 of 4 trials done, 3 left",
+        "epoch 1/2 step 2/2 loss 0.500 3.0 img/s",
+        "about 8 min left",
+        "✓ shapes-retinanet_resnet50_fpn",
+        "2 of 4 trials done, 1 left, 1 failed",
+        "out of memory: lower [batch_size]",
+    ):
+        assert said in text, said

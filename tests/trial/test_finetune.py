@@ -1,0 +1,160 @@
+"""Training steps, schedules and speeds are what their definitions say, and training repeats to the last bit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from harness.errors import DivergedError
+from harness.suite.spec import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages
+from harness.trial import checkpoint
+from harness.trial.dataset import open_items
+from harness.trial.finetune import StepTime, Training, build_optimizer, finetune, schedule, training_speed
+from harness.trial.loader import EpochBatches, TrainingSet, training_loader
+from harness.trial.models import build
+
+CPU = torch.device("cpu")
+
+
+def _hyperparameters(**changes: object) -> Hyperparameters:
+    content = {"epochs": 4, "batch_size": 2, "lr": 0.1, "milestones": (2, 3), "weight_decay": 0.0, **changes}
+    return Hyperparameters(**content)  # type: ignore[arg-type]
+
+
+class _Line(nn.Module):
+    """A 'detector' with one weight: loss = mean over images of weight × the image's first pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1.0))
+        self.seen: list[int] = []
+
+    def forward(self, images: list[torch.Tensor], _targets: object) -> dict[str, torch.Tensor]:
+        self.seen.append(len(images))
+        return {"loss_line": torch.stack([self.weight * image[0, 0, 0] for image in images]).mean()}
+
+
+def _line_loader(values: list[float], batch: int) -> list[list[object]]:
+    pairs: list[object] = [(torch.full((3, 1, 1), value), {"boxes": torch.zeros(0, 4)}) for value in values]
+    return [pairs[start : start + batch] for start in range(0, len(pairs), batch)]
+
+
+def _train_line(values: list[float], h: Hyperparameters) -> tuple[_Line, Training]:
+    model = _Line()
+    training = finetune(
+        model,
+        _line_loader(values, h.batch_size),
+        EpochBatches(len(values), h.batch_size, seed=0),
+        h,
+        device=CPU,
+        on_step=lambda *_: None,
+        validate=lambda: (None, None),
+    )
+    return model, training
+
+
+def test_accumulation_takes_the_same_step() -> None:
+    """A batch of 3 in two uneven parts moves the weight exactly as in one, with half the images at a time."""
+    whole, _ = _train_line([1.0, 2.0, 6.0, 1.0], _hyperparameters(epochs=1, batch_size=4, warmup_steps=0))
+    parts, _ = _train_line([1.0, 2.0, 6.0, 1.0], _hyperparameters(epochs=1, batch_size=4, accumulate=2, warmup_steps=0))
+    uneven, _ = _train_line([1.0, 2.0, 6.0], _hyperparameters(epochs=1, batch_size=4, accumulate=2, warmup_steps=0))
+    assert parts.weight.item() == pytest.approx(whole.weight.item()) == pytest.approx(1 - 0.1 * 2.5)
+    assert (whole.seen, parts.seen) == ([4], [2, 2])
+    assert uneven.weight.item() == pytest.approx(1 - 0.1 * 3.0)
+
+
+def test_clipping_bounds_the_gradient() -> None:
+    """A gradient of 6 clipped to 0.5 moves the weight by lr × 0.5."""
+    model, _ = _train_line([6.0], _hyperparameters(epochs=1, batch_size=1, clip_grad_norm=0.5, warmup_steps=0))
+    assert model.weight.item() == pytest.approx(1 - 0.1 * 0.5, abs=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_parts() -> None:
+    """The trial fails at that step with each part of the loss and what to change."""
+    with pytest.raises(DivergedError, match=r"epoch 1, step 2 of 2: loss_line nan.*lower lr"):
+        _train_line([1.0, math.nan], _hyperparameters(epochs=1, batch_size=1))
+
+
+def test_schedules() -> None:
+    """Linear warm-up from the factor to 1; tenths after milestones; half a cosine; constant."""
+    multistep = schedule(_hyperparameters(warmup_steps=10, warmup_factor=0.1), steps_per_epoch=100)
+    assert [multistep(step) for step in (0, 5, 10, 199, 200, 300)] == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
+    cosine = schedule(_hyperparameters(schedule="cosine", warmup_steps=0), steps_per_epoch=100)
+    assert [cosine(step) for step in (0, 200, 400, 500)] == pytest.approx([1, 0.5, 0, 0], abs=1e-12)
+    constant = schedule(_hyperparameters(schedule="constant"), steps_per_epoch=4000)
+    assert constant(999) < 1 == constant(1000)
+    short = schedule(_hyperparameters(), steps_per_epoch=5)
+    assert short(3) < 1 == short(4)
+
+
+def test_optimizers() -> None:
+    """SGD and AdamW carry the hyperparameters."""
+    weight = [nn.Parameter(torch.zeros(1))]
+    sgd = build_optimizer(weight, _hyperparameters(momentum=0.8, weight_decay=0.3)).param_groups[0]
+    assert (sgd["lr"], sgd["momentum"], sgd["weight_decay"]) == (0.1, 0.8, 0.3)
+    adamw = build_optimizer(weight, _hyperparameters(optimizer="adamw", weight_decay=0.2))
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert adamw.param_groups[0]["weight_decay"] == 0.2
+
+
+def test_training_speed_leaves_the_start_out() -> None:
+    """The first epoch's steps (at most 100) do not count; waiting is a share of the rest; too short a run says None."""
+    slow, fast = StepTime(total_s=9.0, wait_s=9.0, images=1), StepTime(total_s=0.5, wait_s=0.1, images=4)
+    assert training_speed([slow] * 3 + [fast] * 5, steps_per_epoch=3) == pytest.approx((8.0, 0.2))
+    assert training_speed([slow] * 100 + [fast] * 5, steps_per_epoch=5000) == pytest.approx((8.0, 0.2))
+    assert training_speed([slow] * 3, steps_per_epoch=3) == (None, None)
+
+
+def test_validation_is_on_request() -> None:
+    """Called after every second epoch; the curve holds what it gave."""
+    scores = iter([(0.1, 0.2), (0.3, 0.4)])
+    training = finetune(
+        _Line(),
+        _line_loader([1.0], 1),
+        EpochBatches(1, 1, seed=0),
+        _hyperparameters(validate_every=2, batch_size=1),
+        device=CPU,
+        on_step=lambda *_: None,
+        validate=lambda: next(scores),
+    )
+    assert [epoch.val_map for epoch in training.epochs] == [None, 0.1, None, 0.3]
+    assert [epoch.val_map_50 for epoch in training.epochs] == [None, 0.2, None, 0.4]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_training_repeats_to_the_last_bit(precision: str) -> None:
+    """Twice the same seed: equal hashes over every weight, in each precision; the loss is finite and weights moved."""
+    source = SyntheticDataset(
+        format="synthetic", train=SyntheticImages(images=4), val=SyntheticImages(images=1), size=64
+    )
+    items = open_items(source, "train", limit=None, import_folder=Path())
+
+    def train() -> tuple[str, str, Training]:
+        torch.manual_seed(7)
+        model, _ = build.build(
+            "fasterrcnn_mobilenet_v3_large_fpn",
+            weights="none",
+            classes=3,
+            image_size=ImageSize(min=64, max=64),
+            options={"rpn_post_nms_top_n_train": 20, "box_batch_size_per_image": 8},
+        )
+        before = checkpoint.state_sha256(model)
+        batches = EpochBatches(len(items), 2, seed=7)
+        loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
+        h = _hyperparameters(epochs=1, lr=1e-3, precision=precision)
+        training = finetune(
+            model, loader, batches, h, device=CPU, on_step=lambda *_: None, validate=lambda: (None, None)
+        )
+        return before, checkpoint.state_sha256(model), training
+
+    before, after, training = train()
+    assert train()[:2] == (before, after)
+    assert before != after
+    assert math.isfinite(training.epochs[0].loss)
+    assert set(training.epochs[0].loss_parts) == {
+        "loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg",
+    }  # fmt: skip
