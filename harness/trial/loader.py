@@ -10,6 +10,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -62,7 +63,8 @@ class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
         with torch.random.fork_rng(devices=[]):
             generator = _generator(self._seed, epoch, index + 1)
             torch.manual_seed(generator.initial_seed())
-            random.seed(generator.initial_seed())  # a user's Dataset may draw from it
+            random.seed(generator.initial_seed())  # a user's Dataset may draw from this one, or from numpy's
+            np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - the global one is what users draw from
             try:
                 item = self._items[index]
             except DataError as error:

@@ -42,6 +42,16 @@ def test_batches_do_not_depend_on_the_number_of_workers() -> None:
     )
 
 
+def test_evaluation_reads_ahead_in_order() -> None:
+    """Items come whole and in order from worker processes as from this one."""
+    items = _items()
+    here, there = list(evaluation_items(items, 0)), list(evaluation_items(items, 2))
+    assert [item.name for item in there] == [item.name for item in here] == [f"train-{i:06d}.png" for i in range(6)]
+    assert all(
+        torch.equal(a.image, b.image) and torch.equal(a.boxes, b.boxes) for a, b in zip(here, there, strict=True)
+    )
+
+
 def test_every_image_once_an_epoch_in_another_order() -> None:
     """An epoch is a permutation, the last batch may be short, and epochs and seeds differ."""
     batches = EpochBatches(10, 4, seed=0)

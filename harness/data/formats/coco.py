@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_PROBLEMS = 20
+_LEAST_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
 
 
 class _Image(msgspec.Struct):
@@ -38,7 +39,7 @@ class _Annotation(msgspec.Struct):
     category_id: int
     bbox: tuple[float, float, float, float]
     area: float | None = None
-    iscrowd: int = 0
+    iscrowd: int | bool = 0
 
 
 class _File(msgspec.Struct):
@@ -129,7 +130,9 @@ def _contradictions(
         left, top, right, bottom = boxes[index]
         if not (right > left and bottom > top):
             problems.append(f"{where}: bbox {list(annotation.bbox)} has no area; expected [x, y, width, height] > 0")
-        elif left >= image.width or top >= image.height or right <= 0 or bottom <= 0:
+        elif min(right, image.width) - max(left, 0) < _LEAST_SIDE or (
+            min(bottom, image.height) - max(top, 0) < _LEAST_SIDE
+        ):
             problems.append(
                 f"{where}: bbox {list(annotation.bbox)} lies outside the image of {image.width} × {image.height}"
             )

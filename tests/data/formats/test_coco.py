@@ -53,6 +53,7 @@ def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
         (("annotations", 0, "image_id"), 3, r"annotations\[0\]: image_id 3 is not among the images"),
         (("annotations", 0, "bbox"), [1, 2, 0, 5], r"annotations\[0\] \(a.jpg\): bbox .* has no area"),
         (("annotations", 0, "bbox"), [50, 2, 5, 5], r"outside the image of 40 × 60"),
+        (("annotations", 0, "bbox"), [39.9999999, 2, 5, 5], r"outside the image of 40 × 60"),
         (("annotations", 0, "bbox"), [1, 2, 3], "not COCO JSON"),
         (("annotations", 0, "bbox"), [1, 2, 3, "x"], r"not COCO JSON.*annotations\[\.*.*\]"),
         (("images", 1, "id"), 9, "image id 9 stands there 2 times"),
