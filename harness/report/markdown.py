@@ -338,5 +338,5 @@ def _duration(seconds: float) -> str:
         return "–"
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
-    minutes = round(seconds / _MINUTE)
-    return f"{minutes} min" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60:02d}"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest:02d} s" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -90,4 +90,6 @@ def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
             textcoords="offset points",
             ha="right" if left else "left",
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+            zorder=4,
         )
