@@ -117,7 +117,7 @@ def run(plan: Plan, *, device: str, watcher: Watcher) -> Summary:
     files.make_folder(plan.folder.path)
     files.sweep(plan.folder.path)
     files.replace(plan.folder.plan, results.encode_plan(plan.trials))
-    report_path = write_report(plan.folder)
+    report = write_report(plan.folder)
     threads = supervise.available_cores()
     recorded = 0
     watcher.begin(plan)
@@ -125,12 +125,14 @@ def run(plan: Plan, *, device: str, watcher: Watcher) -> Summary:
         for trial in plan.left:
             ending = _run_trial(plan, trial, device=device, threads=threads, watcher=watcher)
             recorded += ending.recorded
-            report_path = write_report(plan.folder)
+            write_report(plan.folder)
+    except BaseException:
+        write_report(plan.folder)
+        raise
     finally:
         watcher.close()
-        write_report(plan.folder)
     failed = len(plan.left) - recorded
-    return Summary(report=report_path, succeeded=len(plan.selected) - failed, failed=failed)
+    return Summary(report=report, succeeded=len(plan.selected) - failed, failed=failed)
 
 
 def write_report(folder: SuiteFolder) -> Path:

@@ -49,7 +49,7 @@ def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=300,
+            timeout=options.pop("timeout", 300),
             check=False,
             **options,
         )

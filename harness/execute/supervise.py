@@ -55,7 +55,7 @@ def run_attempt(assignment: record.Assignment, folder: AttemptFolder, *, on_even
     files.commit(folder.assignment, record.encode(record.ASSIGNMENT, assignment))
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
 
-    def leave(outcome: record.OutcomeName, reason: str) -> None:
+    def leave(outcome: record.OutcomeName, reason: str | None) -> None:
         ended = record.Outcome(
             outcome=outcome,
             reason=reason,
@@ -70,15 +70,19 @@ def run_attempt(assignment: record.Assignment, folder: AttemptFolder, *, on_even
         _watch(child, folder.events, on_event)
     except BaseException as error:
         _end_group(child)
-        leave("interrupted", "interrupted" if isinstance(error, KeyboardInterrupt) else f"the runner failed: {error!r}")
+        leave(
+            "interrupted",
+            "by Ctrl-C or SIGTERM" if isinstance(error, KeyboardInterrupt) else f"the runner failed: {error!r}",
+        )
         raise
     _end_group(child)  # whatever the child left behind would disturb the next trial
-    if not folder.outcome.is_file():
-        leave("failed", _why(child.returncode, folder.log))
+    recorded = folder.trial.record.is_file()
+    if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
+        leave("succeeded", None) if recorded else leave("failed", _why(child.returncode, folder.log))
     outcome = record.decode(record.OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
     if child.returncode == MachineError.exit_code:
         raise MachineError(outcome.reason or "the trial's process could not go on")
-    return Ending(outcome=outcome.outcome, reason=outcome.reason, recorded=folder.trial.record.is_file())
+    return Ending(outcome=outcome.outcome, reason=outcome.reason, recorded=recorded)
 
 
 def available_cores() -> int:

@@ -25,7 +25,8 @@ def write(folder: SuiteFolder) -> Path:
         MachineError: the folder cannot be written.
         RecordError: the plan cannot be read.
     """
-    states = read_results(folder)
+    # A rehearsal has told what it could once the suite is run in full.
+    states = tuple(state for state in read_results(folder) if state.planned or state.trial.limit is None)
     frame = compare.configuration_frame(compare.trial_frame(states))
     drawn = _draw(folder, frame)
     page = markdown.render(

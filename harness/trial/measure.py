@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.store.record import Distribution, Flag, Memory
+from harness.store.record import Distribution, Flag, Memory, distribution
+from harness.trial.evaluate import detect
+from harness.trial.models import build
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from harness.suite.spec import Protocol
     from harness.trial.dataset import Items
 
 MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
 _LEAST_BATCHES = 3
+_MEMORY_IMAGES = 20
 _UNSTABLE_SD = 0.10  # of the mean
 _UNSTABLE_ROUNDS = 0.07  # of the smallest round median
 
@@ -47,6 +51,55 @@ class Sample:
     index: int
     images: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one pass after another found; units are the record's."""
+
+    samples: tuple[Sample, ...]
+    latency: Distribution
+    throughput: float
+    memory: Memory
+    flops: int
+
+
+def measure_model(
+    model: nn.Module, items: Items, protocol: Protocol, *, architecture: str, precision: str, device: torch.device
+) -> Measured:
+    """Latency, throughput, memory and operations, each in its own pass, at the deployment's score threshold.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    model.eval()
+    build.set_postprocessing(
+        model, architecture, score_threshold=protocol.deployment_score_threshold, detections=protocol.detections
+    )
+
+    def run(images: Sequence[Tensor]) -> object:
+        return detect(model, images, device=device, precision=precision)
+
+    def synchronize() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    images = images_to_time(items, protocol.latency_images)
+    clock = time.perf_counter_ns
+    latency = time_latency(run, images, protocol, synchronize=synchronize, clock=clock)
+    batched = time_throughput(run, images, protocol, synchronize=synchronize, clock=clock)
+    reset_peak(device)
+    for image in images[:_MEMORY_IMAGES]:
+        run([image])
+    memory = read_peak(device)
+    rounds = [[s.seconds for s in latency if s.round == number] for number in range(1, protocol.rounds + 1)]
+    return Measured(
+        samples=latency + batched,
+        latency=distribution(rounds),
+        throughput=throughput(batched),
+        memory=memory,
+        flops=count_flops(run, images[0]),
+    )
 
 
 def images_to_time(items: Items, count: int) -> list[Tensor]:

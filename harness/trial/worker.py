@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import logging
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from harness.data.splits import split_names
 from harness.errors import HarnessError, MachineError
 from harness.store import files, record
-from harness.trial import checkpoint, environment, measure
+from harness.trial import checkpoint, environment, measure, tables
 from harness.trial.dataset import Items, open_items
-from harness.trial.evaluate import Detections, Truth, accuracy, detect, evaluate
+from harness.trial.evaluate import accuracy, evaluate
 from harness.trial.finetune import Training, finetune
 from harness.trial.loader import EpochBatches, TrainingSet, evaluation_items, training_loader
 from harness.trial.models import build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.store.files import AttemptFolder, TrialFolder
     from harness.suite.spec import Trial
 
 log = logging.getLogger(__name__)
 
 _EVENT_INTERVAL_S = 1.0
-_MEMORY_IMAGES = 20
 
 Say = Callable[..., None]  # of an event's name and its fields
 
@@ -78,7 +72,7 @@ def run_attempt(folder: AttemptFolder) -> int:
     return code
 
 
-def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Any) -> record.Record:
+def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Say) -> record.Record:
     """Fine-tune, evaluate and measure one trial; leaves weights, samples and predictions in `folder`.
 
     Raises:
@@ -117,11 +111,18 @@ def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Any) -> r
     truths, found = evaluate(model, evaluation_items(opened[report_on], workers), device=device, precision=h.precision)
     metrics = accuracy(truths, found, class_names=class_names, split=report_on)
     evaluation_s = time.perf_counter() - evaluation_started
-    files.replace(folder.predictions, _predictions(truths, found, class_names))
+    files.replace(folder.predictions, tables.predictions(truths, found, class_names))
 
     say("stage", stage="measure")
-    measured = _measure(trial, model, opened[report_on], device)
-    files.replace(folder.samples, _samples(measured.samples))
+    measured = measure.measure_model(
+        model,
+        opened[report_on],
+        trial.protocol,
+        architecture=choice.name,
+        precision=h.precision,
+        device=device,
+    )
+    files.replace(folder.samples, tables.samples(measured.samples))
     flags = measure.instability(measured.latency)
     if trial.limit:
         flags = (*flags, record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"))
@@ -163,7 +164,7 @@ def _train(
     report_on: str,
     device: torch.device,
     workers: int,
-    say: Any,
+    say: Say,
 ) -> tuple[Training, record.Memory, int]:
     """Fine-tune; where a test split is reported on and val was looked at, keep val's best epoch, else the last one."""
     h = trial.hyperparameters
@@ -213,92 +214,6 @@ def _for_accuracy(model: torch.nn.Module, trial: Trial) -> None:
     build.set_postprocessing(
         model, trial.architecture.name, score_threshold=protocol.score_threshold, detections=protocol.detections
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """What one pass after another found."""
-
-    samples: tuple[measure.Sample, ...]
-    latency: record.Distribution
-    throughput: float
-    memory: record.Memory
-    flops: int
-
-
-def _measure(trial: Trial, model: torch.nn.Module, items: Items, device: torch.device) -> _Measured:
-    """Latency, throughput, memory and operations, at the deployment's score threshold."""
-    protocol, precision = trial.protocol, trial.hyperparameters.precision
-    model.eval()
-    build.set_postprocessing(
-        model,
-        trial.architecture.name,
-        score_threshold=protocol.deployment_score_threshold,
-        detections=protocol.detections,
-    )
-
-    def run(images: Sequence[torch.Tensor]) -> object:
-        return detect(model, images, device=device, precision=precision)
-
-    def synchronize() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    images = measure.images_to_time(items, protocol.latency_images)
-    clock = time.perf_counter_ns
-    latency = measure.time_latency(run, images, protocol, synchronize=synchronize, clock=clock)
-    batched = measure.time_throughput(run, images, protocol, synchronize=synchronize, clock=clock)
-    measure.reset_peak(device)
-    for image in images[:_MEMORY_IMAGES]:
-        run([image])
-    memory = measure.read_peak(device)
-    rounds = [[s.seconds for s in latency if s.round == number] for number in range(1, protocol.rounds + 1)]
-    return _Measured(
-        samples=latency + batched,
-        latency=record.distribution(rounds),
-        throughput=measure.throughput(batched),
-        memory=memory,
-        flops=measure.count_flops(run, images[0]),
-    )
-
-
-def _predictions(truths: Sequence[Truth], found: Sequence[Detections], class_names: tuple[str, ...]) -> memoryview:
-    """Detections as Parquet: image, class, score, x1, y1, x2, y2 (pixels of the file)."""
-    counts = [len(detections.scores) for detections in found]
-    boxes = torch.cat([detections.boxes for detections in found]).reshape(-1, 4).numpy()
-    images = [truth.name for truth, count in zip(truths, counts, strict=True) for _ in range(count)]
-    labels = torch.cat([detections.labels for detections in found]).tolist()
-    table = pa.table(
-        {
-            "image": pa.array(images, pa.string()).dictionary_encode(),
-            "class": pa.array([class_names[label - 1] for label in labels], pa.string()).dictionary_encode(),
-            "score": torch.cat([detections.scores for detections in found]).numpy(),
-            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
-        }
-    )
-    return _parquet(table)
-
-
-def _samples(samples: Sequence[measure.Sample]) -> memoryview:
-    """Raw timings as Parquet: pass, round, index, image (the first image's number in the split), images, seconds."""
-    return _parquet(
-        pa.table(
-            {
-                "pass": pa.array([sample.name for sample in samples]).dictionary_encode(),
-                "round": [sample.round for sample in samples],
-                "index": list(range(len(samples))),
-                "image": [sample.index for sample in samples],
-                "images": [sample.images for sample in samples],
-                "seconds": [sample.seconds for sample in samples],
-            }
-        )
-    )
-
-
-def _parquet(table: pa.Table) -> memoryview:
-    stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
-    return stream.getbuffer()
 
 
 def _speaker(events: TextIO) -> Say:

@@ -101,7 +101,7 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
     text = page.write(folder).read_text()
     assert "<script>" not in text
     assert "[x](javascript" not in text
-    from harness.report.markdown import escape
+    from harness.report.text import escape
 
     assert escape(name) == r"a\|b&lt;script&gt;\`x\`"
     assert escape("a\nb") == "a b"

@@ -1,0 +1,31 @@
+"""Markdown's two mechanics: text from a file that does nothing, and tables that read well unrendered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def escape(text: object) -> str:
+    """Text from a file as markdown that shows it and does nothing; an underscore inside a word needs no escape."""
+    plain = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{character}" if character in "\\`*[]|~" else character for character in plain)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A padded markdown table; the first `left` columns align left, the others right."""
+    widths = [max(3, *(len(row[column]) for row in (header, *rows))) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return f"| {' | '.join(padded)} |"
+
+    rule = [
+        ":" + "-" * (width - 1) if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)
+    ]
+    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])

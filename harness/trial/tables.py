@@ -1,0 +1,55 @@
+"""Raw results as Parquet: every detection and every timing, for whoever wants to compute something else."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.trial.evaluate import Detections, Truth
+    from harness.trial.measure import Sample
+
+
+def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_names: tuple[str, ...]) -> memoryview:
+    """Detections as Parquet: image, class, score, x1, y1, x2, y2 (pixels of the file)."""
+    counts = [len(detections.scores) for detections in found]
+    boxes = torch.cat([detections.boxes for detections in found]).reshape(-1, 4).numpy()
+    images = [truth.name for truth, count in zip(truths, counts, strict=True) for _ in range(count)]
+    labels = torch.cat([detections.labels for detections in found]).tolist()
+    table = pa.table(
+        {
+            "image": pa.array(images, pa.string()).dictionary_encode(),
+            "class": pa.array([class_names[label - 1] for label in labels], pa.string()).dictionary_encode(),
+            "score": torch.cat([detections.scores for detections in found]).numpy(),
+            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
+        }
+    )
+    return _parquet(table)
+
+
+def samples(timings: Sequence[Sample]) -> memoryview:
+    """Raw timings as Parquet: pass, round, index, image (the first image's number in the split), images, seconds."""
+    return _parquet(
+        pa.table(
+            {
+                "pass": pa.array([sample.name for sample in timings]).dictionary_encode(),
+                "round": [sample.round for sample in timings],
+                "index": list(range(len(timings))),
+                "image": [sample.index for sample in timings],
+                "images": [sample.images for sample in timings],
+                "seconds": [sample.seconds for sample in timings],
+            }
+        )
+    )
+
+
+def _parquet(table: pa.Table) -> memoryview:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    return stream.getbuffer()

@@ -1,0 +1,55 @@
+"""The suites that ship do what they promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_smoke_goes_through_everything(harness_command: Command, tmp_path: Path) -> None:
+    """Both families, from the file to the report, well within its 90 seconds."""
+    started = time.monotonic()
+    done = harness_command("run", "suites/smoke.yaml", "--results", tmp_path, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 90
+    assert len(list(tmp_path.glob("smoke/trials/*/record.json"))) == 2
+
+
+def test_a_trial_repeats_to_the_last_bit(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The same trial run twice has the same id, the same weights and the same accuracy."""
+    suite = tiny_suite()
+    found = []
+    for results in (tmp_path / "first", tmp_path / "second"):
+        assert harness_command("run", suite, "--results", results).returncode == 0
+        (path,) = results.glob("tiny/trials/*/record.json")
+        record = json.loads(path.read_text())
+        found.append((path.parent.name, record["model"]["state_sha256"], record["metrics"]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_quickstart_teaches_all_three_and_then_skips_them(harness_command: Command, tmp_path: Path) -> None:
+    """Within ten minutes on two cores every architecture reaches map_50 ≥ 0.30; a second run takes seconds."""
+    started = time.monotonic()
+    done = harness_command("run", "suites/quickstart.yaml", "--results", tmp_path, cwd=ROOT, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 600
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("quickstart/trials/*/record.json")]
+    assert len(records) == 3
+    for record in records:
+        assert record["metrics"]["map_50"] >= 0.30, record["trial"]["trial_id"]
+    started = time.monotonic()
+    again = harness_command("run", "suites/quickstart.yaml", "--results", tmp_path, cwd=ROOT)
+    assert "3 of 3 trials measured, 3 of them before" in again.stdout
+    assert time.monotonic() - started < 20
