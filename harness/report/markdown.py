@@ -49,9 +49,10 @@ def render(
         rows = frame[frame["dataset"] == dataset]
         parts.append(f"## {escape(dataset)}")
         parts += _answer(rows, states)
-        parts += ["### Accuracy and speed", _speed_table(rows), "### Size and cost", _cost_table(rows)]
+        parts += ["### Accuracy and speed", _speed_table(rows)]
         if dataset in plots:
             parts.append(f"![Speed against accuracy on {escape(dataset)}, with the Pareto front]({plots[dataset]})")
+        parts += ["### Models", _model_table(rows), "### What they cost to train and run", _cost_table(rows)]
     parts += _doubts(frame)
     parts += _failures(states, root)
     parts += method.footer(states)
@@ -151,40 +152,36 @@ def _speed_table(rows: pd.DataFrame) -> str:
     ) + ("\n\n★ on the Pareto front: nothing measured is both faster and more accurate." if front else "")
 
 
+def _model_table(rows: pd.DataFrame) -> str:
+    header = ("architecture", "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs")
+    cells = [
+        (
+            _label(row),
+            str(row["backbone"]),
+            {1: "one", 2: "two"}.get(row["stages"], "?"),
+            escape(row["weights"]),
+            row["image_size"],
+            _number(row["parameters"] / 1e6, 1),
+            _number(row["flops"] / 1e9, 1),
+        )
+        for _, row in rows.iterrows()
+    ]
+    return table(header, cells, left=5)
+
+
 def _cost_table(rows: pd.DataFrame) -> str:
-    header = (
-        "architecture",
-        "backbone",
-        "stages",
-        "weights",
-        "image size",
-        "parameters M",
-        "GFLOPs",
-        "training img/s",
-        "peak memory training MiB",
-        "inference MiB",
-        "wall time",
-    )
-    return table(
-        header,
-        [
-            (
-                _label(row),
-                str(row["backbone"]),
-                {1: "one", 2: "two"}.get(row["stages"], "?"),
-                escape(row["weights"]),
-                row["image_size"],
-                _number(row["parameters"] / 1e6, 1),
-                _number(row["flops"] / 1e9, 1),
-                _number(row["train_images_per_s"], 1),
-                _number(row["training_memory_bytes"] / _MEBIBYTE, 0),
-                _number(row["inference_memory_bytes"] / _MEBIBYTE, 0),
-                _duration(row["wall_s"]),
-            )
-            for _, row in rows.iterrows()
-        ],
-        left=5,
-    )
+    header = ("architecture", "training img/s", "peak memory training MiB", "peak memory inference MiB", "wall time")
+    cells = [
+        (
+            _label(row),
+            _number(row["train_images_per_s"], 1),
+            _number(row["training_memory_bytes"] / _MEBIBYTE, 0),
+            _number(row["inference_memory_bytes"] / _MEBIBYTE, 0),
+            _duration(row["wall_s"]),
+        )
+        for _, row in rows.iterrows()
+    ]
+    return table(header, cells)
 
 
 def _label(row: pd.Series) -> str:

@@ -32,15 +32,15 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
 
 
 def test_all_columns_are_there(tmp_path: Path) -> None:
-    """Every number that the comparison promises, with its unit, and every row in both tables."""
+    """Every number that the comparison promises, with its unit, and every row in every table."""
     text = page.write(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
     for column in (
         "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
         "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs", "training img/s",
-        "peak memory training MiB", "inference MiB", "wall time",
+        "peak memory training MiB", "peak memory inference MiB", "wall time",
     ):  # fmt: skip
         assert re.search(rf"\| +{re.escape(column)} +\|", text) or f"| {column} " in text, column
-    assert text.count(f"| {RETINA}") == 2
+    assert text.count(f"| {RETINA}") == 3
     assert "mobilenet_v3_large" in text
     tables = [block for block in text.split("\n\n") if block.startswith("| architecture")]
     for table in tables:
@@ -70,6 +70,7 @@ def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
     (link,) = re.findall(r"\(<(.+log\.txt)>\)", text)
     assert (tmp_path / link).is_file()
     assert text.count("not run yet") == 1
+    assert max(len(line) for line in text.splitlines() if line.startswith("|")) < 150
 
 
 def test_rehearsals_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> None:
