@@ -33,7 +33,6 @@ class _Counting:
         self.skipped = 0
         self.succeeded = 0
         self.failed = 0
-        self.epochs: dict[str, int] = {}
         self.trial: Trial | None = None
         self.step: dict[str, Any] = {}
         self.stage = ""

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from pydantic import TypeAdapter
 
 from harness.data.formats.coco import read_coco
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 _MOST_PROBLEMS = 20
+_SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+_NOT_AN_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError)
 _DATASET: TypeAdapter[Any] = TypeAdapter(Dataset)
 
 
@@ -64,12 +65,7 @@ class _Folder:
             Image.DecompressionBombError,
         ) as error:
             raise DataError(f"{path}: cannot be read as an image: {error}") from None
-        width, height = self.annotations.sizes[index]
-        if pixels.shape[:2] != (height, width):
-            raise DataError(
-                f"{path}: is {pixels.shape[1]} × {pixels.shape[0]} pixels, its annotations say {width} × {height}; "
-                "boxes would lie in the wrong place: write the real size (after EXIF rotation) into the annotations"
-            )
+        _check_size(path, width=pixels.shape[1], height=pixels.shape[0], declared=self.annotations.sizes[index])
         return pixels
 
 
@@ -138,32 +134,55 @@ def fingerprint(dataset: Dataset) -> str:
 def _fingerprint_folders(dataset: CocoDataset) -> str:
     digest = hashlib.sha256()
     problems: list[str] = []
-    classes: dict[str, tuple[str, ...]] = {}
+    classes: dict[Path, tuple[str, ...]] = {}
     for name in split_names(dataset):
-        source = getattr(dataset, name)
-        annotations = read_coco(source.annotations)
-        classes[name] = annotations.class_names
+        source: CocoSplit = getattr(dataset, name)
+        try:
+            annotations = read_coco(source.annotations)
+        except DataError as error:
+            problems += str(error).splitlines()
+            continue
+        classes[source.annotations] = annotations.class_names
         digest.update(f"{name} {annotations.fingerprint()}".encode())
         for index, file_name in enumerate(annotations.file_names):
+            path = source.images / file_name
             try:
-                size = os.stat(source.images / file_name).st_size
-                _open_image(source.images / file_name).close()
-            except FileNotFoundError:
-                problems.append(f"{source.annotations}: images[{index}]: no such image: {source.images / file_name}")
-            except (OSError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-                problems.append(f"{source.annotations}: images[{index}]: not an image: {error}")
-            else:
-                digest.update(f"{size} ".encode())
-    problems.extend(
-        f"{getattr(dataset, name).annotations}: its categories {list(names)} are not those of train: "
-        f"{list(classes['train'])}; every split lists the same categories"
-        for name, names in classes.items()
-        if names != classes["train"]
-    )
+                _check_header(path, annotations.sizes[index])
+                digest.update(f"{path.stat().st_size} ".encode())
+            except DataError as error:
+                problems.append(f"{source.annotations}: images[{index}]: {error}")
+    expected = next(iter(classes.values()), ())
+    problems += [
+        f"{path}: its categories {list(names)} are not those of train: {list(expected)}; "
+        "every split lists the same categories"
+        for path, names in classes.items()
+        if names != expected
+    ]
     if problems:
         more = f"\n… and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise DataError("\n".join(problems[:_MOST_PROBLEMS]) + more)
     return digest.hexdigest()
+
+
+def _check_header(path: Path, declared: NDArray[np.int32]) -> None:
+    """That the file is there, is an image, and is as large as its annotations say, without decoding it."""
+    if not path.is_file():
+        raise DataError(f"no such image: {path}")
+    try:
+        with _open_image(path) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
+            width, height = reversed(image.size) if turned else image.size
+    except _NOT_AN_IMAGE as error:
+        raise DataError(f"{path}: cannot be read as an image: {error}") from None
+    _check_size(path, width=width, height=height, declared=declared)
+
+
+def _check_size(path: Path, *, width: int, height: int, declared: NDArray[np.int32]) -> None:
+    if (width, height) != tuple(declared.tolist()):
+        raise DataError(
+            f"{path}: is {width} × {height} pixels, its annotations say {declared[0]} × {declared[1]}; boxes would lie "
+            "in the wrong place: write the real size (after EXIF rotation) into the annotations"
+        )
 
 
 def _open_image(path: Path) -> Image.Image:

@@ -50,7 +50,7 @@ def test_all_missing_and_broken_images_are_named(coco_folder: Path) -> None:
     with pytest.raises(DataError) as error:
         fingerprint(_coco(coco_folder))
     assert f"{coco_folder / 'train.json'}: images[1]: no such image" in str(error.value)
-    assert f"{coco_folder / 'val.json'}: images[2]: not an image" in str(error.value)
+    assert f"{coco_folder / 'val.json'}: images[2]: {coco_folder / 'val' / '002.jpg'}: cannot be" in str(error.value)
 
 
 def test_splits_must_agree_on_classes(coco_folder: Path) -> None:
@@ -74,11 +74,24 @@ def test_a_torn_image_and_a_wrong_size_name_the_file(coco_folder: Path) -> None:
         split.read_image(0)
 
 
+def test_a_rotated_photo_counts_as_a_person_sees_it(coco_folder: Path) -> None:
+    """EXIF rotation is applied before sizes are compared and pixels are read."""
+    path = coco_folder / "train" / "000.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (80, 96)).save(path, exif=exif)
+    fingerprint(_coco(coco_folder))
+    assert open_split(_coco(coco_folder), "train").read_image(0).shape == (80, 96, 3)
+    Image.new("RGB", (96, 80)).save(path, exif=exif)
+    with pytest.raises(DataError, match=r"images\[0\]: .*is 80 × 96 pixels, its annotations say 96 × 80"):
+        fingerprint(_coco(coco_folder))
+
+
 def test_an_image_bomb_is_an_error(coco_folder: Path) -> None:
     """A small file that would unpack to gigabytes is refused by its header."""
     path = coco_folder / "train" / "000.jpg"
     Image.new("1", (20000, 20000)).save(path, format="PNG")
-    with pytest.raises(DataError, match=r"images\[0\]: not an image.*exceeds limit"):
+    with pytest.raises(DataError, match=r"images\[0\]: .*cannot be read as an image.*exceeds limit"):
         fingerprint(_coco(coco_folder))
 
 
