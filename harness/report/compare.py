@@ -65,7 +65,7 @@ def trial_frame(states: Iterable[State]) -> pd.DataFrame:
 
 
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration, in the order of the plan: means over seeds, `map_sd` (ddof 1), `n`, and the outcomes.
+    """One row a configuration, best mAP first, unmeasured last: means over seeds, `map_sd` (ddof 1), `n`, and the outcomes.
 
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
     """
@@ -81,7 +81,7 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     frame["flags"] = groups["flags"].agg(
         lambda column: tuple(dict.fromkeys(flag for flags in column for flag in flags))
     )
-    return frame.reset_index()
+    return frame.reset_index().sort_values("map", ascending=False, kind="stable", ignore_index=True)
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
