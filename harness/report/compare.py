@@ -65,7 +65,7 @@ def trial_frame(states: Iterable[State]) -> pd.DataFrame:
 
 
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration, best mAP first, unmeasured last: means over seeds, `map_sd` (ddof 1), `n`, and the outcomes.
+    """One row a configuration, best mAP first: means over seeds, `map_sd` (ddof 1), `n`, the outcomes.
 
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
     """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from harness.report import page
+from harness.store import files
 from harness.store.record import Flag
+from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
@@ -115,3 +118,11 @@ def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
         "0 of 1 trials measured, 1 left"
         in page.write(make_folder(tmp_path / "b", [], left=(make_trial(),))).read_text()
     )
+
+
+def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
+    """The page under results/examples comes out of its own records again, the time of writing aside."""
+    example = ROOT / "results" / "examples" / "quickstart"
+    copied = shutil.copytree(example, tmp_path / "quickstart")
+    again = page.write(files.SuiteFolder(copied)).read_text()
+    assert re.sub("Written .*", "", again) == re.sub("Written .*", "", (example / "report.md").read_text())
