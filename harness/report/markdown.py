@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from harness.store.results import State
 
 _MEBIBYTE = 2**20
+_WEIGHTS_OF = {
+    "test": "test split, with the epoch that val chose where it was looked at, else the last one",
+    "val": "val split, with the last epoch's weights",
+}
 _MINUTE = 60
 _HOUR = 3600
 NOT_COMPARABLE = "not comparable"
@@ -121,8 +125,9 @@ def _front(front: pd.DataFrame) -> str:
 
 def _certainty(measured: pd.DataFrame, states: Sequence[State]) -> str:
     seeds = sorted(set(measured["n"]))
-    splits = sorted({state.record.metrics.split for state in states if state.record})
-    on = f"accuracy is on the {' and '.join(splits)} split"
+    here = set(measured["dataset"])
+    splits = {state.record.metrics.split for state in states if state.record and state.trial.dataset.name in here}
+    on = "accuracy is on the " + " and ".join(_WEIGHTS_OF[split] for split in sorted(splits))
     if seeds == [1]:
         return (
             f"- **How sure:** one seed each (n=1), {on}; a repeated training moves mAP by a point or more, so a small "

@@ -25,10 +25,10 @@ def footer(states: Sequence[State]) -> list[str]:
         parts.append(
             f"> **{len(environments)} environments:** speeds from different environments do not compare; accuracy does."
         )
-    parts += [_environment(environment, environments[0]) for environment in environments]
     data = dict.fromkeys((record.trial.dataset.name, record.trial.dataset.fingerprint) for record in records)
-    parts.append("\n".join(f"- data {escape(name)}: fingerprint {digest[:16]}" for name, digest in data))
-    return parts
+    lines = [_environment(environment, environments[0]) for environment in environments]
+    lines += [f"- data {escape(name)}: fingerprint {digest[:16]}" for name, digest in data]
+    return [*parts, "\n".join(lines)]
 
 
 def _protocol(records: Sequence[Record]) -> str:
@@ -37,9 +37,9 @@ def _protocol(records: Sequence[Record]) -> str:
     lines = []
     for p in protocols:
         lines += [
-            f"- Protocol {p.level}: {p.rounds} rounds, at least {p.latency_images} images and {p.latency_s:g} s of "
-            "latency "
-            f"in all, after a warm-up of at least {p.warmup} images and every input shape once.",
+            f"- Protocol {p.level}: latency over at least {p.latency_images} images"
+            + (f" and {p.latency_s:g} s" if p.latency_s else "")
+            + f" in {p.rounds} rounds, after a warm-up of at least {p.warmup} images and every input shape once.",
             "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy "
             "to the "
             "device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "
