@@ -85,7 +85,9 @@ def run(suite: Path, results: Path, select: str | None, device: str, limit: int 
             _print_plan(plan, device)
             return
         _print_other_devices(plan, device)
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish stays
+                signal.signal(number, _interrupt)
         summary = flow.run(plan, device=device, watcher=_view())
         skipped = len(plan.selected) - len(plan.left)
         said = [f"{summary.succeeded} of {len(plan.selected)} trials measured"]
@@ -205,11 +207,9 @@ def _interrupt(_number: int, _frame: Any) -> NoReturn:
 
 
 def _view() -> Watcher:
-    from rich.console import Console
+    from harness.progress import LiveView, PlainView, TolerantConsole
 
-    from harness.progress import LiveView, PlainView
-
-    console = Console()
+    console = TolerantConsole()
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
 
 
@@ -240,7 +240,8 @@ def _print_missing_weights(plan: Plan) -> None:
     """Say today which files the night would have to download."""
     from harness import flow
 
-    cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub" / "checkpoints"
+    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
+    cache = Path(home).expanduser() / "hub" / "checkpoints"  # as torch.hub has it
     missing = [file for _, _, file in flow.wanted_weights(plan.suite) if not (cache / file).is_file()]
     if missing:
         click.echo(f"not in {cache} yet: {', '.join(missing)}; `harness fetch {plan.suite.path}` gets them now")

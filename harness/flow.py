@@ -116,7 +116,7 @@ def run(plan: Plan, *, device: str, watcher: Watcher) -> Summary:
     """
     files.make_folder(plan.folder.path)
     files.sweep(plan.folder.path)
-    files.replace(plan.folder.plan, results.encode_plan(plan.trials))
+    files.replace(plan.folder.plan, results.encode_plan(_asked_for(plan)))
     report = write_report(plan.folder)
     threads = supervise.available_cores()
     recorded = 0
@@ -164,6 +164,14 @@ def wanted_weights(suite: Suite) -> tuple[tuple[str, str, str], ...]:
         if word in {"default", "backbone"}:
             wanted[row.name, word] = row.weights_file if word == "default" else row.backbone_file
     return tuple((name, word, file) for (name, word), file in wanted.items())
+
+
+def _asked_for(plan: Plan) -> tuple[Trial, ...]:
+    """What the report is to cover: the suite's trials; a rehearsal comes beside the full ones, not in their place."""
+    if plan.trials[0].limit is None:
+        return plan.trials
+    full = tuple(trial for trial in results.read_plan(plan.folder) if trial.limit is None)
+    return (*full, *plan.trials)
 
 
 def _run_trial(plan: Plan, trial: Trial, *, device: str, threads: int, watcher: Watcher) -> Ending:

@@ -81,6 +81,8 @@ class _Counting:
         lengths = [length for length in (self._spent_s / self._ended if self._ended else None, current) if length]
         if not lengths:
             return None
+        if self.trial and self.stage in {"evaluate", "measure"} and len(self._left) == 1:
+            return None  # how long these take has nothing to do with training
         typical = sum(lengths) / len(lengths)
         running = max(0.0, (current or typical) - self.elapsed_s()) if self.trial else 0.0
         return running + typical * max(0, len(self._left) - (self.trial is not None))
@@ -100,6 +102,14 @@ class _Counting:
             "measure": "measuring speed and memory",
             "train": "training",
         }.get(self.stage, self.stage)
+
+
+class TolerantConsole(Console):
+    """A console whose reader may go away: `harness run | head` must not end a night."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more, where rich would exit."""
+        self.quiet = True
 
 
 class PlainView:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 _MOST_PROBLEMS = 20
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+_NO_RANGE = {"I": "32-bit integers", "F": "32-bit floats"}  # Pillow's modes
 _NOT_AN_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError)
 _DATASET: TypeAdapter[Any] = TypeAdapter(Dataset)
 
@@ -56,7 +57,7 @@ class _Folder:
         path = self.images / self.annotations.file_names[index]
         try:
             with _open_image(path) as image:
-                pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                pixels = np.asarray(_rgb(ImageOps.exif_transpose(image)))
         except (
             OSError,
             ValueError,
@@ -124,11 +125,18 @@ def fingerprint(dataset: Dataset) -> str:
         for name in split_names(dataset):
             module, _, _ = content[name]["dataset"].rpartition(":")
             if module.endswith(".py"):
-                content[name]["source"] = hashlib.sha256(Path(module).read_bytes()).hexdigest()
+                content[name]["source"] = _file_sha256(Path(module))
                 content[name]["dataset"] = content[name]["dataset"].removeprefix(f"{Path(module).parent}/")
     else:
         content["drawing"] = DRAWING_VERSION
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _fingerprint_folders(dataset: CocoDataset) -> str:
@@ -166,10 +174,14 @@ def _fingerprint_folders(dataset: CocoDataset) -> str:
 
 def _check_header(path: Path, declared: NDArray[np.int32]) -> None:
     """That the file is there, is an image, and is as large as its annotations say, without decoding it."""
-    if not path.is_file():
-        raise DataError(f"no such image: {path}")
     try:
+        if not path.is_file():
+            raise DataError(f"no such image: {path}")
         with _open_image(path) as image:
+            if image.mode in _NO_RANGE:
+                raise DataError(
+                    f"{path}: its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
+                )
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
             width, height = reversed(image.size) if turned else image.size
     except _NOT_AN_IMAGE as error:
@@ -183,6 +195,13 @@ def _check_size(path: Path, *, width: int, height: int, declared: NDArray[np.int
             f"{path}: is {width} × {height} pixels, its annotations say {declared[0]} × {declared[1]}; boxes would lie "
             "in the wrong place: write the real size (after EXIF rotation) into the annotations"
         )
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Eight bits a channel. Sixteen are scaled: Pillow's own conversion would cut everything bright to white."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def _open_image(path: Path) -> Image.Image:

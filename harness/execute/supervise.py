@@ -76,11 +76,11 @@ def run_attempt(assignment: record.Assignment, folder: AttemptFolder, *, on_even
         )
         raise
     _end_group(child)  # whatever the child left behind would disturb the next trial
-    recorded = folder.trial.record.is_file()
-    if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
+    recorded, told = folder.trial.record.is_file(), folder.outcome.is_file()
+    if not told:  # killed: before the commit of its record, or in the moment after it
         leave("succeeded", None) if recorded else leave("failed", _why(child.returncode, folder.log))
     outcome = record.decode(record.OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
-    if child.returncode == MachineError.exit_code:
+    if told and child.returncode == MachineError.exit_code:
         raise MachineError(outcome.reason or "the trial's process could not go on")
     return Ending(outcome=outcome.outcome, reason=outcome.reason, recorded=recorded)
 

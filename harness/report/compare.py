@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.store.record import Memory
     from harness.store.results import State
+    from harness.suite.spec import Trial
 
 _MEANS = (
     "map",
@@ -53,8 +56,8 @@ def trial_frame(states: Iterable[State]) -> pd.DataFrame:
                 "setting": settings[trial.trial_id],
                 "backbone": row.backbone if row else None,
                 "stages": row.stages if row else None,
-                "weights": _weights_name(choice.weights),
-                "image_size": f"{choice.image_size.min}/{choice.image_size.max}",
+                "weights": _weights(trial),
+                "image_size": _size(trial),
                 "seed": trial.seed,
                 "rehearsal": trial.limit is not None,
                 "outcome": _outcome(state),
@@ -138,8 +141,14 @@ def _configuration(state: State) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _weights_name(weights: str) -> str:
-    return weights.rpartition("/")[2] if "/" in weights else weights
+def _size(trial: Trial) -> str:
+    return f"{trial.architecture.image_size.min}/{trial.architecture.image_size.max}"
+
+
+def _weights(trial: Trial) -> str:
+    """The word, or a file's name with the start of its hash."""
+    choice = trial.architecture
+    return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
 
 
 def _settings(states: tuple[State, ...]) -> dict[str, str]:
@@ -149,8 +158,9 @@ def _settings(states: tuple[State, ...]) -> dict[str, str]:
             {
                 **TRIAL.dump_python(state.trial, mode="json")["hyperparameters"],
                 "model": dict(state.trial.architecture.model),
-                "protocol": state.trial.protocol.level,
-                "limit": state.trial.limit,
+                "image_size": _size(state.trial),
+                "weights": _weights(state.trial),
+                "protocol": asdict(state.trial.protocol),
                 "data": state.trial.dataset.fingerprint[:8],
             }
         )

@@ -32,17 +32,25 @@ NOT_COMPARABLE = "not comparable"
 
 
 def render(
-    name: str, states: Sequence[State], frame: pd.DataFrame, *, plots: dict[str, str], root: Path, generated: str
+    name: str,
+    states: Sequence[State],
+    frame: pd.DataFrame,
+    *,
+    others: int,
+    plots: dict[str, str],
+    root: Path,
+    generated: str,
 ) -> str:
     """The whole page.
 
     Args:
+        others: how many trials of the folder are left out.
         frame: `compare.configuration_frame` of the same states.
         plots: for each dataset the path of its plot, relative to the page.
         root: the folder of the page, which log paths are given relative to.
         generated: when, for the coverage line.
     """
-    parts = [f"# {escape(name)}: which detector to ship", _coverage(states, generated)]
+    parts = [f"# {escape(name)}: which detector to ship", _coverage(states, others, generated)]
     if not frame.empty and frame["rehearsal"].any():
         parts.append(
             f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each "
@@ -63,17 +71,15 @@ def render(
     return "\n\n".join(parts) + "\n"
 
 
-def _coverage(states: Sequence[State], generated: str) -> str:
-    planned = [state for state in states if state.planned]
-    done = sum(state.record is not None for state in planned)
-    failed = sum(state.record is None and _failed(state) for state in planned)
-    left = len(planned) - done - failed
-    others = len(states) - len(planned)
-    said = [f"{done} of {len(planned)} trials measured"]
+def _coverage(states: Sequence[State], others: int, generated: str) -> str:
+    done = sum(state.record is not None for state in states)
+    failed = sum(state.record is None and _failed(state) for state in states)
+    left = len(states) - done - failed
+    said = [f"{done} of {len(states)} trials measured"]
     said += [f"**{failed} failed**"] if failed else []
     said += [f"{left} left"] if left else []
-    said += [f"beside {others} that the suite no longer asks for"] if others else []
-    return f"{', '.join(said)}. Written {generated}."
+    beside = f" {others} more lie in trials/, which the suite as last run does not ask for." if others else ""
+    return f"{', '.join(said)}. Written {generated}.{beside}"
 
 
 def _failed(state: State) -> bool:
@@ -85,6 +91,8 @@ def _answer(rows: pd.DataFrame, states: Sequence[State]) -> list[str]:
     measured = rows.dropna(subset=["map", "latency_median_s"])
     if measured["rehearsal"].any() and not measured["rehearsal"].all():
         measured = measured[~measured["rehearsal"]]
+    if measured.empty and rows["latency_median_s"].notna().any():
+        return ["The evaluated split has no boxes: there are speeds below, but nothing to call accurate."]
     if measured.empty:
         return ["Nothing is measured here yet."]
     best = measured.loc[measured["map"].idxmax()]
@@ -115,7 +123,7 @@ def _sentence(row: pd.Series) -> str:
 def _front(front: pd.DataFrame) -> str:
     steps = [row for _, row in front.iterrows()]
     if len(steps) == 1:
-        return f"- **Pareto front:** {_label(steps[0])} alone; every other one is both slower and less accurate."
+        return f"- **Pareto front:** {_label(steps[0])} alone."
     text = f"- **Pareto front,** fastest first: {_label(steps[0])}"
     for before, after in itertools.pairwise(steps):
         times = after["latency_median_s"] / before["latency_median_s"]
@@ -215,7 +223,7 @@ def _failures(states: Sequence[State], root: Path) -> list[str]:
         reason = state.problem or (state.last.reason if state.last and state.record is None else None)
         if reason is None:
             continue
-        outcome = state.last.outcome if state.last else "unreadable"
+        outcome = state.last.outcome if state.last and not state.problem else "unreadable"
         log = f" Log: [{state.log.relative_to(root)}](<{state.log.relative_to(root)}>)" if state.log else ""
         lines.append(f"- **{escape(state.trial.trial_id)}**: {outcome.replace('_', ' ')}. {escape(reason)}.{log}")
     if not lines:

@@ -37,9 +37,9 @@ def _protocol(records: Sequence[Record]) -> str:
     lines = []
     for p in protocols:
         lines += [
-            f"- Protocol {p.level}: latency over at least {p.latency_images} images"
-            + (f" and {p.latency_s:g} s" if p.latency_s else "")
-            + f" in {p.rounds} rounds, after a warm-up of at least {p.warmup} images and every input shape once.",
+            f"- Protocol {p.level}: latency in {p.rounds} rounds over at least {p.latency_images} images each"
+            + (f", {p.latency_s:g} s in all" if p.latency_s else "")
+            + f", after a warm-up of at least {p.warmup} images and every input shape once.",
             "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy "
             "to the "
             "device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "

@@ -25,14 +25,16 @@ def write(folder: SuiteFolder) -> Path:
         MachineError: the folder cannot be written.
         RecordError: the plan cannot be read.
     """
-    # A rehearsal has told what it could once the suite is run in full.
-    states = tuple(state for state in read_results(folder) if state.planned or state.trial.limit is None)
+    found = read_results(folder)
+    # What the suite no longer asks for would mix into its means; where no plan is, all there is counts.
+    states = tuple(state for state in found if state.planned) or found
     frame = compare.configuration_frame(compare.trial_frame(states))
     drawn = _draw(folder, frame)
     page = markdown.render(
         _name(folder, states),
         states,
         frame,
+        others=len(found) - len(states),
         plots=drawn,
         root=folder.path,
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

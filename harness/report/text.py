@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def escape(text: object) -> str:
     """Text from a file as markdown that shows it and does nothing; an underscore inside a word needs no escape."""
-    plain = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    printable = "".join(character if character.isprintable() else " " for character in str(text))
+    plain = " ".join(printable.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{character}" if character in "\\`*[]|~" else character for character in plain)
 
 

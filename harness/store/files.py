@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".harness-tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +218,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
             raise MachineError(
                 f"{said}; make room, then run the same command again: finished trials are kept"
             ) from None
-        if error.errno in _NOT_WRITABLE:
-            raise UsageError(f"{said}; give a folder that can be written with --results") from None
-        raise
+        raise UsageError(f"{said}; give a folder that can be written, and takes hard links, with --results") from None
 
 
 def _sync_folder(folder: Path) -> None:

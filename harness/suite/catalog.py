@@ -28,6 +28,7 @@ class Architecture:
     Attributes:
         name: torchvision's builder of that name.
         family: the file in `harness.trial.models` that knows its head.
+        backbone_layers: the most that `trainable_backbone_layers` can be.
         stages: 1 or 2.
         weights: the best published weights, as `Enum.MEMBER` of torchvision.models.detection.
         weights_file: the file's name in torch hub's cache.
@@ -42,6 +43,7 @@ class Architecture:
     name: str
     family: str
     backbone: str
+    backbone_layers: int
     stages: int
     weights: str
     weights_file: str
@@ -71,6 +73,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="fasterrcnn_resnet50_fpn",
         family="faster_rcnn",
         backbone="resnet50",
+        backbone_layers=5,
         stages=2,
         weights="FasterRCNN_ResNet50_FPN_Weights.COCO_V1",
         weights_file="fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
@@ -86,6 +89,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="fasterrcnn_mobilenet_v3_large_fpn",
         family="faster_rcnn",
         backbone="mobilenet_v3_large",
+        backbone_layers=6,
         stages=2,
         weights="FasterRCNN_MobileNet_V3_Large_FPN_Weights.COCO_V1",
         weights_file="fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth",
@@ -102,6 +106,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="retinanet_resnet50_fpn",
         family="retinanet",
         backbone="resnet50",
+        backbone_layers=5,
         stages=1,
         weights="RetinaNet_ResNet50_FPN_Weights.COCO_V1",
         weights_file="retinanet_resnet50_fpn_coco-eeacb38b.pth",

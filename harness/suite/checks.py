@@ -33,6 +33,13 @@ def ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names: none blank, none twice."""
+    if len(set(names)) < len(names) or any(not name.strip() for name in names):
+        raise ValueError(f"expected distinct names, none empty, got {list(names)}")
+    return names
+
+
 def known_architecture(name: str) -> str:
     """A name of the catalogue."""
     if name not in BY_NAME:
@@ -75,7 +82,10 @@ def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
     bases = [Path()] if path.is_absolute() else [info.context, Path.cwd()]
     for base in bases:
         candidate = base / path
-        if candidate.is_dir() if kind == "folder" else candidate.is_file():
-            return candidate.resolve()
+        try:
+            if candidate.is_dir() if kind == "folder" else candidate.is_file():
+                return candidate.resolve()
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise ValueError(f"{candidate}: {error.strerror}") from None
     looked = "" if path.is_absolute() else f" (looked in {' and '.join(dict.fromkeys(map(str, bases)))})"
     raise ValueError(f"no such {kind}: {path}{looked}")

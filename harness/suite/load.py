@@ -134,12 +134,25 @@ def _architecture(
                 (*place, "model", option),
                 f"{row.name} has no such option{nearest(option, row.options)}; known: {', '.join(row.options)}",
             )
+    layers = choice.model.get("trainable_backbone_layers")
+    if layers is not None and choice.weights not in {"default", "backbone"}:
+        report(
+            (*place, "model", "trainable_backbone_layers"),
+            f"has no effect with weights: {choice.weights}; only a pretrained backbone has frozen layers",
+        )
+    if layers is not None and layers > row.backbone_layers:
+        report(
+            (*place, "model", "trainable_backbone_layers"), f"{row.backbone} has {row.backbone_layers}, got {layers}"
+        )
     if choice.image_size.min > choice.image_size.max:
         report((*place, "image_size"), f"min {choice.image_size.min} is larger than max {choice.image_size.max}")
     digest = None
     if choice.weights not in WEIGHTS_WORDS:
-        with Path(choice.weights).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with Path(choice.weights).open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            report((*place, "weights"), f"{choice.weights}: cannot be read: {error.strerror}")
     return spec.TrialArchitecture(
         name=row.name,
         weights=choice.weights,

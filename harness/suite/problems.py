@@ -131,7 +131,7 @@ def _follow(schema: dict[str, Any], here: dict[str, Any], data: object) -> dict[
 
 
 def _expected(here: dict[str, Any], followed: dict[str, Any]) -> str:
-    options = here.get("anyOf") or [followed]
+    options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"] or [followed]
     return " or ".join(
         dict.fromkeys(_one(option if "$ref" not in option else {"type": "object"}) for option in options)
     )
@@ -152,5 +152,5 @@ def _tags(detail: ErrorDetails) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -21,6 +21,7 @@ Natural = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
+Zoom = Annotated[float, Ge(0.1), Le(10)]
 ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -66,7 +67,7 @@ class PythonDataset:
     __pydantic_config__: ClassVar = _STRICT
 
     format: Literal["python"]
-    classes: Annotated[tuple[str, ...], MinLen(1)]
+    classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(checks.distinct_names)]
     train: PythonSplit
     val: PythonSplit
     test: PythonSplit | None = None
@@ -121,7 +122,7 @@ class Augmentation:
     __pydantic_config__: ClassVar = _STRICT
 
     hflip: Share = 0.5
-    scale_jitter: Annotated[tuple[Above0, Above0], AfterValidator(checks.ascending)] | None = None
+    scale_jitter: Annotated[tuple[Zoom, Zoom], AfterValidator(checks.ascending)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +176,8 @@ class ArchitectureChoice:
 class Protocol:
     """How we measure. The level gives the defaults; any key may be set over it.
 
-    `latency_images` and `latency_s` are the least that all rounds together time. `score_threshold` and `detections`
-    serve accuracy, `deployment_score_threshold` serves every speed.
+    Each of `rounds` times at least `latency_images` images, and all together at least `latency_s` seconds.
+    `score_threshold` and `detections` serve accuracy, `deployment_score_threshold` serves every speed.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -195,7 +196,7 @@ class Protocol:
 
 
 PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
-    "quick": {"latency_images": 60, "latency_s": 0.0, "throughput_s": 0.0},
+    "quick": {"latency_images": 20, "latency_s": 0.0, "throughput_s": 0.0},
     "standard": {"latency_images": 200, "latency_s": 10.0, "throughput_s": 10.0},
     "publish": {"latency_images": 200, "latency_s": 60.0, "throughput_s": 60.0},
 }

@@ -5,7 +5,9 @@ Labels are torchvision's from here on: 1 is the first class, 0 the background.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+from torchvision import tv_tensors
 
 from harness.data.splits import Split, open_split
 from harness.errors import DataError
@@ -112,7 +115,7 @@ class _UserItems:
         try:
             self._dataset = factory(**source.args)
             length = len(self._dataset)
-        except Exception as error:  # the user's code may raise anything
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(f"{self._where}: cannot be opened with {dict(source.args)}: {_said(error)}") from error
         self._length = min(length, limit) if limit else length
 
@@ -122,7 +125,7 @@ class _UserItems:
     def __getitem__(self, index: int) -> Item:
         try:
             got = self._dataset[index]
-        except Exception as error:  # the user's code may raise anything
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(f"{self._where}[{index}]: {_said(error)}") from error
         try:
             return self._checked(index, got)
@@ -139,14 +142,14 @@ class _UserItems:
         for key in ("boxes", "labels"):
             if not isinstance(target.get(key), Tensor):
                 raise _UnexpectedError(key, "a tensor", _kind(target[key]) if key in target else "no such key")
-        boxes, labels = target["boxes"], target["labels"]
+        boxes, labels = _float32_boxes(target["boxes"]), target["labels"]
         _check_boxes(boxes, height=image.shape[1], width=image.shape[2])
         _check_labels(labels, len(boxes), self.class_names)
         sides = boxes[:, 2:] - boxes[:, :2]
         return Item(
             name=str(index),
-            image=image.to(torch.float32),
-            boxes=boxes.to(torch.float32),
+            image=image.detach().to(torch.float32),
+            boxes=boxes,
             labels=labels,
             crowds=_column(target, "iscrowd", torch.zeros(len(boxes))).to(torch.bool),
             areas=_column(target, "area", sides.prod(dim=1)).to(torch.float32),
@@ -173,11 +176,20 @@ def _check_image(image: object) -> None:
         )
 
 
-def _check_boxes(boxes: Tensor, *, height: int, width: int) -> None:
+def _float32_boxes(boxes: Tensor) -> Tensor:
+    """Boxes as training sees them: two edges that differ in float64 alone are one edge there."""
     expected = "a float tensor [N, 4], xyxy in pixels"
+    if isinstance(boxes, tv_tensors.BoundingBoxes):
+        if boxes.format is not tv_tensors.BoundingBoxFormat.XYXY:
+            raise _UnexpectedError("boxes", expected, f"tv_tensors.BoundingBoxes in format {boxes.format.value}")
+        boxes = boxes.as_subclass(Tensor)
     if not boxes.is_floating_point() or boxes.ndim != 2 or boxes.shape[1] != 4:  # noqa: PLR2004
         hint = "; for an image without boxes return torch.zeros((0, 4))" if not boxes.numel() else ""
         raise _UnexpectedError("boxes", expected, f"{_kind(boxes)}{hint}")
+    return boxes.detach().to(torch.float32)
+
+
+def _check_boxes(boxes: Tensor, *, height: int, width: int) -> None:
     for row, (left, top, right, bottom) in enumerate(boxes.tolist()):
         field, came = f"boxes[{row}]", f"[{left:g}, {top:g}, {right:g}, {bottom:g}]"
         if not (left < right and top < bottom):  # also NaN
@@ -211,7 +223,7 @@ def _kind(value: object) -> str:
     return f"{type(value).__name__} {value!r:.60}"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -222,12 +234,26 @@ def _import(path: str, folder: Path, where: str) -> Any:
         if entry not in sys.path:
             sys.path.insert(0, entry)
     try:
-        if module_name.endswith(".py"):
-            sys.path.insert(0, str(Path(module_name).parent))
-            module_name = Path(module_name).stem
-        module = importlib.import_module(module_name)
-    except Exception as error:  # importing runs the user's code
+        module = (
+            _import_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+        )
+    except (Exception, SystemExit) as error:  # importing runs the user's code
         raise DataError(f"{where}: cannot be imported: {_said(error)}") from error
     if not hasattr(module, name):
         raise DataError(f"{where}: {module_name} has no {name}")
     return getattr(module, name)
+
+
+def _import_file(path: Path) -> Any:
+    """A file as a module under a name of its own: another data.py, or python's random, keeps its."""
+    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if unique not in sys.modules:
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))  # for what lies beside it
+        specification = importlib.util.spec_from_file_location(unique, path)
+        if specification is None or specification.loader is None:
+            raise ImportError(f"{path} is no python file")
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[unique] = module
+        specification.loader.exec_module(module)
+    return sys.modules[unique]

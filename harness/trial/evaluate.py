@@ -90,7 +90,16 @@ def evaluate(
     found: list[Detections] = []
     for item in items:
         found.extend(detect(model, [item.image], device=device, precision=precision))
-        truths.append(Truth(name=item.name, boxes=item.boxes, labels=item.labels, crowds=item.crowds, areas=item.areas))
+        # Cloned: a tensor from a worker process holds a file descriptor for as long as it lives.
+        truths.append(
+            Truth(
+                name=item.name,
+                boxes=item.boxes.clone(),
+                labels=item.labels.clone(),
+                crowds=item.crowds.clone(),
+                areas=item.areas.clone(),
+            )
+        )
     return tuple(truths), tuple(found)
 
 

@@ -113,6 +113,7 @@ def finetune(
                 val_map_50=val[1],
             )
         )
+    optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
     speed, share = training_speed(times, steps_per_epoch=len(batches))
     return Training(
         epochs=tuple(curve), images_per_s=speed, data_wait_share=share, wall_s=time.perf_counter() - started

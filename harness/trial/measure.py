@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from harness.suite.spec import Protocol
     from harness.trial.dataset import Items
+
+log = logging.getLogger(__name__)
 
 MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
 _LEAST_BATCHES = 3
@@ -88,6 +91,7 @@ def measure_model(
     clock = time.perf_counter_ns
     latency = time_latency(run, images, protocol, synchronize=synchronize, clock=clock)
     batched = time_throughput(run, images, protocol, synchronize=synchronize, clock=clock)
+    free_unused(device)
     reset_peak(device)
     for image in images[:_MEMORY_IMAGES]:
         run([image])
@@ -129,14 +133,12 @@ def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int) -> Non
 def time_latency(
     run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
 ) -> tuple[Sample, ...]:
-    """Time image by image in `rounds` rounds, until all rounds together have the protocol's images and seconds."""
+    """Time image by image, in rounds over the same images; each has the protocol's images and its share of seconds."""
     warm_up(run, [[image] for image in images], least=protocol.warmup)
     samples: list[Sample] = []
     for number in range(1, protocol.rounds + 1):
-        wanted = -(-protocol.latency_images * number // protocol.rounds)
-        spent, least_s = 0.0, protocol.latency_s / protocol.rounds
-        position = 0
-        while len(samples) < wanted or spent < least_s:
+        position, spent = 0, 0.0
+        while position < protocol.latency_images or spent < protocol.latency_s / protocol.rounds:
             index = position % len(images)
             seconds = _timed(run, [images[index]], synchronize, clock)
             samples.append(Sample(name="latency", round=number, index=index, images=1, seconds=seconds))
@@ -190,19 +192,27 @@ def count_flops(run: Run, image: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def reset_peak(device: torch.device) -> None:
-    """Start a memory pass: free what is no longer used and set the peaks to what remains."""
+def free_unused(device: torch.device) -> None:
+    """Give memory that nothing uses any more back, so that the next pass does not count it."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed pages, and they would count as resident
     if trim is not None:
         trim(0)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start a memory pass: the peaks become what is in use now."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
     peak = Path("/proc/self/clear_refs")
-    if peak.exists():
+    try:
         peak.write_text("5")  # proc(5): resets the peak resident set size
+    except OSError as error:
+        log.warning("%s: %s: memory peaks include what ran before", peak, error)
 
 
 def read_peak(device: torch.device) -> Memory:
@@ -219,6 +229,19 @@ def read_peak(device: torch.device) -> Memory:
         peak_allocated_bytes=None,
         peak_reserved_bytes=None,
         peak_resident_bytes=int(found.group(1)) * 1024 if found else None,
+    )
+
+
+def larger(first: Memory, second: Memory) -> Memory:
+    """The peaks of two passes together."""
+
+    def most(a: int | None, b: int | None) -> int | None:
+        return b if a is None else a if b is None else max(a, b)
+
+    return Memory(
+        peak_allocated_bytes=most(first.peak_allocated_bytes, second.peak_allocated_bytes),
+        peak_reserved_bytes=most(first.peak_reserved_bytes, second.peak_reserved_bytes),
+        peak_resident_bytes=most(first.peak_resident_bytes, second.peak_resident_bytes),
     )
 
 

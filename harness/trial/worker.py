@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import time
@@ -173,6 +172,7 @@ def _train(
     validated: list[float] = []
     best: dict[str, Any] = {}
     said = 0.0
+    peak = record.Memory(peak_allocated_bytes=None, peak_reserved_bytes=None, peak_resident_bytes=None)
 
     def on_step(epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
         nonlocal said
@@ -191,22 +191,27 @@ def _train(
             )
 
     def validate() -> tuple[float | None, float | None]:
+        nonlocal peak
+        peak = measure.larger(peak, measure.read_peak(device))
         _for_accuracy(model, trial)
         truths, found = evaluate(model, evaluation_items(opened["val"], workers), device=device, precision=h.precision)
         metrics = accuracy(truths, found, class_names=opened["val"].class_names, split="val")
         score = metrics.map or 0.0
         if report_on == "test" and score > max(validated, default=-1.0):
-            best.update(epoch=batches.epoch, state=copy.deepcopy(model.state_dict()))
+            state = {name: tensor.to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+            best.update(epoch=batches.epoch, state=state)
         validated.append(score)
         say("validation", stage="train", epoch=batches.epoch, map=metrics.map, map_50=metrics.map_50)
+        measure.reset_peak(device)  # validation is not training
         return metrics.map, metrics.map_50
 
+    measure.free_unused(device)
     measure.reset_peak(device)
     training = finetune(model, loader, batches, h, device=device, on_step=on_step, validate=validate)
-    memory = measure.read_peak(device)
+    peak = measure.larger(peak, measure.read_peak(device))
     if best:
         model.load_state_dict(best["state"])
-    return training, memory, int(best.get("epoch", batches.epoch))
+    return training, peak, int(best.get("epoch", batches.epoch))
 
 
 def _for_accuracy(model: torch.nn.Module, trial: Trial) -> None:

@@ -63,7 +63,7 @@ seeds: []
         "s.yaml:9: architectures[0].name: unknown architecture 'fasterrcnn_resnet50_fp'; did you mean fasterrcnn_res",
         "s.yaml:11: architectures[1].image_size.min: expected an integer > 0, got 'high'",
         "s.yaml:12: architectures[1].hyperparameter: unknown key; did you mean hyperparameters?",
-        "s.yaml:13: hyperparameters.epochs: expected an integer > 0 or null, got 'yes'",
+        "s.yaml:13: hyperparameters.epochs: expected an integer > 0, got 'yes'",
         "s.yaml:13: hyperparameters.precision: expected fp32 or bf16 or fp16, got 'fp8'",
         "s.yaml:14: seeds: expected a list that is not empty, got []",
     ):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_PROBLEMS = 20
+_MOST_PIXELS = 2**31  # of a side
 _LEAST_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
 
 
@@ -114,7 +115,7 @@ def _contradictions(
     problems = [
         f"images[{index}] ({image.file_name}): width and height must be positive, got {image.width} × {image.height}"
         for index, image in enumerate(file.images)
-        if image.width <= 0 or image.height <= 0
+        if not (0 < image.width < _MOST_PIXELS and 0 < image.height < _MOST_PIXELS)
     ]
     for index, annotation in enumerate(file.annotations):
         where = f"annotations[{index}]"

@@ -57,26 +57,9 @@ def build(
     """
     row = BY_NAME[name]
     arguments = {**options, "min_size": image_size.min, "max_size": image_size.max}
-    num_classes = classes + 1
-    if weights == "none":
-        return _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments), "new"
-    if weights not in WEIGHTS_WORDS:
-        return _from_file(row, Path(weights), num_classes, arguments)
-    file = pretrained.require(row, backbone_only=weights == "backbone")
-    try:
-        if weights == "backbone":
-            model = _builder(row)(
-                weights=None,
-                weights_backbone=pretrained.member(row.backbone_weights),
-                num_classes=num_classes,
-                **arguments,
-            )
-            return model, "new"
-        model = _builder(row)(weights=pretrained.member(row.weights), **arguments)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise WeightsError(f"{file}: cannot be loaded: {error}; delete it and run `harness fetch` again") from None
-    family(row).replace_head(model, num_classes)
-    return model, "replaced"
+    model, head = _start_from(row, weights, classes + 1, arguments)
+    family(row).prepare(model)
+    return model, head
 
 
 def rebuild(
@@ -99,6 +82,7 @@ def rebuild(
     model: nn.Module = _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments)
     apply_structure(model, structure)
     _load(model, state, f"the state dict of {name}")
+    family(row).prepare(model)
     return model
 
 
@@ -140,8 +124,10 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path}: is no file of weights that loads safely (weights_only=True): {first}") from None
+        raise WeightsError(
+            f"{path}: does not load as tensors alone (weights_only=True; {type(error).__name__}): it is torn, no torch "
+            "file, or holds a pickled model; save model.state_dict() with torch.save"
+        ) from None
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, expected a state dict (name → tensor)")
     return dict(content)
@@ -149,6 +135,28 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def _builder(row: Architecture) -> Any:
     return get_model_builder(row.name)
+
+
+def _start_from(row: Architecture, weights: str, num_classes: int, arguments: dict[str, int]) -> tuple[nn.Module, Head]:
+    if weights == "none":
+        return _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments), "new"
+    if weights not in WEIGHTS_WORDS:
+        return _from_file(row, Path(weights), num_classes, arguments)
+    file = pretrained.require(row, backbone_only=weights == "backbone")
+    try:
+        if weights == "backbone":
+            model = _builder(row)(
+                weights=None,
+                weights_backbone=pretrained.member(row.backbone_weights),
+                num_classes=num_classes,
+                **arguments,
+            )
+            return model, "new"
+        model = _builder(row)(weights=pretrained.member(row.weights), **arguments)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        raise WeightsError(f"{file}: cannot be loaded: {error}; delete it and run `harness fetch` again") from None
+    family(row).replace_head(model, num_classes)
+    return model, "replaced"
 
 
 def _from_file(row: Architecture, path: Path, num_classes: int, arguments: dict[str, int]) -> tuple[nn.Module, Head]:
@@ -159,15 +167,14 @@ def _from_file(row: Architecture, path: Path, num_classes: int, arguments: dict[
     """
     content = read_state(path)
     state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
-    if not all(isinstance(value, Tensor) for value in state.values()):
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
         raise WeightsError(f"{path}: expected a state dict (name → tensor), alone or under 'state_dict' or 'model'")
-    head_prefix = family(row).HEAD_PREFIX
-    if not any(name.startswith(head_prefix) for name in state):
-        raise WeightsError(f"{path}: is not a state dict of {row.name}: nothing in it is named {head_prefix}…")
+    if family(row).CLASS_WEIGHT not in state:
+        raise WeightsError(f"{path}: is not a state dict of {row.name}: it has no {family(row).CLASS_WEIGHT}")
     live: nn.Module = _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments)
     found = family(row).count_classes(state, live)
     family(row).replace_head(live, found)
-    if "frozen_norms" in content:
+    if {"frozen_norms", "frozen_parameters"} <= set(content):
         apply_structure(
             live, Structure(frozen_norms=content["frozen_norms"], frozen_parameters=tuple(content["frozen_parameters"]))
         )

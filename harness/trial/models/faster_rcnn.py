@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.models.detection import FasterRCNN
 
-HEAD_PREFIX = "roi_heads.box_predictor."
+CLASS_WEIGHT = "roi_heads.box_predictor.cls_score.weight"  # of the class head, in a state dict
 
 
 def replace_head(model: FasterRCNN, num_classes: int) -> None:
@@ -21,9 +21,13 @@ def replace_head(model: FasterRCNN, num_classes: int) -> None:
     model.roi_heads.box_predictor = FastRCNNPredictor(in_features, num_classes)
 
 
+def prepare(model: FasterRCNN) -> None:
+    """Nothing to do: its softmax knows the background and never detects it."""
+
+
 def count_classes(state: Mapping[str, Tensor], model: FasterRCNN) -> int:  # noqa: ARG001 - RetinaNet's needs the model
     """How many classes a state dict's head was made for."""
-    return state["roi_heads.box_predictor.cls_score.weight"].shape[0]
+    return state[CLASS_WEIGHT].shape[0]
 
 
 def set_postprocessing(model: FasterRCNN, *, score_threshold: float, detections: int) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.models.detection import RetinaNet
 
-HEAD_PREFIX = "head.classification_head.cls_logits."
+CLASS_WEIGHT = "head.classification_head.cls_logits.weight"  # of the class head, in a state dict
 _PRIOR_PROBABILITY = 0.01  # Lin et al. 2017, arXiv:1708.02002, section 4.1
 
 
@@ -33,10 +33,26 @@ def replace_head(model: RetinaNet, num_classes: int) -> None:
     head.num_classes = num_classes
 
 
+def prepare(model: RetinaNet) -> None:
+    """Let no detection be the background.
+
+    torchvision's RetinaNet gives label 0 a sigmoid of its own, which no box ever trains. Until training has pushed it
+    down, it passes low score thresholds, takes places among an image's detections, and is the name of no class.
+    """
+    model.head.classification_head.register_forward_hook(_silence_background)
+
+
+def _silence_background(head: nn.Module, _inputs: object, logits: Tensor) -> Tensor:
+    """`logits`: [N, anchors, classes], freshly concatenated by the head."""
+    if not head.training:
+        logits[..., 0] = -math.inf
+    return logits
+
+
 def count_classes(state: Mapping[str, Tensor], model: RetinaNet) -> int:
     """How many classes a state dict's head was made for."""
     per_class: int = model.head.classification_head.num_anchors
-    return state["head.classification_head.cls_logits.weight"].shape[0] // per_class
+    return state[CLASS_WEIGHT].shape[0] // per_class
 
 
 def set_postprocessing(model: RetinaNet, *, score_threshold: float, detections: int) -> None:

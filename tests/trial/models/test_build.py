@@ -72,7 +72,7 @@ def test_default_is_torchvisions_pretrained_model_with_a_new_head(name: str, cac
     model, head = _build(name, "default")
     assert head == "replaced"
     assert build.structure_of(model) == build.structure_of(expected)
-    prefix = build.family(BY_NAME[name]).HEAD_PREFIX
+    prefix = build.family(BY_NAME[name]).CLASS_WEIGHT.rpartition(".")[0].removesuffix(".cls_score")
     theirs = expected.state_dict()
     for key, value in model.state_dict().items():
         if not key.startswith(prefix):
