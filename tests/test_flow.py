@@ -111,6 +111,10 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
     assert [flag["name"] for flag in record["flags"]][-1] == "rehearsal"  # type: ignore[attr-defined]
     assert "not comparable" in (results / "tiny" / "report.md").read_text()
     assert "0 done, 1 left" in harness_command("plan", suite, "--results", results).stdout
+    assert harness_command("run", suite, "--results", results).returncode == 0
+    page = (results / "tiny" / "report.md").read_text()
+    assert "not comparable" not in page
+    assert "1 more lie in trials/" in page
 
 
 def test_diverging_and_unavailable_weights_fail_their_trials_alone(

@@ -87,6 +87,28 @@ def test_a_rotated_photo_counts_as_a_person_sees_it(coco_folder: Path) -> None:
         fingerprint(_coco(coco_folder))
 
 
+def test_sixteen_bits_are_scaled_and_open_ranges_refused(coco_folder: Path) -> None:
+    """A 16-bit PNG keeps its greys; 32-bit integers and floats, whose white nobody knows, are an error beforehand."""
+    path = coco_folder / "train" / "000.jpg"
+    grey = np.tile(np.linspace(0, 65535, 96).astype(np.uint16), (80, 1))
+    Image.fromarray(grey).save(path, format="PNG")
+    fingerprint(_coco(coco_folder))
+    pixels = open_split(_coco(coco_folder), "train").read_image(0)
+    assert pixels[0, :, 0].tolist() == (grey[0] >> 8).tolist()
+    for kind in (np.int32, np.float32):
+        Image.fromarray(grey.astype(kind)).save(path, format="TIFF")
+        with pytest.raises(DataError, match=r"images\[0\]: .*no fixed range"):
+            fingerprint(_coco(coco_folder))
+
+
+def test_a_name_too_long_is_an_error(coco_folder: Path) -> None:
+    """A file name that no disk can hold is told like a missing image."""
+    text = (coco_folder / "train.json").read_text().replace("000.jpg", f"{'x' * 300}.jpg")
+    (coco_folder / "train.json").write_text(text)
+    with pytest.raises(DataError, match=r"images\[0\]: .*too long|no such image"):
+        fingerprint(_coco(coco_folder))
+
+
 def test_an_image_bomb_is_an_error(coco_folder: Path) -> None:
     """A small file that would unpack to gigabytes is refused by its header."""
     path = coco_folder / "train" / "000.jpg"

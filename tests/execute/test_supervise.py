@@ -47,6 +47,7 @@ def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Child:
     ("code", "reason"),
     [
         ("os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL); likely out of host memory"),
+        ("sys.exit(3)", "exited with code 3 and left no outcome"),
         ("os.abort()", "killed by signal 6 (SIGABRT)"),
         ("sys.exit(0)", "exited with code 0 and left no outcome"),
         ("print('first'); sys.exit('the last line')", "exited with code 1 and left no outcome: the last line"),

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import TINY_MODEL
 
 
@@ -71,6 +73,21 @@ def test_a_killed_child_is_a_failed_row_and_the_others_go_on(tiny_suite: Callabl
     (retried,) = set(results.glob("tiny/trials/*/record.json")) - set(records)
     assert [attempt["outcome"] for attempt in json.loads(retried.read_text())["attempts"]] == ["failed", "succeeded"]
     assert "2 of 2 trials measured" in (results / "tiny" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_no_trial_outlives_its_runner(number: signal.Signals, tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """A closed terminal, or kill −9 of the runner: within ten seconds no process of the trial is left."""
+    suite = tiny_suite(rest="hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
+    run = _start(suite, tmp_path / "results")
+    child = _child_of(run.pid)
+    _wait_for_step(tmp_path / "results")
+    run.send_signal(number)
+    assert run.wait(timeout=30) == (130 if number is signal.SIGHUP else -signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_an_interrupted_run_says_so_and_leaves_no_child(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:

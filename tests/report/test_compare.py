@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from harness.report.compare import configuration_frame, pareto_front, trial_frame
 from harness.store.results import read_results
+from harness.suite.spec import ImageSize
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
@@ -35,6 +37,21 @@ def test_what_differs_names_a_configuration(tmp_path: Path) -> None:
     records = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)] + [make_record(make_trial(FASTER))]
     frame = _frame(make_folder(tmp_path, records))
     assert list(frame["setting"]) == ["lr 0.01", "lr 0.02", ""]
+
+
+def test_image_sizes_and_protocols_tell_configurations_apart(tmp_path: Path) -> None:
+    """Whatever makes two trials of one architecture differ stands in their rows' names."""
+    sizes = [replace(make_trial().architecture, image_size=ImageSize(min=size, max=size)) for size in (64, 96)]
+    trials = [replace(make_trial(architecture=RETINA), architecture=size, trial_id=f"t{index}")
+              for index, size in enumerate(sizes)]  # fmt: skip
+    protocol = replace(trials[1].protocol, throughput_batch_size=2)
+    trials.append(replace(trials[1], protocol=protocol, trial_id="t2"))
+    names = set(_frame(make_folder(tmp_path, [make_record(trial) for trial in trials]))["setting"])
+    assert names == {
+        "image_size 64/64, protocol.throughput_batch_size 8",
+        "image_size 96/96, protocol.throughput_batch_size 8",
+        "image_size 96/96, protocol.throughput_batch_size 2",
+    }
 
 
 def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from harness.report import page
-from harness.store import files
+from harness.store import files, record, results
 from harness.store.record import Flag
 from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
@@ -94,6 +94,37 @@ def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> No
     assert "0.450 ± 0.071" in text
     assert "over 2 seeds" in text
     assert "**2 environments:** speeds from different environments do not compare" in text
+
+
+def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Path) -> None:
+    """A seed that was taken out of the suite moves no mean, and a failure of old is not told as one of now."""
+    kept, old = (make_record(make_trial(seed=seed), map=value) for seed, value in ((0, 0.4), (1, 0.8)))
+    folder = make_folder(tmp_path, [kept, old], failed=((make_trial(FASTER), make_outcome()),))
+    files.replace(folder.plan, results.encode_plan((kept.trial,)))
+    text = page.write(folder).read_text()
+    assert "1 of 1 trials measured." in text
+    assert "2 more lie in trials/" in text
+    assert "0.400" in text
+    assert "±" not in text
+    assert "killed by" not in text
+    folder.plan.unlink()
+    assert "2 of 3 trials measured, **1 failed**" in page.write(folder).read_text()
+
+
+def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
+    """Its attempt succeeded, but that is not what a reader needs to hear."""
+    made = make_record(make_trial())
+    folder = make_folder(tmp_path, [made])
+    trial = folder.trial(made.trial.trial_id)
+    trial.record.write_bytes(b"{")
+    files.commit(trial.attempts()[0].outcome, record.encode(record.OUTCOME, make_outcome("succeeded", "")))
+    assert "**: unreadable. " in page.write(folder).read_text()
+
+
+def test_a_split_without_boxes_is_said(tmp_path: Path) -> None:
+    """Measured, but with no accuracy: not the same as not measured."""
+    text = page.write(make_folder(tmp_path, [make_record(make_trial(), map=None)])).read_text()
+    assert "The evaluated split has no boxes" in text
 
 
 def test_hostile_names_do_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from harness.trial.dataset import open_items
 
 SOURCE = """
 import torch
+import torchvision.tv_tensors
 
 class Good(torch.utils.data.Dataset):
     def __init__(self, count=3, **changes):
@@ -43,6 +44,10 @@ CHANGES = {
     "background": lambda i, t: (i, {**t, "labels": torch.tensor([0])}),
     "too high": lambda i, t: (i, {**t, "labels": torch.tensor([3])}),
     "int32": lambda i, t: (i, {**t, "labels": torch.tensor([1], dtype=torch.int32)}),
+    "xywh tensor": lambda i, t: (i, {**t, "boxes": torchvision.tv_tensors.BoundingBoxes(
+        t["boxes"], format="XYWH", canvas_size=(20, 30))}),
+    "thin": lambda i, t: (i, {**t, "boxes": torch.tensor([[1.0, 2.0, 1.000000001, 12.0]], dtype=torch.float64)}),
+    "exits": lambda i, t: __import__("sys").exit(3),
     "two labels": lambda i, t: (i, {**t, "labels": torch.tensor([1, 2])}),
 }
 """
@@ -64,6 +69,9 @@ EXPECTED = {
     "background": ("labels[0]", "1 to 2, for bolt, nut", "0 (0 is the background"),
     "too high": ("labels[0]", "1 to 2", "3"),
     "int32": ("labels", "int64", "int32"),
+    "xywh tensor": ("boxes", "xyxy", "format XYWH"),
+    "thin": ("boxes[0]", "x1 < x2"),
+    "exits": ("SystemExit: 3",),
     "two labels": ("labels", "[1]", "[2]"),
 }
 
@@ -119,3 +127,12 @@ def test_a_dataset_that_cannot_be_opened_is_named(
     """An import, a name or an argument that does not work is an error of the trial, not a traceback."""
     with pytest.raises(DataError, match=said):
         _open(dataset.format(file=source.rpartition(":")[0]), **arguments)
+
+
+def test_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """Two data.py in two folders, and one named like a module of python's, are each what they say."""
+    for folder, name, value in (("a", "data.py", 0.25), ("b", "data.py", 0.75), ("c", "random.py", 0.5)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(SOURCE.replace("0.5)", f"{value})"))
+    for folder, name, value in (("a", "data.py", 0.25), ("b", "data.py", 0.75), ("c", "random.py", 0.5)):
+        assert _open(f"{tmp_path / folder / name}:Good")[0].image.max() == value  # type: ignore[index]

@@ -67,6 +67,12 @@ def test_accumulation_takes_the_same_step() -> None:
     assert uneven.weight.item() == pytest.approx(1 - 0.1 * 3.0)
 
 
+def test_no_gradient_stays_behind() -> None:
+    """After training the parameters hold no gradients, which would count as memory of inference."""
+    model, _ = _train_line([1.0, 2.0], _hyperparameters(epochs=1))
+    assert model.weight.grad is None
+
+
 def test_clipping_bounds_the_gradient() -> None:
     """A gradient of 6 clipped to 0.5 moves the weight by lr × 0.5."""
     model, _ = _train_line([6.0], _hyperparameters(epochs=1, batch_size=1, clip_grad_norm=0.5, warmup_steps=0))

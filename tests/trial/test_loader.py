@@ -52,6 +52,27 @@ def test_evaluation_reads_ahead_in_order() -> None:
     )
 
 
+def test_evaluation_holds_no_file_descriptors() -> None:
+    """What is kept of many images from worker processes fits in a common limit of open files."""
+    import resource
+
+    from harness.trial.evaluate import evaluate
+
+    class _Nothing(torch.nn.Module):
+        def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+            none = torch.zeros(0)
+            return [{"boxes": none.reshape(0, 4), "scores": none, "labels": none.long()} for _ in images]
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        items = evaluation_items(_items(150), 1)
+        truths, _ = evaluate(_Nothing(), items, device=torch.device("cpu"), precision="fp32")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(truths) == 150
+
+
 def test_every_image_once_an_epoch_in_another_order() -> None:
     """An epoch is a permutation, the last batch may be short, and epochs and seeds differ."""
     batches = EpochBatches(10, 4, seed=0)

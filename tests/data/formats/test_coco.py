@@ -59,6 +59,7 @@ def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
         (("images", 1, "id"), 9, "image id 9 stands there 2 times"),
         (("images", 1, "file_name"), "b.jpg", "image file_name 'b.jpg' stands there 2 times"),
         (("images", 0, "width"), 0, r"images\[0\] \(b.jpg\): width and height must be positive"),
+        (("images", 0, "width"), 99999999999, "width and height must be positive"),
         (("images",), [], "no images"),
         (("categories",), [], "no categories"),
     ],

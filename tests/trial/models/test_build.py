@@ -130,6 +130,21 @@ def test_a_checkpoint_gives_the_same_detections(name: str, word: str, cache: Pat
         assert torch.equal(value, second[key]), key
 
 
+def test_retinanet_never_detects_the_background(cache: Path, tmp_path: Path) -> None:
+    """With no threshold at all, fresh and reloaded, every label is a class; training sees the head unchanged."""
+    name = "retinanet_resnet50_fpn"
+    model, _ = _build(name, "default")
+    architecture = TrialArchitecture(name=name, weights="default", weights_sha256=None, image_size=SIZE, model={})
+    checkpoint.save(tmp_path / "weights.pt", model, architecture, ("a", "b"))
+    for detector in (model, checkpoint.load(tmp_path / "weights.pt")[0]):
+        build.set_postprocessing(detector, name, score_threshold=0.0, detections=1000)
+        labels = _detect(detector)["labels"]
+        assert len(labels) > 0
+        assert labels.min() >= 1
+    target = {"boxes": torch.tensor([[5.0, 5.0, 40.0, 40.0]]), "labels": torch.tensor([1])}
+    assert all(torch.isfinite(loss) for loss in model.train()([torch.rand(3, 70, 90)], [target]).values())
+
+
 def test_a_checkpoint_of_ours_continues_with_its_head(cache: Path, tmp_path: Path) -> None:
     """As `weights: PATH` for as many classes the head is kept; for another number it is replaced, the rest kept."""
     name = "retinanet_resnet50_fpn"
@@ -182,7 +197,7 @@ def test_catalogue_agrees_with_torchvision() -> None:
             assert option in known or option in known_builder or option == "topk_candidates", option
 
 
-@pytest.mark.parametrize("content", ["torn", "code", "foreign", "list"])
+@pytest.mark.parametrize("content", ["torn", "code", "foreign", "list", "text", "numbered", "half"])
 def test_a_bad_file_is_refused(content: str, tmp_path: Path) -> None:
     """A truncated file, one with code in it, of another network, or no mapping: an error naming the file."""
     path = tmp_path / "w.pth"
@@ -193,7 +208,14 @@ def test_a_bad_file_is_refused(content: str, tmp_path: Path) -> None:
         torch.save({"a": Path("x")}, path)
     elif content == "foreign":
         torch.save({"fc.weight": torch.zeros(3)}, path)
+    elif content == "text":
+        path.write_text("version 1 of my weights")
+    elif content == "numbered":
+        torch.save({1: torch.zeros(3)}, path)
+    elif content == "half":
+        torch.save({"roi_heads.box_predictor.cls_score.bias": torch.zeros(3)}, path)
     else:
         torch.save([torch.zeros(3)], path)
-    with pytest.raises(WeightsError, match=str(path)):
+    with pytest.raises(WeightsError, match=str(path)) as error:
         _build("fasterrcnn_mobilenet_v3_large_fpn", str(path))
+    assert str(error.value).isprintable()
