@@ -83,7 +83,8 @@ def test_no_trial_outlives_its_runner(number: signal.Signals, tiny_suite: Callab
     child = _child_of(run.pid)
     _wait_for_step(tmp_path / "results")
     run.send_signal(number)
-    assert run.wait(timeout=30) == (130 if number is signal.SIGHUP else -signal.SIGKILL)
+    run.communicate(timeout=30)
+    assert run.returncode == (130 if number is signal.SIGHUP else -signal.SIGKILL)
     deadline = time.monotonic() + 10
     while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_text():
         assert time.monotonic() < deadline
