@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TRIAL = TypeAdapter(Trial)
 _HASH_DIGITS = 8
+_READABLE = 150  # characters: a folder's name ends at 255 bytes
 
 
 def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | None) -> tuple[Trial, ...]:
@@ -70,7 +71,8 @@ def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, lim
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
     swept = [f"{key}{_short(value)}" for key, value in setting.swept]
     rehearsal = [f"limit{limit}"] if limit else []
-    slug = "-".join((dataset.name, setting.architecture.name, *swept, *rehearsal, f"s{seed}", digest))
+    readable = "-".join((dataset.name, setting.architecture.name, *swept))[:_READABLE]
+    slug = "-".join((readable, *rehearsal, f"s{seed}", digest))
     return replace(unnamed, trial_id=slug)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from harness.store.files import AttemptFolder
 from harness.trial.worker import run_attempt
 
+_OPEN_FILES = 8192
+
 
 def _end_with(parent: int) -> None:
     """End this process and its loaders when the runner is gone: an orphan would hold the device, and race a new run."""
@@ -26,7 +28,8 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # twenty lines at each evaluation
     # Each tensor on its way from a worker process takes a file descriptor, and 1,024 are soon used up.
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most_files == resource.RLIM_INFINITY else min(_OPEN_FILES, most_files)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, wanted), most_files))
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1]))))

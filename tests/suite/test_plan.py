@@ -57,6 +57,17 @@ def test_the_id_follows_what_changes_a_number(tmp_path: Path) -> None:
         assert ids.isdisjoint(trial.trial_id for trial in other)
 
 
+def test_a_wide_sweep_still_names_folders(tmp_path: Path) -> None:
+    """Many axes make long names; they are cut before a file system would refuse them, and stay distinct."""
+    axes = (
+        "weight_decay: [0.00012345678], gamma: [0.123456789], momentum: [0.87654321], warmup_factor: [0.0012345678], "
+    )
+    axes += "clip_grad_norm: [1.23456789], lr: [0.01, 0.02]"
+    trials = _plan(tmp_path, change=("lr: [0.01, 1e-4]", axes))
+    assert len({trial.trial_id for trial in trials}) == 8
+    assert max(len(trial.trial_id) for trial in trials) < 200
+
+
 def test_the_same_trial_twice_is_an_error(tmp_path: Path) -> None:
     """Two equal entries would fight for one folder."""
     with pytest.raises(SuiteError, match="more than once"):
