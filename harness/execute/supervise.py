@@ -72,7 +72,9 @@ def run_attempt(assignment: record.Assignment, folder: AttemptFolder, *, on_even
         _end_group(child)
         leave(
             "interrupted",
-            "by Ctrl-C or SIGTERM" if isinstance(error, KeyboardInterrupt) else f"the runner failed: {error!r}",
+            "by Ctrl-C, SIGTERM or a closed terminal"
+            if isinstance(error, KeyboardInterrupt)
+            else f"the runner failed: {error!r}",
         )
         raise
     _end_group(child)  # whatever the child left behind would disturb the next trial

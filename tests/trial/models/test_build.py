@@ -89,6 +89,15 @@ def test_a_file_of_published_weights_is_built_like_the_default(name: str, cache:
     assert build.structure_of(by_file) == build.structure_of(default)
 
 
+def test_a_state_dict_may_stand_under_model(cache: Path, tmp_path: Path) -> None:
+    """As training scripts save it: `{"model": state_dict, …}` gives the same weights as the state dict alone."""
+    name = "fasterrcnn_mobilenet_v3_large_fpn"
+    alone = cache / BY_NAME[name].weights_file
+    torch.save({"model": torch.load(alone, weights_only=True), "epoch": 3}, tmp_path / "script.pth")
+    nested, _ = _build(name, str(tmp_path / "script.pth"))
+    assert checkpoint.state_sha256(nested) == checkpoint.state_sha256(_build(name, str(alone))[0])
+
+
 def test_heads_start_as_their_papers_say(cache: Path) -> None:
     """Faster R-CNN gets a FastRCNNPredictor; RetinaNet bias -log 99, std 0.01 and its head's num_classes."""
     faster, _ = _build("fasterrcnn_mobilenet_v3_large_fpn", "default")
