@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.data import splits
+from harness.data.check import add_suspicions
+from harness.data.load import Loaded, load
 from harness.errors import DataError, SuiteError, UsageError
 from harness.execute import supervise
+from harness.execute.supervise import available_cores
 from harness.store import files, record, results
 from harness.store.files import SuiteFolder
 from harness.suite.catalog import BY_NAME
 from harness.suite.load import Suite, load_suite
 from harness.suite.plan import plan_trials
+from harness.suite.spec import FilesDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from harness.execute.supervise import Ending, Event
@@ -58,6 +62,7 @@ class Plan:
         trials: all of the suite, in the order they are to run.
         selected: those that `--select` leaves.
         done: ids of those with a record, and the device that measured each.
+        remarks: what a person should know of the data: warnings, and what is skipped.
     """
 
     suite: Suite
@@ -65,6 +70,7 @@ class Plan:
     trials: tuple[Trial, ...]
     selected: tuple[Trial, ...]
     done: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[Trial, ...]:
@@ -81,15 +87,26 @@ class Summary:
     failed: int
 
 
-def make_plan(suite_path: Path, *, results_folder: Path, select: str | None, limit: int | None) -> Plan:
+def make_plan(
+    suite_path: Path,
+    *,
+    results_folder: Path,
+    select: str | None,
+    limit: int | None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Plan:
     """Load a suite, look at its data, and see which of its trials have a record.
+
+    Args:
+        progress: told how many images were looked at, of how many.
 
     Raises:
         SuiteError: the file or the data it names is wrong: every problem.
         UsageError: `select` matches no trial.
     """
     suite = load_suite(suite_path)
-    trials = plan_trials(suite, _fingerprints(suite), limit=limit)
+    fingerprints, remarks = _looked_at(suite, progress)
+    trials = plan_trials(suite, fingerprints, limit=limit)
     selected = tuple(trial for trial in trials if select is None or fnmatch.fnmatchcase(trial.trial_id, select))
     if not selected:
         known = "\n".join(f"  {trial.trial_id}" for trial in trials)
@@ -104,7 +121,7 @@ def make_plan(suite_path: Path, *, results_folder: Path, select: str | None, lim
         else:
             if found is not None:
                 done[trial.trial_id] = found.environment.device
-    return Plan(suite=suite, folder=folder, trials=trials, selected=selected, done=done)
+    return Plan(suite=suite, folder=folder, trials=trials, selected=selected, done=done, remarks=remarks)
 
 
 def run(plan: Plan, *, device: str, watcher: Watcher) -> Summary:
@@ -118,7 +135,7 @@ def run(plan: Plan, *, device: str, watcher: Watcher) -> Summary:
     files.sweep(plan.folder.path)
     files.replace(plan.folder.plan, results.encode_plan(_asked_for(plan)))
     report = write_report(plan.folder)
-    threads = supervise.available_cores()
+    threads = available_cores()
     recorded = 0
     watcher.begin(plan)
     try:
@@ -192,15 +209,48 @@ def _run_trial(plan: Plan, trial: Trial, *, device: str, threads: int, watcher: 
     return ending
 
 
-def _fingerprints(suite: Suite) -> dict[str, str]:
-    """The fingerprint of each dataset; what is wrong with any of them, together."""
-    found: dict[str, str] = {}
+def _looked_at(suite: Suite, progress: Callable[[int, int], None]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The fingerprint of each dataset, and its warnings in a line; what forbids to train on any of them, together."""
+    fingerprints: dict[str, str] = {}
+    warnings: list[str] = []
     problems: list[str] = []
     for name, dataset in suite.datasets:
+        place = f"{suite.path}: datasets.{name}"
         try:
-            found[name] = splits.fingerprint(dataset)
+            if not isinstance(dataset, FilesDataset):
+                fingerprints[name] = splits.fingerprint(dataset)
+                continue
+            loaded = load(dataset, depth="headers", workers=available_cores(), progress=progress)
         except DataError as error:
-            problems += [f"{suite.path}: datasets.{name}: {line}" for line in str(error).splitlines()]
+            problems.append(f"{place}: {error}")
+            continue
+        missing = [split for split in ("train", "val") if split not in loaded.parts]
+        fatal = loaded.fatal(dataset.on_bad_data)
+        if fatal:
+            found = "\n".join(map(str, fatal))
+            problems.append(f"{place}: {found}\n(on_bad_data: skip would leave out what is bad and count it)")
+        elif missing:
+            problems.append(
+                f"{place}: no {' and no '.join(missing)} split, only {', '.join(loaded.parts)}; add "
+                "split: {val: 0.2}, or name the splits"
+            )
+        else:
+            fingerprints[name] = loaded.fingerprint()
+            add_suspicions(loaded)
+            warnings += _said(name, dataset, loaded)
     if problems:
         raise SuiteError(tuple(problems))
-    return found
+    return fingerprints, tuple(warnings)
+
+
+def _said(name: str, dataset: FilesDataset, loaded: Loaded) -> list[str]:
+    """What a person should know of data that can be trained on."""
+    lines = []
+    if dataset.format == "auto":
+        parts = ", ".join(f"{split} {len(part.annotations):,} images" for split, part in loaded.parts.items())
+        lines.append(f"data {name}: found {loaded.format}: {parts}")
+    skipped = ", ".join(f"{count} {code}" for code, count in loaded.skipped().items())
+    lines += [f"data {name}: skipped: {skipped}"] if skipped else []
+    warned = ", ".join(f"{problem.count} {problem.code}" for problem in loaded.findings.problems("warning"))
+    lines += [f"data {name}: warnings: {warned}; see `harness data check`"] if warned else []
+    return lines

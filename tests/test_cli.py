@@ -56,7 +56,7 @@ def test_the_parent_of_a_run_never_imports_torch(tiny_suite: Callable[..., Path]
 def test_a_wrong_suite_exits_2_without_traceback(harness_command: Command, tmp_path: Path) -> None:
     """For every command that takes a suite: all problems on standard error, no traceback."""
     path = tmp_path / "s.yaml"
-    path.write_text("suite: x\ndatasets: {a: {format: voc}}\narchitectures: [nope]\n")
+    path.write_text("suite: x\ndatasets: {a: {format: vos}}\narchitectures: [nope]\n")
     for command in ("run", "plan", "validate", "fetch"):
         done = harness_command(command, path)
         assert done.returncode == 2
@@ -89,9 +89,10 @@ def test_wrong_usage_exits_2(arguments: tuple[str, ...], said: str, harness_comm
 def test_data_problems_exit_2_before_anything_runs(
     harness_command: Command, tiny_suite: Callable[..., Path], coco_folder: Path, tmp_path: Path
 ) -> None:
-    """A class id out of range and a missing image are told together, with file and index; nothing is written."""
+    """A class id out of range and a missing image are told together, with file and ids; nothing is written."""
     content = json.loads((coco_folder / "train.json").read_text())
     content["annotations"][0]["category_id"] = 77
+    (coco_folder / "train" / "001.jpg").unlink()
     (coco_folder / "train.json").write_text(json.dumps(content))
     split = "{{images: data/{0}, annotations: data/{0}.json}}"
     suite = tiny_suite(
@@ -100,8 +101,9 @@ def test_data_problems_exit_2_before_anything_runs(
     for command in (("validate",), ("run", "--results", tmp_path / "results")):
         done = harness_command(command[0], suite, *command[1:])
         assert done.returncode == 2
-        assert f"{suite}: datasets.parts: {coco_folder / 'train.json'}: annotations[0]" in done.stderr
-        assert "category_id 77" in done.stderr
+        assert f"{suite}: datasets.parts: error missing_image (1)" in done.stderr
+        assert f"{coco_folder / 'train.json'}: image 107: 001.jpg: no such image" in done.stderr
+        assert f"{coco_folder / 'train.json'}: image 100, annotation 0: 000.jpg: category_id 77" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

@@ -49,7 +49,8 @@ def test_a_coco_folder_runs_to_a_report(
 
     record = _record(results)
     assert list(record) == [
-        "schema_version", "trial", "outcome", "metrics", "measurements", "model", "environment", "flags", "attempts",
+        "schema_version", "trial", "outcome", "metrics", "measurements", "model", "data", "environment", "flags",
+        "attempts",
     ]  # fmt: skip
     assert record["outcome"] == "succeeded"
     assert record["metrics"]["split"] == "test"  # type: ignore[index]

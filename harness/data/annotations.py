@@ -49,22 +49,29 @@ class Annotations:
 
     def first(self, count: int) -> Annotations:
         """Only the first `count` images and their boxes."""
-        count = min(count, len(self))
-        end = int(self.offsets[count])
-        return Annotations(
+        return self.take(np.arange(min(count, len(self))))[0]
+
+    def take(self, images: NDArray[np.intp]) -> tuple[Annotations, NDArray[np.intp]]:
+        """Only these images and their boxes; and the rows that those boxes had."""
+        counts = np.diff(self.offsets)[images]
+        offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[images] - offsets[:-1], counts)
+        taken = Annotations(
             class_names=self.class_names,
-            file_names=self.file_names[:count],
-            sizes=self.sizes[:count],
-            offsets=self.offsets[: count + 1],
-            boxes=self.boxes[:end],
-            labels=self.labels[:end],
-            crowds=self.crowds[:end],
-            areas=self.areas[:end],
+            file_names=tuple(self.file_names[image] for image in images),
+            sizes=self.sizes[images],
+            offsets=offsets,
+            boxes=self.boxes[rows],
+            labels=self.labels[rows],
+            crowds=self.crowds[rows],
+            areas=self.areas[rows],
         )
+        return taken, rows
 
     def fingerprint(self) -> str:
         """sha256 over every table, as hex: equal for equal labels, wherever the files lie."""
-        digest = hashlib.sha256("\0".join((*self.class_names, "", *self.file_names)).encode())
+        names = "\0".join((*self.class_names, "", *self.file_names))
+        digest = hashlib.sha256(names.encode("utf-8", "backslashreplace"))
         for column in (self.sizes, self.offsets, self.boxes, self.labels, self.crowds, self.areas):
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()

@@ -7,12 +7,13 @@ newer program brings an older `schema_version` up to date in `decode_record`.
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
 from harness.errors import HarnessError
 from harness.suite.spec import Trial  # noqa: TC001 - pydantic reads the annotations
 
@@ -197,6 +198,18 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a trial saw of its dataset, whole splits even in a rehearsal.
+
+    `skipped` counts the entries that `on_bad_data: skip` left out, by the code of what was wrong with them. Both are
+    None for a user's own Dataset.
+    """
+
+    splits: Mapping[str, SplitStatistics] | None = None
+    skipped: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
     """A doubt about a row: its name, and why."""
 
@@ -214,6 +227,7 @@ class Record:
     metrics: Metrics
     measurements: Measurements
     model: Model
+    data: Data = field(default_factory=Data)
     environment: Environment
     flags: tuple[Flag, ...]
     attempts: tuple[Attempt, ...]

@@ -7,6 +7,7 @@ file comes as the validation's context; without one (reading a stored trial) not
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationInfo
 
+_KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": Path.exists}
 WEIGHTS_WORDS = ("default", "backbone", "none")
 
 
@@ -57,6 +59,20 @@ def file(path: Path, info: ValidationInfo) -> Path:
     return _existing(path, info, kind="file")
 
 
+def file_or_folder(path: Path, info: ValidationInfo) -> Path:
+    """An existing file or folder, as an absolute path."""
+    return _existing(path, info, kind="file or folder")
+
+
+def pattern(text: str) -> str:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"expected a regular expression, got {text!r}: {error}") from None
+    return text
+
+
 def weights(text: str, info: ValidationInfo) -> str:
     """One of the words, or an existing file as an absolute path."""
     if text in WEIGHTS_WORDS or info.context is None:
@@ -83,7 +99,7 @@ def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
     for base in bases:
         candidate = base / path
         try:
-            if candidate.is_dir() if kind == "folder" else candidate.is_file():
+            if _KINDS[kind](candidate):
                 return candidate.resolve()
         except OSError as error:  # a name too long, a folder that may not be entered
             raise ValueError(f"{candidate}: {error.strerror}") from None

@@ -118,11 +118,17 @@ def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found
     return Suite(
         name=file.suite,
         path=document.path,
-        datasets=tuple(file.datasets.items()),
+        datasets=tuple((name, _with_default(dataset, file.on_bad_data)) for name, dataset in file.datasets.items()),
         settings=tuple(settings),
         seeds=file.seeds,
         protocol=file.protocol,
     )
+
+
+def _with_default(dataset: spec.Dataset, on_bad_data: spec.OnBadData) -> spec.Dataset:
+    if isinstance(dataset, spec.FilesDataset) and dataset.on_bad_data is None:
+        return replace(dataset, on_bad_data=on_bad_data)
+    return dataset
 
 
 def _architecture(

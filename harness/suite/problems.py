@@ -57,7 +57,7 @@ def describe(
         elif detail["type"] == "union_tag_invalid":
             place, text = (*place, "format"), f"unknown format {detail['ctx']['tag']}; known: {_tags(detail)}"
         elif detail["type"] == "union_tag_not_found":
-            text = "missing key format: coco, python or synthetic"
+            text = "missing key format: auto, coco, voc, yolo, csv, labelme, createml, python or synthetic"
         elif detail["type"] == "value_error":
             text = str(detail["ctx"]["error"])
         elif detail["type"] == "string_pattern_mismatch":
@@ -92,6 +92,8 @@ def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
         if inside:
             place.append(part)
             data = cast("Any", data)[part]
+        elif isinstance(data, dict) and part == data.get("format"):
+            continue  # the tag of a union
         elif position == len(loc) - 1 and isinstance(part, str) and isinstance(data, dict):
             return (*place, part), False
     return tuple(place), True

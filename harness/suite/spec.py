@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
 from harness.suite import checks
@@ -23,31 +23,80 @@ Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Zoom = Annotated[float, Ge(0.1), Le(10)]
 ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
+Part = Annotated[float, Gt(0), Lt(1)]
+OnBadData = Literal["stop", "skip"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CocoSplit:
-    """A folder of images and a COCO JSON file with their boxes."""
+class LabelledImages:
+    """Labels (a file, or a folder of one file an image) and the folder that image names are relative to.
+
+    Without `images` that folder is looked for around the labels.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
-    images: Annotated[Path, AfterValidator(checks.folder)]
-    annotations: Annotated[Path, AfterValidator(checks.file)]
+    annotations: Annotated[Path, AfterValidator(checks.file_or_folder)]
+    images: Annotated[Path, AfterValidator(checks.folder)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CocoDataset:
-    """COCO JSON and image folders: choose on `val`, report on `test` where there is one."""
+class SplitRule:
+    """Which share of one labelled folder becomes `val` and `test`; `harness.data.split` says how.
+
+    `group_by` is a regular expression over the file name: images for which it finds the same text stay together.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
-    format: Literal["coco"]
-    train: CocoSplit
-    val: CocoSplit
-    test: CocoSplit | None = None
+    val: Part
+    test: Annotated[float, Ge(0), Lt(1)] = 0.0
+    seed: Natural = 0
+    stratify: bool = True
+    group_by: Annotated[str, AfterValidator(checks.pattern)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val {self.val:g} and test {self.test:g} leave nothing to train on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesDataset:
+    """Labelled images on disk: under one `path` whose layout is found out, or split by split.
+
+    `train`, `val` and `test` (optional) are splits as they are; `all`, or a `path` without splits, is divided by
+    `split`. `classes` fixes the classes and their order where the format lists none, or restricts them where it does.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["auto", "coco", "voc", "yolo", "csv", "labelme", "createml"]
+    path: Annotated[Path, AfterValidator(checks.file_or_folder)] | None = None
+    all: LabelledImages | None = None
+    train: LabelledImages | None = None
+    val: LabelledImages | None = None
+    test: LabelledImages | None = None
+    split: SplitRule | None = None
+    classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(checks.distinct_names)] | None = None
+    columns: Mapping[Literal["image", "x1", "y1", "x2", "y2", "class", "width", "height"], str] | None = None
+    on_bad_data: OnBadData | None = None
+
+    def __post_init__(self) -> None:
+        splits = [name for name in ("train", "val", "test") if getattr(self, name) is not None]
+        ways = [name for name in ("path", "all") if getattr(self, name) is not None] + splits[:1]
+        if len(ways) != 1:
+            given = f"got {' and '.join(ways)}" if ways else "got none of them"
+            raise ValueError(f"expected one of: path; train and val; all with split; {given}")
+        missing = [name for name in ("train", "val") if name not in splits]
+        if splits and missing:
+            raise ValueError(f"missing {' and '.join(missing)}; a dataset has train and val, or all with split")
+        if splits and self.split:
+            raise ValueError("split divides one labelled folder (all, or path); this dataset has its splits already")
+        if self.columns is not None and self.format not in {"csv", "auto"}:
+            raise ValueError(f"columns are for format: csv, not {self.format}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +151,7 @@ class SyntheticDataset:
     seed: Natural = 0
 
 
-Dataset = Annotated[CocoDataset | PythonDataset | SyntheticDataset, Field(discriminator="format")]
+Dataset = Annotated[FilesDataset | PythonDataset | SyntheticDataset, Field(discriminator="format")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +253,7 @@ PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFile:
-    """A whole suite file."""
+    """A whole suite file. `on_bad_data` is for every dataset that does not set its own."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -215,6 +264,7 @@ class SuiteFile:
     sweep: Mapping[str, Annotated[tuple[Any, ...], MinLen(1)]] = field(default_factory=dict)
     seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
     protocol: Protocol = field(default_factory=Protocol)
+    on_bad_data: OnBadData = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

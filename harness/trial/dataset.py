@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from harness.data.splits import Split, open_split
+from harness.data.splits import Split, open_splits, split_names
+from harness.data.stats import SplitStatistics, describe
 from harness.errors import DataError
-from harness.suite.spec import Dataset, PythonDataset
+from harness.suite.spec import PythonDataset
 
 if TYPE_CHECKING:
-    from harness.suite.spec import PythonSplit
+    from harness.suite.spec import PythonSplit, TrialDataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +63,46 @@ class Items(Protocol):
         """
 
 
-def open_items(dataset: Dataset, split: str, *, limit: int | None, import_folder: Path) -> Items:
-    """Open one split, or its first `limit` images.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A dataset as a trial uses it: its splits in the order train, val, test, and what is known of them.
+
+    `statistics` and `skipped` are None for a user's Dataset, which tells nothing before it is read.
+    """
+
+    splits: dict[str, Items]
+    statistics: dict[str, SplitStatistics] | None
+    skipped: dict[str, int] | None
+
+
+def open_dataset(dataset: TrialDataset, *, limit: int | None, import_folder: Path) -> Opened:
+    """Open every split, or of each its first `limit` images.
 
     Raises:
-        DataError: it cannot be opened or is empty.
+        DataError: a split cannot be opened or is empty, or the files are not those that the trial was planned on.
     """
-    items: Items
-    if isinstance(dataset, PythonDataset):
-        items = _UserItems(split, getattr(dataset, split), dataset.classes, limit, import_folder)
+    source = dataset.source
+    if isinstance(source, PythonDataset):
+        splits = {
+            name: _UserItems(name, getattr(source, name), source.classes, limit, import_folder)
+            for name in split_names(source)
+        }
+        opened = Opened(splits=dict(splits), statistics=None, skipped=None)
     else:
-        items = _SplitItems(open_split(dataset, split), limit)
-    if not len(items):
-        raise DataError(f"{split}: no images; an empty split cannot be trained or measured on")
-    return items
+        found, loaded = open_splits(source)
+        if loaded is not None and loaded.fingerprint() != dataset.fingerprint:
+            raise DataError(
+                f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
+            )
+        opened = Opened(
+            splits={name: _SplitItems(split, limit) for name, split in found.items()},
+            statistics={name: describe(split.annotations) for name, split in found.items()},
+            skipped=loaded.skipped() if loaded else {},
+        )
+    for name, items in opened.splits.items():
+        if not len(items):
+            raise DataError(f"{name}: no images; an empty split cannot be trained or measured on")
+    return opened
 
 
 class _SplitItems:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 
-from harness.data.splits import split_names
 from harness.errors import HarnessError, MachineError
 from harness.store import files, record
 from harness.trial import checkpoint, environment, measure, tables
-from harness.trial.dataset import Items, open_items
+from harness.trial.dataset import Items, open_dataset
 from harness.trial.evaluate import accuracy, evaluate
 from harness.trial.finetune import Training, finetune
 from harness.trial.loader import EpochBatches, TrainingSet, evaluation_items, training_loader
@@ -84,11 +83,8 @@ def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Say) -> r
     environment.prepare(device, trial.protocol, threads=assignment.threads, seed=trial.seed)
     workers = _loader_workers(h.loader_workers, device, assignment.threads)
     say("stage", stage="data", device=str(device))
-    names = split_names(trial.dataset.source)
-    opened = {
-        name: open_items(trial.dataset.source, name, limit=trial.limit, import_folder=Path(assignment.import_folder))
-        for name in names
-    }
+    data = open_dataset(trial.dataset, limit=trial.limit, import_folder=Path(assignment.import_folder))
+    opened = data.splits
     class_names = opened["train"].class_names
     say("stage", stage="model")
     model, head = build.build(
@@ -99,7 +95,7 @@ def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Say) -> r
         options=choice.model,
     )
     model.to(device)
-    report_on = names[-1]
+    report_on = list(opened)[-1]
     training, memory, epoch = _train(trial, model, opened, report_on, device, workers, say)
     checkpoint_file = folder.checkpoints / "weights.pt"
     checkpoint.save(checkpoint_file, model, choice, class_names)
@@ -150,6 +146,7 @@ def run_trial(assignment: record.Assignment, folder: TrialFolder, say: Say) -> r
             state_sha256=checkpoint.state_sha256(model),
             checkpoint=str(checkpoint_file.relative_to(folder.path)),
         ),
+        data=record.Data(splits=data.statistics, skipped=data.skipped),
         environment=environment.describe(device, cores=assignment.threads, loader_workers=workers),
         flags=flags,
         attempts=(),

@@ -45,7 +45,7 @@ datasets:
     format: coco
     train: {images: nope, annotations: nope.json}
     val: {images: nope}
-  other: {format: voc}
+  other: {format: vos}
 architectures:
   - fasterrcnn_resnet50_fp
   - name: retinanet_resnet50_fpn
@@ -56,10 +56,10 @@ seeds: []
 """)  # fmt: skip
     for start in (
         "s.yaml:1: suite: a name is letters",
-        "s.yaml:5: datasets.parts.train.annotations: no such file: nope.json (looked in",
+        "s.yaml:5: datasets.parts.train.annotations: no such file or folder: nope.json (looked in",
         "s.yaml:5: datasets.parts.train.images: no such folder: nope",
         "s.yaml:6: datasets.parts.val.annotations: missing",
-        "s.yaml:7: datasets.other.format: unknown format voc; known: coco, python, synthetic",
+        "s.yaml:7: datasets.other.format: unknown format vos; known: auto, coco, ",
         "s.yaml:9: architectures[0].name: unknown architecture 'fasterrcnn_resnet50_fp'; did you mean fasterrcnn_res",
         "s.yaml:11: architectures[1].image_size.min: expected an integer > 0, got 'high'",
         "s.yaml:12: architectures[1].hyperparameter: unknown key; did you mean hyperparameters?",

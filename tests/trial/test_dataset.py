@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from harness.errors import DataError
-from harness.suite.spec import PythonDataset, PythonSplit
-from harness.trial.dataset import open_items
+from harness.suite.spec import PythonDataset, PythonSplit, TrialDataset
+from harness.trial.dataset import open_dataset
 
 SOURCE = """
 import torch
@@ -87,7 +87,9 @@ def source(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 def _open(source: str, **arguments: object) -> object:
     split = PythonSplit(dataset=source, args=arguments)
     dataset = PythonDataset(format="python", classes=("bolt", "nut"), train=split, val=split)
-    return open_items(dataset, "train", limit=None, import_folder=Path("/nowhere"))
+    return open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=dataset), limit=None, import_folder=Path("/nowhere")
+    ).splits["train"]
 
 
 @pytest.mark.parametrize("change", sorted(EXPECTED))

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from harness.errors import DivergedError
-from harness.suite.spec import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages
+from harness.suite.spec import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages, TrialDataset
 from harness.trial import checkpoint
-from harness.trial.dataset import open_items
+from harness.trial.dataset import open_dataset
 from harness.trial.finetune import StepTime, Training, build_optimizer, finetune, schedule, training_speed
 from harness.trial.loader import EpochBatches, TrainingSet, training_loader
 from harness.trial.models import build
@@ -137,7 +137,9 @@ def test_training_repeats_to_the_last_bit(precision: str) -> None:
     source = SyntheticDataset(
         format="synthetic", train=SyntheticImages(images=4), val=SyntheticImages(images=1), size=64
     )
-    items = open_items(source, "train", limit=None, import_folder=Path())
+    items = open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
+    ).splits["train"]
 
     def train() -> tuple[str, str, Training]:
         torch.manual_seed(7)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from harness.errors import DataError
-from harness.suite.spec import Augmentation, SyntheticDataset, SyntheticImages
-from harness.trial.dataset import Item, Items, open_items
+from harness.suite.spec import Augmentation, SyntheticDataset, SyntheticImages, TrialDataset
+from harness.trial.dataset import Item, Items, open_dataset
 from harness.trial.loader import EpochBatches, TrainingSet, augment, checked, evaluation_items, training_loader
 
 
@@ -18,7 +18,9 @@ def _items(images: int = 6) -> Items:
     source = SyntheticDataset(
         format="synthetic", train=SyntheticImages(images=images), val=SyntheticImages(images=1), size=64
     )
-    return open_items(source, "train", limit=None, import_folder=Path())
+    return open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
+    ).splits["train"]
 
 
 def _epoch(items: Items, epoch: int, *, workers: int, seed: int = 3) -> list[Any]:

@@ -1,44 +1,56 @@
-"""COCO JSON (https://cocodataset.org/#format-data) as columns.
+"""COCO JSON (https://cocodataset.org/#format-data).
 
-Owns reading and checking one file. Category ids need not be contiguous: classes are numbered in the order of their ids.
-Segmentations, captions and whatever else stands in the file are skipped unread.
+Category ids need not be contiguous: classes are numbered in the order of their ids. Segmentations, captions and
+whatever else stands in the file are skipped unread.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+import gc
+import itertools
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 
-from harness.data.annotations import Annotations, from_columns
-from harness.errors import DataError
+from harness.data.formats.reading import Source, by_split, decode_json, json_files, mentions, read_bytes
+from harness.data.labels import Labels
+from harness.data.problems import Findings, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-_MOST_PROBLEMS = 20
-_MOST_PIXELS = 2**31  # of a side
-_LEAST_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+_Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+_Side = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_KEYS = ("categories", "image_id", "file_name")
+_DENSE = 20  # numbers for each id that has one
+_NO_ID = -(2**63)
 
 
-class _Image(msgspec.Struct):
-    id: int
+class _Image(msgspec.Struct, gc=False):
+    id: _Id
     file_name: str
-    width: int
-    height: int
+    width: _Side | None = None
+    height: _Side | None = None
 
 
-class _Category(msgspec.Struct):
-    id: int
+class _Category(msgspec.Struct, gc=False):
+    id: _Id
     name: str
 
 
-class _Annotation(msgspec.Struct):
-    image_id: int
-    category_id: int
+class _Annotation(msgspec.Struct, gc=False):
+    image_id: _Id
+    category_id: _Id
     bbox: tuple[float, float, float, float]
+    id: _Id = _NO_ID
     area: float | None = None
     iscrowd: int | bool = 0
 
@@ -49,92 +61,213 @@ class _File(msgspec.Struct):
     annotations: list[_Annotation] = msgspec.field(default_factory=list)
 
 
-def read_coco(path: Path) -> Annotations:
-    """Read one COCO file; boxes that cross an image's border are clipped to it.
+class _LooseAnnotation(_Annotation):
+    """As `_Annotation`, but a number may be null: a NaN in the file."""
+
+    bbox: tuple[float | None, float | None, float | None, float | None]  # type: ignore[assignment]
+
+
+class _LooseFile(msgspec.Struct):
+    images: list[msgspec.Raw]
+    categories: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+def find(path: Path) -> dict[str, Source]:
+    """One file, or files (or their folders) named after splits; of COCO's own, `instances_*` alone."""
+    if path.is_file():
+        return {"all": Source(format="coco", annotations=path)} if mentions(path, *_KEYS) else {}
+    files = json_files(path, *_KEYS)
+    official = [file for file in files if file.name.startswith("instances_")]
+    found = by_split(path, official or files, single=True)
+    return {name: Source(format="coco", annotations=file) for name, file in found.items()}
+
+
+def read(source: Source, findings: Findings) -> Labels:
+    """Read one COCO file.
 
     Raises:
-        DataError: the file is not COCO JSON, or entries contradict each other; every problem, the first 20 in words.
+        UnreadableError: it is not COCO JSON at all.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # millions of new objects, none of them garbage: searching them in vain takes longer than reading
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not COCO JSON: {error}") from None
-    images, categories = file.images, sorted(file.categories, key=lambda category: category.id)
-    rows = {image.id: row for row, image in enumerate(images)}
-    classes = {category.id: number for number, category in enumerate(categories)}
-    boxes = np.array([annotation.bbox for annotation in file.annotations], dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    problems = [*_repeated(file), *_contradictions(file, rows, classes, boxes)]
-    if problems:
-        more = f"\n… and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-        raise DataError("\n".join(f"{path}: {problem}" for problem in problems[:_MOST_PROBLEMS]) + more)
-    sizes = np.array([(image.width, image.height) for image in images], dtype=np.int32).reshape(-1, 2)
-    owner = np.array([rows[annotation.image_id] for annotation in file.annotations], dtype=np.int64)
-    boxes = np.clip(boxes, 0, np.tile(sizes[owner], 2))
-    whole = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return from_columns(
-        class_names=tuple(category.name for category in categories),
-        file_names=tuple(image.file_name for image in images),
-        sizes=sizes,
-        image_of_box=owner,
-        boxes=boxes.astype(np.float32),
-        labels=np.array([classes[annotation.category_id] for annotation in file.annotations], dtype=np.int64),
-        crowds=np.array([annotation.iscrowd != 0 for annotation in file.annotations], dtype=np.bool_),
-        areas=np.array(
-            [box if given.area is None else given.area for given, box in zip(file.annotations, whole, strict=True)],
-            dtype=np.float32,
-        ),
+        columns = _columns(_decode(source.annotations, findings), str(source.annotations), findings)
+    finally:
+        if collecting:
+            gc.enable()
+    c = columns
+    owners, has_image = _positions(c.image_ids, c.images)
+    labels, has_class = _positions(c.class_ids, c.classes)
+    again, twice = _again(c.numbers), _again(c.images)
+
+    def tell(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
+        rows = np.flatnonzero(bad).tolist()
+        places = (
+            Place(file=c.path, image=int(c.image_ids[row]), annotation=int(c.numbers[row]), detail=detail(row))
+            for row in rows
+        )
+        findings.add_many(code, len(rows), places)
+
+    tell("unknown_image_id", ~has_image, lambda row: f"image_id {c.image_ids[row]}")
+    tell("unknown_class", has_image & ~has_class, lambda row: f"{c.names[owners[row]]}: category_id {c.class_ids[row]}")
+    tell("duplicate_annotation_id", again, lambda row: f"id {c.numbers[row]} stands there before")
+    rows = np.flatnonzero(twice).tolist()
+    places = (
+        Place(file=c.path, image=int(c.images[r]), detail=f"{c.names[r]}: its id stands there before") for r in rows
+    )
+    findings.add_many("duplicate_image_id", len(rows), places)
+    # Under an id that two images share, nobody knows whose box is whose.
+    usable = ~np.isin(c.images, c.images[twice]) if rows else np.ones(len(c.names), dtype=np.bool_)
+    row_of = np.cumsum(usable) - 1
+    good = has_image & has_class & ~again
+    good[good] &= usable[owners[good]]
+    return Labels(
+        class_names=c.class_names,
+        declared=True,
+        images=source.images,
+        names=tuple(itertools.compress(c.names, usable)),
+        files=(c.path,),
+        box_files=(c.path,),
+        sizes=c.sizes[usable],
+        image_numbers=c.images[usable],
+        owners=row_of[owners[good]],
+        boxes=c.boxes[good],
+        shares=np.zeros(int(good.sum()), dtype=np.bool_),
+        labels=labels[good],
+        crowds=c.crowds[good],
+        areas=c.areas[good],
+        numbers=c.numbers[good],
+        numbered_by="id",
     )
 
 
-def _repeated(file: _File) -> list[str]:
-    """What must be there, and only once."""
-    problems = []
-    if not file.images:
-        problems.append("no images; an empty split cannot be trained or measured on")
-    if not file.categories:
-        problems.append("no categories; nothing to detect")
-    for what, keys in (
-        ("image id", [image.id for image in file.images]),
-        ("image file_name", [image.file_name for image in file.images]),
-        ("category id", [category.id for category in file.categories]),
-        ("category name", [category.name for category in file.categories]),
-    ):
-        problems.extend(
-            f"{what} {key!r} stands there {count} times" for key, count in Counter(keys).items() if count > 1
-        )
-    return problems
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """The file's three lists; a box that has no id is numbered by its place."""
+
+    path: str
+    images: NDArray[np.int64]
+    names: tuple[str, ...]
+    sizes: NDArray[np.int32]
+    classes: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    image_ids: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    crowds: NDArray[np.bool_]
+    areas: NDArray[np.float64]
 
 
-def _contradictions(
-    file: _File, rows: dict[int, int], classes: dict[int, int], boxes: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-) -> list[str]:
-    """Annotations that name what is not there, and boxes that hold nothing. `boxes`: float64 [N, 4], xyxy."""
-    problems = [
-        f"images[{index}] ({image.file_name}): width and height must be positive, got {image.width} × {image.height}"
-        for index, image in enumerate(file.images)
-        if not (0 < image.width < _MOST_PIXELS and 0 < image.height < _MOST_PIXELS)
-    ]
-    for index, annotation in enumerate(file.annotations):
-        where = f"annotations[{index}]"
-        row = rows.get(annotation.image_id)
-        if row is None:
-            problems.append(f"{where}: image_id {annotation.image_id} is not among the images")
-            continue
-        image = file.images[row]
-        where = f"{where} ({image.file_name})"
-        if annotation.category_id not in classes:
-            known = ", ".join(map(str, sorted(classes)))
-            problems.append(f"{where}: category_id {annotation.category_id} is not among the categories ({known})")
-        left, top, right, bottom = boxes[index]
-        if not (right > left and bottom > top):
-            problems.append(f"{where}: bbox {list(annotation.bbox)} has no area; expected [x, y, width, height] > 0")
-        elif min(right, image.width) - max(left, 0) < _LEAST_SIDE or (
-            min(bottom, image.height) - max(top, 0) < _LEAST_SIDE
-        ):
-            problems.append(
-                f"{where}: bbox {list(annotation.bbox)} lies outside the image of {image.width} × {image.height}"
-            )
-    return problems
+def _columns(file: _File, path: str, findings: Findings) -> _Columns:
+    classes, class_names = _classes(path, file.categories, findings)
+
+    def column(entries: Sequence[Any], name: str, kind: Any = np.int64) -> NDArray[Any]:
+        return np.fromiter(map(attrgetter(name), entries), dtype=kind, count=len(entries))
+
+    boxes = np.fromiter(itertools.chain.from_iterable(map(attrgetter("bbox"), file.annotations)), dtype=np.float64)
+    boxes = boxes.reshape(-1, 4)
+    with np.errstate(over="ignore"):  # what overflows is told as no number
+        boxes[:, 2:] += boxes[:, :2]
+    numbers = column(file.annotations, "id")
+    return _Columns(
+        path=path,
+        images=column(file.images, "id"),
+        names=tuple(image.file_name for image in file.images),
+        sizes=np.array([(image.width or 0, image.height or 0) for image in file.images], dtype=np.int32).reshape(-1, 2),
+        classes=classes,
+        class_names=class_names,
+        image_ids=column(file.annotations, "image_id"),
+        class_ids=column(file.annotations, "category_id"),
+        numbers=np.where(numbers == _NO_ID, np.arange(len(numbers)), numbers),
+        boxes=boxes,
+        crowds=column(file.annotations, "iscrowd", np.bool_),
+        areas=np.array([annotation.area for annotation in file.annotations], dtype=np.float64),  # None becomes NaN
+    )
+
+
+def _decode(path: Path, findings: Findings) -> _File:
+    """The typed file; where it does not fit as a whole, entry by entry, so that every bad one is told."""
+    data = read_bytes(path)
+    try:
+        return msgspec.json.decode(data, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        loose = decode_json(data, _LooseFile)
+
+    def entries(key: str, raws: Sequence[msgspec.Raw], wanted: type[T]) -> list[T]:
+        decoder, found = msgspec.json.Decoder(wanted), []
+        for index, raw in enumerate(raws):
+            try:
+                found.append(decoder.decode(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                known = _identity(raw)
+                detail = f"{key}[{index}]: {str(error).replace('`$.', '`')}"
+                place = Place(
+                    file=str(path),
+                    image=known.get("image_id", known.get("id") if key == "images" else None),
+                    annotation=known.get("id", index) if key == "annotations" else None,
+                    detail=detail,
+                )
+                findings.add("unreadable_annotation", place)
+        return found
+
+    file = _File(
+        images=entries("images", loose.images, _Image),
+        categories=entries("categories", loose.categories, _Category),
+    )
+    for index, annotation in enumerate(entries("annotations", loose.annotations, _LooseAnnotation)):
+        if None in annotation.bbox:
+            number = index if annotation.id == _NO_ID else annotation.id
+            place = Place(file=str(path), image=annotation.image_id, annotation=number, detail="bbox holds NaN or null")
+            findings.add("not_a_number", place)
+        else:
+            file.annotations.append(annotation)
+    return file
+
+
+def _identity(raw: msgspec.Raw) -> dict[str, Any]:
+    """The ids of an entry that is no good otherwise."""
+    try:
+        entry = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    known = entry if isinstance(entry, dict) else {}
+    return {key: known[key] for key in ("id", "image_id") if type(known.get(key)) is int}
+
+
+def _classes(path: str, categories: list[_Category], findings: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Ids in ascending order, and their names; of a repeated one the first counts."""
+    kept: dict[int, str] = {}
+    for category in categories:
+        if category.id in kept or category.name in kept.values() or not category.name.strip():
+            detail = f"category {category.id} ({category.name!r}): each id and each name once, no name empty"
+            findings.add("unreadable_annotation", Place(file=path, detail=detail))
+        else:
+            kept[category.id] = category.name
+    ids = sorted(kept)
+    return np.array(ids, dtype=np.int64), tuple(kept[number] for number in ids)
+
+
+def _positions(wanted: NDArray[np.int64], known: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where each wanted id stands among the known ones, and whether it does."""
+    if not len(known) or not len(wanted):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+    least, most = int(known.min()), int(known.max())
+    if most - least < _DENSE * (len(known) + 1000):  # a table, where ids are not far apart
+        table = np.full(most - least + 1, -1, dtype=np.int64)
+        table[known - least] = np.arange(len(known))
+        at = table[np.clip(wanted, least, most) - least]
+    else:
+        order = np.argsort(known, kind="stable")
+        at = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
+    return at, known[at] == wanted
+
+
+def _again(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True for each value that stood there before."""
+    if (values[1:] > values[:-1]).all():
+        return np.zeros(len(values), dtype=np.bool_)
+    again = np.ones(len(values), dtype=np.bool_)
+    again[np.unique(values, return_index=True)[1]] = False
+    return again

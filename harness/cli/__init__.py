@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -12,15 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from harness import __version__
-from harness.errors import HarnessError, UsageError
+from harness.cli.data import data
+from harness.cli.exits import FAILED, exit_codes, progress_bar
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from harness.flow import Plan, Watcher
-
-_INTERRUPTED = 130
-_FAILED = 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +28,9 @@ def main() -> None:
 
     Exit codes: 0 all trials succeeded, 1 some failed, 2 bad suite or usage, 3 stopped by the machine, 130 interrupted.
     """
+
+
+main.add_command(data)
 
 
 def _device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -79,8 +80,8 @@ def run(suite: Path, results: Path, select: str | None, device: str, limit: int 
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import flow
 
-    with _exit_codes():
-        plan = flow.make_plan(suite, results_folder=results, select=select, limit=limit)
+    with exit_codes():
+        plan = _make_plan(suite, results=results, select=select, limit=limit)
         if dry_run:
             _print_plan(plan, device)
             return
@@ -94,27 +95,23 @@ def run(suite: Path, results: Path, select: str | None, device: str, limit: int 
         said += [f"{skipped} of them before"] if skipped else []
         said += [f"{summary.failed} failed: the report says why"] if summary.failed else []
         click.echo(f"{', '.join(said)}.\nReport: {summary.report}")
-        sys.exit(_FAILED if summary.failed else 0)
+        sys.exit(FAILED if summary.failed else 0)
 
 
 @main.command()
 @_planning
 def plan(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
     """Show the trials of SUITE: what is done, what is left."""
-    from harness import flow
-
-    with _exit_codes():
-        _print_plan(flow.make_plan(suite, results_folder=results, select=select, limit=limit), device)
+    with exit_codes():
+        _print_plan(_make_plan(suite, results=results, select=select, limit=limit), device)
 
 
 @main.command()
 @_planning
 def validate(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
     """Check SUITE and the data it names; every problem at once."""
-    from harness import flow
-
-    with _exit_codes():
-        checked = flow.make_plan(suite, results_folder=results, select=select, limit=limit)
+    with exit_codes():
+        checked = _make_plan(suite, results=results, select=select, limit=limit)
         click.echo(f"{suite}: sound, {len(checked.selected)} trials")
         _print_other_devices(checked, device)
         _print_missing_weights(checked)
@@ -127,7 +124,7 @@ def report(results_dir: Path) -> None:
     from harness import flow
     from harness.store.files import SuiteFolder
 
-    with _exit_codes():
+    with exit_codes():
         folder = SuiteFolder(results_dir)
         if not folder.trials() and not folder.plan.is_file():
             inside = (
@@ -169,11 +166,11 @@ def fetch(suite: Path) -> None:
     from harness import flow
     from harness.suite.load import load_suite
 
-    with _exit_codes():
+    with exit_codes():
         loaded = load_suite(suite)
         if not flow.wanted_weights(loaded):
             click.echo(f"{suite}: needs no pretrained weights")
-        sys.exit(_FAILED if flow.fetch(loaded) else 0)
+        sys.exit(FAILED if flow.fetch(loaded) else 0)
 
 
 @main.command()
@@ -186,22 +183,6 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-@contextlib.contextmanager
-def _exit_codes() -> Iterator[None]:
-    """One clear message instead of a traceback for whatever a user or a machine can cause."""
-    try:
-        yield
-    except HarnessError as error:
-        _die(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _die("interrupted; finished trials are kept: the same command goes on with the rest", _INTERRUPTED)
-
-
-def _die(message: str, code: int) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
-    sys.exit(code)
-
-
 def _interrupt(_number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -211,6 +192,17 @@ def _view() -> Watcher:
 
     console = TolerantConsole()
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
+
+
+def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | None) -> Plan:
+    """Plan, with a bar while many images are looked at, and a line on what is odd about them."""
+    from harness import flow
+
+    with progress_bar("looking at images") as progress:
+        plan = flow.make_plan(suite, results_folder=results, select=select, limit=limit, progress=progress)
+    for remark in plan.remarks:
+        click.echo(remark)
+    return plan
 
 
 def _print_plan(plan: Plan, device: str) -> None:

@@ -1,0 +1,250 @@
+"""`harness data …`: look at labelled images before the night. Parse, call the data room, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.exits import FAILED, exit_codes, progress_bar
+from harness.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.data.check import Checked
+    from harness.data.load import Depth, Loaded
+    from harness.data.splits import Split
+    from harness.data.stats import SplitStatistics, Spread
+    from harness.suite.spec import FilesDataset, SyntheticDataset
+
+_FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
+
+_TARGET = click.argument("target", metavar="SUITE|PATH", type=click.Path(path_type=Path, exists=True))
+_FORMAT = click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(_FORMATS),
+    default="auto",
+    show_default=True,
+    help="Of the labels under a PATH; a suite names its own.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+@click.group()
+def data() -> None:
+    """Look at labelled images. SUITE|PATH is a suite file, or a file or folder of labels."""
+
+
+@data.command()
+@_TARGET
+@_FORMAT
+@_JSON
+@click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
+@click.option("--fast", is_flag=True, help="Read headers only, no pixels: what `harness run` checks.")
+def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool) -> None:
+    """Find every problem of labels and images at once; exit with 1 if there are errors."""
+    from harness.data import check as checking
+    from harness.execute.supervise import available_cores
+
+    with exit_codes():
+        with progress_bar("looking at images") as progress:
+            found = {
+                name: checking.check(dataset, fast=fast, workers=available_cores(), progress=progress)
+                for name, dataset in _datasets(target, wanted).items()
+            }
+        texts = [_checked_text(name, checked) for name, checked in found.items()]
+        click.echo(json.dumps(_checked_json(found), indent=2) if as_json else "\n\n".join(texts))
+        severities = {problem.severity for checked in found.values() for problem in checked.problems}
+        sys.exit(FAILED if "error" in severities or (strict and severities) else 0)
+
+
+@data.command()
+@_TARGET
+@_FORMAT
+@_JSON
+def stats(target: Path, wanted: str, *, as_json: bool) -> None:
+    """Count images, boxes and sizes. The images need not be there where the labels tell their size."""
+    from pydantic import TypeAdapter
+
+    from harness.data.stats import describe
+
+    with exit_codes():
+        found = {}
+        for name, dataset in _datasets(target, wanted).items():
+            splits = _annotations(name, dataset)
+            found[name] = {split: describe(annotations) for split, annotations in splits.items()}
+        if not as_json:
+            for name, described in found.items():
+                _print_statistics(name, described)
+            return
+        plain = TypeAdapter(Any).dump_python(found, mode="json")
+        one = next(iter(plain.values())) if len(plain) == 1 else None
+        click.echo(json.dumps({"datasets": plain} if one is None else {"splits": one}, indent=2))
+
+
+@data.command()
+@_TARGET
+@_FORMAT
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The PNG to write.")
+@click.option("--n", "count", type=click.IntRange(1, 400), default=16, show_default=True, help="How many images.")
+@click.option("--class", "class_name", metavar="NAME", help="Only images with a box of this class.")
+def show(target: Path, wanted: str, out: Path, count: int, class_name: str | None) -> None:
+    """Draw a contact sheet with boxes and class names: one look tells whether they fit."""
+    from harness.data import sheet
+
+    with exit_codes():
+        shown: dict[str, Split] = {}
+        datasets = _datasets(target, wanted)
+        for name, dataset in datasets.items():
+            prefix = f"{name} " if len(datasets) > 1 else ""
+            shown |= {f"{prefix}{split}": opened for split, opened in _opened(name, dataset).items()}
+        chosen = sheet.choose({name: split.annotations for name, split in shown.items()}, count, class_name)
+        _write(out, sheet.draw_sheet(shown, chosen))
+        click.echo(f"{out}: {len(chosen)} images")
+
+
+@data.command()
+@_TARGET
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@_FORMAT
+@click.option("--to", type=click.Choice(["coco"]), required=True, help="The format to write.")
+@click.option("--split", "only", metavar="NAME", help="Only this split; else all, each image with its `split`.")
+def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> None:  # noqa: ARG001 - one choice so far
+    """Write the boxes as the harness reads them, for other tools: in pixels, clipped to their image."""
+    from harness.data.export import to_coco
+    from harness.suite.spec import FilesDataset
+
+    with exit_codes():
+        datasets = {name: d for name, d in _datasets(target, wanted).items() if isinstance(d, FilesDataset)}
+        if len(datasets) != 1:
+            known = ", ".join(datasets) or "none"
+            raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
+        ((name, dataset),) = datasets.items()
+        loaded = _loaded(name, dataset, "labels")
+        fatal = loaded.fatal(dataset.on_bad_data)
+        if fatal:
+            raise DataError("\n".join(map(str, fatal)))
+        if only and only not in loaded.parts:
+            raise UsageError(f"--split {only}: no such split; there are {', '.join(loaded.parts)}")
+        parts = {split: part for split, part in loaded.parts.items() if only in {None, split}}
+        folder = os.path.commonpath([part.folder for part in parts.values()])
+        prefixes = {split: os.path.relpath(part.folder, folder) for split, part in parts.items()}
+        text = to_coco({split: part.annotations for split, part in parts.items()}, prefixes)
+        _write(out, text)
+        count = sum(len(part.annotations) for part in parts.values())
+        click.echo(f"{out}: {count:,} images, file names relative to {folder}")
+
+
+def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
+    """Those that can be opened without torch."""
+    from harness.data.target import datasets_of
+    from harness.suite.spec import PythonDataset
+
+    found: dict[str, FilesDataset | SyntheticDataset] = {}
+    for name, dataset in datasets_of(target, wanted).items():
+        if isinstance(dataset, PythonDataset):
+            click.echo(f"{name}: a python dataset is your own code; its trial checks it item by item", err=True)
+        else:
+            found[name] = dataset
+    return found
+
+
+def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
+    """Read, with a word on what is left out."""
+    from harness.data.load import load
+    from harness.execute.supervise import available_cores
+
+    with progress_bar("looking at images") as progress:
+        loaded = load(dataset, depth=depth, workers=available_cores(), progress=progress)
+    if dataset.format == "auto":
+        click.echo(f"{name}: found {loaded.format}", err=True)
+    bad = sum(loaded.skipped().values())
+    if bad:
+        click.echo(f"{name}: {bad} entries are bad and left out; `harness data check` lists them", err=True)
+    return loaded
+
+
+def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Any]:
+    from harness.data.splits import draw, split_names
+    from harness.suite.spec import SyntheticDataset
+
+    if isinstance(dataset, SyntheticDataset):
+        return {split: draw(dataset, split).annotations for split in split_names(dataset)}
+    return {split: part.annotations for split, part in _loaded(name, dataset, "labels").parts.items()}
+
+
+def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Split]:
+    from harness.data.splits import draw, files, split_names
+    from harness.suite.spec import SyntheticDataset
+
+    if isinstance(dataset, SyntheticDataset):
+        return {split: draw(dataset, split) for split in split_names(dataset)}
+    return {split: files(part) for split, part in _loaded(name, dataset, "headers").parts.items()}
+
+
+def _checked_json(found: Mapping[str, Checked]) -> dict[str, Any]:
+    several = len(found) > 1
+    problems = [
+        {**({"dataset": name} if several else {}), **problem.as_json()}
+        for name, checked in found.items()
+        for problem in checked.problems
+    ]
+    summaries = {name: checked.summary() for name, checked in found.items()}
+    totals = {key: sum(s[key] for s in summaries.values()) for key in ("errors", "warnings", "images", "boxes")}
+    return {"problems": problems, "summary": {**totals, "datasets": summaries}}
+
+
+def _checked_text(name: str, checked: Checked) -> str:
+    splits = "; ".join(f"{split} {i:,} images, {n:,} boxes" for split, (i, n) in checked.splits.items())
+    classes = ", ".join(checked.class_names)
+    lines = [f"{name}: {checked.format}: {splits}", f"{len(checked.class_names)} classes: {classes}"]
+    if not checked.problems:
+        return "\n".join([*lines, "No problems found."])
+    summary = checked.summary()
+    ending = f"{summary['errors']} errors, {summary['warnings']} warnings"
+    return "\n".join([*lines, "", *map(str, checked.problems), "", ending])
+
+
+def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def spread(values: Spread) -> str:
+        return "–" if values.median is None else f"{values.least:g} / {values.median:g} / {values.most:g}"
+
+    rows: list[tuple[str, list[str]]] = [
+        ("images", [f"{s.images:,}" for s in described.values()]),
+        ("without boxes", [f"{s.images_without_boxes:,}" for s in described.values()]),
+        ("width: least / median / most", [spread(s.image_width) for s in described.values()]),
+        ("height", [spread(s.image_height) for s in described.values()]),
+        ("boxes", [f"{s.boxes:,}" for s in described.values()]),
+        ("per image", [spread(s.boxes_per_image) for s in described.values()]),
+    ]
+    rows += [("crowd regions", [f"{s.crowds:,}" for s in described.values()])] if _any(described, "crowds") else []
+    for size in dict.fromkeys(size for s in described.values() for size in s.box_sizes):
+        rows.append((f"{size} boxes", [f"{s.box_sizes.get(size, 0):,}" for s in described.values()]))
+    table = Table("", *(str(split) for split in described), title=name, title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for text, cells in rows:
+        table.add_row(text, *cells)
+    table.add_section()
+    for class_name in next(iter(described.values())).boxes_per_class if described else ():
+        table.add_row(class_name, *(f"{s.boxes_per_class[class_name]:,}" for s in described.values()))
+    Console().print(table, markup=False)
+
+
+def _any(described: Mapping[str, SplitStatistics], name: str) -> bool:
+    return any(getattr(statistics, name) for statistics in described.values())
+
+
+def _write(path: Path, content: bytes) -> None:
+    from harness.store import files
+
+    files.replace(path, content)

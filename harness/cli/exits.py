@@ -1,0 +1,48 @@
+"""What every command shares: errors as one message and an exit code, and a bar where there is a wait."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+INTERRUPTED = 130
+FAILED = 1
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """One clear message instead of a traceback for whatever a user or a machine can cause."""
+    try:
+        yield
+    except HarnessError as error:
+        _die(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _die("interrupted; finished trials are kept: the same command goes on with the rest", INTERRUPTED)
+
+
+@contextlib.contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the error stream while the block runs, if a person looks at it: call what comes with (done, all)."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(text, total=None)
+        yield lambda done, all_: shown.update(task, completed=done, total=all_)
+
+
+def _die(message: str, code: int) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)

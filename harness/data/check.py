@@ -1,0 +1,162 @@
+"""Everything that can be wrong with labelled images, found at once: what `load` tells, and what suspicion finds.
+
+Owns the suspicions: odd boxes, classes that are rare or missing, images of two splits that look the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.data import boxes
+from harness.data.load import Loaded, load
+from harness.data.problems import Place
+from harness.data.splits import draw, split_names
+from harness.suite.spec import SyntheticDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from harness.data.annotations import Annotations
+    from harness.data.load import Part
+    from harness.data.problems import Findings, Problem
+    from harness.suite.spec import FilesDataset
+
+_RARE, _RARE_SHARE = 10, 0.2  # boxes to train on, and of what the classes have on average
+_SIMILAR_BITS = 4  # of 63: what scaling, another JPEG quality or a little light changes
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One dataset, checked. `splits` has the images and boxes of each that are left without what is bad."""
+
+    format: str
+    class_names: tuple[str, ...]
+    splits: Mapping[str, tuple[int, int]]
+    problems: tuple[Problem, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, for the last line and for `--json`."""
+        errors = sum(problem.count for problem in self.problems if problem.severity == "error")
+        return {
+            "format": self.format,
+            "classes": list(self.class_names),
+            "splits": {name: {"images": images, "boxes": count} for name, (images, count) in self.splits.items()},
+            "images": sum(images for images, _ in self.splits.values()),
+            "boxes": sum(count for _, count in self.splits.values()),
+            "errors": errors,
+            "warnings": sum(problem.count for problem in self.problems) - errors,
+        }
+
+
+def check(
+    dataset: FilesDataset | SyntheticDataset,
+    *,
+    fast: bool,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Checked:
+    """Check one dataset; `fast` reads no pixels. Drawn images have nothing that could be wrong.
+
+    Raises:
+        DataError: no labels were found where the dataset says.
+    """
+    if isinstance(dataset, SyntheticDataset):
+        drawn = {name: draw(dataset, name).annotations for name in split_names(dataset)}
+        return Checked(
+            format="synthetic",
+            class_names=drawn["train"].class_names,
+            splits={name: (len(annotations), len(annotations.boxes)) for name, annotations in drawn.items()},
+            problems=(),
+        )
+    loaded = load(dataset, depth="headers" if fast else "pixels", workers=workers, progress=progress)
+    add_suspicions(loaded)
+    parts = loaded.parts
+    return Checked(
+        format=loaded.format,
+        class_names=next((part.annotations.class_names for part in parts.values()), ()),
+        splits={name: (len(part.annotations), len(part.annotations.boxes)) for name, part in parts.items()},
+        problems=loaded.findings.problems(),
+    )
+
+
+def add_suspicions(loaded: Loaded) -> None:
+    """What is odd about sound data, as warnings into `loaded.findings`."""
+    findings = loaded.findings
+    for part in loaded.parts.values():
+        boxes.odd(part.labels, part.box_rows, part.annotations.boxes.astype(np.float64), findings)
+    _classes(loaded.parts, findings)
+    _near_duplicates(loaded.parts, findings)
+
+
+def _classes(parts: Mapping[str, Part], findings: Findings) -> None:
+    if not parts:
+        return
+    counts = {name: _counts(part.annotations) for name, part in parts.items()}
+    files = {name: part.labels.box_files[0] for name, part in parts.items()}
+    learned = "train" if "train" in parts else next(iter(parts))
+    anywhere = np.sum(list(counts.values()), axis=0)
+    class_names = parts[learned].annotations.class_names
+    rare = min(_RARE, _RARE_SHARE * counts[learned].mean())
+    for number, name in enumerate(class_names):
+        if not anywhere[number]:
+            findings.add("class_without_boxes", Place(file=files[learned], detail=name))
+            continue
+        for split, count in counts.items():
+            if not count[number] and len(parts[split].annotations):
+                findings.add("class_missing_in_split", Place(file=files[split], detail=f"{name} in {split}"))
+        if 0 < counts[learned][number] < rare:
+            detail = f"{name}: {counts[learned][number]}"
+            findings.add("rare_class", Place(file=files[learned], detail=detail))
+
+
+def _counts(annotations: Annotations) -> NDArray[np.int64]:
+    labels = annotations.labels[~annotations.crowds]
+    return np.bincount(labels, minlength=len(annotations.class_names))
+
+
+def _near_duplicates(parts: Mapping[str, Part], findings: Findings) -> None:
+    """Compare the perceptual hashes of every two splits; the same pixels are `leakage` already."""
+    names = list(parts)
+    for position, name in enumerate(names):
+        for later in names[position + 1 :]:
+            rows, others = _alike(parts[name], parts[later])
+            findings.add_many(
+                "near_duplicate_images",
+                len(rows),
+                (
+                    Place(
+                        file=parts[name].paths[row] or "",
+                        image=parts[name].labels.image_place(int(parts[name].image_rows[row])).image,
+                        detail=f"in {name}; in {later}: {parts[later].paths[other]}",
+                    )
+                    for row, other in zip(rows, others, strict=True)
+                ),
+            )
+
+
+def _alike(part: Part, other: Part) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Each image of `part` that has a look-alike in `other`, and the most alike one."""
+    mine, looks = _looks(part)
+    theirs, their_looks = _looks(other)
+    rows, others = [], []
+    for start in range(0, len(looks), _ROWS_AT_ONCE) if len(their_looks) else ():
+        chunk = looks[start : start + _ROWS_AT_ONCE]
+        distances = np.bitwise_count(chunk[:, None] ^ their_looks[None, :])
+        nearest = distances.argmin(axis=1)
+        close = np.flatnonzero(distances[np.arange(len(chunk)), nearest] <= _SIMILAR_BITS)
+        rows.append(mine[start + close])
+        others.append(theirs[nearest[close]])
+    if not rows:
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    return np.concatenate(rows), np.concatenate(others)
+
+
+def _looks(part: Part) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+    known = [(row, picture.look) for row, picture in enumerate(part.pictures) if picture and picture.look is not None]
+    return np.array([row for row, _ in known], dtype=np.intp), np.array([look for _, look in known], dtype=np.uint64)

@@ -1,0 +1,83 @@
+"""CreateML JSON: a list of images, each with boxes as centre, width and height in pixels.
+
+https://developer.apple.com/documentation/createml/building-an-object-detector-data-source
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.data.formats.reading import (
+    Source,
+    UnreadableError,
+    by_split,
+    decode_json,
+    json_files,
+    mentions,
+    read_bytes,
+)
+from harness.data.labels import LabelRows
+from harness.data.problems import Findings, Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.data.labels import Labels
+
+_KEYS = ("image", "coordinates")
+
+
+class _Coordinates(msgspec.Struct):
+    x: float | None
+    y: float | None
+    width: float | None
+    height: float | None
+
+
+class _Annotation(msgspec.Struct):
+    label: str
+    coordinates: _Coordinates
+
+
+class _Image(msgspec.Struct):
+    image: str
+    annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+def find(path: Path) -> dict[str, Source]:
+    """One file, or files (or their folders) named after splits."""
+    if path.is_file():
+        return {"all": Source(format="createml", annotations=path)} if mentions(path, *_KEYS) else {}
+    found = by_split(path, json_files(path, *_KEYS), single=True)
+    return {name: Source(format="createml", annotations=file) for name, file in found.items()}
+
+
+def read(source: Source, findings: Findings) -> Labels:
+    """Read one CreateML file.
+
+    Raises:
+        UnreadableError: it is not a JSON list at all.
+    """
+    path = str(source.annotations)
+    rows = LabelRows(numbered_by="index", images=source.images)
+    for index, raw in enumerate(decode_json(read_bytes(source.annotations), list[msgspec.Raw])):
+        try:
+            entry = decode_json(bytes(raw), _Image)
+        except UnreadableError as error:
+            findings.add("unreadable_annotation", Place(file=path, detail=f"[{index}]: {error.detail}"))
+            continue
+        image = rows.add_image(entry.image, file=path)
+        for number, item in enumerate(entry.annotations):
+            try:
+                annotation = decode_json(bytes(item), _Annotation)
+            except UnreadableError as error:
+                place = Place(file=path, image=entry.image, annotation=number, detail=error.detail)
+                findings.add("unreadable_annotation", place)
+                continue
+            c = annotation.coordinates
+            x, y, width, height = (float("nan") if side is None else side for side in (c.x, c.y, c.width, c.height))
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            rows.add_box(image, box, annotation.label, number=number)
+    return rows.labels()

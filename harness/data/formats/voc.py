@@ -1,0 +1,187 @@
+"""Pascal VOC XML, one file an image (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html).
+
+Corners count pixels from 1, both ends included: the box from xmin to xmax covers [xmin − 1, xmax] here. A `difficult`
+object is what a crowd is in COCO: never trained on, and in evaluation neither rewarded nor punished.
+"""
+
+from __future__ import annotations
+
+import xml.sax
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import defusedxml.sax
+from defusedxml.common import DefusedXmlException
+
+from harness.data.formats.reading import (
+    MOST_BYTES_OF_ONE_IMAGE,
+    Source,
+    UnreadableError,
+    by_split,
+    files_under,
+    number,
+    read_bytes,
+    read_text,
+)
+from harness.data.labels import LabelRows
+from harness.data.problems import Findings, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.data.labels import Labels
+
+_SUFFIX = frozenset({".xml"})
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_MOST_DEPTH = 64
+
+
+def find(path: Path) -> dict[str, Source]:
+    """VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
+    if path.is_file():
+        return {"all": Source(format="voc", annotations=path)} if path.suffix.lower() in _SUFFIX else {}
+    sets = path / "ImageSets" / "Main"
+    if (path / "Annotations").is_dir():
+        images = path / "JPEGImages"
+        whole = Source(format="voc", annotations=path / "Annotations", images=images if images.is_dir() else None)
+        lists = {name: sets / f"{name}.txt" for name in ("train", "val", "test")}
+        listed = {
+            name: Source(format="voc", annotations=whole.annotations, images=whole.images, listing=(file,))
+            for name, file in lists.items()
+            if file.is_file()
+        }
+        return listed or {"all": whole}
+    found = by_split(path, [path / name for name in files_under(path, _SUFFIX)])
+    return {name: Source(format="voc", annotations=folder) for name, folder in found.items()}
+
+
+def read(source: Source, findings: Findings) -> Labels:
+    """Read every XML file of the folder, or those that the listing names.
+
+    Raises:
+        UnreadableError: the listing cannot be read.
+    """
+    rows = LabelRows(numbered_by="line", images=source.images)
+    for path in _files(source, findings):
+        try:
+            parsed = _parse(path)
+        except UnreadableError as error:
+            findings.add("unreadable_annotation", Place(file=str(path), line=error.line, detail=error.detail))
+            continue
+        image = rows.add_image(
+            parsed.name or path.stem, file=str(path), line=parsed.line, size=_size(parsed.width, parsed.height)
+        )
+        for thing in parsed.objects:
+            if not thing.name or len(thing.sides) < len(_SIDES):
+                missing = ", ".join(part for part in ("name", *_SIDES) if not (thing.sides.get(part) or thing.name))
+                detail = f"object without {missing or 'a whole bndbox'}"
+                findings.add("unreadable_annotation", Place(file=str(path), line=thing.line, detail=detail))
+                continue
+            left, top, right, bottom = (number(thing.sides[side]) for side in _SIDES)
+            if right > left and bottom > top:  # what is swapped stays so, to be told as it stands there
+                left, top = left - 1, top - 1
+            rows.add_box(
+                image, (left, top, right, bottom), thing.name, number=thing.line, crowd=thing.difficult.strip() == "1"
+            )
+    return rows.labels()
+
+
+def _files(source: Source, findings: Findings) -> Iterator[Path]:
+    if source.annotations.is_file():
+        yield source.annotations
+    elif not source.listing:
+        yield from (source.annotations / name for name in files_under(source.annotations, _SUFFIX))
+    for listing in source.listing:
+        for line, text in enumerate(read_text(listing).splitlines(), start=1):
+            stem = text.split()[0] if text.split() else None
+            if stem is None:
+                continue
+            path = source.annotations / f"{stem}.xml"
+            if Path(stem).is_absolute() or ".." in Path(stem).parts or "\\" in stem:
+                findings.add("path_escapes_root", Place(file=str(listing), line=line, image=stem))
+            elif path.is_file():
+                yield path
+            else:
+                detail = f"{stem} is listed, but there is no {path}"
+                findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=stem, detail=detail))
+
+
+@dataclass(slots=True)
+class _Object:
+    line: int
+    name: str = ""
+    difficult: str = ""
+    sides: dict[str, str] = field(default_factory=dict)
+
+
+class _Handler(xml.sax.ContentHandler):
+    """Keeps what we need of one file, with the line of each object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = ""
+        self.width = self.height = ""
+        self.line = 1
+        self.objects: list[_Object] = []
+        self._path: list[str] = []
+        self._text: list[str] = []
+        self._locator: xml.sax.xmlreader.Locator | None = None
+
+    def setDocumentLocator(self, locator: xml.sax.xmlreader.Locator) -> None:  # noqa: N802 - SAX's name
+        self._locator = locator
+
+    def startElement(self, name: str, attrs: xml.sax.xmlreader.AttributesImpl) -> None:  # noqa: N802, ARG002
+        line = (self._locator.getLineNumber() if self._locator else None) or 1
+        if not self._path and name != "annotation":
+            raise UnreadableError(f"not Pascal VOC: the outermost element is <{name}>, expected <annotation>", line)
+        self._path.append(name)
+        if len(self._path) > _MOST_DEPTH:
+            raise UnreadableError("nested absurdly deep", line)
+        self._text = []
+        if self._path == ["annotation", "object"]:
+            self.objects.append(_Object(line))
+        elif self._path == ["annotation", "filename"]:
+            self.line = line
+
+    def characters(self, content: str) -> None:
+        self._text.append(content)
+
+    def endElement(self, name: str) -> None:  # noqa: N802, ARG002
+        text = "".join(self._text).strip()
+        self._text = []
+        match self._path[1:]:
+            case ["filename"]:
+                self.name = text
+            case ["size", "width"]:
+                self.width = text
+            case ["size", "height"]:
+                self.height = text
+            case ["object", "name"]:
+                self.objects[-1].name = text
+            case ["object", "difficult"]:
+                self.objects[-1].difficult = text
+            case ["object", "bndbox", side] if side in _SIDES:
+                self.objects[-1].sides[side] = text
+            case _:
+                pass
+        self._path.pop()
+
+
+def _parse(path: Path) -> _Handler:
+    handler = _Handler()
+    try:
+        defusedxml.sax.parseString(read_bytes(path, MOST_BYTES_OF_ONE_IMAGE), handler, forbid_dtd=True)
+    except xml.sax.SAXParseException as error:
+        raise UnreadableError(f"not XML: {error.getMessage()}", error.getLineNumber()) from None
+    except DefusedXmlException:
+        raise UnreadableError("it declares a document type or entities, which no annotation needs") from None
+    except (ValueError, LookupError) as error:  # an encoding that python does not know
+        raise UnreadableError(f"not XML: {error}") from None
+    return handler
+
+
+def _size(width: str, height: str) -> tuple[int, int]:
+    """As declared; (0, 0) where it is missing or no size."""
+    sides = [number(width), number(height)]
+    return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

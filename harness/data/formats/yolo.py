@@ -1,0 +1,263 @@
+"""YOLO: a text file an image, `class cx cy width height` a line, in shares of the image; `data.yaml` names the rest.
+
+The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt`; where no folder is called images, beside the image. A line
+of more numbers is a polygon, read as its bounds. An image without a label file has no boxes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.data.formats.reading import (
+    IMAGE_SUFFIXES,
+    MOST_BYTES_OF_ONE_IMAGE,
+    Source,
+    UnreadableError,
+    files_under,
+    number,
+    read_text,
+)
+from harness.data.labels import LabelRows
+from harness.data.problems import Findings, Place
+from harness.errors import SuiteError
+from harness.suite.document import Document, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.data.labels import Labels
+
+_TEXT = frozenset({".txt"})
+_YAML = frozenset({".yaml", ".yml"})
+_NO_LABELS = {"classes.txt", "labels.txt", "notes.txt"}
+_SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+_BOX = 5  # columns
+_LEAST_POLYGON = 7  # a class and three points
+_SURELY_PIXELS = 2.0
+
+
+def find(path: Path) -> dict[str, Source]:
+    """A data.yaml, or a folder that holds one.
+
+    Raises:
+        UnreadableError: data.yaml is wrong.
+    """
+    if path.is_dir():
+        found = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _YAML and _looks(file)]
+        preferred = [file for file in found if file.stem == "data"] or found
+        return find(preferred[0]) if preferred else {}
+    if path.suffix.lower() not in _YAML or not _looks(path):
+        return {}
+    try:
+        document = _document(path)
+        data: Any = document.data
+        class_names = _class_names(document, data)
+    except UnreadableError as error:
+        raise UnreadableError(error.detail, error.line, path) from None
+    root = _root(path, data)
+    sources = {}
+    for split, keys in _SPLIT_KEYS.items():
+        key = next((key for key in keys if data.get(key)), None)
+        if key is None:
+            continue
+        given = data[key] if isinstance(data[key], list) else [data[key]]
+        listing = tuple(_entry(document, root, str(text)) for text in given)
+        folders = [entry for entry in listing if entry.is_dir()]
+        images = folders[0] if len(listing) == len(folders) == 1 else root
+        sources[split] = Source(
+            format="yolo", annotations=path, images=images, listing=listing, class_names=class_names
+        )
+    if not sources:
+        raise UnreadableError("names neither train nor val nor test", file=path)
+    return sources
+
+
+def read(source: Source, findings: Findings) -> Labels:
+    """Read the labels of every image of the listing; labels without an image stand there as an image that is missing.
+
+    Raises:
+        UnreadableError: a list of images cannot be read, or the classes are not known.
+    """
+    if source.class_names is None:
+        raise UnreadableError("no list of classes: name the data.yaml as path, or give classes in the suite")
+    root = source.images or source.annotations
+    class_names = source.class_names
+    rows = LabelRows(numbered_by="line", images=root, class_names=class_names)
+    labels = _LabelFiles(findings)
+    for entry in source.listing or (root,):
+        is_list = entry.suffix.lower() in _TEXT
+        for image in _listed(entry, root, findings) if is_list else _in_folder(entry, root):
+            file = labels.find(_label_path(source, root, image.path))
+            try:
+                text = read_text(file, MOST_BYTES_OF_ONE_IMAGE) if file.is_file() else ""
+            except UnreadableError as error:
+                findings.add("unreadable_annotation", Place(file=str(file), line=error.line, detail=error.detail))
+                continue
+            row = rows.add_image(image.name, file=image.file or str(file), line=image.line, box_file=str(file))
+            _read_lines(rows, row, image.name, file, text, len(class_names), findings)
+        if not is_list:
+            for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
+                rows.add_image((Path(os.path.relpath(entry, root)) / name).as_posix(), file=str(file))
+    return rows.labels()
+
+
+def _read_lines(
+    rows: LabelRows, row: int, image: str, label: Path, text: str, classes: int, findings: Findings
+) -> None:
+    for line, content in enumerate(text.splitlines(), start=1):
+        cells = content.split()
+        if not cells:
+            continue
+        place = Place(file=str(label), line=line, image=image, detail=content[:80])
+        values = [number(cell) for cell in cells[1:]]
+        polygon = len(cells) >= _LEAST_POLYGON and len(cells) % 2 == 1
+        if len(cells) != _BOX and not polygon:
+            detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {content[:80]}"
+            findings.add("unreadable_annotation", Place(file=str(label), line=line, image=image, detail=detail))
+            continue
+        which = number(cells[0])
+        if not which.is_integer():
+            code = "not_a_number" if which != which else "unreadable_annotation"  # noqa: PLR0124 - NaN
+            findings.add(code, place)
+            continue
+        if not 0 <= which < classes:
+            findings.add("unknown_class", place)
+            continue
+        if polygon:
+            xs, ys = values[::2], values[1::2]
+            left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+            if any(value != value for value in values):  # noqa: PLR0124 - NaN
+                left = float("nan")
+        else:
+            x, y, width, height = values
+            left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        most = max(values)
+        if most > 1 and most != float("inf"):
+            findings.add("not_normalized", place)
+        rows.add_box(row, (left, top, right, bottom), int(which), number=line, share=not most >= _SURELY_PIXELS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image of the split: its name below the root; where a list names it, that file and line."""
+
+    name: str
+    path: Path
+    file: str | None = None
+    line: int = -1
+
+
+def _in_folder(folder: Path, root: Path) -> Iterator[_Image]:
+    base = Path(os.path.relpath(folder, root))
+    for name in files_under(folder, IMAGE_SUFFIXES):
+        yield _Image((base / name).as_posix(), folder / name)
+
+
+def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[_Image]:
+    """A line an image, absolute or relative to the root; `./` means the list's own folder."""
+    for line, content in enumerate(read_text(listing).splitlines(), start=1):
+        text = content.strip()
+        path = Path(os.path.normpath((listing.parent if text.startswith("./") else root) / text))
+        if not text:
+            continue
+        if "\\" in text or "\0" in text or not path.is_relative_to(root):
+            findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
+        else:
+            yield _Image(path.relative_to(root).as_posix(), path, str(listing), line)
+
+
+def _label_path(source: Source, root: Path, image: Path) -> Path:
+    """Where the labels of an image are by Ultralytics' rule: the last folder called images becomes labels."""
+    if source.annotations.is_dir():
+        return source.annotations / image.relative_to(root).with_suffix(".txt")
+    parts = list(image.parts[:-1])
+    for position in range(len(parts) - 1, -1, -1):
+        if parts[position] == "images":
+            parts[position] = "labels"
+            break
+    return Path(*parts, image.stem + ".txt")
+
+
+class _LabelFiles:
+    """Listings of label folders, to find a name in another case, and labels that no image has."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._listings: dict[Path, dict[str, Path]] = {}
+        self._found: set[Path] = set()
+
+    def find(self, wanted: Path) -> Path:
+        """The label file, or the one that differs in case alone."""
+        file = wanted
+        if not wanted.is_file():
+            file = self._listing(wanted.parent).get(wanted.name.lower(), wanted)
+        if file != wanted:
+            self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {wanted.name}"))
+        self._found.add(file)
+        return file
+
+    def without_image(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Label files below a folder that nobody asked for: their names without suffix, and themselves."""
+        for name in files_under(folder, _TEXT):
+            file = folder / name
+            if file not in self._found and file.name not in _NO_LABELS and not file.name.startswith("README"):
+                yield Path(name).with_suffix("").as_posix(), file
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._listings:
+            files = folder.iterdir() if folder.is_dir() else ()
+            self._listings[folder] = {file.name.lower(): file for file in files if file.suffix.lower() in _TEXT}
+        return self._listings[folder]
+
+
+def _document(path: Path) -> Document:
+    try:
+        document = read_document(path)
+    except SuiteError as error:
+        raise UnreadableError(str(error)) from None
+    if not isinstance(document.data, dict):
+        raise UnreadableError("expected a mapping with train, val and names", 1)
+    return document
+
+
+def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
+    """`names` as a list, or as a mapping from 0 on; `nc`, where it stands there, must agree."""
+    names = data.get("names")
+    line = document.lines.get(("names",), 1)
+    if isinstance(names, dict):
+        if sorted(names) != sorted(map(str, range(len(names)))):
+            raise UnreadableError(f"names: expected the numbers 0 to {len(names) - 1}, got {', '.join(names)}", line)
+        names = [names[str(position)] for position in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise UnreadableError("names: expected the classes, as a list or as a mapping from their numbers", line)
+    texts = tuple(str(name) for name in names)
+    if len(set(texts)) < len(texts) or not all(text.strip() for text in texts):
+        raise UnreadableError(f"names: expected distinct names, none empty, got {list(texts)}", line)
+    if data.get("nc", len(texts)) != len(texts):
+        raise UnreadableError(f"nc is {data['nc']}, but names has {len(texts)}", document.lines.get(("nc",), 1))
+    return texts
+
+
+def _root(path: Path, data: dict[str, Any]) -> Path:
+    """`path`, relative to data.yaml; where that is no folder (a download's place on another machine), data.yaml's."""
+    given = Path(str(data.get("path") or "."))
+    root = path.parent / given
+    return Path(os.path.normpath(root)) if root.is_dir() else path.parent
+
+
+def _entry(document: Document, root: Path, text: str) -> Path:
+    """A folder or list; Roboflow writes `../train/images` for what lies beside its data.yaml."""
+    candidates = [root / text, document.path.parent / text, root / text.removeprefix("../")]
+    return next((Path(os.path.normpath(c)) for c in candidates if c.exists()), candidates[0])
+
+
+def _looks(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            starts = [line.partition(":")[0].strip() for line in stream.readlines(100_000)]
+    except OSError:
+        return False
+    return "names" in starts and not {"suite", "architectures"} & set(starts)

@@ -1,0 +1,324 @@
+"""Image files: found below their folder, looked at, and read as pixels.
+
+The one rule of orientation, for training, checking and showing alike: a picture is turned upright as its EXIF entry
+says, and sizes and boxes are those of the upright picture. A JPEG that ends early is read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import posixpath
+import re
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from harness.data.formats.reading import IMAGE_SUFFIXES
+from harness.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+_SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+_NO_RANGE = {"I": "32-bit integers", "F": "32-bit floats"}  # Pillow's modes
+_NOT_AN_IMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    TypeError,  # what Pillow's readers of mangled headers let through
+    AttributeError,
+    LookupError,
+    MemoryError,
+    Image.DecompressionBombWarning,
+    Image.DecompressionBombError,
+)
+_END = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "MPO": b"\xff\xd9"}
+_TAIL = 2**16
+_PADDING = b"\0" * 8  # what libjpeg wants to have read ahead of a picture's last bits
+_FEW = 200  # images that are looked at sooner than worker processes start
+_FLAT = 2.0  # standard deviation of grey levels below which a picture has no look of its own
+_LOOK_SIDE, _LOOK_BITS = 32, 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where a named image is. Without a path, `code` says why; with one, `code` may be a warning."""
+
+    path: str | None
+    code: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What an image file is.
+
+    Attributes:
+        length: of the file, in bytes.
+        width: in pixels, upright; 0 if unreadable.
+        height: likewise.
+        orientation: EXIF's, 1 to 8.
+        problem: why it cannot be read.
+        cut: a JPEG whose last part is missing.
+        digest: of the pixels, where they were decoded.
+        look: a perceptual hash of 63 bits, where they were decoded; None for a flat picture.
+    """
+
+    length: int = 0
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    problem: str | None = None
+    cut: bool = False
+    digest: bytes | None = None
+    look: int | None = None
+
+
+class ImageFolder:
+    """Finds images below one folder, and nothing outside it; each listing is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.abspath(root)
+        self._real = os.path.realpath(root)
+        self._listings: dict[str, _Listing | None] = {}
+
+    def find(self, name: str) -> Found:
+        """The file of a name as annotations give it."""
+        plain = posixpath.normpath(name)
+        escape = "backslashes" if "\\" in name else None
+        if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
+            escape = "an absolute path"
+        elif plain.split("/")[0] == "..":
+            escape = f"leaves {self._root}"
+        if escape:
+            return Found(path=None, code="path_escapes_root", detail=escape)
+        if not name.isprintable() and not _encodable(name):
+            return Found(path=None, code="missing_image", detail="its name is not UTF-8: rename it")
+        folder, _, last = plain.rpartition("/")
+        listing = self._listing(folder)
+        entry = listing.find(last) if listing else None
+        if listing is None or entry is None:
+            return Found(path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)}")
+        path = os.path.join(listing.path, entry)
+        if (listing.links[entry] or listing.linked) and not self._inside(path):
+            return Found(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
+        relative = os.path.relpath(path, self._root)
+        same = relative == plain or os.path.splitext(relative)[0] == plain
+        return (
+            Found(path=path) if same else Found(path=path, code="name_case_mismatch", detail=f"the file is {relative}")
+        )
+
+    def _inside(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real.startswith(os.path.join(self._real, ""))
+
+    def _listing(self, folder: str) -> _Listing | None:
+        if folder not in self._listings:
+            self._listings[folder] = self._read(folder)
+        return self._listings[folder]
+
+    def _read(self, folder: str) -> _Listing | None:
+        if not folder:
+            return _Listing.of(self._root, linked=False)
+        parent, _, last = folder.rpartition("/")
+        above = self._listing(parent)
+        entry = above.find(last) if above else None
+        if above is None or entry is None:
+            return None
+        return _Listing.of(os.path.join(above.path, entry), linked=above.linked or above.links[entry])
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    path: str
+    links: dict[str, bool]
+    lowered: dict[str, str]
+    linked: bool  # some folder on the way is a link
+
+    @classmethod
+    def of(cls, path: str, *, linked: bool) -> _Listing | None:
+        try:
+            with os.scandir(path) as entries:
+                links = {entry.name: entry.is_symlink() for entry in entries}
+        except (OSError, ValueError):
+            return None
+        lowered = {name.lower(): name for name in sorted(links, reverse=True)}
+        for name in links:  # a name without its suffix finds the image
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in IMAGE_SUFFIXES:
+                lowered.setdefault(stem.lower(), name)
+        return cls(path, links, lowered, linked)
+
+    def find(self, name: str) -> str | None:
+        return name if name in self.links else self.lowered.get(name.lower())
+
+
+def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]) -> list[Picture]:
+    """Look at every file, in order; with many of them in processes of their own.
+
+    Args:
+        decode: read the pixels too, not only the header.
+        workers: how many processes at most.
+        progress: told how many are done, of how many.
+    """
+    pictures: list[Picture] = []
+    for picture in _looked_at(paths, decode=decode, workers=workers):
+        pictures.append(picture)
+        if len(pictures) % 50 == 0 or len(pictures) == len(paths):
+            progress(len(pictures), len(paths))
+    return pictures
+
+
+def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[Picture]:
+    examine = partial(look, decode=decode)
+    if workers < 2 or len(paths) < _FEW:  # noqa: PLR2004 - one process is this one
+        yield from map(examine, paths)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(examine, paths, chunksize=25)
+
+
+def look(path: str, *, decode: bool) -> Picture:
+    """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
+    try:
+        with open(path, "rb") as stream, _opened(stream) as image:
+            size = os.fstat(stream.fileno()).st_size
+            if image.mode in _NO_RANGE:
+                problem = f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
+                return Picture(length=size, problem=problem)
+            orientation = _orientation(image)
+            width, height = reversed(image.size) if orientation in _SIDEWAYS else image.size
+            picture = Picture(length=size, width=width, height=height, orientation=orientation)
+            stream.seek(max(0, size - _TAIL))
+            if not decode and _END.get(image.format or "", b"") in stream.read():
+                return picture
+        pixels, cut = _decoded(path, thorough=decode)
+    except _NOT_AN_IMAGE as error:
+        return Picture(problem=_said(error))
+    height, width = pixels.shape[:2]
+    picture = replace(picture, width=width, height=height, cut=cut)
+    if not decode:
+        return picture
+    digest = hashlib.blake2b(pixels.tobytes(), key=f"{width} {height}".encode(), digest_size=16).digest()
+    return replace(picture, digest=digest, look=_look_of(pixels))
+
+
+def read_pixels(path: str) -> NDArray[np.uint8]:
+    """One image as uint8 [H, W, 3], RGB, upright.
+
+    Raises:
+        DataError: it is no image.
+    """
+    try:
+        return _decoded(path, thorough=False)[0]
+    except _NOT_AN_IMAGE as error:
+        raise DataError(f"{path}: cannot be read as an image: {_said(error)}") from None
+
+
+def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
+    """Pixels, and whether the last part of them is missing.
+
+    libjpeg fills up in silence what an end marker cuts short. Without that marker Pillow raises for want of data, while
+    a whole picture decodes; `thorough` tries that, for a JPEG of one scan (of several, the end marker is needed).
+    """
+    with open(path, "rb") as stream:
+        data = stream.read()
+    jpeg = data.startswith(b"\xff\xd8")
+    end = data.rfind(b"\xff\xd9")
+    if thorough and jpeg and end > 0 and data.count(b"\xff\xda") == 1:
+        try:
+            return _pixels(data[:end] + _PADDING), False
+        except OSError:
+            return _pixels(data), True
+    try:
+        return _pixels(data), False
+    except OSError:
+        if not jpeg:
+            raise
+        return _pixels(data + b"\xff\xd9"), True
+
+
+def _pixels(data: bytes) -> NDArray[np.uint8]:
+    with _opened(io.BytesIO(data)) as image:
+        upright: Image.Image = image
+        for turn in _TURNS.get(_orientation(image), ()):
+            upright = upright.transpose(turn)
+        return np.asarray(_rgb(upright))
+
+
+def _opened(stream: BinaryIO) -> Image.Image:
+    """Read an image's header. A picture of absurd size is an error, not a warning: it would take all memory."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(stream)
+
+
+def _orientation(image: Image.Image) -> int:
+    """From the header alone: Pillow's own PNG method would decode the picture first."""
+    try:
+        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except _NOT_AN_IMAGE:
+        return 1  # mangled metadata of a picture that is fine
+    return value if value in _TURNS else 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Eight bits a channel. Sixteen are scaled: Pillow's own conversion would cut everything bright to white."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in _NO_RANGE:
+        raise ValueError(f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits")
+    return image.convert("RGB")
+
+
+def _look_of(pixels: NDArray[np.uint8]) -> int | None:
+    """A perceptual hash: which of the 63 slowest cosines of the thumbnail are above their median."""
+    thumbnail = Image.fromarray(pixels).convert("L").resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX)
+    grey = np.asarray(thumbnail, dtype=np.float64)
+    if grey.std() < _FLAT:
+        return None
+    slow = (_COSINES @ grey @ _COSINES.T).ravel()[1:]
+    return int.from_bytes(np.packbits(slow > np.median(slow)).tobytes(), "big")
+
+
+def _cosines() -> NDArray[np.float64]:
+    """The first rows of the discrete cosine transform (DCT-II): float64 [8, 32]."""
+    waves, places = np.arange(_LOOK_BITS)[:, None], np.arange(_LOOK_SIDE)[None, :]
+    return np.cos(np.pi * waves * (2 * places + 1) / (2 * _LOOK_SIDE))
+
+
+_COSINES = _cosines()
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,112 @@
+"""Divide one labelled folder into train, val and test, so that it stays divided the same way.
+
+An image's place follows from a hash of the seed and its name, or of its group's: below `val` it is validated on, below
+`val + test` tested on, else trained on. So it neither depends on the others nor on their order. With `stratify` this is
+corrected where chance was unkind: among the images that share their rarest class, a split that is off its share by
+more than one image or a twentieth gets or gives those whose hash is nearest the border. Images added later move an
+earlier one only in such a correction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.data.annotations import Annotations
+    from harness.suite.spec import SplitRule
+
+_SLACK = 0.05  # of a split's share of a class
+
+
+def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.intp]]:
+    """Image numbers of each split, ascending; `test` only where the rule gives it a share."""
+    groups = _groups(annotations.file_names, rule.group_by)
+    names = sorted(groups)
+    members = [groups[name] for name in names]
+    hashes = np.array([_hash(rule.seed, name) for name in names])
+    sizes = np.array([len(rows) for rows in members], dtype=np.float64)
+    strata = _strata(annotations, members) if rule.stratify else np.zeros(len(names), dtype=np.int64)
+    border_of = {"val": rule.val, "test": rule.val + rule.test}
+    below: dict[str, NDArray[np.bool_]] = {}
+    for split, border in border_of.items():
+        chosen = hashes < border
+        if rule.stratify:
+            for stratum in np.unique(strata):
+                inside = np.flatnonzero(strata == stratum)
+                chosen[inside] = _evened(hashes[inside], sizes[inside], border)
+        below[split] = chosen
+    below["test"] |= below["val"]
+    _fill(below, hashes, wanted=("val", "test") if rule.test else ("val",))
+    where = {"train": ~below["test"], "val": below["val"], "test": below["test"] & ~below["val"]}
+    return {
+        split: np.sort(np.concatenate([np.zeros(0, dtype=np.intp), *(members[row] for row in np.flatnonzero(mine))]))
+        for split, mine in where.items()
+        if split != "test" or rule.test
+    }
+
+
+def _groups(file_names: Sequence[str], group_by: str | None) -> dict[str, NDArray[np.intp]]:
+    """Rows by what the expression finds in the name: its groups, or all of it; where it finds nothing, alone."""
+    if group_by is None:
+        return {name: np.array([row]) for row, name in enumerate(file_names)}
+    expression, groups = re.compile(group_by), defaultdict(list)
+    for row, name in enumerate(file_names):
+        found = expression.search(name)
+        text = "\0".join(part or "" for part in (found.groups() or (found[0],))) if found else f"\0\0{name}"
+        groups[text].append(row)
+    return {text: np.array(rows) for text, rows in groups.items()}
+
+
+def _hash(seed: int, name: str) -> float:
+    """Uniform in [0, 1)."""
+    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def _strata(annotations: Annotations, members: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
+    """Of each group the rarest class among its boxes, rarest over all images; −1 without boxes."""
+    owners = np.repeat(np.arange(len(annotations)), np.diff(annotations.offsets))
+    present = np.zeros((len(annotations), len(annotations.class_names)), dtype=np.bool_)
+    present[owners, annotations.labels] = True
+    commonness = np.argsort(np.argsort(present.sum(axis=0), kind="stable"))
+    found = []
+    for rows in members:
+        classes = np.flatnonzero(present[rows].any(axis=0))
+        found.append(int(classes[np.argmin(commonness[classes])]) if len(classes) else -1)
+    return np.array(found, dtype=np.int64)
+
+
+def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float) -> NDArray[np.bool_]:
+    """Those below the border, with as many of the nearest ones added or taken away as the slack demands."""
+    order = np.argsort(hashes, kind="stable")
+    wanted = border * sizes.sum()
+    slack = max(1.0, _SLACK * wanted)
+    count = int((hashes < border).sum())
+    upto = np.concatenate(([0.0], np.cumsum(sizes[order])))
+    while upto[count] > wanted + slack and abs(upto[count - 1] - wanted) < abs(upto[count] - wanted):
+        count -= 1
+    while upto[count] < wanted - slack and abs(upto[count + 1] - wanted) < abs(upto[count] - wanted):
+        count += 1
+    chosen = np.zeros(len(hashes), dtype=np.bool_)
+    chosen[order[:count]] = True
+    return chosen
+
+
+def _fill(below: dict[str, NDArray[np.bool_]], hashes: NDArray[np.float64], *, wanted: Sequence[str]) -> None:
+    """No split of a handful of images stays empty for want of luck: it gets the lowest hash that is left."""
+    order = np.argsort(hashes, kind="stable")
+    if "val" in wanted and not below["val"].any() and len(order):
+        below["val"][order[0]] = below["test"][order[0]] = True
+    if "test" in wanted and not (below["test"] & ~below["val"]).any():
+        rest = [row for row in order if not below["test"][row]]
+        if rest:
+            below["test"][rest[0]] = True
