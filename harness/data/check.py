@@ -125,36 +125,38 @@ def _near_duplicates(parts: Mapping[str, Part], findings: Findings) -> None:
     names = list(parts)
     for position, name in enumerate(names):
         for later in names[position + 1 :]:
-            rows, others = _alike(parts[name], parts[later])
+            alike = _alike(parts[name], parts[later])
             findings.add_many(
                 "near_duplicate_images",
-                len(rows),
+                len(alike),
                 (
                     Place(
                         file=parts[name].paths[row] or "",
                         image=parts[name].labels.image_place(int(parts[name].image_rows[row])).image,
                         detail=f"in {name}; in {later}: {parts[later].paths[other]}",
                     )
-                    for row, other in zip(rows, others, strict=True)
+                    for row, other in alike
                 ),
             )
 
 
-def _alike(part: Part, other: Part) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Each image of `part` that has a look-alike in `other`, and the most alike one."""
+def _alike(part: Part, other: Part) -> list[tuple[int, int]]:
+    """Each image of `part` that has a look-alike in `other`, and the most alike one, if it is not the very same."""
     mine, looks = _looks(part)
     theirs, their_looks = _looks(other)
-    rows, others = [], []
+    found: list[tuple[int, int]] = []
     for start in range(0, len(looks), _ROWS_AT_ONCE) if len(their_looks) else ():
         chunk = looks[start : start + _ROWS_AT_ONCE]
         distances = np.bitwise_count(chunk[:, None] ^ their_looks[None, :])
         nearest = distances.argmin(axis=1)
         close = np.flatnonzero(distances[np.arange(len(chunk)), nearest] <= _SIMILAR_BITS)
-        rows.append(mine[start + close])
-        others.append(theirs[nearest[close]])
-    if not rows:
-        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    return np.concatenate(rows), np.concatenate(others)
+        found += zip(mine[start + close].tolist(), theirs[nearest[close]].tolist(), strict=True)
+    return [(row, image) for row, image in found if _digest(part, row) != _digest(other, image)]
+
+
+def _digest(part: Part, row: int) -> bytes | None:
+    picture = part.pictures[row]
+    return picture.digest if picture else None
 
 
 def _looks(part: Part) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:

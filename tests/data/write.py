@@ -6,14 +6,11 @@ import json
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from harness.data.synthetic import SyntheticSplit
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FORMATS = ("coco", "voc", "yolo", "csv", "labelme", "createml")
 CLASSES = ("hexagon", "ring", "star")  # in the order of the alphabet, as formats without a list number them
@@ -41,11 +38,11 @@ class Shot:
 @cache
 def _drawn(split: str, count: int) -> tuple[tuple[Shot, np.ndarray], ...]:
     drawing = SyntheticSplit(
-        split=split, images=count, size=SIZE, classes=3, most_objects=3, object_size=(0.2, 0.5), seed=7
+        split=split, images=4 * count, size=SIZE, classes=3, most_objects=4, object_size=(0.2, 0.5), seed=7
     )
     columns = drawing.annotations()
-    found = []
-    for row in range(count):
+    found: list[tuple[Shot, np.ndarray]] = []
+    for row in np.flatnonzero(np.diff(columns.offsets))[:count].tolist():
         inside = columns.rows(row)
         boxes = tuple(
             (CLASSES[label], round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2))
@@ -53,7 +50,8 @@ def _drawn(split: str, count: int) -> tuple[tuple[Shot, np.ndarray], ...]:
                 columns.labels[inside].tolist(), columns.boxes[inside].tolist(), strict=True
             )
         )
-        found.append((Shot(f"{split}{row:03d}.jpg", boxes if row % 8 else ()), drawing.read_image(row)))
+        number = len(found)
+        found.append((Shot(f"{split}{number:03d}.jpg", boxes if number % 8 else ()), drawing.read_image(row)))
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -15,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 import numpy as np
 
-from harness.data.formats.reading import Source, by_split, decode_json, json_files, mentions, read_bytes
+from harness.data.formats.reading import (
+    Source,
+    by_split,
+    decode_json,
+    files_under,
+    mentions,
+    read_bytes,
+    with_unrecognised,
+)
 from harness.data.labels import Labels
 from harness.data.problems import Findings, Place
 
@@ -29,6 +38,7 @@ T = TypeVar("T")
 
 _Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _Side = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_SUFFIX = frozenset({".json"})
 _KEYS = ("categories", "image_id", "file_name")
 _DENSE = 20  # numbers for each id that has one
 _NO_ID = -(2**63)
@@ -77,9 +87,10 @@ def find(path: Path) -> dict[str, Source]:
     """One file, or files (or their folders) named after splits; of COCO's own, `instances_*` alone."""
     if path.is_file():
         return {"all": Source(format="coco", annotations=path)} if mentions(path, *_KEYS) else {}
-    files = json_files(path, *_KEYS)
+    present = [path / name for name in files_under(path, _SUFFIX)]
+    files = [file for file in present if mentions(file, *_KEYS)]
     official = [file for file in files if file.name.startswith("instances_")]
-    found = by_split(path, official or files, single=True)
+    found = by_split(path, with_unrecognised(official or files, present, path), single=True)
     return {name: Source(format="coco", annotations=file) for name, file in found.items()}
 
 
@@ -216,13 +227,10 @@ def _decode(path: Path, findings: Findings) -> _File:
         images=entries("images", loose.images, _Image),
         categories=entries("categories", loose.categories, _Category),
     )
-    for index, annotation in enumerate(entries("annotations", loose.annotations, _LooseAnnotation)):
-        if None in annotation.bbox:
-            number = index if annotation.id == _NO_ID else annotation.id
-            place = Place(file=str(path), image=annotation.image_id, annotation=number, detail="bbox holds NaN or null")
-            findings.add("not_a_number", place)
-        else:
-            file.annotations.append(annotation)
+    for annotation in entries("annotations", loose.annotations, _LooseAnnotation):
+        first, second, third, fourth = (math.nan if side is None else side for side in annotation.bbox)
+        annotation.bbox = first, second, third, fourth
+        file.annotations.append(annotation)
     return file
 
 

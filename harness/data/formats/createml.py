@@ -14,9 +14,10 @@ from harness.data.formats.reading import (
     UnreadableError,
     by_split,
     decode_json,
-    json_files,
+    files_under,
     mentions,
     read_bytes,
+    with_unrecognised,
 )
 from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.data.labels import Labels
 
+_SUFFIX = frozenset({".json"})
 _KEYS = ("image", "coordinates")
 
 
@@ -50,7 +52,9 @@ def find(path: Path) -> dict[str, Source]:
     """One file, or files (or their folders) named after splits."""
     if path.is_file():
         return {"all": Source(format="createml", annotations=path)} if mentions(path, *_KEYS) else {}
-    found = by_split(path, json_files(path, *_KEYS), single=True)
+    present = [path / name for name in files_under(path, _SUFFIX)]
+    files = [file for file in present if mentions(file, *_KEYS)]
+    found = by_split(path, with_unrecognised(files, present, path), single=True)
     return {name: Source(format="createml", annotations=file) for name, file in found.items()}
 
 

@@ -9,7 +9,15 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import Source, UnreadableError, by_split, files_under, number, read_text
+from harness.data.formats.reading import (
+    Source,
+    UnreadableError,
+    by_split,
+    files_under,
+    number,
+    read_text,
+    with_unrecognised,
+)
 from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
 
@@ -38,8 +46,9 @@ def find(path: Path) -> dict[str, Source]:
     """One file, or files named after splits."""
     if path.is_file():
         return {"all": Source(format="csv", annotations=path)} if _looks(path) else {}
-    names = [name for name in files_under(path, _SUFFIXES) if _looks(path / name)]
-    found = by_split(path, [path / name for name in names], single=True)
+    present = [path / name for name in files_under(path, _SUFFIXES)]
+    files = [file for file in present if _looks(file)]
+    found = by_split(path, with_unrecognised(files, present, path), single=True)
     return {name: Source(format="csv", annotations=file) for name, file in found.items()}
 
 

@@ -75,9 +75,11 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """The whole file as UTF-8.
 
     Raises:
-        UnreadableError: as `read_bytes`, or it is not UTF-8.
+        UnreadableError: as `read_bytes`, or it is not UTF-8 text.
     """
     data = read_bytes(path, most)
+    if b"\0" in data:
+        raise UnreadableError("no text: it has zero bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -180,23 +182,16 @@ def _around(files: list[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
-def json_files(folder: Path, *keys: str) -> list[Path]:
-    """The JSON files below a folder that mention one of the keys, and broken ones of splits that have no other."""
-    files = [folder / name for name in files_under(folder, frozenset({".json"}))]
-    found = [file for file in files if mentions(file, *keys)]
-    known = {split_of(file, folder) for file in found}
-    broken = [file for file in files if found and _broken(file) and split_of(file, folder) not in {*known, "all"}]
-    return found + broken
+def with_unrecognised(found: list[Path], files: list[Path], root: Path) -> list[Path]:
+    """Beside the files of a format those of splits that have none: broken ones must be told, not passed over."""
+    known = {split_of(file, root) for file in found}
+    return found + [file for file in files if found and split_of(file, root) not in {*known, "all"}]
 
 
 def mentions(path: Path, *keys: str) -> bool:
     """Whether the beginning or the end of a JSON file has one of the keys: enough to tell formats apart."""
     text = _ends(path)
     return any(re.search(rb"%s\s*:" % re.escape(json.dumps(key).encode()), text) for key in keys)
-
-
-def _broken(path: Path) -> bool:
-    return _ends(path).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in {b"{", b"["}
 
 
 def _ends(path: Path) -> bytes:

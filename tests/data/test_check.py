@@ -1,0 +1,518 @@
+"""Every kind of problem is found in every format that can hold it, at its place, and a clean set has none."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.check import Checked, check
+from harness.data.problems import CODES, Problem
+from harness.suite.spec import FilesDataset
+from tests.data.write import (
+    CLASSES,
+    FORMATS,
+    SIZE,
+    Shot,
+    dataset,
+    image_folder,
+    label_file,
+    shots,
+    write_images,
+    write_labels,
+)
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Change = Callable[[list[Shot]], list[Shot]]
+
+_TRAIN, _VAL = 12, 6
+_VICTIM = 1  # the image whose first box or file gets the fault; it has boxes
+_NAME = f"train{_VICTIM:03d}.jpg"
+
+
+def _check(root: Path, name: str = "auto", *, fast: bool = False) -> Checked:
+    return check(FilesDataset(format=name, path=root), fast=fast, workers=1)  # type: ignore[arg-type]
+
+
+def _found(checked: Checked, code: str) -> Problem:
+    found = {problem.code: problem for problem in checked.problems}
+    assert code in found, "\n".join(map(str, checked.problems)) or "nothing found"
+    return found[code]
+
+
+@pytest.fixture
+def root(tmp_path: Path, name: str) -> Path:
+    return dataset(tmp_path / "set", name, train=_TRAIN, val=_VAL)
+
+
+def _relabel(root: Path, name: str, change: Change, split: str = "train") -> None:
+    write_labels(root, name, split, change(shots(split, _TRAIN if split == "train" else _VAL)))
+
+
+def _with(shot: Shot) -> Change:
+    return lambda before: [shot if old.name == shot.name else old for old in before]
+
+
+def _expect_box(problem: Problem, root: Path, name: str) -> None:
+    """The place of the victim's first box, as its format numbers it."""
+    place = problem.places[0]
+    assert Path(place.file) == label_file(root, name, "train", _NAME)
+    if name in {"yolo", "csv", "voc"}:
+        line = {"yolo": 1, "voc": 4, "csv": 2}[name]  # the first image of CSV has one row, without a box
+        assert place.line == line
+        assert str(place).startswith(f"{place.file}:{line}")
+    elif name == "coco":
+        assert (place.image, place.annotation) == (13, 500)
+        assert _NAME in place.detail
+    else:
+        assert (place.image, place.annotation) == (_NAME, 0)
+    assert problem.count == 1
+
+
+def _victim() -> Shot:
+    shot = shots("train", _TRAIN)[_VICTIM]
+    assert shot.boxes
+    return shot
+
+
+BOXES: dict[str, Callable[[Shot], Shot]] = {
+    "degenerate_box": lambda shot: shot.but(0, x2=shot.boxes[0][1]),
+    "box_outside_image": lambda shot: shot.but(0, x1=SIZE + 20, x2=SIZE + 40),
+    "box_crosses_border": lambda shot: shot.but(0, x2=SIZE + 5),
+    "tiny_box": lambda shot: shot.but(0, x2=shot.boxes[0][1] + 1.5, y2=shot.boxes[0][2] + 9),
+    "not_a_number": lambda shot: shot.but(0, x1=float("nan")),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("code", BOXES)
+def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
+    """One box is wrong: one problem, at that box, and no other."""
+    _relabel(root, name, _with(BOXES[code](_victim())))
+    checked = _check(root)
+    _expect_box(_found(checked, code), root, name)
+    beside = {"not_normalized"} if (code, name) == ("box_outside_image", "yolo") else set()
+    assert {problem.code for problem in checked.problems} == {code} | beside
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "csv"])  # LabelMe draws from any corner to the other
+def test_swapped_corners(name: str, root: Path) -> None:
+    """A box whose left is right of its right is degenerate."""
+    shot = _victim()
+    _, x1, _, x2, _ = shot.boxes[0]
+    _relabel(root, name, _with(shot.but(0, x1=x2, x2=x1)))
+    _expect_box(_found(_check(root), "degenerate_box"), root, name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_box_drawn_twice(name: str, root: Path) -> None:
+    """The same class at the same place, a pixel apart, is told at the second one; another class is not."""
+    shot = _victim()
+    label, x1, y1, x2, y2 = shot.boxes[0]
+    other = CLASSES[CLASSES.index(label) - 1]
+    twins = ((label, x1, y1, x2, y2), (other, x1, y1, x2, y2), (label, x1, y1, x2 + 0.3, y2))
+    _relabel(root, name, _with(replace(shot, boxes=twins)))
+    problem = _found(_check(root), "duplicate_box")
+    assert problem.count == 1
+    assert problem.places[0].annotation in {None, 2, 502}
+    assert problem.places[0].line in {None, {"yolo": 3, "csv": 4, "voc": 24}.get(name)}
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_a_class_that_is_not_listed(name: str, root: Path) -> None:
+    """An id without a category, a number above the names."""
+    shot = _victim()
+    _relabel(root, name, _with(replace(shot, boxes=(("washer", *shot.boxes[0][1:]), *shot.boxes[1:]))))
+    _expect_box(_found(_check(root), "unknown_class"), root, name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_class_that_the_suite_does_not_list(name: str, root: Path) -> None:
+    """`classes` in the suite makes any other name unknown, in every format."""
+    missing = _victim().boxes[0][0]
+    kept = tuple(label for label in CLASSES if label != missing)
+    checked = check(FilesDataset(format="auto", path=root, classes=kept), fast=True, workers=1)
+    problem = _found(checked, "unknown_class")
+    assert checked.class_names == kept
+    everything = [*shots("train", _TRAIN), *shots("val", _VAL)]
+    assert problem.count == sum(box[0] == missing for shot in everything for box in shot.boxes)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_missing_image(name: str, root: Path) -> None:
+    """A labelled image that is not there is told where it is named."""
+    (image_folder(root, name, "train") / _NAME).unlink()
+    checked = _check(root)
+    problem = _found(checked, "missing_image")
+    assert problem.count == 1
+    assert Path(problem.places[0].file) == label_file(root, name, "train", _NAME)
+    assert Path(_NAME).stem in str(problem.places[0])
+    if name == "csv":
+        assert problem.places[0].line == 2
+    assert [found.code for found in checked.problems] == ["missing_image"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("fast", [False, True])
+def test_files_that_are_no_image(fast: bool, name: str, root: Path) -> None:  # noqa: FBT001 - a parameter
+    """Text, an empty file, a bomb and a PNG that ends early are all unreadable, also without decoding."""
+    folder = image_folder(root, name, "train")
+    (folder / "train001.jpg").write_text("no image")
+    (folder / "train002.jpg").write_bytes(b"")
+    Image.new("1", (20000, 20000)).save(folder / "train003.jpg", format="PNG")
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)).save(stream, "PNG")
+    (folder / "train004.jpg").write_bytes(stream.getvalue()[:3000])
+    problem = _found(_check(root, fast=fast), "unreadable_image")
+    assert [Path(place.file).name for place in problem.places] == [f"train00{number}.jpg" for number in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("ending", [b"", b"\xff\xd9", b"\0" * 500])
+def test_a_jpeg_that_ends_early(ending: bytes, name: str, root: Path) -> None:
+    """Cut, cut and closed, cut and filled up: a warning at the file; reading goes as far as the picture does."""
+    path = image_folder(root, name, "train") / _NAME
+    pixels = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, quality=90)
+    path.write_bytes(path.read_bytes()[:-1500] + ending)
+    checked = _check(root)
+    problem = _found(checked, "corrupt_tail")
+    assert [found.code for found in checked.problems] == ["corrupt_tail"]
+    assert Path(problem.places[0].file) == path
+    if ending != b"\xff\xd9":
+        assert _found(_check(root, fast=True), "corrupt_tail").count == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_turned_photo(name: str, root: Path) -> None:
+    """Each image with an EXIF orientation is named."""
+    path = image_folder(root, name, "train") / _NAME
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    checked = _check(root)
+    assert [found.code for found in checked.problems] == ["exif_rotated"]
+    assert Path(checked.problems[0].places[0].file) == path
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "csv"])
+def test_a_declared_size_that_is_wrong(name: str, root: Path) -> None:
+    """Declared against real, at the image's entry."""
+    if name == "csv":
+        for split in ("train", "val"):
+            file = label_file(root, name, split, "")
+            rows = [f"{line},{SIZE},{SIZE}" for line in file.read_text().splitlines()]
+            if split == "train":
+                rows[1] = rows[1].rpartition(",")[0] + ",40"
+            file.write_text("image,x1,y1,x2,y2,class,width,height\n" + "\n".join(rows))
+    else:
+        _relabel(root, name, _with(replace(_victim(), size=(SIZE, 40))))
+    checked = _check(root)
+    problem = _found(checked, "size_mismatch")
+    assert "declared 96 × 40, is 96 × 96" in str(problem)
+    assert Path(problem.places[0].file) == label_file(root, name, "train", _NAME)
+    assert [found.code for found in checked.problems] == ["size_mismatch"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_name_in_another_case(name: str, root: Path) -> None:
+    """TRAIN001.JPG for train001.jpg is found, and told."""
+    if name == "yolo":
+        file = label_file(root, name, "train", _NAME)
+        file.rename(file.with_name(file.name.upper().replace(".TXT", ".txt")))
+    else:
+        folder = image_folder(root, name, "train")
+        (folder / _NAME).rename(folder / _NAME.upper())
+    checked = _check(root)
+    problem = _found(checked, "name_case_mismatch")
+    assert "train001" in str(problem).lower()
+    assert [found.code for found in checked.problems] == ["name_case_mismatch"]
+    assert checked.splits["train"][1] == sum(len(shot.boxes) for shot in shots("train", _TRAIN))
+
+
+ESCAPES = ("../secret.jpg", "/etc/hostname.jpg", "a\\b.jpg", "link.jpg", "linked/secret.jpg", "x/../../../secret.jpg")
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml"])
+@pytest.mark.parametrize("path", ESCAPES)
+def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
+    """Dots, absolute paths, backslashes and links to the outside are refused, and nothing outside is opened."""
+    outside = root.parent / "outside"
+    outside.mkdir()
+    Image.new("RGB", (SIZE, SIZE)).save(outside / "secret.jpg")
+    folder = image_folder(root, name, "train")
+    Image.new("RGB", (SIZE, SIZE)).save(folder.parent / "secret.jpg")
+    (folder / "link.jpg").symlink_to(outside / "secret.jpg")
+    (folder / "linked").symlink_to(outside)
+    (folder / "x").mkdir()
+    text = label_file(root, name, "train", _NAME).read_text()
+    shown = path.replace("\\", "\\\\") if name in {"coco", "labelme", "createml"} else path
+    label_file(root, name, "train", _NAME).write_text(text.replace(_NAME, shown))
+    problem = _found(_check(root), "path_escapes_root")
+    assert problem.count == 1
+    assert Path(problem.places[0].file) == label_file(root, name, "train", _NAME)
+    if name == "csv":
+        assert problem.places[0].line == 2
+
+
+@pytest.mark.parametrize("name", ["yolo"])
+def test_paths_of_a_list_that_leave_the_folder(root: Path) -> None:
+    """A list of images may not name what lies outside, at its line; an absolute path inside is fine."""
+    lines = [str(path) for path in sorted((root / "images" / "train").iterdir())]
+    lines[1:1] = ["../../etc/secret.jpg", "/etc/secret.jpg", "images\\train\\train001.jpg"]
+    (root / "train.txt").write_text("\n".join(lines))
+    (root / "data.yaml").write_text((root / "data.yaml").read_text().replace("images/train", "train.txt"))
+    checked = _check(root)
+    (problem,) = checked.problems
+    assert problem.code == "path_escapes_root"
+    assert [place.line for place in problem.places] == [2, 3, 4]
+    assert checked.splits["train"][0] == _TRAIN
+
+
+@pytest.mark.parametrize("name", ["yolo"])
+def test_links_of_images_that_leave_the_folder(root: Path, tmp_path: Path) -> None:
+    """YOLO's images are what lies in its folder; a link to elsewhere is refused."""
+    Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "secret.jpg")
+    (root / "images" / "train" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    assert "link.jpg" in str(_found(_check(root), "path_escapes_root"))
+
+
+def _broken(name: str, text: str) -> str:
+    if name == "csv":
+        lines = text.splitlines()
+        lines[1] = ",".join(lines[1].split(",")[:3])
+        return "\n".join(lines)
+    if name == "yolo":
+        return "0 0.5 0.5 0.1\n" + text
+    return text[: len(text) * 2 // 3]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_torn_annotation_files(name: str, root: Path) -> None:
+    """Half a JSON or XML file, a line of too few values: an error at that file, with the line where there is one."""
+    file = label_file(root, name, "train", _NAME)
+    file.write_text(_broken(name, file.read_text()))
+    problem = _found(_check(root), "unreadable_annotation")
+    assert problem.count == 1
+    assert Path(problem.places[0].file) == file
+    assert problem.places[0].line is not None or name in {"coco", "createml", "labelme"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00caf\xe9", b"[" * 200_000, b"<a>" * 100_000, b"\0" * 10])
+def test_hostile_annotation_files(content: bytes, name: str, root: Path) -> None:
+    """Not UTF-8, nested absurdly deep, zero bytes: told as unreadable, without a traceback."""
+    label_file(root, name, "train", _NAME).write_bytes(content)
+    problem = _found(_check(root, name), "unreadable_annotation")
+    assert Path(problem.places[0].file) == label_file(root, name, "train", _NAME)
+
+
+@pytest.mark.parametrize("name", ["voc"])
+def test_xml_bombs_and_documents_from_elsewhere(root: Path) -> None:
+    """Entities are refused before they expand or open a file."""
+    file = label_file(root, "voc", "train", _NAME)
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(12))
+    for text in (
+        f"<!DOCTYPE annotation [{laughs}]><annotation>&l11;</annotation>",
+        '<!DOCTYPE annotation [<!ENTITY x SYSTEM "file:///etc/hostname">]><annotation><filename>&x;</filename></annotation>',
+    ):
+        file.write_text(text)
+        assert "declares a document type or entities" in str(_found(_check(root), "unreadable_annotation"))
+
+
+@pytest.mark.parametrize("name", ["coco"])
+def test_ids_that_repeat_or_lead_nowhere(root: Path) -> None:
+    """COCO's own faults: an image id twice, an annotation id twice, an annotation of no image."""
+    file = label_file(root, "coco", "train", "")
+    clean = json.loads(file.read_text())
+
+    def planted(change: Callable[[dict[str, list[dict[str, object]]]], None]) -> Checked:
+        content = json.loads(json.dumps(clean))
+        change(content)
+        file.write_text(json.dumps(content))
+        return _check(root, fast=True)
+
+    problem = _found(planted(lambda c: c["images"][4].update(id=13)), "duplicate_image_id")
+    assert (problem.places[0].image, problem.count) == (13, 1)
+    problem = _found(planted(lambda c: c["annotations"][4].update(id=501)), "duplicate_annotation_id")
+    assert (problem.places[0].annotation, problem.count) == (501, 1)
+    problem = _found(planted(lambda c: c["annotations"][4].update(image_id=9999)), "unknown_image_id")
+    assert (problem.places[0].annotation, problem.places[0].image, problem.count) == (504, 9999, 1)
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "yolo"])
+def test_an_image_that_is_described_twice(name: str, root: Path) -> None:
+    """Two entries for one image: nobody knows which is right. Rows of CSV belong together."""
+    if name == "yolo":
+        names = sorted(path.name for path in (root / "images" / "train").iterdir())
+        (root / "train.txt").write_text("".join(f"images/train/{image}\n" for image in [*names, names[1]]))
+        (root / "data.yaml").write_text((root / "data.yaml").read_text().replace("images/train", "train.txt"))
+    elif name in {"voc", "labelme"}:
+        file = label_file(root, name, "train", _NAME)
+        shutil.copy(file, file.with_name(f"copy{file.suffix}"))
+        if name == "voc":
+            with (root / "ImageSets" / "Main" / "train.txt").open("a") as stream:
+                stream.write("copy\n")
+    else:
+        _relabel(root, name, lambda before: [*before, before[_VICTIM]])
+    problem = _found(_check(root, fast=True), "duplicate_image_id")
+    assert problem.count == 1
+    assert "train001.jpg" in str(problem)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "labelme"])  # no folder of files, no split
+def test_an_empty_split(name: str, root: Path) -> None:
+    """A split without an image is an error at its labels."""
+    if name == "yolo":
+        shutil.rmtree(root / "labels" / "val")
+        shutil.rmtree(root / "images" / "val")
+        (root / "images" / "val").mkdir()
+    else:
+        write_labels(root, name, "val", [])
+    problem = _found(_check(root, name), "empty_split")
+    assert problem.count == 1
+    assert "val" in str(problem)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_same_picture_in_two_splits(name: str, root: Path) -> None:
+    """A copy is found by its bytes already, the same pixels in another file by decoding; both are errors."""
+    train, val = image_folder(root, name, "train"), image_folder(root, name, "val")
+    shutil.copy(train / _NAME, val / "val001.jpg")
+    problem = _found(_check(root, fast=True), "leakage")
+    assert problem.count == 1
+    assert "train001.jpg" in str(problem)
+    assert "val001.jpg" in str(problem)
+    Image.open(train / _NAME).save(val / "val001.jpg", format="PNG")
+    assert [found.code for found in _check(root).problems] == ["leakage"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_look_alikes_in_two_splits(name: str, root: Path) -> None:
+    """A picture at another size, quality and light is a warning; the drawn ones among each other are none."""
+    train, val = image_folder(root, name, "train"), image_folder(root, name, "val")
+    picture = Image.open(train / _NAME).resize((77, 77)).resize((SIZE, SIZE)).point(lambda value: min(255, value * 1.1))
+    picture.save(val / "val001.jpg", quality=40)
+    checked = _check(root)
+    assert [found.code for found in checked.problems] == ["near_duplicate_images"]
+    assert "train001.jpg" in str(checked.problems[0])
+    assert "val001.jpg" in str(checked.problems[0])
+
+
+def _without_stars(before: list[Shot]) -> list[Shot]:
+    return [replace(shot, boxes=tuple(box for box in shot.boxes if box[0] != "star")) for shot in before]
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_a_class_without_boxes(name: str, root: Path) -> None:
+    """Listed, and never drawn."""
+    for split in ("train", "val"):
+        _relabel(root, name, _without_stars, split)
+    checked = _check(root, fast=True)
+    assert [found.code for found in checked.problems] == ["class_without_boxes"]
+    assert "star" in str(checked.problems[0].places[0])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_class_that_one_split_lacks_and_a_rare_one(name: str, root: Path) -> None:
+    """No star in val; one lonely star in train."""
+
+    def lonely(before: list[Shot]) -> list[Shot]:
+        plain = [replace(shot, boxes=shot.boxes * 3) for shot in _without_stars(before)]
+        return [replace(plain[0], boxes=(("star", 5.0, 5.0, 30.0, 30.0),)), *plain[1:]]
+
+    _relabel(root, name, lonely)
+    _relabel(root, name, _without_stars, "val")
+    checked = _check(root, fast=True)
+    assert "star in val" in str(_found(checked, "class_missing_in_split"))
+    assert "star: 1" in str(_found(checked, "rare_class"))
+
+
+@pytest.mark.parametrize("name", ["yolo"])
+def test_values_above_one(root: Path) -> None:
+    """Pixels in a YOLO file are read as pixels and told; a value just above 1 is clipped and told."""
+    file = label_file(root, "yolo", "train", _NAME)
+    file.write_text("1 40 30 20 10\n1 0.9 0.5 1.04 0.5\n")
+    checked = _check(root)
+    problem = _found(checked, "not_normalized")
+    assert [place.line for place in problem.places] == [1, 2]
+    assert {found.code for found in checked.problems} == {"not_normalized", "box_crosses_border"}
+
+
+def test_every_code_has_a_test_here() -> None:
+    """The list of codes and the tests of this file do not drift apart."""
+    text = Path(__file__).read_text()
+    assert [code for code in CODES if f'"{code}"' not in text] == []
+
+
+@pytest.mark.parametrize("name", ["coco"])
+def test_the_command_says_it_to_people_and_programs(harness_command: Command, root: Path) -> None:
+    """Grouped text with what to do; the JSON that the README promises; exit codes 0 and 1, and 1 for --strict."""
+    done = harness_command("data", "check", root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No problems found." in done.stdout
+    assert "train 12 images" in done.stdout
+    (image_folder(root, "coco", "train") / _NAME).rename(image_folder(root, "coco", "train") / _NAME.upper())
+    assert harness_command("data", "check", root, "--format", "coco").returncode == 0
+    done = harness_command("data", "check", root, "--strict", "--fast", "--json")
+    assert done.returncode == 1
+    content = json.loads(done.stdout)
+    assert set(content) == {"problems", "summary"}
+    (problem,) = content["problems"]
+    assert set(problem) == {"code", "severity", "count", "message", "hint", "places"}
+    assert (problem["code"], problem["severity"], problem["count"]) == ("name_case_mismatch", "warning", 1)
+    assert problem["places"][0]["file"].endswith("train.json")
+    assert problem["places"][0]["image"] == 13
+    assert content["summary"]["warnings"] == 1
+    (image_folder(root, "coco", "train") / _NAME.upper()).unlink()
+    done = harness_command("data", "check", root)
+    assert done.returncode == 1
+    assert "error missing_image (1)" in done.stdout
+    assert "what to do: copy them into place" in done.stdout
+    assert "1 errors, 0 warnings" in done.stdout
+
+
+def test_a_suite_and_a_drawn_dataset_can_be_checked(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Every dataset of a suite, each under its name; drawn images have nothing wrong."""
+    dataset(tmp_path / "a", "yolo", train=4, val=2)
+    dataset(tmp_path / "b", "csv", train=4, val=2)
+    (tmp_path / "a" / "images" / "val" / "val001.jpg").write_text("")
+    drawn = "  c: {format: synthetic, train: {images: 2}, val: {images: 1}}\n"
+    suite = tiny_suite(datasets=f"  a: {{format: yolo, path: a}}\n  b: {{format: auto, path: b}}\n{drawn}")
+    done = harness_command("data", "check", suite, "--json")
+    content = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [found["code"] for found in content["problems"] if found["severity"] == "error"] == ["unreadable_image"]
+    assert content["problems"][0]["dataset"] == "a"
+    assert list(content["summary"]["datasets"]) == ["a", "b", "c"]
+    assert content["summary"]["datasets"]["b"]["format"] == "csv"
+
+
+def test_many_images_are_looked_at_by_several_processes(tmp_path: Path) -> None:
+    """Above a few hundred the work is shared, and what is found is the same."""
+    write_images(tmp_path / "train", "train", 3)
+    named = []
+    for number in range(240):
+        target = tmp_path / "train" / f"copy{number:03d}.jpg"
+        os.link(tmp_path / "train" / "train001.jpg", target)
+        named.append(Shot(target.name, shots("train", 3)[1].boxes))
+    write_labels(tmp_path, "csv", "train", named)
+    (tmp_path / "train" / "copy100.jpg").unlink()
+    (tmp_path / "train" / "copy100.jpg").write_text("no image")
+    source = FilesDataset(format="csv", path=tmp_path)
+    seen: list[tuple[int, int]] = []
+    several = check(source, fast=False, workers=2, progress=lambda done, of: seen.append((done, of)))
+    assert several == check(source, fast=False, workers=1)
+    assert [problem.code for problem in several.problems] == ["unreadable_image"]
+    assert seen[-1] == (240, 240)
