@@ -95,8 +95,8 @@ def add_suspicions(loaded: Loaded) -> None:
 
 
 def _classes(parts: Mapping[str, Part], findings: Findings) -> None:
-    if not parts:
-        return
+    if not any(len(part.annotations) for part in parts.values()):
+        return  # nothing is left to say it of
     counts = {name: _counts(part.annotations) for name, part in parts.items()}
     files = {name: part.labels.box_files[0] for name, part in parts.items()}
     learned = "train" if "train" in parts else next(iter(parts))

@@ -13,9 +13,10 @@ import posixpath
 import re
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -210,7 +211,7 @@ def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[
 def look(path: str, *, decode: bool) -> Picture:
     """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
     try:
-        with open(path, "rb") as stream, _opened(stream) as image:
+        with _bombs_refused(), open(path, "rb") as stream, Image.open(stream) as image:
             size = os.fstat(stream.fileno()).st_size
             if image.mode in _NO_RANGE:
                 problem = f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
@@ -221,7 +222,8 @@ def look(path: str, *, decode: bool) -> Picture:
             stream.seek(max(0, size - _TAIL))
             if not decode and _END.get(image.format or "", b"") in stream.read():
                 return picture
-        pixels, cut = _decoded(path, thorough=decode)
+        with _bombs_refused():
+            pixels, cut = _decoded(path, thorough=decode)
     except _NOT_AN_IMAGE as error:
         return Picture(problem=_said(error))
     height, width = pixels.shape[:2]
@@ -239,7 +241,8 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
         DataError: it is no image.
     """
     try:
-        return _decoded(path, thorough=False)[0]
+        with _bombs_refused():
+            return _decoded(path, thorough=False)[0]
     except _NOT_AN_IMAGE as error:
         raise DataError(f"{path}: cannot be read as an image: {_said(error)}") from None
 
@@ -268,19 +271,20 @@ def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
-    with _opened(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as image:
         upright: Image.Image = image
         for turn in _TURNS.get(_orientation(image), ()):
             upright = upright.transpose(turn)
         return np.asarray(_rgb(upright))
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
-    """Read an image's header. A picture of absurd size is an error, not a warning: it would take all memory."""
+@contextmanager
+def _bombs_refused() -> Iterator[None]:
+    """A picture of absurd size is an error, not a warning: it would take all memory. Odd metadata is neither."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(stream)
+        yield
 
 
 def _orientation(image: Image.Image) -> int:

@@ -3,8 +3,9 @@
 An image's place follows from a hash of the seed and its name, or of its group's: below `val` it is validated on, below
 `val + test` tested on, else trained on. So it neither depends on the others nor on their order. With `stratify` this is
 corrected where chance was unkind: among the images that share their rarest class, a split that is off its share by
-more than one image or a twentieth gets or gives those whose hash is nearest the border. Images added later move an
-earlier one only in such a correction.
+more than one image and more than the standard deviation of chance gets or gives those whose hash is nearest the border.
+Only there can images that are added later move an earlier one. (A rule under which they never could would have to look
+at each image alone, and could not even anything out.)
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from harness.data.annotations import Annotations
     from harness.suite.spec import SplitRule
-
-_SLACK = 0.05  # of a split's share of a class
 
 
 def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.intp]]:
@@ -45,7 +44,7 @@ def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.in
                 chosen[inside] = _evened(hashes[inside], sizes[inside], border)
         below[split] = chosen
     below["test"] |= below["val"]
-    _fill(below, hashes, wanted=("val", "test") if rule.test else ("val",))
+    _fill(below, hashes, test=rule.test > 0)
     where = {"train": ~below["test"], "val": below["val"], "test": below["test"] & ~below["val"]}
     return {
         split: np.sort(np.concatenate([np.zeros(0, dtype=np.intp), *(members[row] for row in np.flatnonzero(mine))]))
@@ -86,10 +85,13 @@ def _strata(annotations: Annotations, members: Sequence[NDArray[np.intp]]) -> ND
 
 
 def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float) -> NDArray[np.bool_]:
-    """Those below the border, with as many of the nearest ones added or taken away as the slack demands."""
+    """Those below the border; where they are too few or too many, the nearest ones are added or taken away.
+
+    The slack is the standard deviation of the sum of sizes that independent draws below the border have.
+    """
     order = np.argsort(hashes, kind="stable")
     wanted = border * sizes.sum()
-    slack = max(1.0, _SLACK * wanted)
+    slack = max(1.0, float(np.sqrt(border * (1 - border) * (sizes**2).sum())))
     count = int((hashes < border).sum())
     upto = np.concatenate(([0.0], np.cumsum(sizes[order])))
     while upto[count] > wanted + slack and abs(upto[count - 1] - wanted) < abs(upto[count] - wanted):
@@ -101,12 +103,14 @@ def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: flo
     return chosen
 
 
-def _fill(below: dict[str, NDArray[np.bool_]], hashes: NDArray[np.float64], *, wanted: Sequence[str]) -> None:
-    """No split of a handful of images stays empty for want of luck: it gets the lowest hash that is left."""
-    order = np.argsort(hashes, kind="stable")
-    if "val" in wanted and not below["val"].any() and len(order):
-        below["val"][order[0]] = below["test"][order[0]] = True
-    if "test" in wanted and not (below["test"] & ~below["val"]).any():
-        rest = [row for row in order if not below["test"][row]]
-        if rest:
-            below["test"][rest[0]] = True
+def _fill(below: dict[str, NDArray[np.bool_]], hashes: NDArray[np.float64], *, test: bool) -> None:
+    """No split of a handful of images stays empty for want of luck: train has the highest hash, val the lowest."""
+    order = np.argsort(hashes, kind="stable").tolist()
+    if len(order) < 2 + test:
+        return
+    below["test"][order[-1]] = below["val"][order[-1]] = False
+    below["test"][order[0]] = below["val"][order[0]] = True
+    if test and not (below["test"] & ~below["val"]).any():
+        middle = order[1:-1]
+        chosen = next((row for row in middle if not below["val"][row]), middle[-1])
+        below["test"][chosen], below["val"][chosen] = True, False

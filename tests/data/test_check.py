@@ -408,33 +408,33 @@ def test_look_alikes_in_two_splits(name: str, root: Path) -> None:
     assert "val001.jpg" in str(checked.problems[0])
 
 
-def _without_stars(before: list[Shot]) -> list[Shot]:
-    return [replace(shot, boxes=tuple(box for box in shot.boxes if box[0] != "star")) for shot in before]
+def _without_triangles(before: list[Shot]) -> list[Shot]:
+    return [replace(shot, boxes=tuple(box for box in shot.boxes if box[0] != "triangle")) for shot in before]
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo"])
 def test_a_class_without_boxes(name: str, root: Path) -> None:
     """Listed, and never drawn."""
     for split in ("train", "val"):
-        _relabel(root, name, _without_stars, split)
+        _relabel(root, name, _without_triangles, split)
     checked = _check(root, fast=True)
     assert [found.code for found in checked.problems] == ["class_without_boxes"]
-    assert "star" in str(checked.problems[0].places[0])
+    assert "triangle" in str(checked.problems[0].places[0])
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_class_that_one_split_lacks_and_a_rare_one(name: str, root: Path) -> None:
-    """No star in val; one lonely star in train."""
+    """No triangle in val; one lonely star in train."""
 
     def lonely(before: list[Shot]) -> list[Shot]:
-        plain = [replace(shot, boxes=shot.boxes * 3) for shot in _without_stars(before)]
-        return [replace(plain[0], boxes=(("star", 5.0, 5.0, 30.0, 30.0),)), *plain[1:]]
+        plain = [replace(shot, boxes=shot.boxes * 3) for shot in _without_triangles(before)]
+        return [replace(plain[0], boxes=(("triangle", 5.0, 5.0, 30.0, 30.0),)), *plain[1:]]
 
     _relabel(root, name, lonely)
-    _relabel(root, name, _without_stars, "val")
+    _relabel(root, name, _without_triangles, "val")
     checked = _check(root, fast=True)
-    assert "star in val" in str(_found(checked, "class_missing_in_split"))
-    assert "star: 1" in str(_found(checked, "rare_class"))
+    assert "triangle in val" in str(_found(checked, "class_missing_in_split"))
+    assert "triangle: 1" in str(_found(checked, "rare_class"))
 
 
 @pytest.mark.parametrize("name", ["yolo"])

@@ -136,16 +136,16 @@ def test_polygons_of_yolo_and_labelme_are_read_as_their_bounds(tmp_path: Path) -
     """Segmentation labels are no reason to fail."""
     root = dataset(tmp_path / "yolo", "yolo", train=2, val=1)
     label_file(root, "yolo", "train", "train000.jpg").write_text("1 0.1 0.2 0.5 0.2 0.5 0.6\n")
-    assert _plain(root)["train"]["train000.jpg"] == [("ring", (9.6, 19.2, 48.0, 57.6))]
+    assert _plain(root)["train"]["train000.jpg"] == [("square", (9.6, 19.2, 48.0, 57.6))]
     root = dataset(tmp_path / "labelme", "labelme", train=2, val=1)
     file = label_file(root, "labelme", "train", "train000.jpg")
     content = json.loads(file.read_text())
     content["shapes"] = [
-        {"label": "ring", "points": [[10, 20], [30, 25], [15, 40]], "shape_type": "polygon"},
-        {"label": "star", "points": [[50, 50], [50, 60]], "shape_type": "circle"},
+        {"label": "square", "points": [[10, 20], [30, 25], [15, 40]], "shape_type": "polygon"},
+        {"label": "triangle", "points": [[50, 50], [50, 60]], "shape_type": "circle"},
     ]
     file.write_text(json.dumps(content))
-    assert _plain(root)["train"]["train000.jpg"] == [("ring", (10, 20, 30, 40)), ("star", (40, 40, 60, 60))]
+    assert _plain(root)["train"]["train000.jpg"] == [("square", (10, 20, 30, 40)), ("triangle", (40, 40, 60, 60))]
 
 
 def test_labelme_images_may_lie_beside_the_labels_folder(tmp_path: Path) -> None:

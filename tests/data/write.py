@@ -13,7 +13,7 @@ from PIL import Image
 from harness.data.synthetic import SyntheticSplit
 
 FORMATS = ("coco", "voc", "yolo", "csv", "labelme", "createml")
-CLASSES = ("hexagon", "ring", "star")  # in the order of the alphabet, as formats without a list number them
+CLASSES = ("disc", "square", "triangle")  # in the order of the alphabet, as formats without a list number them
 SIZE = 96
 
 Box = tuple[str, float, float, float, float]

@@ -1,0 +1,133 @@
+"""One labelled folder divides the same way every time, evenly, and groups stay together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data.annotations import Annotations, from_columns
+from harness.data.load import load
+from harness.data.split import divide
+from harness.errors import DataError
+from harness.suite.spec import FilesDataset, SplitRule
+from tests.data.write import dataset
+
+_RULE = SplitRule(val=0.2, test=0.1)
+
+
+def _images(count: int, *, seed: int = 0, first: int = 0) -> Annotations:
+    """Of four classes, each half as common as the one before; some images have several, some none."""
+    rng = np.random.default_rng(seed)
+    owners, labels = [], []
+    for image in range(count):
+        for label, share in enumerate((0.6, 0.3, 0.15, 0.07)):
+            if rng.random() < share:
+                owners.append(image)
+                labels.append(label)
+    boxes = np.tile(np.array([1, 1, 9, 9], dtype=np.float32), (len(owners), 1))
+    return from_columns(
+        class_names=("a", "b", "c", "d"),
+        file_names=tuple(f"clip{(first + n) // 10:03d}_{(first + n) % 10}.jpg" for n in range(count)),
+        sizes=np.full((count, 2), 10, dtype=np.int32),
+        image_of_box=np.array(owners, dtype=np.int64),
+        boxes=boxes,
+        labels=np.array(labels, dtype=np.int64),
+        crowds=np.zeros(len(owners), dtype=np.bool_),
+        areas=boxes[:, 2],
+    )
+
+
+def _named(annotations: Annotations, rule: SplitRule) -> dict[str, str]:
+    return {
+        annotations.file_names[row]: split for split, rows in divide(annotations, rule).items() for row in rows.tolist()
+    }
+
+
+def test_each_image_is_in_one_split_and_the_shares_hold() -> None:
+    """Everything is somewhere, once; val and test have about their shares."""
+    annotations = _images(300)
+    found = divide(annotations, _RULE)
+    assert list(found) == ["train", "val", "test"]
+    assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(300))
+    assert abs(len(found["val"]) - 60) <= 8
+    assert abs(len(found["test"]) - 30) <= 8
+    assert list(divide(annotations, SplitRule(val=0.2))) == ["train", "val"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_are_spread_evenly(seed: int) -> None:
+    """The share of each class' boxes in val is near 0.2, the rarest included, and nearer than chance gives."""
+    annotations = _images(300, seed=seed)
+
+    def worst(rule: SplitRule) -> float:
+        inside = divide(annotations, rule)["val"]
+        taken, _ = annotations.take(inside)
+        shares = np.bincount(taken.labels, minlength=4) / np.bincount(annotations.labels, minlength=4)
+        return float(np.abs(shares - 0.2).max())
+
+    assert worst(replace(_RULE, seed=seed)) < 0.12
+    by_chance = np.mean([worst(SplitRule(val=0.2, seed=other, stratify=False)) for other in range(20)])
+    evened = np.mean([worst(SplitRule(val=0.2, seed=other)) for other in range(20)])
+    assert evened < 0.75 * by_chance
+
+
+def test_it_is_deterministic_and_does_not_depend_on_order() -> None:
+    """The same images in another order, or read again, are divided alike; another seed divides otherwise."""
+    annotations = _images(100)
+    order = np.random.default_rng(1).permutation(100)
+    shuffled, _ = annotations.take(order)
+    assert _named(annotations, _RULE) == _named(shuffled, _RULE)
+    assert _named(annotations, _RULE) != _named(annotations, replace(_RULE, seed=1))
+
+
+def test_images_added_later_hardly_move_the_others() -> None:
+    """Without stratification nothing ever moves; with it a tenth more images move at most a few of hundreds."""
+    before, after = _images(300), _images(330)
+    plain = replace(_RULE, stratify=False)
+    old, new = _named(before, plain), _named(after, plain)
+    assert all(new[name] == split for name, split in old.items())
+    old, new = _named(before, _RULE), _named(after, _RULE)
+    assert sum(new[name] != split for name, split in old.items()) <= 9
+
+
+def test_groups_never_straddle() -> None:
+    """All frames of a clip are in one split, by the expression's group or its whole match; others stand alone."""
+    annotations = _images(400)
+    for expression in (r"^(clip\d+)_", r"clip\d+"):
+        found = _named(annotations, replace(_RULE, group_by=expression))
+        splits_of: dict[str, set[str]] = {}
+        for name, split in found.items():
+            splits_of.setdefault(name[:7], set()).add(split)
+        assert all(len(splits) == 1 for splits in splits_of.values())
+        assert {split for splits in splits_of.values() for split in splits} == {"train", "val", "test"}
+    alone = _named(annotations, replace(_RULE, group_by="nothing like this"))
+    assert len({alone[f"clip000_{frame}.jpg"] for frame in range(10)}) > 1
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 8])
+def test_a_handful_of_images_fills_every_split(count: int) -> None:
+    """No split is empty for want of luck, whatever the seed."""
+    for seed in range(30):
+        found = divide(_images(count, seed=seed), replace(_RULE, seed=seed))
+        assert all(len(rows) for rows in found.values())
+
+
+def test_one_folder_of_a_suite_is_divided(tmp_path: Path) -> None:
+    """`path` with `split` gives train, val and test, of labels without splits; with splits of its own it is refused."""
+    dataset(tmp_path, "coco", train=30, val=5)
+    whole = tmp_path / "annotations" / "train.json"
+    loaded = load(FilesDataset(format="coco", path=whole, split=_RULE), depth="headers")
+    assert list(loaded.parts) == ["train", "val", "test"]
+    assert sum(len(part.annotations) for part in loaded.parts.values()) == 30
+    for part in loaded.parts.values():
+        files = [Path(path or "").name for path in part.paths]
+        assert tuple(files) == part.annotations.file_names
+        names = {image["id"]: image["file_name"] for image in json.loads(whole.read_text())["images"]}
+        ids = part.labels.image_numbers[part.image_rows]
+        assert tuple(names[number] for number in ids.tolist()) == part.annotations.file_names
+    with pytest.raises(DataError, match="has the splits train, val already"):
+        load(FilesDataset(format="coco", path=tmp_path, split=_RULE), depth="labels")
