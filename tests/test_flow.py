@@ -137,3 +137,32 @@ def test_diverging_and_unavailable_weights_fail_their_trials_alone(
     assert "weights: backbone" in done.stdout
     assert "**2 failed**" in (results / "tiny" / "report.md").read_text()
     assert not list(results.glob("*/trials/*/record.json"))
+
+
+def test_bad_data_stop_the_run_or_are_counted(
+    harness_command: Command, tiny_suite: Callable[..., Path], coco_folder: Path, tmp_path: Path
+) -> None:
+    """`run` says what `data check` says and starts nothing; with `on_bad_data: skip` it runs, and the page counts."""
+    (coco_folder / "train" / "004.jpg").unlink()
+    content = json.loads((coco_folder / "train.json").read_text())
+    content["annotations"][0]["bbox"][2] = -3
+    (coco_folder / "train.json").write_text(json.dumps(content))
+    splits = ", ".join(f"{s}: {{images: data/{s}, annotations: data/{s}.json}}" for s in ("train", "val"))
+    suite, results = tiny_suite(datasets=f"  parts: {{format: coco, {splits}}}\n"), tmp_path / "results"
+    done = harness_command("run", suite, "--results", results)
+    checked = harness_command("data", "check", suite, "--fast")
+    assert (done.returncode, checked.returncode) == (2, 1)
+    for code in ("missing_image", "degenerate_box"):
+        (block,) = re.findall(rf"error {code} \(1\).*?what to do: [^\n]+\n", checked.stdout, re.DOTALL)
+        assert block in done.stderr
+    assert not results.exists()
+
+    suite.write_text(f"{suite.read_text()}on_bad_data: skip\n")
+    done = harness_command("run", suite, "--results", results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "data parts: skipped: 1 missing_image, 1 degenerate_box" in done.stdout
+    record = _record(results)
+    assert record["data"]["skipped"] == {"missing_image": 1, "degenerate_box": 1}  # type: ignore[index]
+    assert record["data"]["splits"]["train"]["images"] == 4  # type: ignore[index]
+    page = (results / "tiny" / "report.md").read_text()
+    assert "**Left out as bad (`on_bad_data: skip`): 1 × missing_image, 1 × degenerate_box.**" in page

@@ -9,7 +9,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.report import method
+from harness.report import data, method
 from harness.report.compare import pareto_front
 from harness.report.text import escape, table
 
@@ -65,6 +65,7 @@ def render(
         if dataset in plots:
             parts.append(f"![Speed against accuracy on {escape(dataset)}, with the Pareto front]({plots[dataset]})")
         parts += ["### Models", _model_table(rows), "### What they cost to train and run", _cost_table(rows)]
+        parts += data.section(dataset, states)
     parts += _doubts(frame)
     parts += _failures(states, root)
     parts += method.footer(states)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.data.load import load
 from harness.errors import DataError
-from harness.suite.spec import PythonDataset, PythonSplit, TrialDataset
+from harness.suite.spec import FilesDataset, LabelledImages, PythonDataset, PythonSplit, TrialDataset
 from harness.trial.dataset import open_dataset
 
 SOURCE = """
@@ -138,3 +139,18 @@ def test_files_of_one_name_stay_apart(tmp_path: Path) -> None:
         (tmp_path / folder / name).write_text(SOURCE.replace("0.5)", f"{value})"))
     for folder, name, value in (("a", "data.py", 0.25), ("b", "data.py", 0.75), ("c", "random.py", 0.5)):
         assert _open(f"{tmp_path / folder / name}:Good")[0].image.max() == value  # type: ignore[index]
+
+
+def test_a_folder_that_changes_after_the_plan_fails_its_trials(coco_folder: Path) -> None:
+    """A trial runs on the data that it is named after, or not at all."""
+    train, val = (
+        LabelledImages(images=coco_folder / split, annotations=coco_folder / f"{split}.json")
+        for split in ("train", "val")
+    )
+    source = FilesDataset(format="coco", train=train, val=val)
+    planned = TrialDataset(name="d", fingerprint=load(source, depth="headers").fingerprint(), source=source)
+    assert list(open_dataset(planned, limit=None, import_folder=Path()).splits) == ["train", "val"]
+    text = (coco_folder / "train.json").read_text()
+    (coco_folder / "train.json").write_text(text.replace("30.5", "31.5"))
+    with pytest.raises(DataError, match="d: the images or labels have changed since this trial was planned"):
+        open_dataset(planned, limit=None, import_folder=Path())

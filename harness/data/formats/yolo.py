@@ -86,37 +86,29 @@ def read(source: Source, findings: Findings) -> Labels:
     root = source.images or source.annotations
     class_names = source.class_names
     rows = LabelRows(numbered_by="line", images=root, class_names=class_names)
-    labels = _LabelFiles(findings)
-    for entry in source.listing or (root,):
-        is_list = entry.suffix.lower() in _TEXT
-        for image in _listed(entry, root, findings) if is_list else _in_folder(entry, root):
-            file = labels.find(_label_path(source, root, image.path))
-            try:
-                text = read_text(file, MOST_BYTES_OF_ONE_IMAGE) if file.is_file() else ""
-            except UnreadableError as error:
-                findings.add("unreadable_annotation", Place(file=str(file), line=error.line, detail=error.detail))
-                continue
-            row = rows.add_image(image.name, file=image.file or str(file), line=image.line, box_file=str(file))
-            _read_lines(rows, row, image.name, file, text, len(class_names), findings)
-        if not is_list:
-            for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
-                rows.add_image((Path(os.path.relpath(entry, root)) / name).as_posix(), file=str(file))
+    for image in _images(source, root, findings):
+        try:
+            text = read_text(image.labels, MOST_BYTES_OF_ONE_IMAGE) if image.labels.is_file() else ""
+        except UnreadableError as error:
+            findings.add("unreadable_annotation", Place(file=str(image.labels), line=error.line, detail=error.detail))
+            continue
+        labels = str(image.labels)
+        row = rows.add_image(image.name, file=image.file or labels, line=image.line, box_file=labels)
+        _read_lines(rows, row, image.name, labels, text, len(class_names), findings)
     return rows.labels()
 
 
-def _read_lines(
-    rows: LabelRows, row: int, image: str, label: Path, text: str, classes: int, findings: Findings
-) -> None:
+def _read_lines(rows: LabelRows, row: int, image: str, file: str, text: str, classes: int, findings: Findings) -> None:
     for line, content in enumerate(text.splitlines(), start=1):
         cells = content.split()
         if not cells:
             continue
-        place = Place(file=str(label), line=line, image=image, detail=content[:80])
+        place = Place(file=file, line=line, image=image, detail=content[:80])
         values = [number(cell) for cell in cells[1:]]
         polygon = len(cells) >= _LEAST_POLYGON and len(cells) % 2 == 1
         if len(cells) != _BOX and not polygon:
             detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {content[:80]}"
-            findings.add("unreadable_annotation", Place(file=str(label), line=line, image=image, detail=detail))
+            findings.add("unreadable_annotation", Place(file=file, line=line, image=image, detail=detail))
             continue
         which = number(cells[0])
         if not which.is_integer():
@@ -142,31 +134,40 @@ def _read_lines(
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image of the split: its name below the root; where a list names it, that file and line."""
+    """An image of the split: its name below the root and its labels; where a list names it, that file and line."""
 
     name: str
-    path: Path
+    labels: Path
     file: str | None = None
     line: int = -1
 
 
-def _in_folder(folder: Path, root: Path) -> Iterator[_Image]:
-    base = Path(os.path.relpath(folder, root))
-    for name in files_under(folder, IMAGE_SUFFIXES):
-        yield _Image((base / name).as_posix(), folder / name)
+def _images(source: Source, root: Path, findings: Findings) -> Iterator[_Image]:
+    """What a list names; or what lies in a folder, and labels there whose image does not."""
+    labels = _LabelFiles(findings)
+    for entry in source.listing or (root,):
+        if entry.suffix.lower() in _TEXT:
+            for line, name in _listed(entry, root, findings):
+                yield _Image(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
+            continue
+        base = Path(os.path.relpath(entry, root))
+        for name in files_under(entry, IMAGE_SUFFIXES):
+            yield _Image((base / name).as_posix(), labels.find(_label_path(source, root, entry / name)))
+        for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
+            yield _Image((base / name).as_posix(), file)
 
 
-def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[_Image]:
+def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
     """A line an image, absolute or relative to the root; `./` means the list's own folder."""
     for line, content in enumerate(read_text(listing).splitlines(), start=1):
         text = content.strip()
         path = Path(os.path.normpath((listing.parent if text.startswith("./") else root) / text))
         if not text:
             continue
-        if "\\" in text or "\0" in text or not path.is_relative_to(root):
+        if "\\" in text or not path.is_relative_to(root):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
         else:
-            yield _Image(path.relative_to(root).as_posix(), path, str(listing), line)
+            yield line, path.relative_to(root).as_posix()
 
 
 def _label_path(source: Source, root: Path, image: Path) -> Path:
