@@ -93,7 +93,8 @@ def from_columns(
     Args:
         image_of_box: int64 [N], the row of the image table that each box belongs to.
     """
-    order = np.argsort(image_of_box, kind="stable")
+    in_order = bool((image_of_box[1:] >= image_of_box[:-1]).all())
+    order = slice(None) if in_order else np.argsort(image_of_box, kind="stable")
     counts = np.bincount(image_of_box, minlength=len(file_names))
     return Annotations(
         class_names=class_names,

@@ -191,15 +191,16 @@ def _part(
     image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=labels.names.__getitem__), dtype=np.intp)
     place_of = np.zeros(len(usable), dtype=np.int64)
     place_of[image_rows] = np.arange(len(image_rows))
-    order = np.argsort(place_of[labels.owners[box_rows]], kind="stable")
-    box_rows, corners = box_rows[order], corners[order]
+    owners = place_of[labels.owners[box_rows]]
+    order = np.argsort(owners, kind="stable")
+    box_rows, corners, owners = box_rows[order], corners[order], owners[order]
     given = labels.areas[box_rows]
     own = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
     annotations = from_columns(
         class_names=tuple(class_names),
         file_names=tuple(labels.names[row] for row in image_rows),
         sizes=sizes[image_rows],
-        image_of_box=place_of[labels.owners[box_rows]],
+        image_of_box=owners,
         boxes=corners.astype(np.float32),
         labels=classes[box_rows],
         crowds=labels.crowds[box_rows],
