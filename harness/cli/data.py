@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.data.check import Checked
-    from harness.data.load import Depth, Loaded
+    from harness.data.load import Loaded
     from harness.data.splits import Split
     from harness.data.stats import SplitStatistics, Spread
+    from harness.data.survey import Depth
     from harness.suite.spec import FilesDataset, SyntheticDataset
 
 _FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")

@@ -1,4 +1,4 @@
-"""Image files: found below their folder, looked at, and read as pixels.
+"""Image files: looked at, and read as pixels.
 
 The one rule of orientation, for training, checking and showing alike: a picture is turned upright as its EXIF entry
 says, and sizes and boxes are those of the upright picture. A JPEG that ends early is read as far as it goes.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import posixpath
-import re
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -21,12 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import ExifTags, Image
 
-from harness.data.formats.reading import IMAGE_SUFFIXES
 from harness.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -63,15 +59,6 @@ _LOOK_SIDE, _LOOK_BITS = 32, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Where a named image is. Without a path, `code` says why; with one, `code` may be a warning."""
-
-    path: str | None
-    code: str | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """What an image file is.
 
@@ -94,93 +81,6 @@ class Picture:
     cut: bool = False
     digest: bytes | None = None
     look: int | None = None
-
-
-class ImageFolder:
-    """Finds images below one folder, and nothing outside it; each listing is read once."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = os.path.abspath(root)
-        self._real = os.path.realpath(root)
-        self._listings: dict[str, _Listing | None] = {}
-
-    def find(self, name: str) -> Found:
-        """The file of a name as annotations give it."""
-        plain = posixpath.normpath(name)
-        escape = "backslashes" if "\\" in name else None
-        if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
-            escape = "an absolute path"
-        elif plain.split("/")[0] == "..":
-            escape = f"leaves {self._root}"
-        if escape:
-            return Found(path=None, code="path_escapes_root", detail=escape)
-        if not name.isprintable() and not _encodable(name):
-            return Found(path=None, code="missing_image", detail="its name is not UTF-8: rename it")
-        folder, _, last = plain.rpartition("/")
-        listing = self._listing(folder)
-        entry = listing.find(last) if listing else None
-        if listing is None or entry is None:
-            return Found(path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)}")
-        path = os.path.join(listing.path, entry)
-        if (listing.links[entry] or listing.linked) and not self._inside(path):
-            return Found(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
-        relative = os.path.relpath(path, self._root)
-        same = relative == plain or os.path.splitext(relative)[0] == plain
-        return (
-            Found(path=path) if same else Found(path=path, code="name_case_mismatch", detail=f"the file is {relative}")
-        )
-
-    def _inside(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real.startswith(os.path.join(self._real, ""))
-
-    def _listing(self, folder: str) -> _Listing | None:
-        if folder not in self._listings:
-            self._listings[folder] = self._read(folder)
-        return self._listings[folder]
-
-    def _read(self, folder: str) -> _Listing | None:
-        if not folder:
-            return _Listing.of(self._root, linked=False)
-        parent, _, last = folder.rpartition("/")
-        above = self._listing(parent)
-        entry = above.find(last) if above else None
-        if above is None or entry is None:
-            return None
-        return _Listing.of(os.path.join(above.path, entry), linked=above.linked or above.links[entry])
-
-
-def _encodable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    path: str
-    links: dict[str, bool]
-    lowered: dict[str, str]
-    linked: bool  # some folder on the way is a link
-
-    @classmethod
-    def of(cls, path: str, *, linked: bool) -> _Listing | None:
-        try:
-            with os.scandir(path) as entries:
-                links = {entry.name: entry.is_symlink() for entry in entries}
-        except (OSError, ValueError):
-            return None
-        lowered = {name.lower(): name for name in sorted(links, reverse=True)}
-        for name in links:  # a name without its suffix finds the image
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                lowered.setdefault(stem.lower(), name)
-        return cls(path, links, lowered, linked)
-
-    def find(self, name: str) -> str | None:
-        return name if name in self.links else self.lowered.get(name.lower())
 
 
 def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]) -> list[Picture]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+import posixpath
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.data import boxes, images
+from harness.data import boxes
 from harness.data.annotations import from_columns
+from harness.data.folder import guess_folder
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import UnreadableError
-from harness.data.images import ImageFolder, Picture
 from harness.data.problems import Findings, Place, Problem
 from harness.data.sources import find_sources
 from harness.data.split import divide
+from harness.data.survey import Depth, Looker, find_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +32,9 @@ if TYPE_CHECKING:
 
     from harness.data.annotations import Annotations
     from harness.data.formats.reading import Source
+    from harness.data.images import Picture
     from harness.data.labels import Labels
     from harness.suite.spec import FilesDataset
-
-Depth = Literal["labels", "headers", "pixels"]
-
-_SIDEWAYS_HINT = "the declared size is that of the file before EXIF turns it upright"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +123,14 @@ def load(
         return Loaded(format=dataset.format, parts={}, findings=findings)
     read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
     class_names = _common_classes(dataset.classes, read)
-    looker = _Looker(depth=depth, workers=workers, progress=progress, findings=findings)
+    looker = Looker(depth=depth, workers=workers, progress=progress, findings=findings)
     looker.expect(sum(len(labels.names) for labels in read.values()))
     parts = {name: _part(labels, sources[name], name, class_names, looker, findings) for name, labels in read.items()}
     if dataset.split is not None and "all" in parts:
         whole = parts["all"]
         parts = {name: whole.take(rows) for name, rows in divide(whole.annotations, dataset.split).items()}
     if depth != "labels":
-        leaks = _leaks(parts, depth, findings)
+        leaks = find_leaks(parts, depth, findings)
         if dataset.on_bad_data == "skip":
             parts = {
                 name: part.take(np.delete(np.arange(len(part.paths)), leaks[name])) for name, part in parts.items()
@@ -167,7 +166,7 @@ def _common_classes(given: Sequence[str] | None, read: Mapping[str, Labels]) -> 
 
 
 def _part(
-    labels: Labels, source: Source, split: str, class_names: Sequence[str], looker: _Looker, findings: Findings
+    labels: Labels, source: Source, split: str, class_names: Sequence[str], looker: Looker, findings: Findings
 ) -> Part:
     number_of = {name: number for number, name in enumerate(class_names)}
     numbers = np.array([number_of.get(name, -1) for name in labels.class_names] or [-1], dtype=np.int64)
@@ -178,6 +177,7 @@ def _part(
         len(strangers),
         (labels.box_place(row, labels.class_names[labels.labels[row]]) for row in map(int, strangers)),
     )
+    labels = _plain_names(labels)
     usable = _once(labels, findings)
     root = labels.images or guess_folder(source.annotations, labels.names, split)
     paths, pictures = looker.look(labels, usable, root)
@@ -217,6 +217,13 @@ def _part(
     )
 
 
+def _plain_names(labels: Labels) -> Labels:
+    """`./a.jpg` and `a.jpg` are one image."""
+    if not any("./" in name or "//" in name for name in labels.names):
+        return labels
+    return replace(labels, names=tuple(posixpath.normpath(name) for name in labels.names))
+
+
 def _once(labels: Labels, findings: Findings) -> NDArray[np.bool_]:
     """Which images are described once; of one that several entries describe, nobody knows which is right."""
     rows_of: dict[str, list[int]] = {}
@@ -230,140 +237,3 @@ def _once(labels: Labels, findings: Findings) -> NDArray[np.bool_]:
             usable[rows] = False
             findings.add("duplicate_image_id", *(labels.image_place(row, "described before") for row in rows[1:]))
     return usable
-
-
-@dataclass(slots=True, kw_only=True)
-class _Looker:
-    """Looks for images and into them, as deep as asked, and tells what is wrong with them."""
-
-    depth: Depth
-    workers: int
-    progress: Callable[[int, int], None]
-    findings: Findings
-    _done: int = 0
-    _all: int = 0
-    _folders: dict[Path, ImageFolder] = field(default_factory=dict)
-
-    def expect(self, count: int) -> None:
-        """How many images there are in all splits."""
-        self._all = count
-
-    def look(
-        self, labels: Labels, usable: NDArray[np.bool_], root: Path
-    ) -> tuple[list[str | None], list[Picture | None]]:
-        """Path and picture of each image; clears `usable` where one is not."""
-        folder = self._folders.setdefault(root, ImageFolder(root))
-        paths: list[str | None] = [None] * len(labels.names)
-        declared = labels.sizes[:, 0] > 0
-        for row, name in enumerate(labels.names):
-            if self.depth == "labels" and declared[row]:
-                continue
-            found = folder.find(name)
-            paths[row] = found.path
-            if found.code and (self.depth != "labels" or found.code == "path_escapes_root"):
-                self.findings.add(found.code, labels.image_place(row, found.detail))
-                usable[row] &= found.path is not None
-        rows = [row for row, path in enumerate(paths) if path is not None]
-        done = self._done
-        looked = images.look_at(
-            [path for path in paths if path is not None],
-            decode=self.depth == "pixels",
-            workers=self.workers,
-            progress=lambda count, _all: self.progress(done + count, self._all),
-        )
-        self._done += len(labels.names)
-        pictures: list[Picture | None] = [None] * len(paths)
-        for row, picture in zip(rows, looked, strict=True):
-            pictures[row] = picture
-            if self.depth != "labels":
-                self._tell(labels, row, paths[row] or "", picture)
-                usable[row] &= picture.problem is None
-        return paths, pictures
-
-    def _tell(self, labels: Labels, row: int, path: str, picture: Picture) -> None:
-        place = labels.image_place(row)
-        image, name = place.image, labels.names[row]
-
-        def add(code: str, detail: str) -> None:
-            self.findings.add(code, Place(file=path, image=image if image is not None else name, detail=detail))
-
-        if picture.problem is not None:
-            add("unreadable_image", picture.problem)
-            return
-        width, height = labels.sizes[row].tolist()
-        if width and (width, height) != (picture.width, picture.height):
-            detail = f"declared {width} × {height}, is {picture.width} × {picture.height}"
-            if (height, width) == (picture.width, picture.height) and picture.orientation > 1:
-                detail += f"; {_SIDEWAYS_HINT}"
-            self.findings.add("size_mismatch", labels.image_place(row, detail))
-        if picture.orientation > 1:
-            add("exif_rotated", f"orientation {picture.orientation}")
-        if picture.cut:
-            add("corrupt_tail", "")
-
-
-def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
-    """The folder that image names are relative to: of those around the labels the one that has the most of them."""
-    base = annotations if annotations.is_dir() else annotations.parent
-    words = [split, "valid", annotations.stem.removeprefix("instances_"), base.name]
-    around = [base, base.parent]
-    candidates = [
-        *(near / inner for near in around for inner in ("", "images", "JPEGImages", "img", "imgs")),
-        *(near / inner / word for near in around for inner in ("", "images") for word in words),
-    ]
-    sample = names[:: max(1, len(names) // 20)]
-    folders = [ImageFolder(folder) for folder in candidates if folder.is_dir()]
-    present = [sum(folder.find(name).path is not None for name in sample) for folder in folders]
-    existing = [folder for folder in candidates if folder.is_dir()]
-    return existing[int(np.argmax(present))] if any(present) else base
-
-
-def _leaks(parts: Mapping[str, Part], depth: Depth, findings: Findings) -> dict[str, list[int]]:
-    """Tell of images that stand in two splits; their numbers in the earlier one: what is measured on stays whole.
-
-    With pixels the decoded picture is compared; with headers alone files of the same length and size, byte by byte.
-    """
-    seen: dict[object, tuple[str, str]] = {}
-    keys = {name: _contents(part, parts, depth) for name, part in parts.items()}
-    drop: dict[str, list[int]] = {name: [] for name in parts}
-    for name in reversed(list(parts)):
-        part = parts[name]
-        for row, key in enumerate(keys[name]):
-            if key is None:
-                continue
-            other, path = seen.setdefault(key, (name, part.paths[row] or ""))
-            if other != name:
-                drop[name].append(row)
-                place = part.labels.image_place(int(part.image_rows[row]))
-                findings.add(
-                    "leakage",
-                    Place(file=part.paths[row] or "", image=place.image, detail=f"in {name}; in {other}: {path}"),
-                )
-    return drop
-
-
-def _contents(part: Part, parts: Mapping[str, Part], depth: Depth) -> list[object]:
-    """What is equal for equal images; None for those that have no equal in another split for sure."""
-    if depth == "pixels":
-        return [picture.digest if picture else None for picture in part.pictures]
-    elsewhere = {
-        (picture.length, picture.width, picture.height)
-        for other in parts.values()
-        if other is not part
-        for picture in other.pictures
-        if picture
-    }
-    return [
-        _file_digest(path)
-        if path and picture and (picture.length, picture.width, picture.height) in elsewhere
-        else None
-        for path, picture in zip(part.paths, part.pictures, strict=True)
-    ]
-
-
-def _file_digest(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError:
-        return None  # whatever ails it is told when it is read

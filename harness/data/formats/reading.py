@@ -160,7 +160,7 @@ def by_split(root: Path, files: list[Path], *, single: bool = False) -> dict[str
             if len(found) > 1:
                 several = ", ".join(str(file.relative_to(root)) for file in found[:5])
                 raise UnreadableError(f"several annotation files for {split}: {several}; name one of them")
-        return {split: found[0] for split, found in groups.items()}
+        return {split: found[0] for split, found in groups.items() if split != "all" or len(groups) == 1}
     if "all" in groups:
         return {"all": _around([file for found in groups.values() for file in found])}
     return {split: _around(found) for split, found in groups.items()}

@@ -46,6 +46,8 @@ def find(path: Path) -> dict[str, Source]:
         images = path / "JPEGImages"
         whole = Source(format="voc", annotations=path / "Annotations", images=images if images.is_dir() else None)
         lists = {name: sets / f"{name}.txt" for name in ("train", "val", "test")}
+        if not lists["train"].is_file():
+            lists["train"] = sets / "trainval.txt"
         listed = {
             name: Source(format="voc", annotations=whole.annotations, images=whole.images, listing=(file,))
             for name, file in lists.items()
