@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import multiprocessing
 import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -104,7 +105,8 @@ def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[
     if workers < 2 or len(paths) < _FEW:  # noqa: PLR2004 - one process is this one
         yield from map(examine, paths)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Not forked: a progress bar's thread may hold a lock that the copy would wait for in vain.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(examine, paths, chunksize=25)
 
 
