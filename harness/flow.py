@@ -227,8 +227,8 @@ def _looked_at(suite: Suite, progress: Callable[[int, int], None]) -> tuple[dict
         missing = [split for split in ("train", "val") if split not in loaded.parts]
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
-            found = "\n".join(map(str, fatal))
-            problems.append(f"{place}: {found}\n(on_bad_data: skip would leave out what is bad and count it)")
+            hint = "" if dataset.on_bad_data == "skip" else "\n(on_bad_data: skip leaves out what is bad and counts it)"
+            problems.append(f"{place}: " + "\n".join(map(str, fatal)) + hint)
         elif missing:
             problems.append(
                 f"{place}: no {' and no '.join(missing)} split, only {', '.join(loaded.parts)}; add "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.exits import FAILED, exit_codes, progress_bar
+from harness.data.problems import printable
 from harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
             raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
         ((name, dataset),) = datasets.items()
         loaded = _loaded(name, dataset, "labels")
+        if any((part.annotations.sizes == 0).any() for part in loaded.parts.values()):
+            loaded = _loaded(name, dataset, "headers")  # what is told in shares of the image needs the image
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
             raise DataError("\n".join(map(str, fatal)))
@@ -165,6 +168,8 @@ def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
         loaded = load(dataset, depth=depth, workers=available_cores(), progress=progress)
     if dataset.format == "auto":
         click.echo(f"{name}: found {loaded.format}", err=True)
+    if not loaded.parts:
+        raise DataError("\n".join(map(str, loaded.findings.problems("error"))))
     bad = sum(loaded.skipped().values())
     if bad:
         click.echo(f"{name}: {bad} entries are bad and left out; `harness data check` lists them", err=True)
@@ -203,7 +208,7 @@ def _checked_json(found: Mapping[str, Checked]) -> dict[str, Any]:
 
 def _checked_text(name: str, checked: Checked) -> str:
     splits = "; ".join(f"{split} {i:,} images, {n:,} boxes" for split, (i, n) in checked.splits.items())
-    classes = ", ".join(checked.class_names)
+    classes = printable(", ".join(checked.class_names))
     lines = [f"{name}: {checked.format}: {splits}", f"{len(checked.class_names)} classes: {classes}"]
     if not checked.problems:
         return "\n".join([*lines, "No problems found."])
@@ -237,8 +242,8 @@ def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> No
         table.add_row(text, *cells)
     table.add_section()
     for class_name in next(iter(described.values())).boxes_per_class if described else ():
-        table.add_row(class_name, *(f"{s.boxes_per_class[class_name]:,}" for s in described.values()))
-    Console().print(table, markup=False)
+        table.add_row(printable(class_name), *(f"{s.boxes_per_class[class_name]:,}" for s in described.values()))
+    Console(markup=False).print(table)
 
 
 def _any(described: Mapping[str, SplitStatistics], name: str) -> bool:

@@ -77,7 +77,7 @@ class Annotations:
         return digest.hexdigest()
 
 
-def from_columns(
+def from_sorted(
     *,
     class_names: tuple[str, ...],
     file_names: tuple[str, ...],
@@ -88,21 +88,19 @@ def from_columns(
     crowds: NDArray[np.bool_],
     areas: NDArray[np.float32],
 ) -> Annotations:
-    """Sort unsorted box columns by image, keeping the file's order within one image.
+    """From box columns that are sorted by image.
 
     Args:
-        image_of_box: int64 [N], the row of the image table that each box belongs to.
+        image_of_box: int64 [N], ascending: the row of the image table that each box belongs to.
     """
-    in_order = bool((image_of_box[1:] >= image_of_box[:-1]).all())
-    order = slice(None) if in_order else np.argsort(image_of_box, kind="stable")
     counts = np.bincount(image_of_box, minlength=len(file_names))
     return Annotations(
         class_names=class_names,
         file_names=file_names,
         sizes=sizes,
         offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        boxes=boxes[order],
-        labels=labels[order],
-        crowds=crowds[order],
-        areas=areas[order],
+        boxes=boxes,
+        labels=labels,
+        crowds=crowds,
+        areas=areas,
     )

@@ -21,6 +21,7 @@ _ROUNDING = 0.5  # pixels over the border that come from decimals or whole pixel
 _TINY_SIDE = 2  # pixels
 _TINY_AREA = 16  # pixels²
 _DUPLICATE_IOU = 0.95
+_MOST_COPIES = 50  # of one box that are compared with each other
 
 
 def sound(labels: Labels, sizes: NDArray[np.int32], findings: Findings) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -88,17 +89,20 @@ def odd(labels: Labels, rows: NDArray[np.intp], boxes: NDArray[np.float64], find
 def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of rows of one group (image and class) that overlap with IoU > 0.95.
 
-    Each row is compared with the next one of its group, then with the one after that, and so on while any are left.
+    From left to right, each row is compared with the next one of its group, then with the one after that, while any
+    begins near enough: the left edges of such a pair lie within a twentieth of the first one's width.
     """
-    order = np.argsort(groups, kind="stable")
+    order = np.lexsort((boxes[:, 0], groups))
     groups, boxes = groups[order], boxes[order]
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    widths = boxes[:, 2] - boxes[:, 0]
+    areas = widths * (boxes[:, 3] - boxes[:, 1])
     firsts, seconds = [], []
     left = np.arange(len(groups))
     for step in range(1, len(groups)):
         left = left[left + step < len(groups)]
-        left = left[groups[left] == groups[left + step]]
-        if not len(left):
+        near = boxes[left + step, 0] - boxes[left, 0] <= (1 - _DUPLICATE_IOU) * widths[left]
+        left = left[(groups[left] == groups[left + step]) & near]
+        if not len(left) or step > _MOST_COPIES:
             break
         one, two = boxes[left], boxes[left + step]
         inner = np.clip(np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2]), 0, None).prod(axis=1)
@@ -107,7 +111,8 @@ def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple
         seconds.append(left[same] + step)
     if not firsts:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    return order[np.concatenate(firsts)], order[np.concatenate(seconds)]
+    pair = np.stack((order[np.concatenate(firsts)], order[np.concatenate(seconds)]))
+    return pair.min(axis=0), pair.max(axis=0)  # the later one in the file is the duplicate
 
 
 def _tell(

@@ -64,7 +64,7 @@ def check(
     """Check one dataset; `fast` reads no pixels. Drawn images have nothing that could be wrong.
 
     Raises:
-        DataError: no labels were found where the dataset says.
+        MachineError: a process that looked at images was killed.
     """
     if isinstance(dataset, SyntheticDataset):
         drawn = {name: draw(dataset, name).annotations for name in split_names(dataset)}
@@ -98,7 +98,7 @@ def _classes(parts: Mapping[str, Part], findings: Findings) -> None:
     if not any(len(part.annotations) for part in parts.values()):
         return  # nothing is left to say it of
     counts = {name: _counts(part.annotations) for name, part in parts.items()}
-    files = {name: part.labels.box_files[0] for name, part in parts.items()}
+    files = {name: str(part.source) for name, part in parts.items()}
     learned = "train" if "train" in parts else next(iter(parts))
     anywhere = np.sum(list(counts.values()), axis=0)
     class_names = parts[learned].annotations.class_names

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_MOST_FOLDERS = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Where a named image is. Without a path, `code` says why; with one, `code` may be a warning."""
@@ -35,27 +38,34 @@ class ImageFolder:
     def find(self, name: str) -> Found:
         """The file of a name as annotations give it."""
         plain = posixpath.normpath(name)
-        escape = "backslashes" if "\\" in name else None
-        if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
-            escape = "an absolute path"
-        elif plain.split("/")[0] == "..":
-            escape = f"leaves {self._root}"
+        escape = self._escape(name, plain)
         if escape:
             return Found(path=None, code="path_escapes_root", detail=escape)
-        if not name.isprintable() and not _encodable(name):
-            return Found(path=None, code="missing_image", detail="its name is not UTF-8: rename it")
         folder, _, last = plain.rpartition("/")
-        listing = self._listing(folder)
+        listing = self._listing(folder) if plain.count("/") < _MOST_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
         if listing is None or entry is None:
-            return Found(path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)}")
+            return Found(
+                path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)[:300]}"
+            )
         path = os.path.join(listing.path, entry)
-        if (listing.links[entry] or listing.linked) and not self._inside(path):
-            return Found(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
+        if listing.links[entry] or listing.linked:
+            if not self._inside(path):
+                return Found(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
+            if not os.path.exists(path):
+                return Found(path=None, code="missing_image", detail=f"{path} is a link to nothing")
         if entry.startswith(last) and listing.as_named:
             return Found(path=path)
         detail = f"the file is {os.path.relpath(path, self._root)}"
         return Found(path=path, code="name_case_mismatch", detail=detail)
+
+    def _escape(self, name: str, plain: str) -> str | None:
+        """Why a name leads out of the folder, by its text alone."""
+        if "\\" in name:
+            return "backslashes"
+        if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
+            return "an absolute path"
+        return f"leaves {self._root}" if plain.split("/", maxsplit=1)[0] == ".." else None
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)
@@ -102,7 +112,7 @@ class _Listing:
         except (OSError, ValueError):
             return None
         lowered = {name.lower(): name for name in sorted(links, reverse=True)}
-        for name in links:  # a name without its suffix finds the image
+        for name in sorted(links):  # a name without its suffix finds the image
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
                 lowered.setdefault(stem.lower(), name)

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import ExifTags, Image
 
-from harness.errors import DataError
+from harness.errors import DataError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TURNS = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_270,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_90,),
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
+_TURNS_ITSELF = {"TIFF"}  # Pillow's reader turns these when it reads them
+# Pillow knows more, and starts other programs for some of them.
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _NO_RANGE = {"I": "32-bit integers", "F": "32-bit floats"}  # Pillow's modes
 _NOT_AN_IMAGE = (
@@ -51,8 +55,8 @@ _NOT_AN_IMAGE = (
     Image.DecompressionBombWarning,
     Image.DecompressionBombError,
 )
-_END = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "MPO": b"\xff\xd9"}
-_TAIL = 2**16
+_END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "MPO": b"\xff\xd9"}  # what a whole file ends with
+_TAIL = 2**12
 _PADDING = b"\0" * 8  # what libjpeg wants to have read ahead of a picture's last bits
 _FEW = 200  # images that are looked at sooner than worker processes start
 _FLAT = 2.0  # standard deviation of grey levels below which a picture has no look of its own
@@ -107,22 +111,29 @@ def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[
         return
     # Not forked: a progress bar's thread may hold a lock that the copy would wait for in vain.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(examine, paths, chunksize=25)
+        try:
+            yield from pool.map(examine, paths, chunksize=25)
+        except BrokenProcessPool:
+            raise MachineError(
+                "a process that looks at images was killed, likely for want of memory; free some, or look for an image "
+                "of enormous size"
+            ) from None
 
 
 def look(path: str, *, decode: bool) -> Picture:
     """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
     try:
-        with _bombs_refused(), open(path, "rb") as stream, Image.open(stream) as image:
+        with _bombs_refused(), open(path, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             size = os.fstat(stream.fileno()).st_size
             if image.mode in _NO_RANGE:
                 problem = f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
                 return Picture(length=size, problem=problem)
             orientation = _orientation(image)
-            width, height = reversed(image.size) if orientation in _SIDEWAYS else image.size
+            sideways = orientation in _SIDEWAYS and image.format not in _TURNS_ITSELF
+            width, height = reversed(image.size) if sideways else image.size
             picture = Picture(length=size, width=width, height=height, orientation=orientation)
             stream.seek(max(0, size - _TAIL))
-            if not decode and _END.get(image.format or "", b"") in stream.read():
+            if not decode and stream.read().rstrip(b"\0").endswith(_END.get(image.format or "", b"")):
                 return picture
         with _bombs_refused():
             pixels, cut = _decoded(path, thorough=decode)
@@ -157,26 +168,24 @@ def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
     """
     with open(path, "rb") as stream:
         data = stream.read()
-    jpeg = data.startswith(b"\xff\xd8")
-    end = data.rfind(b"\xff\xd9")
-    if thorough and jpeg and end > 0 and data.count(b"\xff\xda") == 1:
-        try:
-            return _pixels(data[:end] + _PADDING), False
-        except OSError:
-            return _pixels(data), True
-    try:
+    if not data.startswith(b"\xff\xd8"):
         return _pixels(data), False
+    scan, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
+    if end < scan:  # an end before the last scan is that of a thumbnail
+        return _pixels(data + b"\xff\xd9"), True
+    single = data.count(b"\xff\xda") == 1
+    try:
+        return _pixels(data[:end] + _PADDING if thorough and single else data), False
     except OSError:
-        if not jpeg:
-            raise
         return _pixels(data + b"\xff\xd9"), True
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         upright: Image.Image = image
-        for turn in _TURNS.get(_orientation(image), ()):
-            upright = upright.transpose(turn)
+        turn = None if image.format in _TURNS_ITSELF else _TURNS.get(_orientation(image))
+        if turn is not None:
+            upright = image.transpose(turn)
         return np.asarray(_rgb(upright))
 
 

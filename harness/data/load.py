@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data import boxes
-from harness.data.annotations import from_columns
+from harness.data.annotations import from_sorted
 from harness.data.folder import guess_folder
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import UnreadableError
+from harness.data.formats.reading import EscapeError, UnreadableError
 from harness.data.problems import Findings, Place, Problem
 from harness.data.sources import find_sources
 from harness.data.split import divide
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.data.formats.reading import Source
     from harness.data.images import Picture
     from harness.data.labels import Labels
-    from harness.suite.spec import FilesDataset
+    from harness.suite.spec import FilesDataset, SplitRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class Part:
 
     Attributes:
         labels: as read, the bad ones included.
+        source: the file or folder of the labels.
         folder: what file names are relative to.
         image_rows: [I], row of `labels` of each image in `annotations`.
         box_rows: [N], row of `labels` of each box.
@@ -51,6 +52,7 @@ class Part:
     """
 
     labels: Labels
+    source: Path
     folder: Path
     annotations: Annotations
     image_rows: NDArray[np.intp]
@@ -82,7 +84,9 @@ class Loaded:
     def fatal(self, on_bad_data: str | None) -> tuple[Problem, ...]:
         """What forbids to train on it: every error, or with `skip` only that a split is empty."""
         errors = self.findings.problems("error")
-        return tuple(p for p in errors if on_bad_data != "skip" or p.code == "empty_split" or not self.parts)
+        if on_bad_data == "skip" and self.parts:
+            return tuple(problem for problem in errors if problem.code == "empty_split")
+        return errors
 
     def skipped(self) -> dict[str, int]:
         """How many entries were left out, by code."""
@@ -113,13 +117,13 @@ def load(
         progress: told how many images were looked at, of how many.
 
     Raises:
-        DataError: no labels were found where the dataset says.
+        MachineError: a process that looked at images was killed.
     """
     findings = Findings()
     try:
         sources = find_sources(dataset)
     except UnreadableError as error:
-        findings.add("unreadable_annotation", _place(error, dataset.path))
+        _tell(findings, error, dataset.path)
         return Loaded(format=dataset.format, parts={}, findings=findings)
     read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
     class_names = _common_classes(dataset.classes, read)
@@ -127,32 +131,51 @@ def load(
     looker.expect(sum(len(labels.names) for labels in read.values()))
     parts = {name: _part(labels, sources[name], name, class_names, looker, findings) for name, labels in read.items()}
     if dataset.split is not None and "all" in parts:
-        whole = parts["all"]
-        parts = {name: whole.take(rows) for name, rows in divide(whole.annotations, dataset.split).items()}
+        try:
+            parts = _divided(parts["all"], dataset.split)
+        except UnreadableError as error:
+            _tell(findings, error, parts["all"].source)
     if depth != "labels":
         leaks = find_leaks(parts, depth, findings)
         if dataset.on_bad_data == "skip":
-            parts = {
-                name: part.take(np.delete(np.arange(len(part.paths)), leaks[name])) for name, part in parts.items()
-            }
-    for name in sources if dataset.split is None else parts:
-        if name not in parts or not len(parts[name].annotations) or not class_names:
-            source = sources.get(name) or sources["all"]
-            detail = name if class_names else f"{name}: no boxes, and no list of classes"
-            findings.add("empty_split", Place(file=str(source.annotations), detail=detail))
+            rows = {name: np.delete(np.arange(len(part.paths)), leaks[name]) for name, part in parts.items()}
+            parts = {name: part.take(rows[name]) for name, part in parts.items()}
+    expected = {name: source.annotations for name, source in sources.items()}
+    if dataset.split is not None:
+        expected = dict.fromkeys(parts, sources["all"].annotations)
+    for name, file in expected.items():
+        why = _empty(parts.get(name), learned=name in {"train", "all"}, counted=depth != "labels")
+        if why:
+            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {why}"))
     return Loaded(format=next(iter(sources.values())).format, parts=parts, findings=findings)
+
+
+def _divided(whole: Part, rule: SplitRule) -> dict[str, Part]:
+    return {name: whole.take(rows) for name, rows in divide(whole.annotations, rule).items()}
+
+
+def _empty(part: Part | None, *, learned: bool, counted: bool) -> str | None:
+    """Why there is nothing in a split to learn from or to judge by, or None."""
+    if part is None or not len(part.annotations):
+        return "no image"
+    if not part.annotations.class_names:
+        return "no boxes, and no list of classes"
+    if learned and counted and not len(part.annotations.boxes):
+        return "not one box"
+    return None
 
 
 def _read(source: Source, findings: Findings) -> Labels | None:
     try:
         return FORMATS[source.format].read(source, findings)
     except UnreadableError as error:
-        findings.add("unreadable_annotation", _place(error, source.annotations))
+        _tell(findings, error, source.annotations)
         return None
 
 
-def _place(error: UnreadableError, file: Path | None) -> Place:
-    return Place(file=str(error.file or file or ""), line=error.line, detail=error.detail)
+def _tell(findings: Findings, error: UnreadableError, file: Path | None) -> None:
+    code = "path_escapes_root" if isinstance(error, EscapeError) else "unreadable_annotation"
+    findings.add(code, Place(file=str(error.file or file or ""), line=error.line, detail=error.detail))
 
 
 def _common_classes(given: Sequence[str] | None, read: Mapping[str, Labels]) -> tuple[str, ...]:
@@ -161,7 +184,7 @@ def _common_classes(given: Sequence[str] | None, read: Mapping[str, Labels]) -> 
         return tuple(given)
     first = next(iter(read.values()), None)
     if first is None or first.declared:
-        return first.class_names if first else ()
+        return tuple(dict.fromkeys(first.class_names)) if first else ()
     return tuple(sorted(set(itertools.chain.from_iterable(labels.class_names for labels in read.values()))))
 
 
@@ -178,9 +201,10 @@ def _part(
         (labels.box_place(row, labels.class_names[labels.labels[row]]) for row in map(int, strangers)),
     )
     labels = _plain_names(labels)
-    usable = _once(labels, findings)
     root = labels.images or guess_folder(source.annotations, labels.names, split)
+    usable = np.ones(len(labels.names), dtype=np.bool_)
     paths, pictures = looker.look(labels, usable, root)
+    _once(labels, paths, usable, findings)
     sizes = labels.sizes.copy()
     for row, picture in enumerate(pictures):
         if picture is not None and picture.width:
@@ -196,7 +220,7 @@ def _part(
     box_rows, corners, owners = box_rows[order], corners[order], owners[order]
     given = labels.areas[box_rows]
     own = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
-    annotations = from_columns(
+    annotations = from_sorted(
         class_names=tuple(class_names),
         file_names=tuple(labels.names[row] for row in image_rows),
         sizes=sizes[image_rows],
@@ -208,6 +232,7 @@ def _part(
     )
     return Part(
         labels=labels,
+        source=source.annotations,
         folder=root,
         annotations=annotations,
         image_rows=image_rows,
@@ -224,16 +249,15 @@ def _plain_names(labels: Labels) -> Labels:
     return replace(labels, names=tuple(posixpath.normpath(name) for name in labels.names))
 
 
-def _once(labels: Labels, findings: Findings) -> NDArray[np.bool_]:
-    """Which images are described once; of one that several entries describe, nobody knows which is right."""
+def _once(labels: Labels, paths: Sequence[str | None], usable: NDArray[np.bool_], findings: Findings) -> None:
+    """Clear `usable` where several entries describe one image: nobody knows which is right."""
+    keys = [path or name for path, name in zip(paths, labels.names, strict=True)]
+    if len(set(keys)) == len(keys):
+        return
     rows_of: dict[str, list[int]] = {}
-    if len(set(labels.names)) == len(labels.names):
-        return np.ones(len(labels.names), dtype=np.bool_)
-    for row, name in enumerate(labels.names):
-        rows_of.setdefault(name, []).append(row)
-    usable = np.ones(len(labels.names), dtype=np.bool_)
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key, []).append(row)
     for rows in rows_of.values():
         if len(rows) > 1:
             usable[rows] = False
             findings.add("duplicate_image_id", *(labels.image_place(row, "described before") for row in rows[1:]))
-    return usable

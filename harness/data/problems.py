@@ -65,7 +65,11 @@ CODES: dict[str, Code] = {
         "boxes that lie wholly outside their image",
         "check the image's size and the unit of the numbers; delete the box if it is a slip",
     ),
-    "empty_split": Code("error", "splits without a single usable image", "give the split images, or leave it out"),
+    "empty_split": Code(
+        "error",
+        "splits without a usable image, or without a box to learn from",
+        "give the split images and labels, or leave it out; look whether the labels were found",
+    ),
     "leakage": Code(
         "error",
         "images that stand in two splits, pixel for pixel",
@@ -123,7 +127,8 @@ CODES: dict[str, Code] = {
     "near_duplicate_images": Code(
         "warning",
         "images in two splits that look the same",
-        "put frames of one video, or copies of one picture, into one split (split: {group_by: …})",
+        "put frames of one video, or copies of one picture, into one split (split: {group_by: …}); of a camera that "
+        "never moves, look at a pair whether it is more than the same background",
     ),
 }
 
@@ -151,7 +156,7 @@ class Place:
         within = [f"image {self.image}"] if self.image is not None else []
         within += [f"annotation {self.annotation}"] if self.annotation is not None else []
         parts = [text, ", ".join(within), self.detail]
-        return _printable(": ".join(part for part in parts if part))
+        return printable(": ".join(part for part in parts if part))
 
     def as_json(self) -> dict[str, Any]:
         """Only what is known."""
@@ -223,7 +228,7 @@ class Findings:
         return tuple(problem for problem in found if severity in {None, problem.severity})
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """On one line, and without what a terminal would obey or cannot encode."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import Source, read_text
-from harness.errors import DataError
+from harness.data.formats.reading import Source, UnreadableError, files_under, read_text, split_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +24,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     """The splits of a dataset in the order train, val, test; `all` where one labelled folder is given.
 
     Raises:
-        DataError: nothing is found, or not what the dataset needs; says what was looked for.
-        UnreadableError: a file that names the splits is wrong.
+        UnreadableError: nothing is found, or not what the dataset needs, or a file that names the splits is wrong.
     """
     if dataset.path is not None:
         found = _find(dataset.path, dataset.format)
@@ -35,9 +33,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
         found = {name: _explicit(split, dataset.format) for name, split in given.items() if split is not None}
     if dataset.split is not None:
         if len(found) > 1:
-            raise DataError(
-                f"{dataset.path}: has the splits {', '.join(found)} already; remove `split`, or name one folder"
-            )
+            raise UnreadableError(f"it has the splits {', '.join(found)} already; remove `split`, or name one folder")
         found = {"all": next(iter(found.values()))}
     named = {name: found[name] for name in ("all", *SPLITS) if name in found}
     return {
@@ -55,41 +51,60 @@ def _find(path: Path, wanted: str) -> dict[str, Source]:
         found = FORMATS[name].find(path)
         if found:
             return found
-    if wanted == "yolo" and path.is_dir():
-        return {"all": _yolo_folder(path)}
+    if wanted in {"auto", "yolo"} and path.is_dir():
+        found = _yolo_folders(path, must_know=wanted == "auto")
+        if found:
+            return found
     if wanted != "auto" and path.is_file():
         return {"all": Source(format=wanted, annotations=path)}  # reading says what is wrong with it
-    known = ", ".join(FORMATS)
-    hint = f"none of {known}" if wanted == "auto" else f"no {wanted}"
-    raise DataError(f"{path}: {hint} annotations are found there; name the format, or the files split by split")
+    hint = f"none of {', '.join(FORMATS)}" if wanted == "auto" else f"no {wanted}"
+    raise UnreadableError(
+        f"{hint} annotations are found there; name the format, or the files split by split", file=path
+    )
 
 
 def _explicit(split: LabelledImages, wanted: str) -> Source:
     """One split as the suite names it; its format found out where it is `auto`."""
-    annotations = split.annotations
-    if wanted == "yolo" and annotations.is_dir():
-        return _yolo_folder(split.images or annotations, annotations)
-    found = _find(annotations, wanted)
+    labels = split.annotations
+    texts = labels.is_dir() and any(files_under(labels, frozenset({".txt"})))
+    if (wanted == "yolo" and labels.is_dir()) or (wanted == "auto" and texts):
+        names = _class_list(labels, split.images or labels)
+        return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
+    found = _find(labels, wanted)
     if len(found) > 1:
-        raise DataError(
-            f"{annotations}: holds the splits {', '.join(found)}, expected one; name the folder or file of one"
+        raise UnreadableError(
+            f"it holds the splits {', '.join(found)}, expected one; name the folder or file of one", file=labels
         )
     source = next(iter(found.values()))
     return replace(source, images=split.images or source.images)
 
 
-def _yolo_folder(images: Path, labels: Path | None = None) -> Source:
-    """Images and label files without a data.yaml: the classes may be listed beside them."""
-    inside = images / "images"
-    images = inside if labels is None and inside.is_dir() else images
-    for folder in (labels or images, images, images.parent, images.parent.parent):
+def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
+    """Images and label files without a data.yaml, with the classes listed beside them, in folders named after splits.
+
+    Args:
+        must_know: only where a list of classes says that this is YOLO.
+    """
+    images = path / "images" if (path / "images").is_dir() else path
+    names = _class_list(path / "labels", path)
+    if must_know and names is None:
+        return {}
+    splits = {split_named(folder.name): folder for folder in sorted(images.iterdir()) if folder.is_dir()}
+    return {
+        split or "all": Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
+        for split, folder in ({None: images} if set(splits) <= {None} else splits).items()
+        if split or set(splits) <= {None}
+    }
+
+
+def _class_list(*folders: Path) -> tuple[str, ...] | None:
+    """The classes that a list, or a data.yaml, in these folders or up to two above the last one names."""
+    for folder in (*folders, folders[-1].parent, folders[-1].parent.parent):
         for name in _CLASS_LISTS:
             if (folder / name).is_file():
                 lines = read_text(folder / name).split("\n")
-                names = tuple(line.strip() for line in lines if line.strip())
-                return Source(format="yolo", annotations=labels or folder / name, images=images, class_names=names)
+                return tuple(line.strip() for line in lines if line.strip())
         data = FORMATS["yolo"].find(folder) if folder.is_dir() else {}
         if data:
-            names = next(iter(data.values())).class_names or ()
-            return Source(format="yolo", annotations=labels or folder, images=images, class_names=names)
-    return Source(format="yolo", annotations=labels or images, images=images)
+            return next(iter(data.values())).class_names
+    return None

@@ -11,11 +11,14 @@ at each image alone, and could not even anything out.)
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from harness.data.formats.reading import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from harness.suite.spec import SplitRule
 
 
+_ENOUGH = 0.5  # images: a share that rounds to one gets one, so that no split lacks a class for want of luck
+
+
 def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.intp]]:
     """Image numbers of each split, ascending; `test` only where the rule gives it a share."""
     groups = _groups(annotations.file_names, rule.group_by)
@@ -34,16 +40,14 @@ def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.in
     hashes = np.array([_hash(rule.seed, name) for name in names])
     sizes = np.array([len(rows) for rows in members], dtype=np.float64)
     strata = _strata(annotations, members) if rule.stratify else np.zeros(len(names), dtype=np.int64)
-    border_of = {"val": rule.val, "test": rule.val + rule.test}
-    below: dict[str, NDArray[np.bool_]] = {}
-    for split, border in border_of.items():
-        chosen = hashes < border
-        if rule.stratify:
-            for stratum in np.unique(strata):
-                inside = np.flatnonzero(strata == stratum)
-                chosen[inside] = _evened(hashes[inside], sizes[inside], border)
-        below[split] = chosen
-    below["test"] |= below["val"]
+    below = {"val": hashes < rule.val, "test": hashes < rule.val + rule.test}
+    for stratum in np.unique(strata) if rule.stratify else ():
+        inside = np.flatnonzero(strata == stratum)
+        count = 0
+        for split, border in (("val", rule.val), ("test", rule.val + rule.test)):
+            share = getattr(rule, split) * sizes[inside].sum()
+            below[split][inside] = _evened(hashes[inside], sizes[inside], border, least=count + (share >= _ENOUGH))
+            count = int(below[split][inside].sum())
     _fill(below, hashes, test=rule.test > 0)
     where = {"train": ~below["test"], "val": below["val"], "test": below["test"] & ~below["val"]}
     return {
@@ -54,14 +58,20 @@ def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.in
 
 
 def _groups(file_names: Sequence[str], group_by: str | None) -> dict[str, NDArray[np.intp]]:
-    """Rows by what the expression finds in the name: its groups, or all of it; where it finds nothing, alone."""
+    """Rows by what the expression finds in the file name, or else in the whole path; where it finds nothing, alone.
+
+    Raises:
+        UnreadableError: it finds nothing anywhere.
+    """
     if group_by is None:
         return {name: np.array([row]) for row, name in enumerate(file_names)}
     expression, groups = re.compile(group_by), defaultdict(list)
     for row, name in enumerate(file_names):
-        found = expression.search(name)
+        found = expression.search(posixpath.basename(name)) or expression.search(name)
         text = "\0".join(part or "" for part in (found.groups() or (found[0],))) if found else f"\0\0{name}"
         groups[text].append(row)
+    if file_names and all(text.startswith("\0\0") for text in groups):
+        raise UnreadableError(f"group_by: {group_by!r} finds nothing in any name, not in {file_names[0]!r} either")
     return {text: np.array(rows) for text, rows in groups.items()}
 
 
@@ -84,10 +94,11 @@ def _strata(annotations: Annotations, members: Sequence[NDArray[np.intp]]) -> ND
     return np.array(found, dtype=np.int64)
 
 
-def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float) -> NDArray[np.bool_]:
+def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float, *, least: int) -> NDArray[np.bool_]:
     """Those below the border; where they are too few or too many, the nearest ones are added or taken away.
 
-    The slack is the standard deviation of the sum of sizes that independent draws below the border have.
+    The slack is the standard deviation of the sum of sizes that independent draws below the border have; but it never
+    leaves fewer than `least` below, nor none above.
     """
     order = np.argsort(hashes, kind="stable")
     wanted = border * sizes.sum()
@@ -98,6 +109,7 @@ def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: flo
         count -= 1
     while upto[count] < wanted - slack and abs(upto[count + 1] - wanted) < abs(upto[count] - wanted):
         count += 1
+    count = max(least, min(count, len(hashes) - 1)) if least < len(hashes) else count
     chosen = np.zeros(len(hashes), dtype=np.bool_)
     chosen[order[:count]] = True
     return chosen

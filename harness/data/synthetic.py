@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from harness.data.annotations import Annotations, from_columns
+from harness.data.annotations import Annotations, from_sorted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class SyntheticSplit:
         """Lay out every scene and collect its boxes, without drawing."""
         scenes = [self._scene(index) for index in range(self.images)]
         boxes = np.array([shape.box for scene in scenes for shape in scene], dtype=np.float32).reshape(-1, 4)
-        return from_columns(
+        return from_sorted(
             class_names=CLASS_NAMES[: self.classes],
             file_names=tuple(f"{self.split}-{index:06d}.png" for index in range(self.images)),
             sizes=np.full((self.images, 2), self.size, dtype=np.int32),

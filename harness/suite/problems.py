@@ -58,6 +58,8 @@ def describe(
             place, text = (*place, "format"), f"unknown format {detail['ctx']['tag']}; known: {_tags(detail)}"
         elif detail["type"] == "union_tag_not_found":
             text = "missing key format: auto, coco, voc, yolo, csv, labelme, createml, python or synthetic"
+        elif detail["type"] == "literal_error" and detail["loc"][-1] == "[key]":
+            text = f"unknown key; known: {str(detail['ctx']['expected']).replace(chr(39), '')}"
         elif detail["type"] == "value_error":
             text = str(detail["ctx"]["error"])
         elif detail["type"] == "string_pattern_mismatch":

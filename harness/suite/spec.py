@@ -93,6 +93,8 @@ class FilesDataset:
         missing = [name for name in ("train", "val") if name not in splits]
         if splits and missing:
             raise ValueError(f"missing {' and '.join(missing)}; a dataset has train and val, or all with split")
+        if self.all and not self.split:
+            raise ValueError("all needs split, which divides it: split: {val: 0.2}")
         if splits and self.split:
             raise ValueError("split divides one labelled folder (all, or path); this dataset has its splits already")
         if self.columns is not None and self.format not in {"csv", "auto"}:

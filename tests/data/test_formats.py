@@ -13,8 +13,7 @@ import pytest
 
 from harness.data.check import check
 from harness.data.load import load
-from harness.errors import DataError
-from harness.suite.spec import FilesDataset, LabelledImages
+from harness.suite.spec import FilesDataset, LabelledImages, SplitRule
 from tests.data.write import CLASSES, FORMATS, dataset, image_folder, label_file, shots, write_images, write_labels
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -123,13 +122,18 @@ def test_yolo_without_data_yaml_takes_the_list_of_classes_beside_it(tmp_path: Pa
     (root / "data.yaml").unlink()
     loaded = load(FilesDataset(format="yolo", path=root), depth="headers")
     assert "no list of classes" in str(loaded.findings.problems()[0])
-    assert len(load(FilesDataset(format="yolo", path=root, classes=CLASSES), depth="headers").parts["all"].paths) == 9
+    named = load(FilesDataset(format="yolo", path=root, classes=CLASSES), depth="headers")
+    assert {name: len(part.paths) for name, part in named.parts.items()} == {"train": 6, "val": 3}
     (root / "labels" / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     split = LabelledImages(images=root / "images" / "train", annotations=root / "labels" / "train")
     explicit = FilesDataset(format="yolo", train=split, val=split, classes=CLASSES)
     assert len(load(explicit, depth="headers").findings.problems("error")) == 1  # train and val are the same: leakage
+    assert _plain(root) == _plain(dataset(tmp_path / "reference", "yolo", train=6, val=3))
     (root / "labels" / "classes.txt").rename(root / "classes.txt")
-    assert not load(FilesDataset(format="yolo", path=root), depth="headers").findings.problems("error")
+    assert not load(FilesDataset(format="auto", path=root), depth="headers").findings.problems("error")
+    assert not load(
+        FilesDataset(format="auto", all=split, split=SplitRule(val=0.3)), depth="headers"
+    ).findings.problems("error")
 
 
 def test_polygons_of_yolo_and_labelme_are_read_as_their_bounds(tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_labelme_images_may_lie_beside_the_labels_folder(tmp_path: Path) -> None
     for file in (root / "labels").glob("*.json"):
         file.write_text(file.read_text().replace("../images/", ""))
     split = LabelledImages(images=root / "images", annotations=root / "labels")
-    loaded = load(FilesDataset(format="labelme", all=split), depth="headers")
+    loaded = load(FilesDataset(format="labelme", all=split, split=SplitRule(val=0.3)), depth="headers")
     assert not loaded.findings.problems()
 
 
@@ -181,9 +185,9 @@ def test_csv_with_named_columns_and_other_delimiters(tmp_path: Path) -> None:
     for split in ("train", "val"):
         file = root / split / "labels.csv"
         file.write_text(file.read_text(encoding="utf-8-sig").replace("filename", "Bild", 1).replace("class", "Art", 1))
-    with pytest.raises(DataError, match="no csv"):
-        load(FilesDataset(format="csv", path=root / "nothing"), depth="labels")
-    columns = {"image": "Bild", "class": "Art", "x1": "xmin", "y1": "ymin", "x2": "xmax", "y2": "ymax"}
+    (unknown,) = load(FilesDataset(format="csv", path=root), depth="labels").findings.problems()[:1]
+    assert "labels.csv:1: expected rows of image,x1,y1,x2,y2,class, or a header; got Bild" in str(unknown)
+    columns = {"image": "Bild", "class": "Art"}  # what is in use is understood beside them
     loaded = load(FilesDataset(format="csv", path=root, columns=columns), depth="headers")  # type: ignore[arg-type]
     assert not loaded.findings.problems()
     wrong = load(FilesDataset(format="csv", path=root, columns={**columns, "x1": "left"}), depth="headers")  # type: ignore[dict-item]
@@ -239,8 +243,8 @@ def test_coco_layouts(tmp_path: Path) -> None:
 
 def test_what_nothing_recognises_is_said(tmp_path: Path) -> None:
     """An empty folder, and one of several files for one split, end with a sentence."""
-    with pytest.raises(DataError, match="none of yolo, coco, createml, labelme, voc, csv annotations are found there"):
-        load(FilesDataset(format="auto", path=tmp_path), depth="labels")
+    (problem,) = load(FilesDataset(format="auto", path=tmp_path), depth="labels").findings.problems()
+    assert "none of yolo, coco, createml, labelme, voc, csv annotations are found there" in str(problem)
     root = dataset(tmp_path / "a", "coco", train=4, val=2)
     shutil.copy(root / "annotations" / "train.json", root / "annotations" / "train_old.json")
     (problem,) = load(FilesDataset(format="auto", path=root), depth="labels").findings.problems()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.annotations import Annotations, from_columns
+from harness.data.annotations import Annotations, from_sorted
+from harness.data.formats.reading import UnreadableError
 from harness.data.load import load
 from harness.data.split import divide
-from harness.errors import DataError
 from harness.suite.spec import FilesDataset, SplitRule
 from tests.data.write import dataset
 
@@ -29,7 +29,7 @@ def _images(count: int, *, seed: int = 0, first: int = 0) -> Annotations:
                 owners.append(image)
                 labels.append(label)
     boxes = np.tile(np.array([1, 1, 9, 9], dtype=np.float32), (len(owners), 1))
-    return from_columns(
+    return from_sorted(
         class_names=("a", "b", "c", "d"),
         file_names=tuple(f"clip{(first + n) // 10:03d}_{(first + n) % 10}.jpg" for n in range(count)),
         sizes=np.full((count, 2), 10, dtype=np.int32),
@@ -104,8 +104,31 @@ def test_groups_never_straddle() -> None:
             splits_of.setdefault(name[:7], set()).add(split)
         assert all(len(splits) == 1 for splits in splits_of.values())
         assert {split for splits in splits_of.values() for split in splits} == {"train", "val", "test"}
-    alone = _named(annotations, replace(_RULE, group_by="nothing like this"))
-    assert len({alone[f"clip000_{frame}.jpg"] for frame in range(10)}) > 1
+    some = _named(annotations, replace(_RULE, group_by="^(clip00)[1-9]_"))
+    assert len({some[f"clip000_{frame}.jpg"] for frame in range(10)}) > 1
+    assert len({some[f"clip001_{frame}.jpg"] for frame in range(10)}) == 1
+    with pytest.raises(UnreadableError, match="'nothing like this' finds nothing in any name"):
+        divide(annotations, replace(_RULE, group_by="nothing like this"))
+
+
+def test_no_split_lacks_a_class_that_has_images_for_it() -> None:
+    """Five images of each class, one each to validate on; with ten, one each to test on."""
+    for count, rule in ((5, SplitRule(val=0.2)), (10, _RULE)):
+        owners = np.arange(count * 8)
+        boxes = np.tile(np.array([1, 1, 9, 9], dtype=np.float32), (len(owners), 1))
+        columns = from_sorted(
+            class_names=tuple("abcdefgh"),
+            file_names=tuple(f"{number}.jpg" for number in owners),
+            sizes=np.full((len(owners), 2), 10, dtype=np.int32),
+            image_of_box=owners,
+            boxes=boxes,
+            labels=owners % 8,
+            crowds=np.zeros(len(owners), dtype=np.bool_),
+            areas=boxes[:, 2],
+        )
+        for seed in range(20):
+            for rows in divide(columns, replace(rule, seed=seed)).values():
+                assert set(columns.labels[rows].tolist()) == set(range(8))
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 8])
@@ -129,5 +152,5 @@ def test_one_folder_of_a_suite_is_divided(tmp_path: Path) -> None:
         names = {image["id"]: image["file_name"] for image in json.loads(whole.read_text())["images"]}
         ids = part.labels.image_numbers[part.image_rows]
         assert tuple(names[number] for number in ids.tolist()) == part.annotations.file_names
-    with pytest.raises(DataError, match="has the splits train, val already"):
-        load(FilesDataset(format="coco", path=tmp_path, split=_RULE), depth="labels")
+    (problem,) = load(FilesDataset(format="coco", path=tmp_path, split=_RULE), depth="labels").findings.problems()
+    assert "it has the splits train, val already" in str(problem)

@@ -23,7 +23,7 @@ from harness.data.formats.reading import (
     files_under,
     mentions,
     read_bytes,
-    with_unrecognised,
+    with_broken,
 )
 from harness.data.labels import Labels
 from harness.data.problems import Findings, Place
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
-_Side = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
 _SUFFIX = frozenset({".json"})
 _KEYS = ("categories", "image_id", "file_name")
 _DENSE = 20  # numbers for each id that has one
@@ -90,7 +90,7 @@ def find(path: Path) -> dict[str, Source]:
     present = [path / name for name in files_under(path, _SUFFIX)]
     files = [file for file in present if mentions(file, *_KEYS)]
     official = [file for file in files if file.name.startswith("instances_")]
-    found = by_split(path, with_unrecognised(official or files, present, path), single=True)
+    found = by_split(path, official or with_broken(files, present, path), single=True)
     return {name: Source(format="coco", annotations=file) for name, file in found.items()}
 
 
@@ -110,7 +110,8 @@ def read(source: Source, findings: Findings) -> Labels:
     c = columns
     owners, has_image = _positions(c.image_ids, c.images)
     labels, has_class = _positions(c.class_ids, c.classes)
-    again, twice = _again(c.numbers), _again(c.images)
+    again, twice = np.zeros(len(c.numbers), dtype=np.bool_), _again(c.images)
+    again[c.identified] = _again(c.numbers[c.identified])
 
     def tell(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad).tolist()
@@ -166,6 +167,7 @@ class _Columns:
     image_ids: NDArray[np.int64]
     class_ids: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    identified: NDArray[np.bool_]
     boxes: NDArray[np.float64]
     crowds: NDArray[np.bool_]
     areas: NDArray[np.float64]
@@ -182,6 +184,7 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
     with np.errstate(over="ignore"):  # what overflows is told as no number
         boxes[:, 2:] += boxes[:, :2]
     numbers = column(file.annotations, "id")
+    identified = numbers != _NO_ID
     return _Columns(
         path=path,
         images=column(file.images, "id"),
@@ -191,7 +194,8 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
         class_names=class_names,
         image_ids=column(file.annotations, "image_id"),
         class_ids=column(file.annotations, "category_id"),
-        numbers=np.where(numbers == _NO_ID, np.arange(len(numbers)), numbers),
+        numbers=np.where(identified, numbers, np.arange(len(numbers))),
+        identified=identified,
         boxes=boxes,
         crowds=column(file.annotations, "iscrowd", np.bool_),
         areas=np.array([annotation.area for annotation in file.annotations], dtype=np.float64),  # None becomes NaN
@@ -245,11 +249,11 @@ def _identity(raw: msgspec.Raw) -> dict[str, Any]:
 
 
 def _classes(path: str, categories: list[_Category], findings: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Ids in ascending order, and their names; of a repeated one the first counts."""
+    """Ids in ascending order, and their names; of a repeated id the first counts. Two ids may have one name."""
     kept: dict[int, str] = {}
     for category in categories:
-        if category.id in kept or category.name in kept.values() or not category.name.strip():
-            detail = f"category {category.id} ({category.name!r}): each id and each name once, no name empty"
+        if category.id in kept or not category.name.strip():
+            detail = f"category {category.id} ({category.name!r}): each id once, no name empty"
             findings.add("unreadable_annotation", Place(file=path, detail=detail))
         else:
             kept[category.id] = category.name

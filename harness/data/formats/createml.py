@@ -17,7 +17,7 @@ from harness.data.formats.reading import (
     files_under,
     mentions,
     read_bytes,
-    with_unrecognised,
+    with_broken,
 )
 from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
@@ -46,6 +46,7 @@ class _Annotation(msgspec.Struct):
 class _Image(msgspec.Struct):
     image: str
     annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
+    annotation: list[msgspec.Raw] = msgspec.field(default_factory=list)  # what some exporters write
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -54,7 +55,7 @@ def find(path: Path) -> dict[str, Source]:
         return {"all": Source(format="createml", annotations=path)} if mentions(path, *_KEYS) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
     files = [file for file in present if mentions(file, *_KEYS)]
-    found = by_split(path, with_unrecognised(files, present, path), single=True)
+    found = by_split(path, with_broken(files, present, path), single=True)
     return {name: Source(format="createml", annotations=file) for name, file in found.items()}
 
 
@@ -73,7 +74,7 @@ def read(source: Source, findings: Findings) -> Labels:
             findings.add("unreadable_annotation", Place(file=path, detail=f"[{index}]: {error.detail}"))
             continue
         image = rows.add_image(entry.image, file=path)
-        for number, item in enumerate(entry.annotations):
+        for number, item in enumerate(entry.annotations or entry.annotation):
             try:
                 annotation = decode_json(bytes(item), _Annotation)
             except UnreadableError as error:

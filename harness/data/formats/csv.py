@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING
 
 from harness.data.formats.reading import (
@@ -16,7 +17,7 @@ from harness.data.formats.reading import (
     files_under,
     number,
     read_text,
-    with_unrecognised,
+    with_broken,
 )
 from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset({".csv", ".tsv"})
 COLUMNS = ("image", "x1", "y1", "x2", "y2", "class")
-# Header words in use: TensorFlow's and Roboflow's exports, Open Images, and what people write by hand.
+# Header words in use: TensorFlow's and Roboflow's exports, and what people write by hand.
 _WORDS = {
     "image": ("image", "path", "filename", "file_name", "file", "image_path", "image_name", "imageid"),
     "x1": ("x1", "xmin", "x_min", "left"),
@@ -48,7 +49,7 @@ def find(path: Path) -> dict[str, Source]:
         return {"all": Source(format="csv", annotations=path)} if _looks(path) else {}
     present = [path / name for name in files_under(path, _SUFFIXES)]
     files = [file for file in present if _looks(file)]
-    found = by_split(path, with_unrecognised(files, present, path), single=True)
+    found = by_split(path, with_broken(files, present, path), single=True)
     return {name: Source(format="csv", annotations=file) for name, file in found.items()}
 
 
@@ -87,7 +88,7 @@ def read(source: Source, findings: Findings) -> Labels:
 
 def _rows(text: str, path: str, findings: Findings) -> Iterator[tuple[int, list[str]]]:
     """Every row that is not empty, with its line."""
-    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text), strict=True)
     while True:
         try:
             cells = [cell.strip() for cell in next(reader)]
@@ -96,31 +97,35 @@ def _rows(text: str, path: str, findings: Findings) -> Iterator[tuple[int, list[
         except csv.Error as error:
             findings.add("unreadable_annotation", Place(file=path, line=reader.line_num, detail=str(error)))
             continue
-        if any(cells):
+        if any("\n" in cell for cell in cells):
+            detail = "a cell of several lines: a quotation mark is not closed"
+            findings.add("unreadable_annotation", Place(file=path, line=reader.line_num, detail=detail))
+        elif any(cells):
             yield reader.line_num, cells
 
 
 def _positions(first: Sequence[str], columns: Mapping[str, str] | None, line: int) -> tuple[dict[str, int], bool]:
     """Where each column stands, and whether the first row is a header."""
     lowered = [cell.lower() for cell in first]
-    if columns:
-        wanted = {**{name: name for name in COLUMNS}, **columns}
-        missing = [f"{text} (for {name})" for name, text in wanted.items() if text not in first]
-        if missing:
-            raise UnreadableError(f"no column {', '.join(missing)}; the header has {', '.join(first)}", line)
-        return {name: list(first).index(text) for name, text in wanted.items()}, True
     named = {
         name: next(lowered.index(word) for word in words if word in lowered)
         for name, words in _WORDS.items()
         if any(word in lowered for word in words)
     }
+    for name, text in (columns or {}).items():
+        if text not in first:
+            raise UnreadableError(f"no column {text} (for {name}); the header has {', '.join(first)[:200]}", line)
+        named[name] = first.index(text)
     if all(name in named for name in COLUMNS):
         return named, True
-    if len(first) in {1, len(COLUMNS)}:
-        return {name: position for position, name in enumerate(COLUMNS)}, False
+    plain = dict(zip(COLUMNS, range(len(COLUMNS)), strict=True))
+    is_row = len(first) == len(plain) and not any(cell and math.isnan(number(cell)) for cell in first[1:5])
+    if not columns and (is_row or len(first) == 1):
+        return plain, False
+    missing = ", ".join(name for name in COLUMNS if name not in named)
     raise UnreadableError(
-        f"expected {','.join(COLUMNS)}, or a header; got {','.join(first)[:200]}; "
-        "name the columns in the suite (columns: {image: …, x1: …})",
+        f"expected rows of {','.join(COLUMNS)}, or a header; got {','.join(first)[:200]}, without {missing}; name the "
+        "columns in the suite (columns: {image: …, x1: …})",
         line,
     )
 

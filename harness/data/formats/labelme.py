@@ -57,7 +57,7 @@ def find(path: Path) -> dict[str, Source]:
     files = [path / name for name in files_under(path, _SUFFIX)]
     if not any(mentions(file, *_KEYS) for file in files[:5]):
         return {}
-    found = by_split(path, files)
+    found = by_split(path, files, looks=lambda file: mentions(file, *_KEYS))
     return {name: Source(format="labelme", annotations=folder) for name, folder in found.items()}
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
-MOST_BYTES_OF_ONE_IMAGE = 2**28  # LabelMe may carry the picture itself in its JSON
+MOST_BYTES_OF_TEXT = 2**24  # of one image's labels
+MOST_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may carry the picture itself in its JSON
 MOST_BYTES = 2**32
 _SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validation|test|testing)(?=$|[^a-z])")
 _SPLITS = {"tra": "train", "val": "val", "tes": "test"}
@@ -34,6 +35,8 @@ class Source:
         images: folder that image names are relative to; None to look for it.
         listing: text files that name the split's images (VOC, YOLO), or folders of them (YOLO); none for all there are.
         class_names: where a file beside the labels lists them (YOLO).
+        base: YOLO: the folder that data.yaml counts from; nothing outside it is read.
+        poses: YOLO: lines go on with key points after the box.
         columns: CSV: the columns' names by what they hold.
     """
 
@@ -43,6 +46,8 @@ class Source:
     listing: tuple[Path, ...] = ()
     class_names: tuple[str, ...] | None = None
     columns: Mapping[Any, str] | None = None
+    base: Path | None = None
+    poses: bool = False
 
 
 class UnreadableError(Exception):
@@ -53,6 +58,10 @@ class UnreadableError(Exception):
         self.detail = detail
         self.line = line
         self.file = file
+
+
+class EscapeError(UnreadableError):
+    """A file names images outside the folder of the data."""
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -115,12 +124,6 @@ def without_nan(data: bytes) -> bytes:
     return _NOT_JSON_NUMBERS.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", data)
 
 
-def corners(values: list[float | None]) -> tuple[float, float, float, float] | None:
-    """Four numbers, or None if one of them is missing; whether they are finite is judged with all boxes."""
-    first, second, third, fourth = (float("nan") if value is None else float(value) for value in values)
-    return (first, second, third, fourth)
-
-
 def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
     """Paths of the files below a folder, relative to it, sorted; hidden ones and linked folders are passed over."""
     found = []
@@ -143,11 +146,13 @@ def number(text: str) -> float:
         return math.nan
 
 
-def by_split(root: Path, files: list[Path], *, single: bool = False) -> dict[str, Path]:
+def by_split(
+    root: Path, files: list[Path], *, single: bool = False, looks: Callable[[Path], bool] = lambda _file: True
+) -> dict[str, Path]:
     """Files by the split that a folder above them is called after: the folder that holds all of one.
 
     Where none is called after a split, all are one: `all`. With `single` each split has one file, which may itself be
-    called after it, and that is it.
+    called after it, and that is it. Beside splits, files that are in none do not count if they do not look like labels.
 
     Raises:
         UnreadableError: with `single`, a split has several files.
@@ -161,9 +166,9 @@ def by_split(root: Path, files: list[Path], *, single: bool = False) -> dict[str
                 several = ", ".join(str(file.relative_to(root)) for file in found[:5])
                 raise UnreadableError(f"several annotation files for {split}: {several}; name one of them")
         return {split: found[0] for split, found in groups.items() if split != "all" or len(groups) == 1}
-    if "all" in groups:
+    if "all" in groups and (len(groups) == 1 or any(map(looks, groups["all"]))):
         return {"all": _around([file for found in groups.values() for file in found])}
-    return {split: _around(found) for split, found in groups.items()}
+    return {split: _around(found) for split, found in groups.items() if split != "all"}
 
 
 def split_of(file: Path, root: Path) -> str:
@@ -182,10 +187,21 @@ def _around(files: list[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
-def with_unrecognised(found: list[Path], files: list[Path], root: Path) -> list[Path]:
-    """Beside the files of a format those of splits that have none: broken ones must be told, not passed over."""
+def with_broken(found: list[Path], files: list[Path], root: Path) -> list[Path]:
+    """Beside the files of a format, broken and empty ones of splits that have none: they are told, not passed over."""
     known = {split_of(file, root) for file in found}
-    return found + [file for file in files if found and split_of(file, root) not in {*known, "all"}]
+    return found + [f for f in files if found and split_of(f, root) not in {*known, "all"} and _is_broken(f)]
+
+
+def _is_broken(path: Path) -> bool:
+    """Of JSON: it is none, or holds nothing. Whatever else was not recognised is broken."""
+    if path.suffix.lower() != ".json":
+        return True
+    try:
+        content: object = decode_json(read_bytes(path), Any)
+    except UnreadableError:
+        return True
+    return content in ([], {})
 
 
 def mentions(path: Path, *keys: str) -> bool:

@@ -1,7 +1,8 @@
 """Pascal VOC XML, one file an image (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html).
 
-Corners count pixels from 1, both ends included: the box from xmin to xmax covers [xmin − 1, xmax] here. A `difficult`
-object is what a crowd is in COCO: never trained on, and in evaluation neither rewarded nor punished.
+Corners count pixels from 1, both ends included: the box from xmin to xmax covers [xmin − 1, xmax] here. One with xmin =
+xmax, a pixel wide by that rule, is degenerate: it is a slip of the mouse in most tools. A `difficult` object is what a
+crowd is in COCO: never trained on, and in evaluation neither rewarded nor punished.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import defusedxml.sax
 from defusedxml.common import DefusedXmlException
 
 from harness.data.formats.reading import (
-    MOST_BYTES_OF_ONE_IMAGE,
+    MOST_BYTES_OF_TEXT,
     Source,
     UnreadableError,
     by_split,
@@ -54,7 +55,7 @@ def find(path: Path) -> dict[str, Source]:
             if file.is_file()
         }
         return listed or {"all": whole}
-    found = by_split(path, [path / name for name in files_under(path, _SUFFIX)])
+    found = by_split(path, [path / name for name in files_under(path, _SUFFIX)], looks=_looks)
     return {name: Source(format="voc", annotations=folder) for name, folder in found.items()}
 
 
@@ -173,7 +174,7 @@ class _Handler(xml.sax.ContentHandler):
 def _parse(path: Path) -> _Handler:
     handler = _Handler()
     try:
-        defusedxml.sax.parseString(read_bytes(path, MOST_BYTES_OF_ONE_IMAGE), handler, forbid_dtd=True)
+        defusedxml.sax.parseString(read_bytes(path, MOST_BYTES_OF_TEXT), handler, forbid_dtd=True)
     except xml.sax.SAXParseException as error:
         raise UnreadableError(f"not XML: {error.getMessage()}", error.getLineNumber()) from None
     except DefusedXmlException:
@@ -181,6 +182,14 @@ def _parse(path: Path) -> _Handler:
     except (ValueError, LookupError) as error:  # an encoding that python does not know
         raise UnreadableError(f"not XML: {error}") from None
     return handler
+
+
+def _looks(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return b"<annotation" in stream.read(4096)
+    except OSError:
+        return False
 
 
 def _size(width: str, height: str) -> tuple[int, int]:

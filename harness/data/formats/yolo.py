@@ -6,6 +6,7 @@ of more numbers is a polygon, read as its bounds. An image without a label file 
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.formats.reading import (
     IMAGE_SUFFIXES,
-    MOST_BYTES_OF_ONE_IMAGE,
+    MOST_BYTES_OF_TEXT,
+    EscapeError,
     Source,
     UnreadableError,
     files_under,
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
 
 _TEXT = frozenset({".txt"})
 _YAML = frozenset({".yaml", ".yml"})
-_NO_LABELS = {"classes.txt", "labels.txt", "notes.txt"}
+_NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"}
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-_BOX = 5  # columns
-_LEAST_POLYGON = 7  # a class and three points
+_BOX = 4  # values after the class
+_LEAST_POLYGON = 6  # three points
 _SURELY_PIXELS = 2.0
 
 
@@ -64,11 +66,17 @@ def find(path: Path) -> dict[str, Source]:
         if key is None:
             continue
         given = data[key] if isinstance(data[key], list) else [data[key]]
-        listing = tuple(_entry(document, root, str(text)) for text in given)
-        folders = [entry for entry in listing if entry.is_dir()]
+        listing = tuple(_entry(path, key, root, str(text)) for text in given)
+        folders = [entry for entry in listing if entry.suffix.lower() not in _TEXT]
         images = folders[0] if len(listing) == len(folders) == 1 else root
         sources[split] = Source(
-            format="yolo", annotations=path, images=images, listing=listing, class_names=class_names
+            format="yolo",
+            annotations=path,
+            images=images,
+            listing=listing,
+            class_names=class_names,
+            base=root,
+            poses="kpt_shape" in data,
         )
     if not sources:
         raise UnreadableError("names neither train nor val nor test", file=path)
@@ -88,48 +96,58 @@ def read(source: Source, findings: Findings) -> Labels:
     rows = LabelRows(numbered_by="line", images=root, class_names=class_names)
     for image in _images(source, root, findings):
         try:
-            text = read_text(image.labels, MOST_BYTES_OF_ONE_IMAGE) if image.labels.is_file() else ""
+            text = read_text(image.labels, MOST_BYTES_OF_TEXT) if image.labels.is_file() else ""
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(image.labels), line=error.line, detail=error.detail))
             continue
         labels = str(image.labels)
         row = rows.add_image(image.name, file=image.file or labels, line=image.line, box_file=labels)
-        _read_lines(rows, row, image.name, labels, text, len(class_names), findings)
+        _read_lines(rows, row, labels, text, source, findings)
     return rows.labels()
 
 
-def _read_lines(rows: LabelRows, row: int, image: str, file: str, text: str, classes: int, findings: Findings) -> None:
+def _read_lines(rows: LabelRows, row: int, file: str, text: str, source: Source, findings: Findings) -> None:
+    """Add the boxes of one label file to image row `row`."""
+    classes = len(source.class_names or ())
     for line, content in enumerate(text.splitlines(), start=1):
         cells = content.split()
         if not cells:
             continue
-        place = Place(file=file, line=line, image=image, detail=content[:80])
+        shown = content[:80]
         values = [number(cell) for cell in cells[1:]]
-        polygon = len(cells) >= _LEAST_POLYGON and len(cells) % 2 == 1
-        if len(cells) != _BOX and not polygon:
-            detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {content[:80]}"
-            findings.add("unreadable_annotation", Place(file=file, line=line, image=image, detail=detail))
+        if source.poses:
+            values = values[:4]
+        polygon = len(values) >= _LEAST_POLYGON and len(values) % 2 == 0
+        if len(values) != _BOX and not polygon:
+            detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {shown}"
+            findings.add("unreadable_annotation", Place(file=file, line=line, detail=detail))
             continue
         which = number(cells[0])
+        code = None
         if not which.is_integer():
-            code = "not_a_number" if which != which else "unreadable_annotation"  # noqa: PLR0124 - NaN
-            findings.add(code, place)
+            code = "not_a_number" if math.isnan(which) else "unreadable_annotation"
+        elif not 0 <= which < classes:
+            code = "unknown_class"
+        if code:
+            findings.add(code, Place(file=file, line=line, detail=shown))
             continue
-        if not 0 <= which < classes:
-            findings.add("unknown_class", place)
-            continue
-        if polygon:
-            xs, ys = values[::2], values[1::2]
-            left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
-            if any(value != value for value in values):  # noqa: PLR0124 - NaN
-                left = float("nan")
-        else:
-            x, y, width, height = values
-            left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
         most = max(values)
-        if most > 1 and most != float("inf"):
-            findings.add("not_normalized", place)
-        rows.add_box(row, (left, top, right, bottom), int(which), number=line, share=not most >= _SURELY_PIXELS)
+        if 1 < most < math.inf:
+            findings.add("not_normalized", Place(file=file, line=line, detail=shown))
+        box = _bounds(values) if polygon else _corners(values)
+        rows.add_box(row, box, int(which), number=line, share=most < _SURELY_PIXELS)
+
+
+def _corners(values: list[float]) -> tuple[float, float, float, float]:
+    x, y, width, height = values
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _bounds(values: list[float]) -> tuple[float, float, float, float]:
+    if any(map(math.isnan, values)):
+        return math.nan, math.nan, math.nan, math.nan
+    xs, ys = values[::2], values[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,27 +177,29 @@ def _images(source: Source, root: Path, findings: Findings) -> Iterator[_Image]:
 
 def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
     """A line an image, absolute or relative to the root; `./` means the list's own folder."""
+    whole = Path(os.path.abspath(root))
     for line, content in enumerate(read_text(listing).splitlines(), start=1):
         text = content.strip()
-        path = Path(os.path.normpath((listing.parent if text.startswith("./") else root) / text))
+        start = Path(os.path.abspath(listing.parent)) if text.startswith("./") else whole
+        path = Path(os.path.normpath(start / text))
         if not text:
             continue
-        if "\\" in text or not path.is_relative_to(root):
+        if "\\" in text or not path.is_relative_to(whole):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
         else:
-            yield line, path.relative_to(root).as_posix()
+            yield line, path.relative_to(whole).as_posix()
 
 
 def _label_path(source: Source, root: Path, image: Path) -> Path:
     """Where the labels of an image are by Ultralytics' rule: the last folder called images becomes labels."""
-    if source.annotations.is_dir():
+    if source.annotations.is_dir() and source.base is None:
         return source.annotations / image.relative_to(root).with_suffix(".txt")
-    parts = list(image.parts[:-1])
-    for position in range(len(parts) - 1, -1, -1):
-        if parts[position] == "images":
-            parts[position] = "labels"
-            break
-    return Path(*parts, image.stem + ".txt")
+    base = source.base or root
+    parts = list(image.parent.relative_to(base).parts)
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        parts[last] = "labels"
+    return base.joinpath(*parts, f"{image.stem}.txt")
 
 
 class _LabelFiles:
@@ -249,10 +269,13 @@ def _root(path: Path, data: dict[str, Any]) -> Path:
     return Path(os.path.normpath(root)) if root.is_dir() else path.parent
 
 
-def _entry(document: Document, root: Path, text: str) -> Path:
-    """A folder or list; Roboflow writes `../train/images` for what lies beside its data.yaml."""
-    candidates = [root / text, document.path.parent / text, root / text.removeprefix("../")]
-    return next((Path(os.path.normpath(c)) for c in candidates if c.exists()), candidates[0])
+def _entry(file: Path, key: str, root: Path, text: str) -> Path:
+    """A folder or list below the root; Roboflow writes `../train/images` for what lies beside its data.yaml."""
+    candidates = [Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../"))]
+    inside = [entry for entry in candidates if entry.is_relative_to(os.path.normpath(root)) and "\\" not in text]
+    if not inside:
+        raise EscapeError(f"{key}: {text} leaves {root}; write path: with the folder that holds all of it", file=file)
+    return next((entry for entry in inside if entry.exists()), inside[0])
 
 
 def _looks(path: Path) -> bool:
