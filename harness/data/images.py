@@ -60,7 +60,20 @@ _TAIL = 2**12
 _PADDING = b"\0" * 8  # what libjpeg wants to have read ahead of a picture's last bits
 _FEW = 200  # images that are looked at sooner than worker processes start
 _FLAT = 2.0  # standard deviation of grey levels below which a picture has no look of its own
-_LOOK_SIDE, _LOOK_BITS = 32, 8
+_HASH_SIDE, _HASH_WAVES, _LOOK_SIDE = 32, 8, 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """What two pictures have in common that differ in size, quality or light alone.
+
+    Attributes:
+        bits: a perceptual hash: which of the 63 slowest cosines of the picture are above their median.
+        thumbnail: float32 [16, 16], grey, in standard deviations from its mean.
+    """
+
+    bits: int
+    thumbnail: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +88,7 @@ class Picture:
         problem: why it cannot be read.
         cut: a JPEG whose last part is missing.
         digest: of the pixels, where they were decoded.
-        look: a perceptual hash of 63 bits, where they were decoded; None for a flat picture.
+        look: what they look like, where they were decoded; None for a flat picture.
     """
 
     length: int = 0
@@ -85,7 +98,7 @@ class Picture:
     problem: str | None = None
     cut: bool = False
     digest: bytes | None = None
-    look: int | None = None
+    look: Look | None = None
 
 
 def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]) -> list[Picture]:
@@ -216,20 +229,22 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _look_of(pixels: NDArray[np.uint8]) -> int | None:
-    """A perceptual hash: which of the 63 slowest cosines of the thumbnail are above their median."""
-    thumbnail = Image.fromarray(pixels).convert("L").resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX)
-    grey = np.asarray(thumbnail, dtype=np.float64)
-    if grey.std() < _FLAT:
+def _look_of(pixels: NDArray[np.uint8]) -> Look | None:
+    """None for a flat picture, which looks like any other."""
+    grey = Image.fromarray(pixels).convert("L")
+    cells = np.asarray(grey.resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.BOX), dtype=np.float64)
+    if cells.std() < _FLAT:
         return None
-    slow = (_COSINES @ grey @ _COSINES.T).ravel()[1:]
-    return int.from_bytes(np.packbits(slow > np.median(slow)).tobytes(), "big")
+    slow = (_COSINES @ cells @ _COSINES.T).ravel()[1:]
+    bits = int.from_bytes(np.packbits(slow > np.median(slow)).tobytes(), "big")
+    small = np.asarray(grey.resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX), dtype=np.float64)
+    return Look(bits=bits, thumbnail=((small - small.mean()) / max(float(small.std()), _FLAT)).astype(np.float32))
 
 
 def _cosines() -> NDArray[np.float64]:
     """The first rows of the discrete cosine transform (DCT-II): float64 [8, 32]."""
-    waves, places = np.arange(_LOOK_BITS)[:, None], np.arange(_LOOK_SIDE)[None, :]
-    return np.cos(np.pi * waves * (2 * places + 1) / (2 * _LOOK_SIDE))
+    waves, places = np.arange(_HASH_WAVES)[:, None], np.arange(_HASH_SIDE)[None, :]
+    return np.cos(np.pi * waves * (2 * places + 1) / (2 * _HASH_SIDE))
 
 
 _COSINES = _cosines()

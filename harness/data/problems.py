@@ -127,8 +127,7 @@ CODES: dict[str, Code] = {
     "near_duplicate_images": Code(
         "warning",
         "images in two splits that look the same",
-        "put frames of one video, or copies of one picture, into one split (split: {group_by: …}); of a camera that "
-        "never moves, look at a pair whether it is more than the same background",
+        "put frames of one video, or copies of one picture, into one split (split: {group_by: …})",
     ),
 }
 

@@ -516,3 +516,25 @@ def test_many_images_are_looked_at_by_several_processes(tmp_path: Path) -> None:
     assert several == check(source, fast=False, workers=1)
     assert [problem.code for problem in several.problems] == ["unreadable_image"]
     assert seen[-1] == (240, 240)
+
+
+def test_a_camera_that_never_moves_has_no_look_alikes(tmp_path: Path) -> None:
+    """The same background with other things on it is no copy; the same things a little darker are."""
+    rng = np.random.default_rng(0)
+    background = Image.fromarray(rng.integers(40, 200, (8, 8, 3), dtype=np.uint8)).resize((320, 240))
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        named = []
+        for number in range(20):
+            picture = background.copy()
+            left, top = int(rng.integers(0, 260)), int(rng.integers(0, 180))
+            picture.paste((200, 30, int(rng.integers(0, 255))), (left, top, left + 50, top + 50))
+            picture.save(tmp_path / split / f"{number}.png")
+            named.append(Shot(f"{number}.png", (("thing", left, top, left + 50, top + 50),)))
+        write_labels(tmp_path, "csv", split, named)
+    assert not _check(tmp_path).problems
+    Image.open(tmp_path / "train" / "3.png").point(lambda value: value * 0.9).save(tmp_path / "val" / "7.png")
+    problem = _found(_check(tmp_path), "near_duplicate_images")
+    assert problem.count == 1
+    assert "train/3.png" in problem.places[0].file
+    assert "val/7.png" in problem.places[0].detail

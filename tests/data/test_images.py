@@ -17,16 +17,17 @@ from harness.errors import DataError
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_upright(orientation: int, tmp_path: Path) -> None:
     """All eight EXIF orientations, as Pillow's own transposition; header and pixels agree on the size."""
-    path = tmp_path / "a.png"
+    path = tmp_path / "a"
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path, exif=exif)
-    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
-    assert np.array_equal(read_pixels(str(path)), expected)
-    header, whole = look(str(path), decode=False), look(str(path), decode=True)
-    assert (header.height, header.width) == expected.shape[:2]
-    assert (whole.height, whole.width, whole.orientation) == (header.height, header.width, orientation)
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+        Image.fromarray(pixels).save(path, format=kind, exif=exif)
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+        assert np.array_equal(read_pixels(str(path)), expected)
+        header, whole = look(str(path), decode=False), look(str(path), decode=True)
+        assert (header.height, header.width) == expected.shape[:2]
+        assert (whole.height, whole.width, whole.orientation) == (header.height, header.width, orientation)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF"])
