@@ -271,11 +271,11 @@ def _root(path: Path, data: dict[str, Any]) -> Path:
 
 def _entry(file: Path, key: str, root: Path, text: str) -> Path:
     """A folder or list below the root; Roboflow writes `../train/images` for what lies beside its data.yaml."""
-    candidates = [Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../"))]
-    inside = [entry for entry in candidates if entry.is_relative_to(os.path.normpath(root)) and "\\" not in text]
-    if not inside:
+    entry, beside = (Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../")))
+    top = os.path.normpath(root)
+    if "\\" in text or not (entry.is_relative_to(top) or (beside.is_relative_to(top) and beside.exists())):
         raise EscapeError(f"{key}: {text} leaves {root}; write path: with the folder that holds all of it", file=file)
-    return next((entry for entry in inside if entry.exists()), inside[0])
+    return entry if entry.is_relative_to(top) else beside
 
 
 def _looks(path: Path) -> bool:

@@ -1,0 +1,245 @@
+"""What data of real people does, found by review and by hand: each was wrong once, in silence."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.check import check
+from harness.data.images import look
+from harness.data.load import Loaded, load
+from harness.suite.spec import FilesDataset
+from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _load(path: Path, name: str = "auto") -> Loaded:
+    return load(FilesDataset(format=name, path=path), depth="headers")  # type: ignore[arg-type]
+
+
+def _errors(loaded: Loaded) -> dict[str, str]:
+    return {problem.code: str(problem) for problem in loaded.findings.problems("error")}
+
+
+def test_a_quotation_mark_that_is_not_closed_does_not_swallow_rows(tmp_path: Path) -> None:
+    """CSV would read on to the end of the file as one cell."""
+    root = dataset(tmp_path, "csv", train=6, val=2)
+    file = label_file(root, "csv", "train", "")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], f'"{lines[1]}', *lines[2:]]))
+    assert "unreadable_annotation" in _errors(_load(root))
+
+
+def test_widths_under_an_unknown_header_are_not_read_as_corners(tmp_path: Path) -> None:
+    """Six columns of another meaning are refused by their header."""
+    root = dataset(tmp_path, "csv", train=6, val=2)
+    file = label_file(root, "csv", "train", "")
+    file.write_text("image_name,x1,y1,w,h,class\n" + file.read_text())
+    assert "labels.csv:1: expected rows of" in _errors(_load(root))["unreadable_annotation"]
+
+
+def test_labels_that_were_not_found_stop_the_night(tmp_path: Path) -> None:
+    """Images of YOLO without a label file have no boxes; if none has one, the folder is elsewhere."""
+    root = dataset(tmp_path, "yolo", train=6, val=2)
+    (root / "labels").rename(root / "Label")
+    assert "train: not one box" in _errors(_load(root))["empty_split"]
+
+
+def test_names_that_mean_one_file_are_one_image(tmp_path: Path) -> None:
+    """`./a.jpg` joins `a.jpg`; `A.JPG` beside `a.jpg` is told, since each has a part of the boxes."""
+    root = dataset(tmp_path, "csv", train=6, val=2)
+    file = label_file(root, "csv", "train", "")
+    first = shots("train", 6)[1].name
+    file.write_text(file.read_text().replace(first, f"./{first}"))
+    assert not _load(root).findings.problems("error")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines, lines[1].replace(f"./{first}", first.upper())]))
+    assert "duplicate_image_id" in _errors(_load(root))
+
+
+def test_two_categories_of_one_name_are_one_class(tmp_path: Path) -> None:
+    """As exports with a supercategory of the same name have it."""
+    root = dataset(tmp_path, "coco", train=6, val=2)
+    for split in ("train", "val"):
+        file = label_file(root, "coco", split, "")
+        content = json.loads(file.read_text())
+        content["categories"].insert(0, {"id": 0, "name": CLASSES[0], "supercategory": "none"})
+        file.write_text(json.dumps(content))
+    loaded = _load(root)
+    assert not loaded.findings.problems("error")
+    assert loaded.parts["train"].annotations.class_names == CLASSES
+
+
+def test_annotations_with_and_without_ids_do_not_collide(tmp_path: Path) -> None:
+    """An id of 1 is not the same as the second place in the list."""
+    root = dataset(tmp_path, "coco", train=6, val=2)
+    file = label_file(root, "coco", "train", "")
+    content = json.loads(file.read_text())
+    for row, annotation in enumerate(content["annotations"]):
+        del annotation["id"]
+        if row == 0:
+            annotation["id"] = 1
+    content["images"][0]["width"] = 96.0
+    file.write_text(json.dumps(content))
+    assert not _load(root).findings.problems()
+
+
+def test_official_files_without_labels_are_no_test_split(tmp_path: Path) -> None:
+    """COCO's image_info_test2017.json lies beside instances_*.json and has no boxes to judge by."""
+    root = dataset(tmp_path, "coco", train=6, val=2)
+    folder = root / "annotations"
+    for split in ("train", "val"):
+        (folder / f"{split}.json").rename(folder / f"instances_{split}2017.json")
+    info = {
+        "images": [{"id": 1, "file_name": "x.jpg", "width": 9, "height": 9}],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    for name in ("test2017", "test-dev2017"):
+        (folder / f"image_info_{name}.json").write_text(json.dumps(info))
+    assert list(_load(root).parts) == ["train", "val"]
+
+
+@pytest.mark.parametrize(("name", "stray"), [("labelme", "meta.json"), ("voc", "pom.xml")])
+def test_a_stray_file_does_not_merge_splits(name: str, stray: str, tmp_path: Path) -> None:
+    """What is no label and lies above train and val does not count."""
+    root = dataset(tmp_path, "labelme", train=6, val=2)
+    if name == "voc":
+        for split, count in (("train", 6), ("val", 2)):
+            for shot in shots(split, count):
+                (root / split / f"{Path(shot.name).stem}.json").unlink()
+                (root / split / f"{Path(shot.name).stem}.xml").write_text(
+                    f"<annotation><filename>{shot.name}</filename></annotation>"
+                )
+    (root / stray).write_text("<project/>" if name == "voc" else "{}")
+    assert list(_load(root).parts) == ["train", "val"]
+
+
+@pytest.mark.parametrize("entry", ["../secret", "ABSOLUTE/secret"])
+def test_data_yaml_does_not_lead_out_of_its_folder(entry: str, tmp_path: Path) -> None:
+    """A downloaded dataset may not name what lies beside it; `path:` is the user's word."""
+    root = dataset(tmp_path / "set", "yolo", train=6, val=2)
+    (root / "images" / "train").rename(tmp_path / "secret")
+    yaml = root / "data.yaml"
+    yaml.write_text(yaml.read_text().replace("images/train", entry.replace("ABSOLUTE", str(tmp_path))))
+    loaded = _load(root)
+    assert "secret leaves" in _errors(loaded)["path_escapes_root"]
+    assert not loaded.parts
+
+
+def test_folders_above_the_dataset_may_be_called_images(tmp_path: Path) -> None:
+    """`…/images/set/train/a.jpg` with its label beside it: only folders of the set itself become labels."""
+    root = dataset(tmp_path / "images" / "set", "yolo", train=6, val=2)
+    for split in ("train", "val"):
+        (root / "images" / split).rename(root / split)
+        for file in (root / "labels" / split).iterdir():
+            file.rename(root / split / file.name)
+    (root / "data.yaml").write_text((root / "data.yaml").read_text().replace("images/", ""))
+    assert not _load(root).findings.problems("error")
+
+
+def test_key_points_are_not_corners(tmp_path: Path) -> None:
+    """With `kpt_shape` a line goes on after its box, and is no polygon."""
+    root = dataset(tmp_path, "yolo", train=6, val=2)
+    before = _load(root).parts["train"].annotations.boxes
+    for split in ("train", "val"):
+        for file in (root / "labels" / split).iterdir():
+            file.write_text("".join(f"{line} 0.1 0.9 0.2 0.8\n" for line in file.read_text().splitlines()))
+    (root / "data.yaml").write_text((root / "data.yaml").read_text() + "kpt_shape: [2, 2]\n")
+    assert np.array_equal(_load(root).parts["train"].annotations.boxes, before)
+
+
+def test_absolute_lists_work_from_a_relative_path(harness_command: Command, tmp_path: Path) -> None:
+    """`harness data check set` where set/train.txt has absolute lines."""
+    root = dataset(tmp_path / "set", "yolo", train=6, val=2)
+    (root / "train.txt").write_text("".join(f"{path}\n" for path in sorted((root / "images" / "train").iterdir())))
+    (root / "data.yaml").write_text((root / "data.yaml").read_text().replace("images/train", "train.txt"))
+    done = harness_command("data", "check", "set", "--fast", cwd=tmp_path, env={"PYTHONPATH": os.getcwd()})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_shares_of_an_image_that_is_missing_are_not_exported(harness_command: Command, tmp_path: Path) -> None:
+    """YOLO's numbers mean nothing without the image's size: the export says what is missing."""
+    root = dataset(tmp_path / "set", "yolo", train=6, val=2)
+    (root / "images" / "train" / "train001.jpg").unlink()
+    done = harness_command("data", "export", root, "--to", "coco", tmp_path / "out.json")
+    assert done.returncode == 1
+    assert "error missing_image (1)" in done.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_class_names_do_nothing_to_a_terminal(harness_command: Command, tmp_path: Path) -> None:
+    """Escape sequences and rich's markup in names are shown, not obeyed."""
+    root = dataset(tmp_path, "coco", train=6, val=2)
+    for split in ("train", "val"):
+        file = label_file(root, "coco", split, "")
+        file.write_text(file.read_text().replace('"disc"', '"\\u001b[31m[red]disc"'))
+    for command in ("check", "stats"):
+        done = harness_command("data", command, root)
+        assert "\x1b" not in done.stdout
+        assert "\\x1b[31m[red]disc" in done.stdout
+
+
+def test_jpegs_that_end_in_zeros_or_hide_behind_a_thumbnail(tmp_path: Path) -> None:
+    """A download that was interrupted after its space was laid out, and a thumbnail's end marker, deceive nobody."""
+    pixels = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+    plain, small = io.BytesIO(), io.BytesIO()
+    Image.fromarray(pixels).save(plain, "JPEG")
+    Image.fromarray(pixels[:16, :16]).save(small, "JPEG")
+    whole = plain.getvalue()
+    block = b"\xff\xe1" + (len(small.getvalue()) + 8).to_bytes(2, "big") + b"Exif\0\0" + small.getvalue()
+    thumbed = whole[:2] + block + whole[2:]
+    path = tmp_path / "a.jpg"
+    for data in (whole, thumbed):
+        path.write_bytes(data)
+        assert [look(str(path), decode=decode).cut for decode in (True, False)] == [False, False]
+        for share in (0.3, 0.6, 0.9):
+            cut = data[: len(data) - int(len(whole) * (1 - share))]
+            for broken in (cut, cut + bytes(len(data) - len(cut))):
+                path.write_bytes(broken)
+                found = [look(str(path), decode=decode) for decode in (True, False)]
+                assert [(picture.cut, picture.problem) for picture in found] == [(True, None)] * 2
+
+
+def test_postscript_is_no_image(tmp_path: Path) -> None:
+    """Pillow would start another program for it."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    assert "cannot identify" in (look(str(path), decode=False).problem or "")
+
+
+def test_one_broken_dataset_of_a_suite_does_not_hide_the_others(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """`--json` stays JSON, and says of each what is wrong."""
+    dataset(tmp_path / "good", "voc", train=6, val=2)
+    (tmp_path / "empty").mkdir()
+    suite = tiny_suite(datasets="  a: {format: auto, path: empty}\n  b: {format: voc, path: good}\n")
+    done = harness_command("data", "check", suite, "--json", "--fast")
+    assert done.returncode == 1
+    content = json.loads(done.stdout)
+    assert [problem["code"] for problem in content["problems"] if problem["dataset"] == "a"] == [
+        "unreadable_annotation"
+    ]
+    assert content["summary"]["datasets"]["b"]["images"] == 8
+
+
+def test_crowded_images_are_checked_quickly(tmp_path: Path) -> None:
+    """Forty thousand boxes in one picture are compared in seconds, copies of one box too."""
+    rng = np.random.default_rng(0)
+    Image.new("RGB", (1000, 1000)).save(tmp_path / "a.png")
+    corners = rng.uniform(0, 980, (40_000, 2)).round(2).tolist()
+    rows = [f"a.png,{x},{y},{x + 15},{y + 15},thing" for x, y in corners]
+    rows += ["a.png,5,5,25,25,thing"] * 3000
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    checked = check(FilesDataset(format="csv", path=tmp_path), fast=True, workers=1)
+    found = {problem.code: problem.count for problem in checked.problems}
+    assert found["duplicate_box"] >= 2999
