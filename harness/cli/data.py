@@ -120,6 +120,7 @@ def show(target: Path, wanted: str, out: Path, count: int, class_name: str | Non
 def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> None:  # noqa: ARG001 - one choice so far
     """Write the boxes as the harness reads them, for other tools: in pixels, clipped to their image."""
     from harness.data.export import to_coco
+    from harness.data.load import load
     from harness.suite.spec import FilesDataset
 
     with exit_codes():
@@ -128,9 +129,10 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
             known = ", ".join(datasets) or "none"
             raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
         ((name, dataset),) = datasets.items()
-        loaded = _loaded(name, dataset, "labels")
-        if any((part.annotations.sizes == 0).any() for part in loaded.parts.values()):
-            loaded = _loaded(name, dataset, "headers")  # what is told in shares of the image needs the image
+        loaded = _loaded(name, dataset, "headers")
+        if not any(any(part.paths) for part in loaded.parts.values()):  # no image is there: what the labels tell
+            told = load(dataset, depth="labels")
+            loaded = told if all((part.annotations.sizes > 0).all() for part in told.parts.values()) else loaded
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
             raise DataError("\n".join(map(str, fatal)))

@@ -106,6 +106,8 @@ def _classes(parts: Mapping[str, Part], findings: Findings) -> None:
     learned = "train" if "train" in parts else next(iter(parts))
     anywhere = np.sum(list(counts.values()), axis=0)
     class_names = parts[learned].annotations.class_names
+    if not class_names:
+        return
     rare = min(_RARE, _RARE_SHARE * counts[learned].mean())
     for number, name in enumerate(class_names):
         if not anywhere[number]:

@@ -30,9 +30,10 @@ class Found:
 class ImageFolder:
     """Finds images below one folder, and nothing outside it; each listing is read once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, within: Path | None = None) -> None:
+        """`within` is the folder that links may not leave, if it is not `root` itself."""
         self._root = os.path.abspath(root)
-        self._real = os.path.realpath(root)
+        self._real = os.path.realpath(within or root)
         self._listings: dict[str, _Listing | None] = {}
 
     def find(self, name: str) -> Found:
@@ -69,7 +70,7 @@ class ImageFolder:
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)
-        return real.startswith(os.path.join(self._real, ""))
+        return real == self._real or real.startswith(os.path.join(self._real, ""))
 
     def _listing(self, folder: str) -> _Listing | None:
         if folder not in self._listings:
@@ -78,7 +79,7 @@ class ImageFolder:
 
     def _read(self, folder: str) -> _Listing | None:
         if not folder:
-            return _Listing.of(self._root, linked=False, as_named=True)
+            return _Listing.of(self._root, linked=not self._inside(self._root), as_named=True)
         parent, _, last = folder.rpartition("/")
         above = self._listing(parent)
         entry = above.find(last) if above else None
@@ -124,7 +125,7 @@ class _Listing:
 
 def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
     """The folder that image names are relative to: of those around the labels the one that has the most of them."""
-    base = annotations if annotations.is_dir() else annotations.parent
+    base = annotations if os.path.isdir(annotations) else annotations.parent
     words = [split, "valid", annotations.stem.removeprefix("instances_"), base.name]
     around = [base, base.parent]
     candidates = [
@@ -135,7 +136,7 @@ def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
     present = {
         folder: sum(ImageFolder(folder).find(name).path is not None for name in sample)
         for folder in dict.fromkeys(candidates)
-        if folder.is_dir()
+        if os.path.isdir(folder)
     }
     best = max(present, key=present.__getitem__, default=base)  # of equals the first
     return best if present.get(best) else base

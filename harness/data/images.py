@@ -136,6 +136,8 @@ def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[
 def look(path: str, *, decode: bool) -> Picture:
     """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
     try:
+        if not os.path.isfile(path):
+            return Picture(problem="no file, but a folder or a device" if os.path.exists(path) else "no such file")
         with _bombs_refused(), open(path, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             size = os.fstat(stream.fileno()).st_size
             if image.mode in _NO_RANGE:
@@ -146,7 +148,8 @@ def look(path: str, *, decode: bool) -> Picture:
             width, height = reversed(image.size) if sideways else image.size
             picture = Picture(length=size, width=width, height=height, orientation=orientation)
             stream.seek(max(0, size - _TAIL))
-            if not decode and stream.read().rstrip(b"\0").endswith(_END.get(image.format or "", b"")):
+            end = _END.get(image.format or "")
+            if not decode and end and stream.read().rstrip(b"\0").endswith(end):
                 return picture
         with _bombs_refused():
             pixels, cut = _decoded(path, thorough=decode)
@@ -179,6 +182,8 @@ def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
     libjpeg fills up in silence what an end marker cuts short. Without that marker Pillow raises for want of data, while
     a whole picture decodes; `thorough` tries that, for a JPEG of one scan (of several, the end marker is needed).
     """
+    if not os.path.isfile(path):  # a pipe would never end
+        raise FileNotFoundError("no such file")
     with open(path, "rb") as stream:
         data = stream.read()
     if not data.startswith(b"\xff\xd8"):

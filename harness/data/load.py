@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import posixpath
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -127,7 +128,8 @@ def load(
         return Loaded(format=dataset.format, parts={}, findings=findings)
     read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
     class_names = _common_classes(dataset.classes, read)
-    looker = Looker(depth=depth, workers=workers, progress=progress, findings=findings)
+    within = dataset.path if dataset.path and os.path.isdir(dataset.path) else None
+    looker = Looker(depth=depth, within=within, workers=workers, progress=progress, findings=findings)
     looker.expect(sum(len(labels.names) for labels in read.values()))
     parts = {name: _part(labels, sources[name], name, class_names, looker, findings) for name, labels in read.items()}
     if dataset.split is not None and "all" in parts:

@@ -76,7 +76,9 @@ CODES: dict[str, Code] = {
         "keep each in one split: accuracy on an image that was trained on is worth nothing",
     ),
     "box_crosses_border": Code(
-        "warning", "boxes that reach over their image's border", "nothing: they are clipped to the image when read"
+        "warning",
+        "boxes that reach more than half a pixel over their image's border",
+        "nothing: they are clipped to the image when read",
     ),
     "duplicate_box": Code(
         "warning", "boxes drawn twice: same class, IoU above 0.95", "delete one of the two; both count as objects"

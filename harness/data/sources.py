@@ -5,11 +5,12 @@ Owns finding; reading is the formats' business.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import Source, UnreadableError, files_under, read_text, split_named
+from harness.data.formats.reading import Source, UnreadableError, files_under, listed, read_text, split_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +52,11 @@ def _find(path: Path, wanted: str) -> dict[str, Source]:
         found = FORMATS[name].find(path)
         if found:
             return found
-    if wanted in {"auto", "yolo"} and path.is_dir():
+    if wanted in {"auto", "yolo"} and os.path.isdir(path):
         found = _yolo_folders(path, must_know=wanted == "auto")
         if found:
             return found
-    if wanted != "auto" and path.is_file():
+    if wanted != "auto" and os.path.isfile(path):
         return {"all": Source(format=wanted, annotations=path)}  # reading says what is wrong with it
     hint = f"none of {', '.join(FORMATS)}" if wanted == "auto" else f"no {wanted}"
     raise UnreadableError(
@@ -66,10 +67,12 @@ def _find(path: Path, wanted: str) -> dict[str, Source]:
 def _explicit(split: LabelledImages, wanted: str) -> Source:
     """One split as the suite names it; its format found out where it is `auto`."""
     labels = split.annotations
-    texts = labels.is_dir() and any(files_under(labels, frozenset({".txt"})))
-    if (wanted == "yolo" and labels.is_dir()) or (wanted == "auto" and texts):
+    texts = os.path.isdir(labels) and any(files_under(labels, frozenset({".txt"})))
+    if (wanted == "yolo" and os.path.isdir(labels)) or (wanted == "auto" and texts):
         names = _class_list(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
+    if wanted != "auto" and os.path.isdir(labels) and not FORMATS[wanted].find(labels):
+        return Source(format=wanted, annotations=labels, images=split.images)  # reading says that it is empty
     found = _find(labels, wanted)
     if len(found) > 1:
         raise UnreadableError(
@@ -85,11 +88,11 @@ def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
     Args:
         must_know: only where a list of classes says that this is YOLO.
     """
-    images = path / "images" if (path / "images").is_dir() else path
+    images = path / "images" if os.path.isdir(path / "images") else path
     names = _class_list(path / "labels", path)
     if must_know and names is None:
         return {}
-    splits = {split_named(folder.name): folder for folder in sorted(images.iterdir()) if folder.is_dir()}
+    splits = {split_named(folder.name): folder for folder in listed(images) if os.path.isdir(folder)}
     return {
         split or "all": Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
         for split, folder in ({None: images} if set(splits) <= {None} else splits).items()
@@ -101,10 +104,10 @@ def _class_list(*folders: Path) -> tuple[str, ...] | None:
     """The classes that a list, or a data.yaml, in these folders or up to two above the last one names."""
     for folder in (*folders, folders[-1].parent, folders[-1].parent.parent):
         for name in _CLASS_LISTS:
-            if (folder / name).is_file():
+            if os.path.isfile(folder / name):
                 lines = read_text(folder / name).split("\n")
                 return tuple(line.strip() for line in lines if line.strip())
-        data = FORMATS["yolo"].find(folder) if folder.is_dir() else {}
+        data = FORMATS["yolo"].find(folder) if os.path.isdir(folder) else {}
         if data:
             return next(iter(data.values())).class_names
     return None

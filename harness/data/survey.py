@@ -31,6 +31,7 @@ class Looker:
     """Looks for images and into them, as deep as asked, and tells what is wrong with them."""
 
     depth: Depth
+    within: Path | None  # what no link may leave, where the images lie in it
     workers: int
     progress: Callable[[int, int], None]
     findings: Findings
@@ -46,7 +47,8 @@ class Looker:
         self, labels: Labels, usable: NDArray[np.bool_], root: Path
     ) -> tuple[list[str | None], list[Picture | None]]:
         """Path and picture of each image; clears `usable` where one is not."""
-        folder = self._folders.setdefault(root, ImageFolder(root))
+        inside = self.within is not None and root.is_relative_to(self.within)
+        folder = self._folders.setdefault(root, ImageFolder(root, self.within if inside else None))
         paths: list[str | None] = [None] * len(labels.names)
         declared = labels.sizes[:, 0] > 0
         for row, name in enumerate(labels.names):

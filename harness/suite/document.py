@@ -51,7 +51,7 @@ def read_document(path: Path) -> Document:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise SuiteError((f"{path}: larger than {MOST_BYTES} bytes; a suite file is a page of YAML",))
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SuiteError((f"{path}: not UTF-8 text ({error.reason} at byte {error.start})",)) from None
     except OSError as error:

@@ -16,7 +16,7 @@ from PIL import Image
 from harness.data.check import check
 from harness.data.images import look
 from harness.data.load import Loaded, load
-from harness.suite.spec import FilesDataset
+from harness.suite.spec import FilesDataset, LabelledImages
 from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -243,3 +243,112 @@ def test_crowded_images_are_checked_quickly(tmp_path: Path) -> None:
     checked = check(FilesDataset(format="csv", path=tmp_path), fast=True, workers=1)
     found = {problem.code: problem.count for problem in checked.problems}
     assert found["duplicate_box"] >= 2999
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_passed_over(tmp_path: Path) -> None:
+    """A pipe for an image or for labels, a link to nothing, a folder called a.txt: each is told, none is read."""
+    root = dataset(tmp_path, "yolo", train=8, val=2)
+    images, labels = root / "images" / "train", root / "labels" / "train"
+    (images / "train001.jpg").unlink()
+    os.mkfifo(images / "train001.jpg")
+    for number in (2, 3, 4):
+        (labels / f"train00{number}.txt").unlink()
+    os.mkfifo(labels / "train002.txt")
+    (labels / "train003.txt").symlink_to("nowhere")
+    (labels / "train004.txt").mkdir()
+    errors = _errors(_load(root))
+    assert "unreadable_image (1)" in errors["unreadable_image"]
+    assert "unreadable_annotation (3)" in errors["unreadable_annotation"]
+
+
+def test_links_to_folders_outside_leave_the_root(tmp_path: Path) -> None:
+    """A folder of images that is a link out of PATH is told; named by the suite it is the user's word."""
+    root = dataset(tmp_path / "set", "coco", train=6, val=2)
+    (root / "images" / "train").rename(tmp_path / "elsewhere")
+    (root / "images" / "train").symlink_to(tmp_path / "elsewhere")
+    assert "path_escapes_root (6)" in _errors(_load(root))["path_escapes_root"]
+    train, val = (
+        LabelledImages(annotations=root / "annotations" / f"{split}.json", images=root / "images" / split)
+        for split in ("train", "val")
+    )
+    assert not load(FilesDataset(format="coco", train=train, val=val), depth="headers").findings.problems("error")
+
+
+def test_one_wild_line_of_shares_is_not_taken_for_pixels(tmp_path: Path) -> None:
+    """Pixels have sides of at least one; a centre far outside with a side of a third is a slip."""
+    root = dataset(tmp_path, "yolo", train=6, val=2)
+    label_file(root, "yolo", "train", "train001.jpg").write_text("0 5.3 2.5 .31 .15\n0 .5 .5 1.0000001 .5\n")
+    loaded = _load(root)
+    assert "box_outside_image (1)" in _errors(loaded)["box_outside_image"]
+    (problem,) = loaded.findings.problems("warning")
+    assert (problem.code, problem.count) == ("not_normalized", 1)
+
+
+def test_two_images_with_one_label_file_are_told(tmp_path: Path) -> None:
+    """a.jpg and a.png both have a.txt; only one of them was labelled."""
+    root = dataset(tmp_path, "yolo", train=6, val=2)
+    Image.new("RGB", (SIZE, SIZE)).save(root / "images" / "train" / "train001.png")
+    assert "train001.png: train001.jpg has the same labels" in _errors(_load(root))["duplicate_image_id"]
+
+
+def test_names_longer_than_any_disk_allows(tmp_path: Path) -> None:
+    """In data.yaml, a list, VOC's sets and every format's image names: told, without a traceback."""
+    long, deep = "x" * 5000, "a/" * 3000 + "b.jpg"
+    root = dataset(tmp_path / "yolo", "yolo", train=4, val=2)
+    yaml = (root / "data.yaml").read_text()
+    (root / "train.txt").write_text(f"{long}.jpg\n{deep}\nimages/train/train001.jpg\n")
+    for entry in (f"train: {long}", 'train: "a\\0b"', "train: train.txt", f"path: {long}\ntrain: images/train"):
+        (root / "data.yaml").write_text(yaml.replace("train: images/train", entry))
+        _load(root)
+    (root / "data.yaml").write_text(yaml.replace("disc", "\\ud800"))
+    assert "cannot be shown" in _errors(_load(root))["unreadable_annotation"]
+    root = dataset(tmp_path / "voc", "voc", train=4, val=2)
+    (root / "ImageSets" / "Main" / "train.txt").write_text(f"{long}\n{deep}\ntrain001\n")
+    assert "unreadable_annotation (2)" in _errors(_load(root))["unreadable_annotation"]
+    for name in ("coco", "csv", "labelme", "createml"):
+        root = dataset(tmp_path / name, name, train=4, val=2)
+        file = label_file(root, name, "train", "train001.jpg")
+        file.write_text(file.read_text().replace("train001.jpg", deep))
+        assert "missing_image (1)" in _errors(_load(root))["missing_image"]
+
+
+def test_exports_of_common_tools_are_recognised(tmp_path: Path) -> None:
+    """CVAT's lists with data/, Label Studio's notes.json, LabelImg's classes.txt, a data.yaml in flow style."""
+    root = dataset(tmp_path / "a", "yolo", train=4, val=2)
+    expected = {name: len(part.annotations.boxes) for name, part in _load(root).parts.items()}
+    images = sorted(path.name for path in (root / "images" / "train").iterdir())
+    (root / "train.txt").write_text("".join(f"data/images/train/{name}\n" for name in images))
+    names = json.dumps(CLASSES)
+    (root / "data.yaml").write_text(
+        f"\ufeff{{names: {names}, nc: '3', path: ., train: train.txt, val: images/val}}\n", encoding="utf-8"
+    )
+    (root / "notes.json").write_text(json.dumps({"categories": [{"id": 0, "name": "disc"}], "info": {}}))
+    loaded = _load(root)
+    assert not loaded.findings.problems("error"), _errors(loaded)
+    assert {name: len(part.annotations.boxes) for name, part in loaded.parts.items()} == expected
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for file in [*(root / "images" / "train").iterdir(), *(root / "labels" / "train").iterdir()]:
+        file.rename(flat / file.name)
+    (flat / "classes.txt").write_text("\n".join(CLASSES))
+    assert len(_load(flat).parts["all"].annotations.boxes) == expected["train"]
+
+
+def test_stems_of_voc_may_have_spaces(tmp_path: Path) -> None:
+    """A line of ImageSets is a whole stem, unless a 1 or −1 stands behind it."""
+    root = dataset(tmp_path, "voc", train=4, val=2)
+    (root / "Annotations" / "train001.xml").rename(root / "Annotations" / "train 001.xml")
+    (root / "ImageSets" / "Main" / "train.txt").write_text("train000  1\ntrain 001\ntrain002 -1\ntrain003\n")
+    loaded = _load(root)
+    assert not loaded.findings.problems("error")
+    assert len(loaded.parts["train"].annotations) == 4
+
+
+def test_the_export_has_the_real_sizes(harness_command: Command, tmp_path: Path) -> None:
+    """The canonical form is what training sees: a wrong declared size is put right, EXIF is applied."""
+    root = dataset(tmp_path / "set", "coco", train=4, val=2)
+    file = label_file(root, "coco", "train", "")
+    file.write_text(file.read_text().replace('"width": 96', '"width": 500'))
+    done = harness_command("data", "export", root, "--to", "coco", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    assert {image["width"] for image in json.loads((tmp_path / "out.json").read_text())["images"]} == {96}

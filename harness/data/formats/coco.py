@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import os
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,6 +19,7 @@ import numpy as np
 
 from harness.data.formats.reading import (
     Source,
+    UnreadableError,
     by_split,
     decode_json,
     files_under,
@@ -39,7 +41,7 @@ T = TypeVar("T")
 _Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
 _SUFFIX = frozenset({".json"})
-_KEYS = ("categories", "image_id", "file_name")
+_MOST_BAD = 10_000  # entries that are told one by one
 _DENSE = 20  # numbers for each id that has one
 _NO_ID = -(2**63)
 
@@ -62,7 +64,7 @@ class _Annotation(msgspec.Struct, gc=False):
     bbox: tuple[float, float, float, float]
     id: _Id = _NO_ID
     area: float | None = None
-    iscrowd: int | bool = 0
+    iscrowd: int | bool | None = 0
 
 
 class _File(msgspec.Struct):
@@ -85,13 +87,17 @@ class _LooseFile(msgspec.Struct):
 
 def find(path: Path) -> dict[str, Source]:
     """One file, or files (or their folders) named after splits; of COCO's own, `instances_*` alone."""
-    if path.is_file():
-        return {"all": Source(format="coco", annotations=path)} if mentions(path, *_KEYS) else {}
+    if os.path.isfile(path):
+        return {"all": Source(format="coco", annotations=path)} if _looks(path) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if mentions(file, *_KEYS)]
+    files = [file for file in present if _looks(file)]
     official = [file for file in files if file.name.startswith("instances_")]
     found = by_split(path, official or with_broken(files, present, path), single=True)
     return {name: Source(format="coco", annotations=file) for name, file in found.items()}
+
+
+def _looks(path: Path) -> bool:
+    return mentions(path, "image_id", "file_name") or (mentions(path, "images") and mentions(path, "categories"))
 
 
 def read(source: Source, findings: Findings) -> Labels:
@@ -211,7 +217,7 @@ def _decode(path: Path, findings: Findings) -> _File:
         loose = decode_json(data, _LooseFile)
 
     def entries(key: str, raws: Sequence[msgspec.Raw], wanted: type[T]) -> list[T]:
-        decoder, found = msgspec.json.Decoder(wanted), []
+        decoder, found, bad = msgspec.json.Decoder(wanted), [], 0
         for index, raw in enumerate(raws):
             try:
                 found.append(decoder.decode(raw))
@@ -225,6 +231,9 @@ def _decode(path: Path, findings: Findings) -> _File:
                     detail=detail,
                 )
                 findings.add("unreadable_annotation", place)
+                bad += 1
+                if bad > _MOST_BAD:
+                    raise UnreadableError(f"more than {_MOST_BAD:,} of its {key} cannot be read") from None
         return found
 
     file = _File(

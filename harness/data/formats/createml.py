@@ -5,6 +5,7 @@ https://developer.apple.com/documentation/createml/building-an-object-detector-d
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,7 +52,7 @@ class _Image(msgspec.Struct):
 
 def find(path: Path) -> dict[str, Source]:
     """One file, or files (or their folders) named after splits."""
-    if path.is_file():
+    if os.path.isfile(path):
         return {"all": Source(format="createml", annotations=path)} if mentions(path, *_KEYS) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
     files = [file for file in present if mentions(file, *_KEYS)]

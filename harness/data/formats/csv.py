@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats.reading import (
+    IMAGE_SUFFIXES,
     Source,
     UnreadableError,
     by_split,
@@ -45,7 +47,7 @@ _WORDS = {
 
 def find(path: Path) -> dict[str, Source]:
     """One file, or files named after splits."""
-    if path.is_file():
+    if os.path.isfile(path):
         return {"all": Source(format="csv", annotations=path)} if _looks(path) else {}
     present = [path / name for name in files_under(path, _SUFFIXES)]
     files = [file for file in present if _looks(file)]
@@ -71,7 +73,8 @@ def read(source: Source, findings: Findings) -> Labels:
         width = max(at.values()) + 1
         cells = [*found, *[""] * (width - len(found))]
         name = cells[at["image"]]
-        if 1 < len(found) < width or not name:
+        alone = len(found) == 1 and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        if (len(found) < width and not alone) or not name:
             detail = f"{len(found)} cells, expected {width}" if name else "no image named"
             findings.add("unreadable_annotation", Place(file=path, line=line, image=name or None, detail=detail))
             continue

@@ -52,7 +52,7 @@ class _File(msgspec.Struct):
 
 def find(path: Path) -> dict[str, Source]:
     """Folders named after splits, or one folder; images beside the JSON or where `imagePath` says."""
-    if path.is_file():
+    if os.path.isfile(path):
         return {"all": Source(format="labelme", annotations=path)} if mentions(path, *_KEYS) else {}
     files = [path / name for name in files_under(path, _SUFFIX)]
     if not any(mentions(file, *_KEYS) for file in files[:5]):
@@ -63,7 +63,7 @@ def find(path: Path) -> dict[str, Source]:
 
 def read(source: Source, findings: Findings) -> Labels:
     """Read every JSON file of the folder."""
-    single = source.annotations.is_file()
+    single = os.path.isfile(source.annotations)
     folder = source.annotations.parent if single else source.annotations
     names = [source.annotations.name] if single else list(files_under(folder, _SUFFIX))
     parsed: list[tuple[Path, _File]] = []

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,10 +69,13 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """The whole file, without a byte-order mark.
 
     Raises:
-        UnreadableError: it cannot be read, or is larger than `most` bytes.
+        UnreadableError: it is no file, cannot be read, or is larger than `most` bytes.
     """
     try:
-        if path.stat().st_size > most:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("no file, but a folder or a device")  # a pipe would never end
+        if status.st_size > most:
             raise UnreadableError(f"larger than {most:,} bytes")
         return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
@@ -125,9 +129,17 @@ def without_nan(data: bytes) -> bytes:
 
 
 def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
-    """Paths of the files below a folder, relative to it, sorted; hidden ones and linked folders are passed over."""
+    """Paths of the files below a folder, relative to it, sorted; hidden ones and linked folders are passed over.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UnreadableError(f"{error.filename}: {error.strerror}", file=folder)
+
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=refuse) if os.path.lexists(folder) else ():
         folders[:] = [name for name in folders if not name.startswith(".")]
         base = Path(parent).relative_to(folder)
         found += [
@@ -136,6 +148,20 @@ def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
         ]
     return iter(sorted(found))
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies directly in a folder, sorted; nothing if there is no such folder.
+
+    Raises:
+        UnreadableError: it cannot be listed.
+    """
+    if not os.path.isdir(folder):
+        return []
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UnreadableError(f"{folder}: {error.strerror}", file=folder) from None
 
 
 def number(text: str) -> float:

@@ -7,6 +7,7 @@ crowd is in COCO: never trained on, and in evaluation neither rewarded nor punis
 
 from __future__ import annotations
 
+import os
 import xml.sax
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,19 +41,19 @@ _MOST_DEPTH = 64
 
 def find(path: Path) -> dict[str, Source]:
     """VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
-    if path.is_file():
+    if os.path.isfile(path):
         return {"all": Source(format="voc", annotations=path)} if path.suffix.lower() in _SUFFIX else {}
     sets = path / "ImageSets" / "Main"
-    if (path / "Annotations").is_dir():
+    if os.path.isdir(path / "Annotations"):
         images = path / "JPEGImages"
-        whole = Source(format="voc", annotations=path / "Annotations", images=images if images.is_dir() else None)
+        whole = Source(format="voc", annotations=path / "Annotations", images=images if os.path.isdir(images) else None)
         lists = {name: sets / f"{name}.txt" for name in ("train", "val", "test")}
-        if not lists["train"].is_file():
+        if not os.path.isfile(lists["train"]):
             lists["train"] = sets / "trainval.txt"
         listed = {
             name: Source(format="voc", annotations=whole.annotations, images=whole.images, listing=(file,))
             for name, file in lists.items()
-            if file.is_file()
+            if os.path.isfile(file)
         }
         return listed or {"all": whole}
     found = by_split(path, [path / name for name in files_under(path, _SUFFIX)], looks=_looks)
@@ -91,19 +92,21 @@ def read(source: Source, findings: Findings) -> Labels:
 
 
 def _files(source: Source, findings: Findings) -> Iterator[Path]:
-    if source.annotations.is_file():
+    if os.path.isfile(source.annotations):
         yield source.annotations
     elif not source.listing:
         yield from (source.annotations / name for name in files_under(source.annotations, _SUFFIX))
     for listing in source.listing:
         for line, text in enumerate(read_text(listing).splitlines(), start=1):
-            stem = text.split()[0] if text.split() else None
-            if stem is None:
+            stem = text.strip()
+            if not stem:
                 continue
+            if not os.path.isfile(source.annotations / f"{stem}.xml"):
+                stem = stem.split()[0]  # lists of one class have a 1 or -1 behind it
             path = source.annotations / f"{stem}.xml"
             if Path(stem).is_absolute() or ".." in Path(stem).parts or "\\" in stem:
                 findings.add("path_escapes_root", Place(file=str(listing), line=line, image=stem))
-            elif path.is_file():
+            elif os.path.isfile(path):
                 yield path
             else:
                 detail = f"{stem} is listed, but there is no {path}"

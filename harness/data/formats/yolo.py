@@ -19,6 +19,7 @@ from harness.data.formats.reading import (
     Source,
     UnreadableError,
     files_under,
+    listed,
     number,
     read_text,
 )
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 _TEXT = frozenset({".txt"})
 _YAML = frozenset({".yaml", ".yml"})
 _NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"}
+_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "test.txt"}  # lists of images, in CVAT's layout
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 _BOX = 4  # values after the class
 _LEAST_POLYGON = 6  # three points
+_ROUNDING = 1e-5  # of shares written with five decimals
 _SURELY_PIXELS = 2.0
 
 
@@ -47,8 +50,8 @@ def find(path: Path) -> dict[str, Source]:
     Raises:
         UnreadableError: data.yaml is wrong.
     """
-    if path.is_dir():
-        found = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _YAML and _looks(file)]
+    if os.path.isdir(path):
+        found = [file for file in listed(path) if file.suffix.lower() in _YAML and _looks(file)]
         preferred = [file for file in found if file.stem == "data"] or found
         return find(preferred[0]) if preferred else {}
     if path.suffix.lower() not in _YAML or not _looks(path):
@@ -94,9 +97,15 @@ def read(source: Source, findings: Findings) -> Labels:
     root = source.images or source.annotations
     class_names = source.class_names
     rows = LabelRows(numbered_by="line", images=root, class_names=class_names)
+    image_of: dict[Path, str] = {}
     for image in _images(source, root, findings):
+        other = image_of.setdefault(image.labels, image.name)
+        if other != image.name and os.path.lexists(image.labels):
+            detail = f"{other} has the same labels; one name for one image"
+            findings.add("duplicate_image_id", Place(file=str(image.labels), image=image.name, detail=detail))
+            continue
         try:
-            text = read_text(image.labels, MOST_BYTES_OF_TEXT) if image.labels.is_file() else ""
+            text = read_text(image.labels, MOST_BYTES_OF_TEXT) if os.path.lexists(image.labels) else ""
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(image.labels), line=error.line, detail=error.detail))
             continue
@@ -125,17 +134,18 @@ def _read_lines(rows: LabelRows, row: int, file: str, text: str, source: Source,
         which = number(cells[0])
         code = None
         if not which.is_integer():
-            code = "not_a_number" if math.isnan(which) else "unreadable_annotation"
+            code = "unreadable_annotation"
         elif not 0 <= which < classes:
             code = "unknown_class"
         if code:
             findings.add(code, Place(file=file, line=line, detail=shown))
             continue
         most = max(values)
-        if 1 < most < math.inf:
+        if 1 + _ROUNDING < most < math.inf:
             findings.add("not_normalized", Place(file=file, line=line, detail=shown))
+        in_pixels = most >= _SURELY_PIXELS and (polygon or min(values[2:]) >= 1)
         box = _bounds(values) if polygon else _corners(values)
-        rows.add_box(row, box, int(which), number=line, share=most < _SURELY_PIXELS)
+        rows.add_box(row, box, int(which), number=line, share=not in_pixels)
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:
@@ -178,8 +188,14 @@ def _images(source: Source, root: Path, findings: Findings) -> Iterator[_Image]:
 def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
     """A line an image, absolute or relative to the root; `./` means the list's own folder."""
     whole = Path(os.path.abspath(root))
-    for line, content in enumerate(read_text(listing).splitlines(), start=1):
+    try:
+        lines = read_text(listing).splitlines()
+    except UnreadableError as error:
+        raise UnreadableError(error.detail, error.line, listing) from None
+    for line, content in enumerate(lines, start=1):
         text = content.strip()
+        if text.startswith("data/") and not os.path.exists(whole / text):
+            text = text.removeprefix("data/")  # CVAT lists them as in its own folder
         start = Path(os.path.abspath(listing.parent)) if text.startswith("./") else whole
         path = Path(os.path.normpath(start / text))
         if not text:
@@ -192,7 +208,7 @@ def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int
 
 def _label_path(source: Source, root: Path, image: Path) -> Path:
     """Where the labels of an image are by Ultralytics' rule: the last folder called images becomes labels."""
-    if source.annotations.is_dir() and source.base is None:
+    if os.path.isdir(source.annotations) and source.base is None:
         return source.annotations / image.relative_to(root).with_suffix(".txt")
     base = source.base or root
     parts = list(image.parent.relative_to(base).parts)
@@ -213,7 +229,7 @@ class _LabelFiles:
     def find(self, wanted: Path) -> Path:
         """The label file, or the one that differs in case alone."""
         file = wanted
-        if not wanted.is_file():
+        if not os.path.isfile(wanted):
             file = self._listing(wanted.parent).get(wanted.name.lower(), wanted)
         if file != wanted:
             self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {wanted.name}"))
@@ -229,8 +245,9 @@ class _LabelFiles:
 
     def _listing(self, folder: Path) -> dict[str, Path]:
         if folder not in self._listings:
-            files = folder.iterdir() if folder.is_dir() else ()
-            self._listings[folder] = {file.name.lower(): file for file in files if file.suffix.lower() in _TEXT}
+            self._listings[folder] = {
+                file.name.lower(): file for file in listed(folder) if file.suffix.lower() in _TEXT
+            }
         return self._listings[folder]
 
 
@@ -252,12 +269,14 @@ def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
         if sorted(names) != sorted(map(str, range(len(names)))):
             raise UnreadableError(f"names: expected the numbers 0 to {len(names) - 1}, got {', '.join(names)}", line)
         names = [names[str(position)] for position in range(len(names))]
+    if isinstance(names, list) and not all(str(name).isprintable() for name in names):
+        raise UnreadableError("names: a name has characters that cannot be shown", line)
     if not isinstance(names, list) or not names:
         raise UnreadableError("names: expected the classes, as a list or as a mapping from their numbers", line)
     texts = tuple(str(name) for name in names)
     if len(set(texts)) < len(texts) or not all(text.strip() for text in texts):
         raise UnreadableError(f"names: expected distinct names, none empty, got {list(texts)}", line)
-    if data.get("nc", len(texts)) != len(texts):
+    if str(data.get("nc", len(texts))) != str(len(texts)):
         raise UnreadableError(f"nc is {data['nc']}, but names has {len(texts)}", document.lines.get(("nc",), 1))
     return texts
 
@@ -266,22 +285,27 @@ def _root(path: Path, data: dict[str, Any]) -> Path:
     """`path`, relative to data.yaml; where that is no folder (a download's place on another machine), data.yaml's."""
     given = Path(str(data.get("path") or "."))
     root = path.parent / given
-    return Path(os.path.normpath(root)) if root.is_dir() else path.parent
+    return Path(os.path.normpath(root)) if os.path.isdir(root) else path.parent
 
 
 def _entry(file: Path, key: str, root: Path, text: str) -> Path:
     """A folder or list below the root; Roboflow writes `../train/images` for what lies beside its data.yaml."""
     entry, beside = (Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../")))
     top = os.path.normpath(root)
-    if "\\" in text or not (entry.is_relative_to(top) or (beside.is_relative_to(top) and beside.exists())):
+    if "\\" in text or not (entry.is_relative_to(top) or (beside.is_relative_to(top) and os.path.exists(beside))):
         raise EscapeError(f"{key}: {text} leaves {root}; write path: with the folder that holds all of it", file=file)
     return entry if entry.is_relative_to(top) else beside
 
 
 def _looks(path: Path) -> bool:
+    """Whether it has `names`, and none of a suite's keys; of a file that is no YAML, as far as its lines show."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            starts = [line.partition(":")[0].strip() for line in stream.readlines(100_000)]
-    except OSError:
-        return False
-    return "names" in starts and not {"suite", "architectures"} & set(starts)
+        data = read_document(path).data
+    except SuiteError:
+        try:
+            keys = {line.partition(":")[0].strip() for line in read_text(path, MOST_BYTES_OF_TEXT).splitlines()}
+        except UnreadableError:
+            return False
+    else:
+        keys = set(data) if isinstance(data, dict) else set()
+    return "names" in keys and not {"suite", "architectures"} & keys
