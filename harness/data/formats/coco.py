@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import mmap
 import os
 from dataclasses import dataclass
 from operator import attrgetter
@@ -18,9 +19,11 @@ import msgspec
 import numpy as np
 
 from harness.data.formats.reading import (
+    MOST_BYTES,
     Source,
     UnreadableError,
     by_split,
+    check_size,
     decode_json,
     files_under,
     mentions,
@@ -210,11 +213,12 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
 
 def _decode(path: Path, findings: Findings) -> _File:
     """The typed file; where it does not fit as a whole, entry by entry, so that every bad one is told."""
-    data = read_bytes(path)
+    check_size(path, MOST_BYTES)
     try:
-        return msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        loose = decode_json(data, _LooseFile)
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            return msgspec.json.decode(mapped, type=_File)  # mapped, not read: it saves a copy of all of it
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, ValueError):
+        loose = decode_json(read_bytes(path), _LooseFile)
 
     def entries(key: str, raws: Sequence[msgspec.Raw], wanted: type[T]) -> list[T]:
         decoder, found, bad = msgspec.json.Decoder(wanted), [], 0

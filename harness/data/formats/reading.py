@@ -65,23 +65,35 @@ class EscapeError(UnreadableError):
     """A file names images outside the folder of the data."""
 
 
+def check_size(path: Path, most: int) -> None:
+    """That a path is a file of at most `most` bytes.
+
+    Raises:
+        UnreadableError: it is none, or larger.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from None
+    except ValueError as error:  # a zero byte in the name
+        raise UnreadableError(str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError("no file, but a folder or a device")  # a pipe would never end
+    if status.st_size > most:
+        raise UnreadableError(f"larger than {most:,} bytes")
+
+
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """The whole file, without a byte-order mark.
 
     Raises:
         UnreadableError: it is no file, cannot be read, or is larger than `most` bytes.
     """
+    check_size(path, most)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableError("no file, but a folder or a device")  # a pipe would never end
-        if status.st_size > most:
-            raise UnreadableError(f"larger than {most:,} bytes")
         return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
-    except ValueError as error:  # a zero byte in the name
-        raise UnreadableError(str(error)) from None
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
