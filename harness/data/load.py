@@ -129,8 +129,14 @@ def load(
     read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
     class_names = _common_classes(dataset.classes, read)
     within = dataset.path if dataset.path and os.path.isdir(dataset.path) else None
-    looker = Looker(depth=depth, within=within, workers=workers, progress=progress, findings=findings)
-    looker.expect(sum(len(labels.names) for labels in read.values()))
+    looker = Looker(
+        depth=depth,
+        within=within,
+        workers=workers,
+        progress=progress,
+        findings=findings,
+        total=sum(len(labels.names) for labels in read.values()),
+    )
     parts = {name: _part(labels, sources[name], name, class_names, looker, findings) for name, labels in read.items()}
     if dataset.split is not None and "all" in parts:
         try:

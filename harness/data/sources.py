@@ -67,19 +67,22 @@ def _find(path: Path, wanted: str) -> dict[str, Source]:
 def _explicit(split: LabelledImages, wanted: str) -> Source:
     """One split as the suite names it; its format found out where it is `auto`."""
     labels = split.annotations
-    texts = os.path.isdir(labels) and any(files_under(labels, frozenset({".txt"})))
-    if (wanted == "yolo" and os.path.isdir(labels)) or (wanted == "auto" and texts):
-        names = _class_list(labels, split.images or labels)
-        return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
-    if wanted != "auto" and os.path.isdir(labels) and not FORMATS[wanted].find(labels):
-        return Source(format=wanted, annotations=labels, images=split.images)  # reading says that it is empty
-    found = _find(labels, wanted)
+    folder = os.path.isdir(labels)
+    tried = FORMATS if wanted == "auto" else (wanted,)
+    found = next((found for name in tried if (found := FORMATS[name].find(labels))), {})
     if len(found) > 1:
         raise UnreadableError(
             f"it holds the splits {', '.join(found)}, expected one; name the folder or file of one", file=labels
         )
-    source = next(iter(found.values()))
-    return replace(source, images=split.images or source.images)
+    if found:
+        source = next(iter(found.values()))
+        return replace(source, images=split.images or source.images)
+    if folder and (wanted == "yolo" or (wanted == "auto" and any(files_under(labels, frozenset({".txt"}))))):
+        names = _class_list(labels, split.images or labels)
+        return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
+    if wanted == "auto":
+        raise UnreadableError(f"none of {', '.join(FORMATS)} annotations are found there; name the format", file=labels)
+    return Source(format=wanted, annotations=labels, images=split.images)  # reading says what is wrong with it
 
 
 def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
@@ -92,11 +95,12 @@ def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
     names = _class_list(path / "labels", path)
     if must_know and names is None:
         return {}
-    splits = {split_named(folder.name): folder for folder in listed(images) if os.path.isdir(folder)}
+    splits = {
+        split: folder for folder in listed(images) if (split := split_named(folder.name)) and os.path.isdir(folder)
+    }
     return {
-        split or "all": Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
-        for split, folder in ({None: images} if set(splits) <= {None} else splits).items()
-        if split or set(splits) <= {None}
+        split: Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
+        for split, folder in (splits or {"all": images}).items()
     }
 
 

@@ -35,13 +35,9 @@ class Looker:
     workers: int
     progress: Callable[[int, int], None]
     findings: Findings
+    total: int  # images in all splits
     _done: int = 0
-    _all: int = 0
     _folders: dict[Path, ImageFolder] = field(default_factory=dict)
-
-    def expect(self, count: int) -> None:
-        """How many images there are in all splits."""
-        self._all = count
 
     def look(
         self, labels: Labels, usable: NDArray[np.bool_], root: Path
@@ -65,7 +61,7 @@ class Looker:
             [path for path in paths if path is not None],
             decode=self.depth == "pixels",
             workers=self.workers,
-            progress=lambda count, _all: self.progress(done + count, self._all),
+            progress=lambda count, _all: self.progress(done + count, self.total),
         )
         self._done += len(labels.names)
         pictures: list[Picture | None] = [None] * len(paths)
