@@ -4,12 +4,14 @@
     ├── UsageError        2    a command or a folder that cannot be used as asked
     ├── SuiteError        2    the suite file, or the data it names, is wrong: every problem at once
     ├── MachineError      3    the disk or the device stopped the whole run
+    ├── LockedError       4    another run writes to the same results
+    ├── RepeatedError     1    trial after trial failed in the same way: the rest would too
     └── TrialError        1    this trial cannot go on; the others can
         ├── DataError          an image, a label or a user's Dataset is not what it must be
         ├── WeightsError       pretrained weights or a checkpoint cannot be had or do not fit
         └── DivergedError      a loss is not finite
 
-Interruption is not an error of ours: `KeyboardInterrupt` ends the program with 130.
+`Interrupted` is no error of ours: a signal ends the program with 128 + its number (130 for SIGINT, 143 for SIGTERM).
 """
 
 from __future__ import annotations
@@ -43,6 +45,16 @@ class MachineError(HarnessError):
     exit_code = 3
 
 
+class LockedError(HarnessError):
+    """Another run writes to the same results folder."""
+
+    exit_code = 4
+
+
+class RepeatedError(HarnessError):
+    """Several trials in a row failed at once and alike, so that the others are not worth a try."""
+
+
 class TrialError(HarnessError):
     """One trial cannot go on for a reason of its own."""
 
@@ -57,3 +69,12 @@ class WeightsError(TrialError):
 
 class DivergedError(TrialError):
     """Training produced a loss that is not finite."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to stop. `again`: it is not the first one, so stop at once."""
+
+    def __init__(self, number: int, *, again: bool = False) -> None:
+        super().__init__(number)
+        self.number = number
+        self.again = again

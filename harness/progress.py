@@ -6,7 +6,7 @@ Owns showing; a view that fails to draw must not end a night, so it only formats
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -14,10 +14,12 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.execute.supervise import Ending, Event
     from harness.flow import Plan
+    from harness.store.record import Attempt
     from harness.suite.spec import Trial
 
 _LINE_INTERVAL_S = 30.0
@@ -31,41 +33,56 @@ class _Counting:
     def __init__(self) -> None:
         self.total = 0
         self.skipped = 0
+        self.given_up = 0
         self.succeeded = 0
         self.failed = 0
+        self.rehearsal: tuple[int, int] | None = None
         self.trial: Trial | None = None
         self.step: dict[str, Any] = {}
         self.stage = ""
-        self._left: list[Trial] = []
+        self._expected: dict[str, float] = {}
+        self._left: list[str] = []
         self._trial_started = 0.0
         self._spent_s = 0.0
-        self._ended = 0
+        self._ended: list[str] = []
 
     def begin(self, plan: Plan) -> None:
-        self._left = list(plan.left)
         self.total = len(plan.selected)
-        self.skipped = self.total - len(self._left)
+        self.skipped = sum(trial.trial_id in plan.records for trial in plan.selected)
+        self.given_up = len(plan.given_up)
+
+    def rehearse(self, trial: Trial, number: int, count: int) -> None:
+        self._begin_trial(trial)
+        self.rehearsal = (number, count)
+
+    def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        self._expected = dict(expected)
+        self._left = [trial.trial_id for trial in trials]
 
     def start(self, trial: Trial) -> None:
-        self.trial, self.step, self.stage = trial, {}, "starting"
-        self._trial_started = time.monotonic()
+        if self.trial is None:  # else another attempt of the same
+            self._begin_trial(trial)
+        self.rehearsal = None
+        self.step, self.stage = {}, "starting"
 
     def event(self, event: Event | None) -> None:
         if event is not None:
-            self.stage = event.get("stage", self.stage)
+            self.stage = str(event.get("stage", self.stage))
             if event["event"] == "step":
                 self.step = dict(event)
 
     def end(self, ending: Ending) -> None:
-        self._spent_s += time.monotonic() - self._trial_started
-        self._ended += 1
-        self._left = self._left[1:]
+        assert self.trial is not None
+        if self.rehearsal is None:
+            self._spent_s += self.elapsed_s()
+            self._ended.append(self.trial.trial_id)
+            self._left.remove(self.trial.trial_id)
         self.succeeded += ending.recorded
-        self.failed += not ending.recorded
-        self.trial = None
+        self.failed += not ending.recorded and ending.attempt.outcome != "rehearsed"
+        self.trial, self.rehearsal = None, None
 
     def elapsed_s(self) -> float:
-        """Of the current trial."""
+        """Of the current trial, all its attempts in this run."""
         return time.monotonic() - self._trial_started
 
     def share(self) -> float:
@@ -75,33 +92,25 @@ class _Counting:
         return float((self.step["epoch"] - 1 + self.step["step"] / self.step["steps"]) / self.step["epochs"])
 
     def remaining_s(self) -> float | None:
-        """A guess from the trials that ended and the current one's training so far; None before there is a ground."""
-        share = self.share()
-        current = self.elapsed_s() / share if share > 0.1 else None  # noqa: PLR2004 - a tenth tells enough
-        lengths = [length for length in (self._spent_s / self._ended if self._ended else None, current) if length]
-        if not lengths:
+        """What the rest takes: as expected, scaled by how the trials so far kept to it; None where that is unknown."""
+        if self.rehearsal or any(trial_id not in self._expected for trial_id in self._left):
             return None
-        if self.trial and self.stage in {"evaluate", "measure"} and len(self._left) == 1:
-            return None  # how long these take has nothing to do with training
-        typical = sum(lengths) / len(lengths)
-        running = max(0.0, (current or typical) - self.elapsed_s()) if self.trial else 0.0
-        return running + typical * max(0, len(self._left) - (self.trial is not None))
+        promised = sum(self._expected.get(trial_id, 0.0) for trial_id in self._ended)
+        scale = self._spent_s / promised if promised else 1.0
+        waiting = sum(self._expected[i] for i in self._left if self.trial is None or i != self.trial.trial_id) * scale
+        if self.trial is None:
+            return waiting
+        share = self.share()
+        current = self.elapsed_s() / share if share > 0.1 else self._expected[self.trial.trial_id] * scale  # noqa: PLR2004
+        return waiting + max(0.0, current - self.elapsed_s())
+
+    def _begin_trial(self, trial: Trial) -> None:
+        self.trial, self.step, self.stage = trial, {}, "starting"
+        self._trial_started = time.monotonic()
 
     def doing(self) -> str:
         """The current trial in a few words."""
-        if self.stage == "train" and self.step:
-            s = self.step
-            return (
-                f"epoch {s['epoch']}/{s['epochs']} step {s['step']}/{s['steps']} loss {s['loss']:.3f} "
-                f"{s['images_per_s']:.1f} img/s"
-            )
-        return {
-            "data": "opening the data",
-            "model": "building the model",
-            "evaluate": "evaluating",
-            "measure": "measuring speed and memory",
-            "train": "training",
-        }.get(self.stage, self.stage)
+        return describe(self.stage, self.step)
 
 
 class TolerantConsole(Console):
@@ -124,36 +133,53 @@ class PlainView:
     def begin(self, plan: Plan) -> None:
         """Say how much there is to do."""
         self._state.begin(plan)
-        if self._state.skipped:
-            self._say(f"{self._state.skipped} of {self._state.total} trials are recorded already and are skipped")
+        for line in _opening(plan):
+            self._say(line)
+
+    def rehearse(self, trial: Trial, number: int, count: int) -> None:
+        """Name what is rehearsed."""
+        self._state.rehearse(trial, number, count)
+        self._say(f"rehearsal {number}/{count}: {trial.trial_id}")
+
+    def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """Say when it will be over."""
+        self._state.expect(trials, expected)
+        self._say(forecast(trials, expected))
 
     def start(self, trial: Trial, log_path: Path) -> None:
         """Name the trial and its log."""
-        self._state.start(trial)
+        state = self._state
+        state.start(trial)
         self._stage = ""
-        number = self._state.skipped + self._state.succeeded + self._state.failed + 1
-        self._say(f"[{number}/{self._state.total}] {trial.trial_id} starts; log: {log_path}")
+        number = state.skipped + state.given_up + state.succeeded + state.failed + 1
+        self._say(f"[{number}/{state.total}] {trial.trial_id} starts; log: {log_path}")
 
     def event(self, event: Event | None) -> None:
         """One line for a new stage, and for training one every half a minute."""
         self._state.event(event)
-        if event is None:
+        if event is None or self._state.rehearsal:
             return
         now = time.monotonic()
         fresh = self._state.stage != self._stage
         if fresh or (event["event"] == "step" and now - self._said >= _LINE_INTERVAL_S):
             self._stage, self._said = self._state.stage, now
             left = self._state.remaining_s()
-            self._say(f"    {self._state.doing()}" + (f", about {_duration(left)} left" if left is not None else ""))
+            self._say(f"    {self._state.doing()}" + (f", about {duration(left)} left" if left is not None else ""))
         if event["event"] == "validation":
-            self._say(f"    epoch {event['epoch']}: val map {_number(event['map'])}, map_50 {_number(event['map_50'])}")
+            self._say(f"    epoch {event['epoch']}: val map {number(event['map'])}, map_50 {number(event['map_50'])}")
+        if event["event"] == "resumed":
+            self._say(f"    resumed {event['place']}")
+
+    def again(self, trial: Trial, attempt: Attempt) -> None:
+        """Say why it is tried again."""
+        self._say(f"    {trial.trial_id} {_ended(attempt)}; it is tried again")
 
     def end(self, trial: Trial, ending: Ending) -> None:
         """Say how it ended."""
-        took = _duration(self._state.elapsed_s())
+        took = duration(self._state.elapsed_s())
+        rehearsal = "its rehearsal: " if self._state.rehearsal else ""
         self._state.end(ending)
-        reason = f": {ending.reason}" if ending.reason else ""
-        self._say(f"    {trial.trial_id} {ending.outcome.replace('_', ' ')} after {took}{reason}")
+        self._say(f"    {rehearsal}{trial.trial_id} {_ended(ending.attempt)} after {took}")
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -176,6 +202,19 @@ class LiveView:
         """Start drawing."""
         self._state.begin(plan)
         self._live.start()
+        for line in _opening(plan):
+            self._live.console.print(line, markup=False, highlight=False)
+        self._draw()
+
+    def rehearse(self, trial: Trial, number: int, count: int) -> None:
+        """Show what is rehearsed."""
+        self._state.rehearse(trial, number, count)
+        self._draw()
+
+    def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """Leave a line that says when it will be over."""
+        self._state.expect(trials, expected)
+        self._live.console.print(forecast(trials, expected), markup=False, highlight=False)
         self._draw()
 
     def start(self, trial: Trial, log_path: Path) -> None:  # noqa: ARG002 - a terminal shows the report's link instead
@@ -189,15 +228,22 @@ class LiveView:
         if event is None:
             self._draw()
 
+    def again(self, trial: Trial, attempt: Attempt) -> None:
+        """Leave a line for the attempt that failed."""
+        self._live.console.print(Text(f"↻ {trial.trial_id}\n  {_ended(attempt)}; it is tried again", "yellow"))
+        self._draw()
+
     def end(self, trial: Trial, ending: Ending) -> None:
         """Leave one line for the trial above the live part."""
-        took = _duration(self._state.elapsed_s())
+        took = duration(self._state.elapsed_s())
+        rehearsed = ending.attempt.outcome == "rehearsed"
         self._state.end(ending)
-        good = ending.recorded
-        line = Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), f"{trial.trial_id}  {took}")
-        if ending.reason:
-            line.append(f"\n  {ending.outcome.replace('_', ' ')}: {ending.reason}", style="red")
-        self._live.console.print(line)
+        if not rehearsed:
+            good = ending.recorded
+            line = Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), f"{trial.trial_id}  {took}")
+            if not good:
+                line.append(f"\n  {_ended(ending.attempt)}", style="red")
+            self._live.console.print(line)
         self._draw()
 
     def close(self) -> None:
@@ -206,22 +252,70 @@ class LiveView:
 
     def _draw(self) -> None:
         state = self._state
-        done = state.skipped + state.succeeded
-        counts = Text(f"{done} of {state.total} trials done, {state.total - done - state.failed} left")
-        if state.failed:
-            counts.append(f", {state.failed} failed", style="red")
+        done, failed = state.skipped + state.succeeded, state.failed + state.given_up
+        counts = Text(f"{done} of {state.total} trials done, {state.total - done - failed} left")
+        if failed:
+            counts.append(f", {failed} failed", style="red")
         left = state.remaining_s()
         if left is not None:
-            counts.append(f"  ·  about {_duration(left)} left", style="dim")
+            counts.append(f"  ·  about {duration(left)} left", style="dim")
         lines = [counts]
         if state.trial is not None:
             filled = round(30 * state.share())
-            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (30 - filled), "dim"), f" {state.doing()}"))
-            lines.append(Text(f"{state.trial.trial_id}  {_duration(state.elapsed_s())}", style="dim"))
+            doing = f"rehearsal {state.rehearsal[0]} of {state.rehearsal[1]}" if state.rehearsal else state.doing()
+            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (30 - filled), "dim"), f" {doing}"))
+            lines.append(Text(f"{state.trial.trial_id}  {duration(state.elapsed_s())}", style="dim"))
         self._live.update(Group(*lines), refresh=True)
 
 
-def _duration(seconds: float) -> str:
+def describe(stage: str, step: Mapping[str, Any]) -> str:
+    """What a trial does, from its stage and its last training step."""
+    if stage == "train" and step:
+        return (
+            f"epoch {step['epoch']}/{step['epochs']} step {step['step']}/{step['steps']} loss {step['loss']:.3f} "
+            f"{step['images_per_s']:.1f} img/s"
+        )
+    return {
+        "data": "opening the data",
+        "model": "building the model",
+        "evaluate": "evaluating",
+        "measure": "measuring speed and memory",
+        "train": "training",
+    }.get(stage, stage)
+
+
+def forecast(trials: Sequence[Trial], expected: Mapping[str, float]) -> str:
+    """How long these trials take and when they end, as far as that is known."""
+    known = [expected[trial.trial_id] for trial in trials if trial.trial_id in expected]
+    count = f"{len(trials)} trial{'s' if len(trials) != 1 else ''} left"
+    if not known:
+        return f"{count}; nothing tells yet how long they take"
+    ends = (datetime.now().astimezone() + timedelta(seconds=sum(known))).strftime("%a %H:%M")
+    unknown = f", and {len(trials) - len(known)} that nothing is known of" if len(known) < len(trials) else ""
+    return f"{count}: about {duration(sum(known))}, until {ends}{unknown}"
+
+
+def _opening(plan: Plan) -> list[str]:
+    """What a person should know before the first trial."""
+    lines = []
+    done = sum(trial.trial_id in plan.records for trial in plan.selected)
+    if done:
+        lines.append(f"{done} of {len(plan.selected)} trials are recorded already and are skipped")
+    for trial in plan.given_up:
+        attempt = plan.over[trial.trial_id]
+        lines.append(f"{trial.trial_id} is not tried again: it {_ended(attempt)}")
+    if plan.given_up:
+        lines.append("--retry-failed tries failed trials again")
+    return lines
+
+
+def _ended(attempt: Attempt) -> str:
+    reason = f": {attempt.reason}" if attempt.reason else ""
+    return f"{attempt.outcome.replace('_', ' ')}{reason}"
+
+
+def duration(seconds: float) -> str:
+    """As a person says it."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
@@ -229,5 +323,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds // _HOUR:.0f} h {seconds % _HOUR / _MINUTE:02.0f} min"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A metric, or a dash."""
     return "–" if value is None else f"{value:.3f}"

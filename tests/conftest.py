@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A spinning OpenMP pool slows torch's small operations a hundredfold on a shared machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As a trial's process has it: without, MKL gives other bits from run to run.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 ROOT = Path(__file__).parents[1]
 # Everything as small as the detectors allow: about two seconds of training.

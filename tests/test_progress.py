@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness import progress
 from harness.execute.supervise import Ending
-from tests.store.make import make_trial
+from tests.store.make import make_attempt, make_trial
 
 
 class _Time:
@@ -33,8 +33,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Time:
 
 def _play(view: Any, clock: _Time) -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
-    plan = SimpleNamespace(selected=trials, left=trials[1:])
+    plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), over={})
     view.begin(plan)
+    view.rehearse(trials[1], 1, 1)
+    view.event(None)
+    view.end(trials[1], Ending(attempt=make_attempt("rehearsed", None), recorded=False))
+    view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
     view.start(trials[1], Path("log.txt"))
     view.event({"event": "stage", "stage": "train"})
     for step in (1, 2):
@@ -44,9 +48,11 @@ def _play(view: Any, clock: _Time) -> None:
         view.event(None)
     view.event({"event": "validation", "stage": "train", "epoch": 1, "map": 0.25, "map_50": None})
     clock.now += 100
-    view.end(trials[1], Ending(outcome="succeeded", reason=None, recorded=True))
+    view.end(trials[1], Ending(attempt=make_attempt("succeeded", None), recorded=True))
     view.start(trials[2], Path("log.txt"))
-    view.end(trials[2], Ending(outcome="out_of_memory", reason="lower [batch_size]", recorded=False))
+    view.again(trials[2], make_attempt("hung", "no progress"))
+    view.start(trials[2], Path("log.txt"))
+    view.end(trials[2], Ending(attempt=make_attempt("out_of_memory", "lower [batch_size]"), recorded=False))
     view.close()
 
 
@@ -63,7 +69,8 @@ def test_plain_lines_tell_the_story(clock: _Time) -> None:
         "epoch 1/2 step 2/2 loss 0.500 3.0 img/s, about 8 min left",
         "epoch 1: val map 0.250, map_50 –",
         "succeeded after 3 min",
-        "out of memory after 0 s: lower [batch_size]",
+        "hung: no progress; it is tried again",
+        "out of memory: lower [batch_size] after 0 s",
     ):
         assert said in text, said
 

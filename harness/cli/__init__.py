@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from harness import __version__
+from harness.cli import night
 from harness.cli.data import data
 from harness.cli.exits import FAILED, exit_codes, progress_bar
-from harness.errors import UsageError
+from harness.cli.look import show, status, suite_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.flow import Plan, Watcher
+    from harness.flow import Plan, Summary, Watcher
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 def main() -> None:
     """Which object detector should I fine-tune and ship, on my data, on my machine?
 
-    Exit codes: 0 all trials succeeded, 1 some failed, 2 bad suite or usage, 3 stopped by the machine, 130 interrupted.
+    Exit codes: 0 no trial failed, 1 some did, 2 bad suite or usage, 3 stopped by the machine, 4 another run holds the
+    results, 130 or 143 interrupted.
     """
 
 
 main.add_command(data)
+main.add_command(status)
+main.add_command(show)
 
 
 def _device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -76,34 +80,56 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @_planning
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-def run(suite: Path, results: Path, select: str | None, device: str, limit: int | None, *, dry_run: bool) -> None:
+@click.option("--no-rehearsal", is_flag=True, help="Start at once, without a step of each configuration first.")
+@click.option("--retry-failed", is_flag=True, help="Also trials that failed for a reason of their own.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option("--until", callback=night.until, metavar="07:00", help="Start no trial that would not be done by then.")
+@click.option("--budget", callback=night.budget, metavar="8h", help="Likewise, counted from now.")
+def run(  # noqa: PLR0913 - a command's options
+    suite: Path,
+    results: Path,
+    select: str | None,
+    device: str,
+    limit: int | None,
+    *,
+    dry_run: bool,
+    no_rehearsal: bool,
+    retry_failed: bool,
+    fail_fast: bool,
+    until: datetime | None,
+    budget: timedelta | None,
+) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import flow
 
+    ends = [moment for moment in (until, budget and datetime.now().astimezone() + budget) if moment]
     with exit_codes():
-        plan = _make_plan(suite, results=results, select=select, limit=limit)
+        plan = _make_plan(suite, results=results, select=select, limit=limit, device=device)
         if dry_run:
             _print_plan(plan, device)
             return
         _print_other_devices(plan, device)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish stays
-                signal.signal(number, _interrupt)
-        summary = flow.run(plan, device=device, watcher=_view())
-        skipped = len(plan.selected) - len(plan.left)
-        said = [f"{summary.succeeded} of {len(plan.selected)} trials measured"]
-        said += [f"{skipped} of them before"] if skipped else []
-        said += [f"{summary.failed} failed: the report says why"] if summary.failed else []
-        click.echo(f"{', '.join(said)}.\nReport: {summary.report}")
+        night.listen_for_signals()
+        summary = flow.run(
+            plan,
+            device=device,
+            watcher=_view(),
+            rehearse=not no_rehearsal,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            until=min(ends, default=None),
+        )
+        for line in _said(summary, plan):
+            click.echo(line)
         sys.exit(FAILED if summary.failed else 0)
 
 
 @main.command()
 @_planning
 def plan(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
-    """Show the trials of SUITE: what is done, what is left."""
+    """Show the trials of SUITE: what is done, what is left, and how long it will take."""
     with exit_codes():
-        _print_plan(_make_plan(suite, results=results, select=select, limit=limit), device)
+        _print_plan(_make_plan(suite, results=results, select=select, limit=limit, device=device), device)
 
 
 @main.command()
@@ -111,7 +137,7 @@ def plan(suite: Path, results: Path, select: str | None, device: str, limit: int
 def validate(suite: Path, results: Path, select: str | None, device: str, limit: int | None) -> None:
     """Check SUITE and the data it names; every problem at once."""
     with exit_codes():
-        checked = _make_plan(suite, results=results, select=select, limit=limit)
+        checked = _make_plan(suite, results=results, select=select, limit=limit, device=device)
         click.echo(f"{suite}: sound, {len(checked.selected)} trials")
         _print_other_devices(checked, device)
         _print_missing_weights(checked)
@@ -122,19 +148,9 @@ def validate(suite: Path, results: Path, select: str | None, device: str, limit:
 def report(results_dir: Path) -> None:
     """Write the report of RESULTS_DIR (results/<suite>) again from its records."""
     from harness import flow
-    from harness.store.files import SuiteFolder
 
     with exit_codes():
-        folder = SuiteFolder(results_dir)
-        if not folder.trials() and not folder.plan.is_file():
-            inside = (
-                sorted(entry.name for entry in results_dir.iterdir() if (entry / "trials").is_dir())
-                if results_dir.is_dir()
-                else []
-            )
-            hint = f"; it holds the suites {', '.join(inside)}: give one of them" if inside else ""
-            raise UsageError(f"{results_dir}: no results of a suite (no trials/ in it){hint}")
-        click.echo(f"Report: {flow.write_report(folder)}")
+        click.echo(f"Report: {flow.write_report(suite_folder(results_dir))}")
 
 
 @main.command("list")
@@ -183,10 +199,6 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-def _interrupt(_number: int, _frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _view() -> Watcher:
     from harness.progress import LiveView, PlainView, TolerantConsole
 
@@ -194,33 +206,60 @@ def _view() -> Watcher:
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
 
 
-def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | None) -> Plan:
+def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | None, device: str) -> Plan:
     """Plan, with a bar while many images are looked at, and a line on what is odd about them."""
     from harness import flow
 
     with progress_bar("looking at images") as progress:
-        plan = flow.make_plan(suite, results_folder=results, select=select, limit=limit, progress=progress)
+        plan = flow.make_plan(
+            suite, results_folder=results, select=select, limit=limit, device=device, progress=progress
+        )
     for remark in plan.remarks:
         click.echo(remark)
     return plan
 
 
 def _print_plan(plan: Plan, device: str) -> None:
+    from harness.progress import duration, forecast
+
+    expected = plan.expected()
     for trial in plan.selected:
-        done_on = plan.done.get(trial.trial_id)
-        click.echo(f"{f'done ({done_on})' if done_on else 'left':<12} {trial.trial_id}")
+        record, over = plan.records.get(trial.trial_id), plan.over.get(trial.trial_id)
+        state = f"done ({record.environment.device})" if record else over.outcome.replace("_", " ") if over else "left"
+        takes = "" if record or over or trial.trial_id not in expected else duration(expected[trial.trial_id])
+        click.echo(f"{state:<14} {takes:>12} {trial.trial_id}")
+    counts = [f"{len(plan.selected) - len(plan.left) - len(plan.given_up)} done"]
+    counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
     click.echo(
-        f"{len(plan.selected)} trials: {len(plan.selected) - len(plan.left)} done, {len(plan.left)} left; "
-        f"results in {plan.folder.path}"
+        f"{len(plan.selected)} trials: {', '.join(counts)}, {len(plan.left)} left; results in {plan.folder.path}"
     )
+    if plan.left and expected:
+        click.echo(forecast(plan.left, expected))
     _print_other_devices(plan, device)
     _print_missing_weights(plan)
+
+
+def _said(summary: Summary, plan: Plan) -> list[str]:
+    """How a run ended, in lines."""
+    before = sum(trial.trial_id in plan.records for trial in plan.selected)
+    said = [f"{summary.succeeded} of {len(plan.selected)} trials measured"]
+    said += [f"{before} of them before"] if before else []
+    said += [f"{summary.failed} failed: the report says why"] if summary.failed else []
+    said += [f"{summary.left} not tried after the failure (--fail-fast)"] if summary.left else []
+    lines = [f"{', '.join(said)}."]
+    if summary.given_up:
+        lines.append(f"{summary.given_up} failed before and were not repeated; --retry-failed tries them again")
+    if summary.late:
+        lines.append("not started, because they would not have been done in time:")
+        lines += [f"  {trial_id}" for trial_id in summary.late]
+    return [*lines, f"Report: {summary.report}"]
 
 
 def _print_other_devices(plan: Plan, device: str) -> None:
     """Say which recorded trials a wish for another device does not measure again."""
     wanted = device.partition(":")[0]
-    others = sorted({done for done in plan.done.values() if wanted != "auto" and done.partition(":")[0] != wanted})
+    devices = {record.environment.device for record in plan.records.values()}
+    others = sorted({done for done in devices if wanted != "auto" and done.partition(":")[0] != wanted})
     if others:
         click.echo(
             f"trials measured on {', '.join(others)} are kept and not measured on {device}; "

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-INTERRUPTED = 130
 FAILED = 1
+_SIGNAL = 128  # a shell's exit code of a process that a signal ended, less the signal's number
 
 
 @contextlib.contextmanager
@@ -24,8 +26,15 @@ def exit_codes() -> Iterator[None]:
         yield
     except HarnessError as error:
         _die(str(error), error.exit_code)
+    except Interrupted as asked:
+        again = shlex.join(("harness", *sys.argv[1:]))
+        _die(
+            f"interrupted by {signal.Signals(asked.number).name}; finished trials are kept, and this command goes on "
+            f"where they stopped:\n  {again}",
+            _SIGNAL + asked.number,
+        )
     except KeyboardInterrupt:
-        _die("interrupted; finished trials are kept: the same command goes on with the rest", INTERRUPTED)
+        _die("interrupted", _SIGNAL + signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -1,17 +1,14 @@
 """One attempt in one child process of its own process group: start it, read its progress, say how it ended.
 
-The child commits its record before it exits; its exit code is only a hint. One trial's crash, leak or out-of-memory
-never touches the next, and this process never imports torch.
+The child commits its record before it exits; its exit code is only a hint. One trial's crash, hang, leak or
+out-of-memory never touches the next, and this process never imports torch.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,72 +16,109 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import MachineError
+from harness.errors import Interrupted, MachineError
+from harness.execute.child import Child
 from harness.store import files, record
 
 if TYPE_CHECKING:
     from harness.store.files import AttemptFolder
 
 _POLL_S = 0.5  # a parent that polls faster takes a core from the measurement beside it
-_GRACE_S = 5.0
+_GRACE_S = 20.0  # for a checkpoint after SIGTERM
+_START_S = 60.0  # the imports and the opening of a child, which it cannot report on
 _LAST_BYTES = 4000
+_MINUTE = 60
 
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a child may go without progress, and how long it may take in all; seconds."""
+
+    hang_s: float
+    total_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How an attempt ended, and whether its trial has a record now."""
 
-    outcome: record.OutcomeName
-    reason: str | None
+    attempt: record.Attempt
     recorded: bool
 
 
-def run_attempt(assignment: record.Assignment, folder: AttemptFolder, *, on_event: OnEvent) -> Ending:
-    """Run one attempt to its end.
+class _GaveUp(Exception):  # noqa: N818 - not an error, a verdict
+    """The child is to be ended, for this outcome and reason."""
+
+    def __init__(self, outcome: record.OutcomeName, cause: record.Cause, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome: record.OutcomeName = outcome
+        self.cause: record.Cause = cause
+        self.reason = reason
+
+
+def run_attempt(
+    assignment: record.Assignment, folder: AttemptFolder, patience: Patience, *, on_event: OnEvent
+) -> Ending:
+    """Run one attempt to its end; nothing of it is left running.
 
     Args:
         on_event: told of each progress event, and of None at each poll without one.
 
     Raises:
         MachineError: the child said that the machine cannot go on, or a file cannot be written.
-        KeyboardInterrupt: the child's group was ended and the attempt marked as interrupted.
+        Interrupted: a signal asked this process to stop; the child has left a checkpoint, unless asked again.
     """
     files.commit(folder.assignment, record.encode(record.ASSIGNMENT, assignment))
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
 
-    def leave(outcome: record.OutcomeName, reason: str | None) -> None:
+    def leave(outcome: record.OutcomeName, cause: record.Cause | None, reason: str | None) -> None:
         ended = record.Outcome(
             outcome=outcome,
             reason=reason,
-            retryable=True,
+            retryable=outcome in {"failed", "hung", "interrupted"},
             started_at=started_at,
             wall_s=time.monotonic() - started,
+            cause=cause,
         )
-        files.commit(folder.outcome, record.encode(record.OUTCOME, ended))
+        files.commit(folder.outcome, record.encode(record.OUTCOME, ended))  # unless the child told already
 
-    child = _start(folder, assignment.threads)
+    child = Child(folder.path, folder.log, _environment(assignment.threads))
     try:
-        _watch(child, folder.events, on_event)
+        _watch(child, folder.events, patience, on_event)
+    except _GaveUp as verdict:
+        if verdict.outcome == "hung":
+            child.dump_stacks()
+        else:
+            child.ask_to_stop(grace_s=_GRACE_S)
+        child.end()
+        leave(verdict.outcome, verdict.cause, verdict.reason)
     except BaseException as error:
-        _end_group(child)
-        leave(
-            "interrupted",
-            "by Ctrl-C, SIGTERM or a closed terminal"
-            if isinstance(error, KeyboardInterrupt)
-            else f"the runner failed: {error!r}",
-        )
+        try:
+            child.ask_to_stop(grace_s=_GRACE_S)
+        finally:  # at once, where a second signal cuts the wait short
+            child.end()
+        asked = f"by {signal.Signals(error.number).name}" if isinstance(error, Interrupted) else None
+        leave("interrupted", "signal", asked or f"the runner failed: {error!r}")
         raise
-    _end_group(child)  # whatever the child left behind would disturb the next trial
-    recorded, told = folder.trial.record.is_file(), folder.outcome.is_file()
-    if not told:  # killed: before the commit of its record, or in the moment after it
-        leave("succeeded", None) if recorded else leave("failed", _why(child.returncode, folder.log))
+    finally:
+        child.end()  # whatever it left behind would disturb the next trial
+    code = child.exit_code() or 0
+    recorded = folder.trial.record.is_file()
+    if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
+        if recorded:
+            leave("succeeded", None, None)
+        elif code == MachineError.exit_code:  # it could not even say so
+            leave("interrupted", "machine", _last_line(folder.log))
+        else:
+            leave("failed", "killed" if code < 0 else "exception", _why(code, folder.log))
     outcome = record.decode(record.OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
-    if told and child.returncode == MachineError.exit_code:
+    if outcome.cause == "machine":
         raise MachineError(outcome.reason or "the trial's process could not go on")
-    return Ending(outcome=outcome.outcome, reason=outcome.reason, recorded=recorded)
+    fields = {name: getattr(outcome, name) for name in record.Outcome.__slots__}
+    return Ending(attempt=record.Attempt(number=folder.number, **fields), recorded=recorded)
 
 
 def available_cores() -> int:
@@ -98,8 +132,10 @@ def available_cores() -> int:
     return cores
 
 
-def _start(folder: AttemptFolder, threads: int) -> subprocess.Popen[bytes]:
-    environment = {
+def _environment(threads: int) -> dict[str, str]:
+    return {
+        # The same bits from run to run: by default MKL's products depend on how its threads happened to share them.
+        "MKL_CBWR": "AUTO,STRICT",
         **os.environ,
         # A spinning OpenMP pool slows small operations a hundredfold on a shared or throttled machine.
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -109,23 +145,19 @@ def _start(folder: AttemptFolder, threads: int) -> subprocess.Popen[bytes]:
         "PYTHONFAULTHANDLER": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))),
     }
-    with folder.log.open("ab") as log:
-        return subprocess.Popen(
-            # -P keeps the working directory off the path: a random.py of the user's must not stand in for python's.
-            (sys.executable, "-P", "-m", "harness.trial", str(folder.path)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
 
 
-def _watch(child: subprocess.Popen[bytes], events: Path, on_event: OnEvent) -> None:
-    """Pass on events until the child has exited and every whole line is read."""
+def _watch(child: Child, events: Path, patience: Patience, on_event: OnEvent) -> None:
+    """Pass on events until the child has exited and every whole line is read.
+
+    Raises:
+        _GaveUp: it is hung, or has taken too long.
+    """
     position, torn = 0, b""
+    started = heard = time.monotonic()
+    last: Event = {}
     while True:
-        exited = child.poll() is not None
+        exited = child.exit_code() is not None
         if events.exists():
             with events.open("rb") as stream:
                 stream.seek(position)
@@ -133,31 +165,48 @@ def _watch(child: subprocess.Popen[bytes], events: Path, on_event: OnEvent) -> N
                 position += len(data)
             *lines, torn = (torn + data).split(b"\n")
             for line in lines:
-                on_event(json.loads(line))
+                last, heard = json.loads(line), time.monotonic()
+                on_event(last)
         if exited:
             return
         on_event(None)
+        now = time.monotonic()
+        allowed = patience.hang_s if last else max(patience.hang_s, _START_S)
+        if now - heard > allowed:
+            raise _GaveUp(
+                "hung",
+                "hung",
+                f"no progress for {_duration(now - heard)}, {_where(last)}; its stacks are at the log's end",
+            )
+        if patience.total_s is not None and now - started > patience.total_s:
+            raise _GaveUp(
+                "timed_out",
+                "time",
+                f"reached limits.trial_hours, {_where(last)}; raise it and use --retry-failed to go on",
+            )
         time.sleep(_POLL_S)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """End everything in the child's process group: first politely, then not."""
-    for number, grace in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _GRACE_S)):
-        try:
-            os.killpg(child.pid, number)
-        except (ProcessLookupError, PermissionError):
-            break
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=grace)
-    child.wait()
+def _where(event: Event) -> str:
+    """The place that a progress event tells of."""
+    if event.get("event") == "step":
+        return f"at epoch {event['epoch']}, step {event['step']} of {event['steps']}"
+    return f"in stage {event['stage']}" if "stage" in event else "at its start"
 
 
 def _why(code: int, log: Path) -> str:
     """A reason for a child that left no outcome."""
     if code < 0:
-        name = signal.Signals(-code).name
         hint = "; likely out of host memory" if -code == signal.SIGKILL else ""
-        return f"killed by signal {-code} ({name}){hint}"
-    lines = log.read_bytes()[-_LAST_BYTES:].decode(errors="replace").strip().splitlines()
-    last = f": {lines[-1]}" if lines else ""
-    return f"exited with code {code} and left no outcome{last}"
+        return f"killed by signal {-code} ({signal.Signals(-code).name}){hint}"
+    last = _last_line(log)
+    return f"exited with code {code} and left no outcome" + (f": {last}" if last else "")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_bytes()[-_LAST_BYTES:].decode(errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / _MINUTE:.0f} min" if seconds >= _MINUTE else f"{seconds:.0f} s"

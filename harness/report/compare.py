@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.suite.catalog import BY_NAME
-from harness.suite.plan import TRIAL
+from harness.suite.plan import TRIAL, configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ def trial_frame(states: Iterable[State]) -> pd.DataFrame:
         rows.append(
             {
                 "trial_id": trial.trial_id,
-                "configuration": _configuration(state),
+                "configuration": configuration(trial),
                 "dataset": trial.dataset.name,
                 "architecture": choice.name,
                 "setting": settings[trial.trial_id],
@@ -111,7 +111,7 @@ def _numbers(state: State) -> dict[str, Any]:
         "inference_memory_bytes": _peak(measured.memory.inference),
         "parameters": model.parameters,
         "flops": model.flops,
-        "wall_s": sum(attempt.wall_s for attempt in state.record.attempts),
+        "wall_s": sum(a.wall_s for a in state.record.attempts if a.outcome != "rehearsed"),
         "flags": tuple((flag.name, flag.reason) for flag in state.record.flags),
     }
 
@@ -123,22 +123,13 @@ def _peak(memory: Memory) -> int | None:
 def _outcome(state: State) -> str:
     if state.record is not None:
         return "succeeded"
-    if state.last is not None and state.last.outcome != "interrupted":
-        return state.last.outcome
-    return "interrupted" if state.last is not None else "not run yet"
+    return state.last.outcome if state.last is not None else "not run yet"
 
 
 def _counted(outcomes: pd.Series) -> str:
     """`succeeded`, or `2 succeeded, 1 failed`."""
     counts = Counter(outcomes)
     return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _configuration(state: State) -> str:
-    """A trial's identity without its seed."""
-    content = TRIAL.dump_python(state.trial, mode="json")
-    del content["trial_id"], content["seed"], content["suite"], content["dataset"]["source"]
-    return json.dumps(content, sort_keys=True)
 
 
 def _size(trial: Trial) -> str:

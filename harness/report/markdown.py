@@ -9,9 +9,9 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.report import data, method
+from harness.report import data, method, night
 from harness.report.compare import pareto_front
-from harness.report.text import escape, table
+from harness.report.text import code, escape, fenced, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ _WEIGHTS_OF = {
     "test": "test split, with the epoch that val chose where it was looked at, else the last one",
     "val": "val split, with the last epoch's weights",
 }
+_TIME = "%Y-%m-%d %H:%M"
 _MINUTE = 60
 _HOUR = 3600
 NOT_COMPARABLE = "not comparable"
@@ -39,6 +40,7 @@ def render(
     others: int,
     plots: dict[str, str],
     root: Path,
+    suite_file: str | None,
     generated: str,
 ) -> str:
     """The whole page.
@@ -48,6 +50,7 @@ def render(
         frame: `compare.configuration_frame` of the same states.
         plots: for each dataset the path of its plot, relative to the page.
         root: the folder of the page, which log paths are given relative to.
+        suite_file: for the commands that try a trial again.
         generated: when, for the coverage line.
     """
     parts = [f"# {escape(name)}: which detector to ship", _coverage(states, others, generated)]
@@ -67,24 +70,20 @@ def render(
         parts += ["### Models", _model_table(rows), "### What they cost to train and run", _cost_table(rows)]
         parts += data.section(dataset, states)
     parts += _doubts(frame)
-    parts += _failures(states, root)
+    parts += _failures(states, root, suite_file)
     parts += method.footer(states)
     return "\n\n".join(parts) + "\n"
 
 
 def _coverage(states: Sequence[State], others: int, generated: str) -> str:
-    done = sum(state.record is not None for state in states)
-    failed = sum(state.record is None and _failed(state) for state in states)
-    left = len(states) - done - failed
-    said = [f"{done} of {len(states)} trials measured"]
+    measured, failed, left = night.counts(states)
+    said = [f"{measured} of {len(states)} trials measured"]
     said += [f"**{failed} failed**"] if failed else []
     said += [f"{left} left"] if left else []
+    span = night.span(states)
+    when = f" First started {span[0]:{_TIME}}, last ended {span[1]:{_TIME}} UTC." if span else ""
     beside = f" {others} more lie in trials/, which the suite as last run does not ask for." if others else ""
-    return f"{', '.join(said)}. Written {generated}.{beside}"
-
-
-def _failed(state: State) -> bool:
-    return state.last is not None and state.last.outcome not in {"interrupted", "succeeded"}
+    return f"{', '.join(said)}.{when} Written {generated}.{beside}"
 
 
 def _answer(rows: pd.DataFrame, states: Sequence[State]) -> list[str]:
@@ -218,22 +217,27 @@ def _doubts(frame: pd.DataFrame) -> list[str]:
     return ["## Doubts", "\n".join(dict.fromkeys(lines))] if lines else []
 
 
-def _failures(states: Sequence[State], root: Path) -> list[str]:
-    lines = []
-    for state in states:
-        reason = state.problem or (state.last.reason if state.last and state.record is None else None)
-        if reason is None:
-            continue
-        outcome = state.last.outcome if state.last and not state.problem else "unreadable"
-        log = f" Log: [{state.log.relative_to(root)}](<{state.log.relative_to(root)}>)" if state.log else ""
-        lines.append(f"- **{escape(state.trial.trial_id)}**: {outcome.replace('_', ' ')}. {escape(reason)}.{log}")
-    if not lines:
+def _failures(states: Sequence[State], root: Path, suite_file: str | None) -> list[str]:
+    """What did not succeed, by reason: the last lines of its traceback, and for each trial its log and its command."""
+    groups = night.failures(states)
+    if not groups:
         return []
-    return [
-        "## What did not succeed",
-        "\n".join(lines),
-        "`harness run` with the same suite runs these again and keeps what is measured.",
-    ]
+    parts = ["## What did not succeed"]
+    for group in groups:
+        count = f"{len(group.states)} trials" if len(group.states) > 1 else "1 trial"
+        parts.append(f"**{group.outcome}, {count}:** {escape(group.reason)}")
+        parts += [fenced(group.traceback)] if group.traceback else []
+        lines = []
+        for state in group.states:
+            again = night.command(state, suite_file=suite_file, results=root.parent)
+            log = f", [log](<{state.log.relative_to(root)}>)" if state.log else ""
+            lines.append(f"- {escape(state.trial.trial_id)}{log}; again: {code(again)}")
+        parts.append("\n".join(lines))
+    parts.append(
+        "`harness run` with the same suite goes on with what was interrupted and keeps what is measured; what failed "
+        "for a reason of its own is tried again only with `--retry-failed`."
+    )
+    return parts
 
 
 def _map(row: pd.Series) -> str:

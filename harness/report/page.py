@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.report import compare, markdown, plots
 from harness.store import files
-from harness.store.results import State, read_results
+from harness.store.results import State, read_plan, read_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,6 @@ def write(folder: SuiteFolder) -> Path:
 
     Raises:
         MachineError: the folder cannot be written.
-        RecordError: the plan cannot be read.
     """
     found = read_results(folder)
     # What the suite no longer asks for would mix into its means; where no plan is, all there is counts.
@@ -37,6 +36,7 @@ def write(folder: SuiteFolder) -> Path:
         others=len(found) - len(states),
         plots=drawn,
         root=folder.path,
+        suite_file=read_plan(folder).suite_file,
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     files.replace(folder.report, page.encode())

@@ -1,7 +1,8 @@
-"""Markdown's two mechanics: text from a file that does nothing, and tables that read well unrendered."""
+"""Markdown's mechanics: text from a file that does nothing, text as it stands, and tables that read well unrendered."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
         ":" + "-" * (width - 1) if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)
     ]
     return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def fenced(text: str) -> str:
+    """A block of text as it stands; its fence is longer than any in it."""
+    fence = "`" * max(3, _longest_ticks(text) + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def code(text: str) -> str:
+    """A piece of text as it stands, on one line."""
+    ticks = "`" * (_longest_ticks(text) + 1)
+    pad = " " if len(ticks) > 1 else ""
+    return f"{ticks}{pad}{' '.join(text.split())}{pad}{ticks}"
+
+
+def _longest_ticks(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)

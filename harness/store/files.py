@@ -2,10 +2,12 @@
 
     results/<suite>/
       plan.json  report.md  plots/                  derived: rewritten atomically
+      lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
         samples.parquet  predictions.parquet        what the record was computed from, written before it
-        checkpoints/
+        rehearsal.json                              how long a step takes, before the first trial
+        checkpoints/  weights.pt  training-<n>.state
         attempts/<n>/  trial.json  events.jsonl  log.txt  outcome.json
 
 A commit is: a temporary file in the same folder, write, fsync, `os.link` to its name (the first one wins), fsync of the
@@ -17,18 +19,57 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TEMPORARY = ".harness-tmp-"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+# What another folder would mend. Any other failure is the machine's: full, broken, gone.
+_WRONG_FOLDER = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EOPNOTSUPP,
+}
+_RESERVE = 64 * 2**20  # bytes that stay free for the log, the record and the report
+
+
+class Stream:
+    """A file being written: each `write` is whole, or an OSError that `error` keeps, whatever a caller made of it."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self.error: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of it."""
+        left = memoryview(data).cast("B")
+        try:
+            while left:
+                left = left[os.write(self._handle, left) :]
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+
+Content = bytes | memoryview | Callable[[Stream], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +132,17 @@ class TrialFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Weights."""
+        """Weights, and states of training to resume from."""
         return self.path / "checkpoints"
+
+    @property
+    def rehearsal(self) -> Path:
+        """What the rehearsal measured."""
+        return self.path / "rehearsal.json"
+
+    def set_aside(self) -> tuple[Path, ...]:
+        """Records that could not be read and were moved out of the way."""
+        return tuple(sorted(self.path.glob("record.unreadable-*.json")))
 
     def attempts(self) -> tuple[AttemptFolder, ...]:
         """Every attempt so far, in order."""
@@ -127,6 +177,11 @@ class SuiteFolder:
         return self.path / "plan.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by whoever writes here."""
+        return self.path / "lock.json"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.md"
@@ -155,7 +210,7 @@ def commit(path: Path, data: bytes | memoryview) -> bool:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
-    with _disk_errors(path), _temporary(path, data) as temporary:
+    with disk_errors(path), _temporary(path, data) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -164,14 +219,19 @@ def commit(path: Path, data: bytes | memoryview) -> bool:
         return True
 
 
-def replace(path: Path, data: bytes | memoryview) -> None:
+def replace(path: Path, data: Content, *, check: Callable[[Path], None] = lambda _written: None) -> None:
     """Write a file whether or not it was there: readers see the old one or the new one, whole.
+
+    Args:
+        data: the bytes, or what writes them piece by piece.
+        check: is given the written file before it takes the place of the old one, and raises where it is not sound.
 
     Raises:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
-    with _disk_errors(path), _temporary(path, data) as temporary:
+    with disk_errors(path), _temporary(path, data) as temporary:
+        check(Path(temporary))
         os.replace(temporary, path)
         _sync_folder(path.parent)
 
@@ -183,8 +243,37 @@ def make_folder(path: Path) -> None:
         MachineError: the disk is full or failing.
         UsageError: it cannot be created there.
     """
-    with _disk_errors(path):
+    with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises:
+        MachineError: the disk is failing.
+        UsageError: it cannot be deleted.
+    """
+    with disk_errors(path), contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def ensure_space(path: Path, needed: int, what: str) -> None:
+    """See that `needed` bytes, and a reserve for records and logs, are free where `path` lies.
+
+    Args:
+        what: who takes them, before the number: `a checkpoint takes`.
+
+    Raises:
+        MachineError: they are not.
+    """
+    with disk_errors(path):
+        free = shutil.disk_usage(_existing(path)).free
+    if free < needed + _RESERVE:
+        raise MachineError(
+            f"{path}: {what} {_size(needed)} (and {_size(_RESERVE)} in reserve), but {_disk(path)}; "
+            "make room, then run the same command again: finished trials are kept"
+        )
 
 
 def sweep(folder: Path) -> None:
@@ -194,13 +283,15 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, data: bytes | memoryview) -> Iterator[str]:
+def _temporary(path: Path, data: Content) -> Iterator[str]:
+    """A synced file in the folder of `path`. System call by system call, so that a test can fail each of them."""
     handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            _fill(Stream(handle), data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
         os.chmod(name, 0o644)  # mkstemp's 0600 would keep a morning's report from everybody else
         yield name
     finally:
@@ -208,17 +299,51 @@ def _temporary(path: Path, data: bytes | memoryview) -> Iterator[str]:
             os.unlink(name)
 
 
+def _fill(stream: Stream, data: Content) -> None:
+    if not callable(data):
+        stream.write(data)
+        return
+    try:
+        data(stream)
+    except Exception:
+        if stream.error is not None:  # torch.save turns a full disk into an "enforce fail"
+            raise stream.error from None
+        raise
+
+
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of a write to `path` into a MachineError or a UsageError that names the disk."""
     try:
         yield
     except OSError as error:
         said = f"{path}: cannot be written: {error.strerror}"
-        if error.errno in _FULL:
-            raise MachineError(
-                f"{said}; make room, then run the same command again: finished trials are kept"
+        if error.errno in _WRONG_FOLDER:
+            raise UsageError(
+                f"{said}; give a folder that can be written, and takes hard links, with --results"
             ) from None
-        raise UsageError(f"{said}; give a folder that can be written, and takes hard links, with --results") from None
+        raise MachineError(
+            f"{said}; {_disk(path)}; make room, then run the same command again: finished trials are kept"
+        ) from None
+
+
+def _disk(path: Path) -> str:
+    """The disk that a path lies on, in words."""
+    mount = _existing(path).absolute()
+    while not os.path.ismount(mount):
+        mount = mount.parent
+    usage = shutil.disk_usage(mount)
+    return f"the disk at {mount} has {_size(usage.free)} of {_size(usage.total)} free"
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def _sync_folder(folder: Path) -> None:

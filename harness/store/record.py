@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 
-OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted"]
+OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
+Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,10 @@ class Assignment:
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of torch.
         import_folder: put on sys.path for a `python` dataset: the suite file's folder.
+        rehearsal: of a rehearsal (no record) the name of this environment, which its result carries; else None.
+        accumulate: in how many parts a batch passes; more than the trial's own after it ran out of memory. None: its
+            own.
+        checkpoint_s: longest training time between two checkpoints.
     """
 
     trial: Trial
@@ -42,17 +47,55 @@ class Assignment:
     device: str
     threads: int
     import_folder: str
+    rehearsal: str | None = None
+    accumulate: int | None = None
+    checkpoint_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended. Times are UTC, ISO 8601."""
+    """How an attempt ended. Times are UTC, ISO 8601.
+
+    `cause` is what ended it, for `harness.execute.retry`; `retryable` whether another attempt can end otherwise;
+    `traceback` python's last lines, where there were any.
+    """
 
     outcome: OutcomeName
     reason: str | None
     retryable: bool
     started_at: str
     wall_s: float
+    cause: Cause | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What one training and one evaluation step of a trial measured, in the environment named.
+
+    Attributes:
+        where: host, device asked for, threads and versions; a rehearsal elsewhere says nothing.
+        startup_s: from the start of the process to its first step.
+        step_s: one training step on an ordinary batch.
+        evaluation_s: one evaluated image.
+        steps: training steps of the whole trial.
+        evaluations: images that it evaluates, in all validations and at the end.
+        images: of the split that is reported on.
+        state_bytes: one state to resume from.
+        weights_bytes: the fine-tuned weights.
+        accumulate: in how many parts a batch passed.
+    """
+
+    where: str
+    startup_s: float
+    step_s: float
+    evaluation_s: float
+    steps: int
+    evaluations: int
+    images: int
+    state_bytes: int
+    weights_bytes: int
+    accumulate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +283,7 @@ class RecordError(HarnessError):
 RECORD = TypeAdapter(Record)
 OUTCOME = TypeAdapter(Outcome)
 ASSIGNMENT = TypeAdapter(Assignment)
+REHEARSAL = TypeAdapter(Rehearsal)
 
 
 def encode(adapter: TypeAdapter[T], value: T) -> bytes:

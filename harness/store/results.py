@@ -5,21 +5,38 @@ Owns reading alone; whatever state a night left, this tells it without changing 
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from harness.store import record
+from harness.store.record import Attempt
 from harness.suite.spec import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.store.files import SuiteFolder, TrialFolder
-    from harness.store.record import Outcome, Record
+    from harness.store.files import AttemptFolder, SuiteFolder, TrialFolder
+    from harness.store.record import Record, Rehearsal
 
-_PLAN: TypeAdapter[tuple[Trial, ...]] = TypeAdapter(tuple[Trial, ...])
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a suite asks for: its file, as it was named on the command line, and its trials in their order."""
+
+    suite_file: str | None
+    trials: tuple[Trial, ...]
+
+
+_PLAN = TypeAdapter(Asked)
+_OLD_PLAN: TypeAdapter[tuple[Trial, ...]] = TypeAdapter(tuple[Trial, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,27 +45,37 @@ class State:
 
     Attributes:
         record: there only when it succeeded.
-        last: the outcome of its last attempt that left one.
+        attempts: those that left an outcome, rehearsals too, in order.
+        rehearsal: what its rehearsal measured.
+        running: the last attempt, where it has no outcome: it runs, or was killed together with its runner.
         log: the last attempt's log.
-        problem: why its record cannot be read.
+        problem: why its record cannot be read, or that one was set aside.
         planned: whether the suite, as last run, asks for it.
     """
 
     trial: Trial
     record: Record | None
-    last: Outcome | None
+    attempts: tuple[Attempt, ...]
+    rehearsal: Rehearsal | None
+    running: AttemptFolder | None
     log: Path | None
     problem: str | None
     planned: bool
 
+    @property
+    def last(self) -> Attempt | None:
+        """The last attempt that was not a rehearsal which went well."""
+        return next((attempt for attempt in reversed(self.attempts) if attempt.outcome != "rehearsed"), None)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a record for a reason of its own."""
+        return self.record is None and self.last is not None and self.last.outcome not in {"interrupted", "succeeded"}
+
 
 def read_results(folder: SuiteFolder) -> tuple[State, ...]:
-    """Every trial that the folder knows of: the planned ones in their order, then any others by id.
-
-    Raises:
-        RecordError: the plan cannot be read.
-    """
-    planned = read_plan(folder)
+    """Every trial that the folder knows of: the planned ones in their order, then any others by id."""
+    planned = read_plan(folder).trials
     states = [_state(folder.trial(trial.trial_id), trial, planned=True) for trial in planned]
     known = {trial.trial_id for trial in planned}
     for trial_folder in folder.trials():
@@ -59,16 +86,24 @@ def read_results(folder: SuiteFolder) -> tuple[State, ...]:
     return tuple(states)
 
 
-def read_plan(folder: SuiteFolder) -> tuple[Trial, ...]:
-    """The trials of the suite as it was last run here; none where it never was."""
+def read_plan(folder: SuiteFolder) -> Asked:
+    """The suite as it was last run here; nothing where it never was, or where the plan cannot be read."""
+    nothing = Asked(suite_file=None, trials=())
     if not folder.plan.is_file():
-        return ()
-    return record.decode(_PLAN, folder.plan.read_bytes(), str(folder.plan))
+        return nothing
+    data, path = folder.plan.read_bytes(), str(folder.plan)
+    try:
+        if data.lstrip().startswith(b"["):  # as earlier versions wrote it
+            return Asked(suite_file=None, trials=record.decode(_OLD_PLAN, data, path))
+        return record.decode(_PLAN, data, path)
+    except record.RecordError as error:
+        log.warning("%s; all trials in the folder count", error)
+        return nothing
 
 
-def encode_plan(trials: tuple[Trial, ...]) -> bytes:
+def encode_plan(asked: Asked) -> bytes:
     """What `read_plan` reads."""
-    return record.encode(_PLAN, trials)
+    return record.encode(_PLAN, asked)
 
 
 def read_record(folder: TrialFolder) -> record.Record | None:
@@ -82,23 +117,81 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     return record.decode(record.RECORD, folder.record.read_bytes(), str(folder.record))
 
 
+def read_rehearsal(folder: TrialFolder) -> record.Rehearsal | None:
+    """What the trial's last rehearsal measured, if it can be read."""
+    if not folder.rehearsal.is_file():
+        return None
+    try:
+        return record.decode(record.REHEARSAL, folder.rehearsal.read_bytes(), str(folder.rehearsal))
+    except record.RecordError as error:
+        log.warning("%s; the trial is rehearsed again", error)
+        return None
+
+
+def history(folder: TrialFolder, *, before: int | None = None) -> tuple[Attempt, ...]:
+    """The attempts that ended, in order; with `before`, only those of lower numbers.
+
+    One without an outcome was killed together with its runner: call this where none can be running.
+    """
+    numbered = [attempt for attempt in folder.attempts() if before is None or attempt.number < before]
+    return tuple(_ended(attempt) for attempt in numbered if attempt.assignment.is_file())
+
+
+def _ended(attempt: AttemptFolder) -> Attempt:
+    reason = "killed together with its runner"
+    if attempt.outcome.is_file():
+        try:
+            outcome = record.decode(record.OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
+        except record.RecordError as error:
+            reason = str(error)
+        else:
+            fields = {name: getattr(outcome, name) for name in record.Outcome.__slots__}
+            return Attempt(number=attempt.number, **fields)
+    times = [datetime.fromisoformat(str(event["time"])) for event in read_events(attempt)]
+    return Attempt(
+        number=attempt.number,
+        outcome="interrupted",
+        reason=reason,
+        retryable=True,
+        started_at=times[0].isoformat(timespec="seconds") if times else "",
+        wall_s=(times[-1] - times[0]).total_seconds() if times else 0.0,
+        cause="signal",
+    )
+
+
+def read_events(attempt: AttemptFolder) -> tuple[dict[str, object], ...]:
+    """The progress lines so far, without a torn last one."""
+    if not attempt.events.is_file():
+        return ()
+    events = []
+    for line in attempt.events.read_bytes().split(b"\n"):
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and "time" in event:
+                events.append(event)
+    return tuple(events)
+
+
 def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> State:
     found, problem = None, None
     try:
         found = read_record(folder)
     except record.RecordError as error:
-        problem = str(error)
-    last, log = None, None
-    for attempt in reversed(folder.attempts()):
-        log = log or (attempt.log if attempt.log.is_file() else None)
-        if attempt.outcome.is_file():
-            try:
-                last = record.decode(record.OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
-            except record.RecordError as error:
-                problem = problem or str(error)
-            break
+        problem = f"{error}; the next run sets it aside and measures the trial again"
+    aside = folder.set_aside()
+    if aside and not found:
+        problem = problem or f"{aside[-1]}: a record that could not be read, set aside"
+    folders = folder.attempts()
+    running = folders[-1] if folders and not folders[-1].outcome.is_file() and not found else None
     return State(
-        trial=found.trial if found else trial, record=found, last=last, log=log, problem=problem, planned=planned
+        trial=found.trial if found else trial,
+        record=found,
+        attempts=history(folder, before=running.number if running else None),
+        rehearsal=read_rehearsal(folder),
+        running=running,
+        log=next((attempt.log for attempt in reversed(folders) if attempt.log.is_file()), None),
+        problem=problem,
+        planned=planned,
     )
 
 

@@ -37,6 +37,7 @@ class Architecture:
         frozen_prefixes: parameters that the builder freezes when it starts from pretrained weights.
         frozen_norm_eps: the eps of the frozen BatchNorms that the published weights were trained with.
         published_map: COCO val2017 mAP of the published weights.
+        parameters: of the published weights; with another number of classes a few less or more.
         options: builder arguments that a suite may set under `model`.
     """
 
@@ -52,6 +53,7 @@ class Architecture:
     frozen_prefixes: tuple[str, ...]
     frozen_norm_eps: float
     published_map: float
+    parameters: int
     recipe: Recipe
     options: tuple[str, ...]
 
@@ -82,6 +84,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         frozen_prefixes=_RESNET_STEM,
         frozen_norm_eps=0.0,
         published_map=0.370,
+        parameters=41_755_286,
         recipe=Recipe(lr=0.02),
         options=_TWO_STAGE_OPTIONS,
     ),
@@ -99,6 +102,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         frozen_prefixes=tuple(f"backbone.body.{block}." for block in range(7)),
         frozen_norm_eps=1e-5,
         published_map=0.328,
+        parameters=19_386_354,
         recipe=Recipe(lr=0.02),
         options=_TWO_STAGE_OPTIONS,
     ),
@@ -115,6 +119,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         frozen_prefixes=_RESNET_STEM,
         frozen_norm_eps=0.0,
         published_map=0.364,
+        parameters=34_014_999,
         recipe=Recipe(lr=0.01),
         options=_ONE_STAGE_OPTIONS,
     ),

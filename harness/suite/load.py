@@ -48,6 +48,8 @@ class Suite:
     settings: tuple[Setting, ...]
     seeds: tuple[int, ...]
     protocol: spec.Protocol
+    limits: spec.Limits
+    on_oom: spec.OnOutOfMemory
 
 
 def load_suite(path: Path) -> Suite:
@@ -122,6 +124,8 @@ def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found
         settings=tuple(settings),
         seeds=file.seeds,
         protocol=file.protocol,
+        limits=file.limits,
+        on_oom=file.on_oom,
     )
 
 

@@ -53,6 +53,13 @@ def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | N
     return trials
 
 
+def configuration(trial: Trial) -> str:
+    """What trials that differ in nothing but the seed have in common, as text."""
+    content: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
+    del content["trial_id"], content["seed"], content["suite"], content["dataset"]["source"]
+    return json.dumps(content, sort_keys=True)
+
+
 def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, limit: int | None) -> Trial:
     unnamed = Trial(
         trial_id="",

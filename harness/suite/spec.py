@@ -25,6 +25,7 @@ Zoom = Annotated[float, Ge(0.1), Le(10)]
 ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
 Part = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
+OnOutOfMemory = Literal["fail", "accumulate"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
@@ -254,8 +255,27 @@ PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to give a trial up, and how much work a crash may cost. None of them can change a number.
+
+    `hang_minutes` is the longest time without progress (a step, an evaluated image); `trial_hours` the longest time of
+    a trial, over all its attempts; `checkpoint_minutes` the longest training time between two checkpoints.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    hang_minutes: Above0 = 15.0
+    trial_hours: Above0 | None = None
+    checkpoint_minutes: Above0 = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFile:
-    """A whole suite file. `on_bad_data` is for every dataset that does not set its own."""
+    """A whole suite file. `on_bad_data` is for every dataset that does not set its own.
+
+    `on_oom: accumulate` trains a trial that ran out of device memory once more, with half as many images at once and
+    the same effective batch.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -267,6 +287,8 @@ class SuiteFile:
     seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
     protocol: Protocol = field(default_factory=Protocol)
     on_bad_data: OnBadData = "stop"
+    limits: Limits = field(default_factory=Limits)
+    on_oom: OnOutOfMemory = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,35 +1,52 @@
-"""python -m harness.trial ATTEMPT_DIR: run one attempt and exit with its code."""
+"""python -m harness.trial ATTEMPT_DIR: run one attempt and exit with its code.
 
+Standard input is a pipe whose other end the runner holds and never writes to: when it closes, the runner is gone.
+"""
+
+import faulthandler
 import logging
 import os
 import resource
 import signal
+import stat
 import sys
-import threading
 import time
 from pathlib import Path
 
-from harness.store.files import AttemptFolder
-from harness.trial.worker import run_attempt
-
+_BEGAN = time.perf_counter()
 _OPEN_FILES = 8192
 
 
-def _end_with(parent: int) -> None:
-    """End this process and its loaders when the runner is gone: an orphan would hold the device, and race a new run."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
+def _end_with_runner() -> None:
+    """Fork a guard that ends this process group once the runner is gone.
+
+    An orphan would hold the device and race a new run. The guard is a process, not a thread: a library that holds
+    python's lock cannot hold it up.
+    """
+    if not stat.S_ISFIFO(os.fstat(0).st_mode) or os.getpgrp() != os.getpid():
+        return  # started by hand
+    if os.fork() == 0:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        os.read(0, 1)
+        os.killpg(0, signal.SIGKILL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
 if __name__ == "__main__":
+    _end_with_runner()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # how the runner asks where a hung process is
+
+    from harness.store.files import AttemptFolder
+    from harness.trial.stop import Stop
+    from harness.trial.worker import run_attempt
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # twenty lines at each evaluation
     # Each tensor on its way from a worker process takes a file descriptor, and 1,024 are soon used up.
     files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if most_files == resource.RLIM_INFINITY else min(_OPEN_FILES, most_files)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, wanted), most_files))
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1]))))
+    stop = Stop()
+    stop.listen()
+    sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1])), stop, began=_BEGAN))

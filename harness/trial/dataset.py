@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,7 @@ from harness.errors import DataError
 from harness.suite.spec import PythonDataset
 
 if TYPE_CHECKING:
+    from harness.data.annotations import Annotations
     from harness.suite.spec import PythonSplit, TrialDataset
 
 
@@ -51,6 +53,10 @@ class Items(Protocol):
     """A sequence of items, read when asked for."""
 
     class_names: tuple[str, ...]
+
+    @property
+    def annotations(self) -> Annotations | None:
+        """Of all of them, where they are known before an item is read."""
 
     def __len__(self) -> int:
         """How many."""
@@ -110,14 +116,14 @@ class _SplitItems:
 
     def __init__(self, split: Split, limit: int | None) -> None:
         self._split = split
-        self._annotations = split.annotations.first(limit) if limit else split.annotations
-        self.class_names = self._annotations.class_names
+        self.annotations = split.annotations.first(limit) if limit else split.annotations
+        self.class_names = self.annotations.class_names
 
     def __len__(self) -> int:
-        return len(self._annotations)
+        return len(self.annotations)
 
     def __getitem__(self, index: int) -> Item:
-        annotations = self._annotations
+        annotations = self.annotations
         rows = annotations.rows(index)
         pixels = torch.from_numpy(self._split.read_image(index).copy())
         return Item(
@@ -137,6 +143,7 @@ class _UserItems:
         self, split: str, source: PythonSplit, class_names: tuple[str, ...], limit: int | None, folder: Path
     ) -> None:
         self.class_names = class_names
+        self.annotations: Annotations | None = None
         self._where = f"{split} ({source.dataset})"
         factory = _import(source.dataset, folder, self._where)
         try:
@@ -152,8 +159,10 @@ class _UserItems:
     def __getitem__(self, index: int) -> Item:
         try:
             got = self._dataset[index]
-        except (Exception, SystemExit) as error:  # the user's code may raise anything
-            raise DataError(f"{self._where}[{index}]: {_said(error)}") from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
+            raised = DataError(f"{self._where}[{index}]: {_said(error)}")
+            raised.add_note("".join(traceback.format_exception(error)).rstrip())  # unlike a cause, it leaves a loader
+            raise raised from None
         try:
             return self._checked(index, got)
         except _UnexpectedError as error:

@@ -47,6 +47,9 @@ def prepare(device: torch.device, protocol: Protocol, *, threads: int, seed: int
     torch.backends.cudnn.benchmark = False  # image sizes vary: a search for each would be measured
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:  # so that a resumed training ends with the same bits; on a GPU the deterministic kernels are too slow
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def describe(device: torch.device, *, cores: int, loader_workers: int) -> Environment:

@@ -19,7 +19,7 @@ from harness.store.record import ClassMetrics, Metrics
 from harness.trial.finetune import autocast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from harness.trial.dataset import Item
 
@@ -82,9 +82,18 @@ def detect(
 
 
 def evaluate(
-    model: nn.Module, items: Iterable[Item], *, device: torch.device, precision: str
+    model: nn.Module,
+    items: Iterable[Item],
+    *,
+    device: torch.device,
+    precision: str,
+    on_image: Callable[[int], None] = lambda _done: None,
 ) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
-    """Detect image by image, as deployed: in a batch, padding to the largest image would change the features."""
+    """Detect image by image, as deployed: in a batch, padding to the largest image would change the features.
+
+    Args:
+        on_image: told how many images are done, after each.
+    """
     model.eval()
     truths: list[Truth] = []
     found: list[Detections] = []
@@ -100,6 +109,7 @@ def evaluate(
                 areas=item.areas.clone(),
             )
         )
+        on_image(len(truths))
     return tuple(truths), tuple(found)
 
 

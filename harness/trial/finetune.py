@@ -1,7 +1,8 @@
 """Fine-tuning: optimiser, schedule, the loop over steps, and the clock on it.
 
 Training speed counts whole steps, from asking for the batch to the optimiser's update with the device synchronised (the
-check that the loss is finite waits for it anyway), without the first epoch or its first 100 steps, whichever is less.
+check that the loss is finite waits for it anyway), without the first epoch or its first 100 steps, whichever is less,
+and without the first step after a resumption. Checkpoints and pauses lie outside of every clock.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from harness.errors import DivergedError
 from harness.store.record import Epoch
+from harness.trial import resume
 from harness.trial.loader import Batch, EpochBatches, checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.suite.spec import Hyperparameters
+    from harness.trial.resume import State
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _SKIPPED_STEPS = 100
@@ -32,18 +35,71 @@ OnStep = Callable[[int, int, int, float, float], None]
 Validate = Callable[[], tuple[float | None, float | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepTime:
-    """One optimiser step: seconds in all, seconds of it waiting for data, images."""
+class Keep(Protocol):
+    """Whoever keeps what training has come to."""
 
-    total_s: float
-    wait_s: float
-    images: int
+    def __call__(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+        """After each step, and after each epoch: a function that gives the state, and the steps done so far.
+
+        May raise to stop the training.
+        """
+
+
+def _keep_nothing(state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+    pass
+
+
+@dataclass(slots=True, kw_only=True)
+class Clock:
+    """Time of whole steps. It is part of a checkpoint, so that no pause is ever measured.
+
+    `left_out` steps are still to come that do not count: the start of the training, and one after each resumption.
+    """
+
+    left_out: int
+    total_s: float = 0.0
+    wait_s: float = 0.0
+    images: int = 0
+
+    def add(self, *, total_s: float, wait_s: float, images: int) -> None:
+        """One step: seconds in all, seconds of it waiting for data, images."""
+        if self.left_out:
+            self.left_out -= 1
+            return
+        self.total_s += total_s
+        self.wait_s += wait_s
+        self.images += images
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Training speed; None where no step counts."""
+        return self.images / self.total_s if self.total_s else None
+
+    @property
+    def wait_share(self) -> float | None:
+        """Share of the time that was spent waiting for data."""
+        return self.wait_s / self.total_s if self.total_s else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Position:
+    """Where training stands: `step` steps of `epoch` are done; `sums` and `epoch_s` are of this epoch so far.
+
+    `trained_s` is all time in steps and validations, of every attempt, whatever lay between them.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    lr: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    epoch_s: float = 0.0
+    trained_s: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What fine-tuning leaves beside the model."""
+    """What fine-tuning leaves beside the model; `wall_s` is all time in steps and validations, over all attempts."""
 
     epochs: tuple[Epoch, ...]
     images_per_s: float | None
@@ -51,7 +107,7 @@ class Training:
     wall_s: float
 
 
-def finetune(
+def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
     model: nn.Module,
     loader: Iterable[Any],
     batches: EpochBatches,
@@ -60,64 +116,153 @@ def finetune(
     device: torch.device,
     on_step: OnStep,
     validate: Validate,
+    state: State | None = None,
+    keep: Keep = _keep_nothing,
 ) -> Training:
-    """Train the model in place.
+    """Train the model in place, from its beginning or from a state.
 
     Args:
         on_step: told of (epoch, step, steps of an epoch, loss, images/s) after each step.
         validate: gives (map, map_50) on the val split; called every `validate_every` epochs.
+        state: what an earlier attempt gave to `keep`; training goes on from there, on the CPU to the same bits.
+        keep: called after each step and after each epoch.
 
     Raises:
         DivergedError: a loss is not finite; names the step and each part.
         DataError: an item is not usable.
     """
     h = hyperparameters
-    epochs = h.epochs or 0
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = build_optimizer(parameters, h)
-    factor = schedule(h, steps_per_epoch=len(batches))
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
-    curve: list[Epoch] = []
-    times: list[StepTime] = []
-    started = time.perf_counter()
-    for epoch in range(1, epochs + 1):
+    learner = Learner(model, h, device=device, steps_per_epoch=len(batches))
+    now = Position()
+    clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
+    if state is not None:
+        now, clock = Position(**state["position"]), Clock(**state["clock"])
+        clock.left_out = max(clock.left_out, 1)
+        learner.restore(state)
+
+    def current() -> State:
+        return {**learner.state(), "position": asdict(now), "clock": asdict(clock)}
+
+    for epoch in range(now.epoch, (h.epochs or 0) + 1):
         model.train()
-        batches.epoch = epoch
-        sums: dict[str, float] = {}
-        epoch_started = asked = time.perf_counter()
-        lr = optimizer.param_groups[0]["lr"]
-        for step, raw in enumerate(loader, start=1):
+        batches.begin(epoch, after=now.step)
+        now.lr = now.lr if now.step else learner.lr
+        asked = time.perf_counter()
+        for raw in loader:
             batch = checked(raw)
             waited = time.perf_counter() - asked
-            where = f"epoch {epoch}, step {step} of {len(batches)}"
-            parts = _step(model, batch, optimizer, scaler, parameters, h, device, where)
-            scheduler.step()
+            parts = learner.step(batch, f"epoch {epoch}, step {now.step + 1} of {len(batches)}")
+            took = time.perf_counter() - asked
+            now.step += 1
+            now.epoch_s += took
+            now.trained_s += took
             for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value
-            now = time.perf_counter()
-            times.append(StepTime(total_s=now - asked, wait_s=waited, images=len(batch)))
-            on_step(epoch, step, len(batches), sum(parts.values()), len(batch) / (now - asked))
+                now.sums[name] = now.sums.get(name, 0.0) + value
+            clock.add(total_s=took, wait_s=waited, images=len(batch))
+            on_step(epoch, now.step, len(batches), sum(parts.values()), len(batch) / took)
+            keep(current, (epoch - 1) * len(batches) + now.step, epoch_ended=False)
             asked = time.perf_counter()
-        wall = time.perf_counter() - epoch_started
-        means = {name: value / len(batches) for name, value in sums.items()}
-        val = validate() if h.validate_every and epoch % h.validate_every == 0 else (None, None)
-        curve.append(
-            Epoch(
-                epoch=epoch,
-                lr=lr,
-                loss=sum(means.values()),
-                loss_parts=means,
-                wall_s=wall,
-                val_map=val[0],
-                val_map_50=val[1],
-            )
-        )
-    optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
-    speed, share = training_speed(times, steps_per_epoch=len(batches))
+        _close(now, len(batches), validate if h.validate_every and epoch % h.validate_every == 0 else None)
+        keep(current, epoch * len(batches), epoch_ended=True)
+    learner.optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
     return Training(
-        epochs=tuple(curve), images_per_s=speed, data_wait_share=share, wall_s=time.perf_counter() - started
+        epochs=tuple(Epoch(**point) for point in now.curve),
+        images_per_s=clock.images_per_s,
+        data_wait_share=clock.wait_share,
+        wall_s=now.trained_s,
     )
+
+
+class Learner:
+    """A model with its optimizer, schedule and scaler: what one step changes."""
+
+    def __init__(self, model: nn.Module, h: Hyperparameters, *, device: torch.device, steps_per_epoch: int) -> None:
+        self._model, self._h, self._device = model, h, device
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = build_optimizer(self._parameters, h)
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, schedule(h, steps_per_epoch=steps_per_epoch)
+        )
+        self._scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
+
+    @property
+    def lr(self) -> float:
+        """Of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def step(self, batch: Batch, where: str) -> dict[str, float]:
+        """One update from `accumulate` parts of a batch; returns each part of the loss, averaged over the images.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        h, device = self._h, self._device
+        self.optimizer.zero_grad(set_to_none=True)
+        size = -(-len(batch) // h.accumulate)
+        sums: dict[str, float] = {}
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            images = [image.to(device, non_blocking=True) for image, _ in part]
+            targets = [
+                {key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part
+            ]
+            with autocast(device, h.precision):
+                losses: dict[str, Tensor] = self._model(images, targets)
+            weight = len(part) / len(batch)
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            if not all(math.isfinite(value) for value in values.values()):
+                said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                raise DivergedError(
+                    f"the loss is not finite at {where}: {said}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
+                )
+            loss = self._scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
+            torch.autograd.backward(loss)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value * weight
+        if h.clip_grad_norm is not None:
+            self._scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self._parameters, h.clip_grad_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self._scheduler.step()
+        return sums
+
+    def state(self) -> State:
+        """All that the next step depends on."""
+        return {
+            "model": self._model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self._scheduler.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "random": resume.random_state(self._device),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        self._model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["schedule"])
+        self._scaler.load_state_dict(state["scaler"])
+        resume.restore_random_state(state["random"], self._device)
+
+
+def _close(now: Position, steps: int, validate: Validate | None) -> None:
+    """End an epoch: its point of the curve, and the position before the next one."""
+    means = {name: value / steps for name, value in now.sums.items()}
+    started = time.perf_counter()
+    val = validate() if validate else (None, None)
+    now.trained_s += time.perf_counter() - started
+    point = Epoch(
+        epoch=now.epoch,
+        lr=now.lr,
+        loss=sum(means.values()),
+        loss_parts=means,
+        wall_s=now.epoch_s,
+        val_map=val[0],
+        val_map_50=val[1],
+    )
+    now.curve.append(asdict(point))
+    now.epoch, now.step, now.sums, now.epoch_s = now.epoch + 1, 0, {}, 0.0
 
 
 def build_optimizer(parameters: list[nn.Parameter], h: Hyperparameters) -> torch.optim.Optimizer:
@@ -142,54 +287,6 @@ def schedule(h: Hyperparameters, *, steps_per_epoch: int) -> Callable[[int], flo
         return warm
 
     return factor
-
-
-def training_speed(times: list[StepTime], *, steps_per_epoch: int) -> tuple[float | None, float | None]:
-    """(images/s, share of time spent waiting for data) without the start; None where nothing is left after it."""
-    counted = times[min(steps_per_epoch, _SKIPPED_STEPS) :]
-    total = sum(step.total_s for step in counted)
-    if not total:
-        return None, None
-    return sum(step.images for step in counted) / total, sum(step.wait_s for step in counted) / total
-
-
-def _step(
-    model: nn.Module,
-    batch: Batch,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    parameters: list[nn.Parameter],
-    h: Hyperparameters,
-    device: torch.device,
-    where: str,
-) -> dict[str, float]:
-    """One update from `accumulate` parts of a batch; returns each part of the loss, averaged over the images."""
-    optimizer.zero_grad(set_to_none=True)
-    size = -(-len(batch) // h.accumulate)
-    sums: dict[str, float] = {}
-    for start in range(0, len(batch), size):
-        part = batch[start : start + size]
-        images = [image.to(device, non_blocking=True) for image, _ in part]
-        targets = [{key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part]
-        with autocast(device, h.precision):
-            losses: dict[str, Tensor] = model(images, targets)
-        weight = len(part) / len(batch)
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        if not all(math.isfinite(value) for value in values.values()):
-            said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-            raise DivergedError(
-                f"the loss is not finite at {where}: {said}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
-            )
-        loss = scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
-        torch.autograd.backward(loss)
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + value * weight
-    if h.clip_grad_norm is not None:
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(parameters, h.clip_grad_norm)
-    scaler.step(optimizer)
-    scaler.update()
-    return sums
 
 
 def autocast(device: torch.device, precision: str) -> Any:

@@ -33,10 +33,11 @@ _SMALLEST_BOX = 1.0  # pixels; what augmentation leaves of a box below that is n
 
 
 class EpochBatches(Sampler[list[Key]]):
-    """The shuffled batches of one epoch; set `epoch` before each."""
+    """The shuffled batches of one epoch; call `begin` before each."""
 
     def __init__(self, images: int, batch_size: int, seed: int) -> None:
         self.epoch = 0
+        self._done = 0
         self._images = images
         self._batch_size = batch_size
         self._seed = seed
@@ -44,9 +45,14 @@ class EpochBatches(Sampler[list[Key]]):
     def __len__(self) -> int:
         return math.ceil(self._images / self._batch_size)
 
+    def begin(self, epoch: int, *, after: int = 0) -> None:
+        """The next iteration gives the batches of that epoch, without the first `after`."""
+        self.epoch = epoch
+        self._done = after
+
     def __iter__(self) -> Iterator[list[Key]]:
         order = torch.randperm(self._images, generator=_generator(self._seed, self.epoch, 0)).tolist()
-        for start in range(0, self._images, self._batch_size):
+        for start in range(self._done * self._batch_size, self._images, self._batch_size):
             yield [(self.epoch, index) for index in order[start : start + self._batch_size]]
 
 
@@ -91,7 +97,12 @@ class EvaluationSet(Dataset[Item | DataError]):
 def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Any]:
     """Batches as lists of (image, target); use `checked` on each."""
     return DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=list, persistent_workers=workers > 0
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=list,
+        persistent_workers=workers > 0,
+        generator=_own(),
     )
 
 
@@ -101,7 +112,7 @@ def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
     Raises:
         DataError: an item is not usable.
     """
-    loader = DataLoader(EvaluationSet(items), batch_size=None, num_workers=workers, collate_fn=_same)
+    loader = DataLoader(EvaluationSet(items), batch_size=None, num_workers=workers, collate_fn=_same, generator=_own())
     for item in loader:
         if isinstance(item, DataError):
             raise item
@@ -147,6 +158,11 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
 
 def _same(item: Any) -> Any:
     return item
+
+
+def _own() -> torch.Generator:
+    """A loader draws a number whenever it starts: from this, or a resumed training's random state would differ."""
+    return torch.Generator().manual_seed(0)
 
 
 def _generator(seed: int, epoch: int, stream: int) -> torch.Generator:

@@ -41,6 +41,7 @@ _MEMORY_IMAGES = 20
 _UNSTABLE_SD = 0.10  # of the mean
 _UNSTABLE_ROUNDS = 0.07  # of the smallest round median
 
+Beat = Callable[[], None]
 Clock = Callable[[], int]
 Run = Callable[[Sequence["Tensor"]], object]
 
@@ -68,9 +69,19 @@ class Measured:
 
 
 def measure_model(
-    model: nn.Module, items: Items, protocol: Protocol, *, architecture: str, precision: str, device: torch.device
+    model: nn.Module,
+    items: Items,
+    protocol: Protocol,
+    *,
+    architecture: str,
+    precision: str,
+    device: torch.device,
+    beat: Beat = lambda: None,
 ) -> Measured:
     """Latency, throughput, memory and operations, each in its own pass, at the deployment's score threshold.
+
+    Args:
+        beat: called between two measured calls, outside of the clock: a sign of progress.
 
     Raises:
         DataError: an image cannot be read.
@@ -89,8 +100,8 @@ def measure_model(
 
     images = images_to_time(items, protocol.latency_images)
     clock = time.perf_counter_ns
-    latency = time_latency(run, images, protocol, synchronize=synchronize, clock=clock)
-    batched = time_throughput(run, images, protocol, synchronize=synchronize, clock=clock)
+    latency = time_latency(run, images, protocol, synchronize=synchronize, clock=clock, beat=beat)
+    batched = time_throughput(run, images, protocol, synchronize=synchronize, clock=clock, beat=beat)
     free_unused(device)
     reset_peak(device)
     for image in images[:_MEMORY_IMAGES]:
@@ -106,6 +117,19 @@ def measure_model(
     )
 
 
+def run_batch(
+    model: nn.Module, items: Items, protocol: Protocol, *, architecture: str, precision: str, device: torch.device
+) -> None:
+    """One batch as `time_throughput` runs it, unmeasured: does it fit in memory?"""
+    model.eval()
+    build.set_postprocessing(
+        model, architecture, score_threshold=protocol.deployment_score_threshold, detections=protocol.detections
+    )
+    images = images_to_time(items, protocol.throughput_batch_size)
+    size = protocol.throughput_batch_size
+    detect(model, [images[index % len(images)] for index in range(size)], device=device, precision=precision)
+
+
 def images_to_time(items: Items, count: int) -> list[Tensor]:
     """The first `count` images of a split, decoded, within MOST_IMAGE_BYTES; at least one."""
     images: list[Tensor] = []
@@ -119,22 +143,30 @@ def images_to_time(items: Items, count: int) -> list[Tensor]:
     return images
 
 
-def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int) -> None:
+def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int, beat: Beat = lambda: None) -> None:
     """Run every distinct combination of input shapes once, and at least `least` batches."""
     shapes: dict[tuple[tuple[int, ...], ...], Sequence[Tensor]] = {}
     for batch in batches:
         shapes.setdefault(tuple(tuple(image.shape) for image in batch), batch)
     for batch in shapes.values():
         run(batch)
+        beat()
     for index in range(max(0, least - len(shapes))):
         run(batches[index % len(batches)])
+        beat()
 
 
 def time_latency(
-    run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
+    run: Run,
+    images: Sequence[Tensor],
+    protocol: Protocol,
+    *,
+    synchronize: Callable[[], None],
+    clock: Clock,
+    beat: Beat = lambda: None,
 ) -> tuple[Sample, ...]:
     """Time image by image, in rounds over the same images; each has the protocol's images and its share of seconds."""
-    warm_up(run, [[image] for image in images], least=protocol.warmup)
+    warm_up(run, [[image] for image in images], least=protocol.warmup, beat=beat)
     samples: list[Sample] = []
     for number in range(1, protocol.rounds + 1):
         position, spent = 0, 0.0
@@ -144,17 +176,24 @@ def time_latency(
             samples.append(Sample(name="latency", round=number, index=index, images=1, seconds=seconds))
             spent += seconds
             position += 1
+            beat()
     return tuple(samples)
 
 
 def time_throughput(
-    run: Run, images: Sequence[Tensor], protocol: Protocol, *, synchronize: Callable[[], None], clock: Clock
+    run: Run,
+    images: Sequence[Tensor],
+    protocol: Protocol,
+    *,
+    synchronize: Callable[[], None],
+    clock: Clock,
+    beat: Beat = lambda: None,
 ) -> tuple[Sample, ...]:
     """Time batches of a fixed size until each image was used, three batches ran and the protocol's seconds passed."""
     size = protocol.throughput_batch_size
     starts = range(0, len(images), size)
     batches = [[images[(start + offset) % len(images)] for offset in range(size)] for start in starts]
-    warm_up(run, batches, least=1)
+    warm_up(run, batches, least=1, beat=beat)
     samples: list[Sample] = []
     spent = 0.0
     while len(samples) < max(_LEAST_BATCHES, len(batches)) or spent < protocol.throughput_s:
@@ -162,6 +201,7 @@ def time_throughput(
         seconds = _timed(run, batches[number], synchronize, clock)
         samples.append(Sample(name="throughput", round=1, index=starts[number], images=size, seconds=seconds))
         spent += seconds
+        beat()
     return tuple(samples)
 
 

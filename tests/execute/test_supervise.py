@@ -22,6 +22,7 @@ class _Child:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self._patch, self.trial = monkeypatch, files.TrialFolder(tmp_path / "trial")
+        self.patience = supervise.Patience(hang_s=60, total_s=None)
 
     def run(self, code: str, on_event: object = lambda _event: None) -> tuple[supervise.Ending, files.AttemptFolder]:
         real: Any = subprocess.Popen
@@ -30,12 +31,12 @@ class _Child:
         def start(command: tuple[str, ...], **options: Any) -> Any:
             return real((sys.executable, "-c", script, command[-1]), **options)
 
-        self._patch.setattr("harness.execute.supervise.subprocess.Popen", start)
+        self._patch.setattr("harness.execute.child.subprocess.Popen", start)
         folder = self.trial.next_attempt()
         assignment = record.Assignment(
             trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/"
         )
-        return supervise.run_attempt(assignment, folder, on_event=on_event), folder  # type: ignore[arg-type]
+        return supervise.run_attempt(assignment, folder, self.patience, on_event=on_event), folder  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Child:
     ("code", "reason"),
     [
         ("os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL); likely out of host memory"),
-        ("sys.exit(3)", "exited with code 3 and left no outcome"),
+        ("sys.exit(4)", "exited with code 4 and left no outcome"),
         ("os.abort()", "killed by signal 6 (SIGABRT)"),
         ("sys.exit(0)", "exited with code 0 and left no outcome"),
         ("print('first'); sys.exit('the last line')", "exited with code 1 and left no outcome: the last line"),
@@ -56,7 +57,7 @@ def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Child:
 def test_a_child_that_says_nothing_gets_a_reason(code: str, reason: str, child: _Child) -> None:
     """Signals are named, exit codes told with the log's last line; the outcome is on disk."""
     ending, folder = child.run(code)
-    assert (ending.outcome, ending.reason, ending.recorded) == ("failed", reason, False)
+    assert (ending.attempt.outcome, ending.attempt.reason, ending.recorded) == ("failed", reason, False)
     assert record.decode(record.OUTCOME, folder.outcome.read_bytes(), "x").reason == reason
 
 
@@ -91,7 +92,8 @@ def test_the_machine_stops_the_run(child: _Child) -> None:
     """Exit code 3 is passed on as MachineError with the child's own words."""
     code = """
 import json
-json.dump({"outcome": "failed", "reason": "no such device", "retryable": True, "started_at": "", "wall_s": 1.0},
+json.dump({"outcome": "interrupted", "reason": "no such device", "retryable": True, "started_at": "", "wall_s": 1.0,
+           "cause": "machine"},
           open(folder + '/outcome.json', 'w'))
 sys.exit(3)
 """

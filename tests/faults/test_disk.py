@@ -1,13 +1,115 @@
-"""A disk that is full: the run stops with exit 3, says so, and what was finished stays finished."""
+"""A disk that fails or is full: the old state stays readable, the message names the disk, the run stops with exit 3."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
+import os
+import re
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.errors import MachineError
+from harness.store import files, record
+from harness.trial.resume import States
+from tests.faults.runs import has_event, start, wait_for
+from tests.store.make import make_record, make_trial
+
+# All that a durable write asks of the system, as harness.store.files does it.
+CALLS = ("open", "write", "fsync", "close", "chmod", "link", "replace", "unlink")
+
+
+class _Failing:
+    """Counts the system calls of a write, and fails one of them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, number: int) -> None:
+        self.seen: list[str] = []
+        self._at, self._number = at, number
+        for name in CALLS:
+            patch.setattr(os, name, self._wrapped(name, getattr(os, name)))
+
+    def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.seen.append(name)
+            if len(self.seen) - 1 == self._at:
+                if name == "close":
+                    real(*arguments, **options)  # a close that fails has closed
+                raise OSError(self._number, os.strerror(self._number))
+            return real(*arguments, **options)
+
+        return call
+
+
+def _fail_each(
+    write: Callable[[Path], None], folder: Path, number: int, *, before: Callable[[Path], None] = Path.mkdir
+) -> Iterator[tuple[str, Path, str]]:
+    """Let every system call of `write` fail in turn, each in a new folder: (the call, the folder, what was said)."""
+    for at in itertools.count():
+        into = folder / str(at)
+        before(into)
+        with pytest.MonkeyPatch.context() as patch:
+            failing = _Failing(patch, at, number)
+            try:
+                write(into)
+            except MachineError as error:
+                said = str(error)
+            else:
+                assert at >= len(failing.seen), f"{failing.seen[at]} failed in silence"
+                return
+        yield failing.seen[at], into, said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_record_is_whole_or_not_there(number: int, tmp_path: Path) -> None:
+    """Whichever system call of the commit fails: an error that names file and disk, and no torn record."""
+    data = record.encode(record.RECORD, make_record(make_trial()))
+
+    def commit(into: Path) -> None:
+        files.commit(into / "record.json", data)
+
+    failed = set()
+    for call, folder, said in _fail_each(commit, tmp_path, number):
+        failed.add(call)
+        path = folder / "record.json"
+        assert str(path) in said
+        assert "the disk at /" in said
+        assert not path.exists() or path.read_bytes() == data
+    assert failed == {"open", "write", "fsync", "close", "chmod", "link", "unlink"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_the_checkpoint_before_stays_readable(number: int, tmp_path: Path) -> None:
+    """Whichever system call of a checkpoint fails: the one before it, or the new one, is loaded whole."""
+
+    def state(step: int) -> dict[str, Any]:
+        return {"step": step, "weights": torch.full((50,), float(step))}
+
+    def save(into: Path) -> None:
+        States(folder=into, trial_id="a").save(state(4), steps=4)
+
+    def before(into: Path) -> None:
+        for step in (1, 2, 3):
+            States(folder=into, trial_id="a").save(state(step), steps=step)
+
+    failed = set()
+    for call, folder, said in _fail_each(save, tmp_path, number, before=before):
+        failed.add(call)
+        assert str(folder) in said
+        assert "the disk at /" in said
+        newest = States(folder=folder, trial_id="a").newest()
+        assert newest is not None
+        assert newest["step"] in {3, 4}
+        assert torch.equal(newest["weights"], state(newest["step"])["weights"])
+    assert failed == {"open", "write", "fsync", "close", "chmod", "replace", "unlink"}
 
 
 def _small_files() -> None:
@@ -16,11 +118,11 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 
 
-def test_weights_that_do_not_fit_stop_the_run(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """The checkpoint cannot be written: exit 3 naming it and how to go on; no record, no torn file."""
+def test_a_checkpoint_that_does_not_fit_stops_the_run(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """It cannot be written: exit 3 naming it, the disk and how to go on; no record, no torn file, no failed trial."""
     results = tmp_path / "results"
     done = subprocess.run(
-        (sys.executable, "-m", "harness", "run", str(tiny_suite()), "--results", str(results)),
+        (sys.executable, "-m", "harness", "run", str(tiny_suite()), "--results", str(results), "--no-rehearsal"),
         capture_output=True,
         text=True,
         timeout=240,
@@ -28,9 +130,64 @@ def test_weights_that_do_not_fit_stop_the_run(tiny_suite: Callable[..., Path], t
         preexec_fn=_small_files,
     )
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "weights.pt: cannot be written" in done.stderr
+    assert re.search(r"training-\d+\.state: cannot be written: File too large; the disk at /.* free", done.stderr)
     assert "run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(results.rglob("record.json"))
-    assert not list(results.rglob("weights.pt"))
-    assert "weights.pt: cannot be written" in (results / "tiny" / "report.md").read_text()
+    assert not list(results.rglob("*.state"))
+    assert not list(results.rglob(f"{files.TEMPORARY}*"))
+    page = (results / "tiny" / "report.md").read_text()
+    assert "0 of 1 trials measured, 1 left" in page
+    assert "cannot be written: File too large" in page
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 900 MiB, where this test may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ("mount", "-t", "tmpfs", "-o", "size=900m", "none", str(folder)), capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount; the file size limit above stands in")
+    try:
+        yield folder
+    finally:
+        subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], small_disk: Path) -> None:
+    """Full in the middle of training: exit 3, the last checkpoint whole; with room again the same command resumes."""
+    suite = tiny_suite(rest="hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
+    results = small_disk / "results"
+    run = start(suite, results)
+    wait_for(lambda: bool(list(results.glob("tiny/trials/*/checkpoints/training-*.state"))), "a checkpoint")
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(2**20))
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 3, output
+    assert f"the disk at {small_disk} has" in output
+    assert "run the same command again" in output
+    assert "Traceback" not in output
+
+    ballast.unlink()
+    run = start(suite, results)
+    wait_for(lambda: has_event(results, '"resumed"'), "a resumption")
+    run.send_signal(signal.SIGTERM)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 143, output
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_start(tiny_suite: Callable[..., Path], small_disk: Path) -> None:
+    """Checkpoints and weights of every trial are counted: nothing starts, exit 3 with what is needed and is free."""
+    seeds = "hyperparameters: {epochs: 1, batch_size: 2}\nprotocol: quick\nseeds: [0, 1, 2, 3, 4, 5, 6, 7]\n"
+    run = start(tiny_suite(rest=seeds), small_disk / "results")
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 3, output
+    assert re.search(
+        r"8 trials will write up to 1\.\d GiB .*the disk at \S+ has \d+\.\d MiB of 900\.0 MiB free", output
+    )
+    assert not list(small_disk.rglob("attempts"))

@@ -1,112 +1,233 @@
-"""Real kills of real trials: what was killed is a failed row with a reason, everything else goes on."""
+"""Real kills of real trials and runs: nothing finished is lost or repeated, and what goes on ends in the same bits."""
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
+import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from harness.store import files, record
+from harness.suite.load import load_suite
+from harness.suite.plan import plan_trials
+from harness.suite.spec import Trial
 from tests.conftest import TINY_MODEL
+from tests.faults.attempt import attempt
+from tests.faults.runs import has_event, leader_of, start, trials_of, wait_for
+
+FAST = "protocol: {level: quick, rounds: 1, latency_images: 20, throughput_batch_size: 1}\n"
+LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
+KILLS = 20
+RUNNER_KILLS = 10
 
 
-def _start(suite: Path, results: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "CI": "true"},
-    )
+class _Kills:
+    """Runs one trial, attempt after attempt, each in a fresh process that is killed after the given seconds."""
+
+    def __init__(self, root: Path, trial: Trial) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tests.faults.attempt"])
+        self._root, self._trial = root, trial
+        self.folder = files.TrialFolder(root / "0")
+
+    def begin(self) -> None:
+        """A new folder: the trial from its start."""
+        self.folder = files.TrialFolder(self._root / str(int(self.folder.path.name) + 1))
+
+    def run(self, kill_after_s: float | None) -> bool:
+        """One attempt; whether it was killed."""
+        folder = self.folder.next_attempt()
+        assignment = record.Assignment(
+            trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2
+        )
+        files.commit(folder.assignment, record.encode(record.ASSIGNMENT, assignment))
+        process = self._context.Process(target=attempt, args=(str(folder.path),))
+        process.start()
+        process.join(kill_after_s)
+        killed = process.is_alive()
+        if killed:
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert killed or process.exitcode == 0, folder.log.read_text()
+        return killed
+
+    def record(self) -> record.Record:
+        return record.decode(record.RECORD, self.folder.record.read_bytes(), str(self.folder.record))
 
 
-def _child_of(parent: int) -> int:
-    """The pid of the running trial, once it trains."""
-    for _ in range(600):
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        for child in children:
-            if "harness.trial" in Path(f"/proc/{child}/cmdline").read_text():
-                return int(child)
-        time.sleep(0.05)
-    raise AssertionError("no trial started")
-
-
-def _wait_for_step(results: Path) -> None:
-    for _ in range(1200):
-        if any('"step"' in path.read_text() for path in results.glob("*/trials/*/attempts/*/events.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("no trial trained")
-
-
-def test_a_killed_child_is_a_failed_row_and_the_others_go_on(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """Kill −9 in training: exit 1, the reason in the report, the second seed measured; the same command finishes it."""
+def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..., Path], fast_path: Path) -> None:
+    """At least twenty kills −9 at random moments, resumed after each: the uninterrupted run's weights, to the bit."""
     suite = tiny_suite(
-        rest="hyperparameters: {epochs: 3, batch_size: 2, lr: 1e-4}\nseeds: [0, 1]\n"
-        "protocol: {level: quick, latency_images: 20}\n"
+        datasets="  shapes: {format: synthetic, train: {images: 6}, val: {images: 2}, size: 64, classes: 2}\n",
+        rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-3, validate_every: 2}}\n{FAST}",
     )
+    (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, limit=None)
+    kills = _Kills(fast_path, trial)
+    started = time.monotonic()
+    kills.run(None)
+    whole_s = time.monotonic() - started
+    whole = kills.record()
+    assert not [flag for flag in whole.flags if flag.name == "resumed"]
+    moments = random.Random(4)
+    done = resumed = 0
+    while done < KILLS:
+        kills.begin()
+        while kills.run(moments.uniform(0.2, whole_s / 2)):
+            done += 1
+        again = kills.record()
+        assert again.model.state_sha256 == whole.model.state_sha256
+        assert [epoch.loss for epoch in again.measurements.epochs] == [e.loss for e in whole.measurements.epochs]
+        assert again.metrics == whole.metrics
+        assert len(again.attempts) == kills.folder.attempts()[-1].number
+        assert [attempt.outcome for attempt in again.attempts[:-1]] == ["interrupted"] * (len(again.attempts) - 1)
+        resumed += any(flag.name == "resumed" for flag in again.flags)
+        assert not list(kills.folder.path.rglob("training-*"))
+    assert resumed
+
+
+def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..., Path], fast_path: Path) -> None:
+    """At least ten kills −9 of the runner at random moments: the same command goes on, and leaves no process."""
+    suite = tiny_suite(rest=f"hyperparameters: {{epochs: 1, batch_size: 2}}\nseeds: [0, 1, 2]\n{FAST}")
+    moments = random.Random(5)
+    kills = rounds = 0
+    while kills < RUNNER_KILLS:
+        rounds += 1
+        results = fast_path / f"results{rounds}"
+        kept: dict[Path, tuple[bytes, int]] = {}
+        while _killed(suite, results, moments.uniform(0.3, 11.0) if kills < RUNNER_KILLS else None):
+            kills += 1
+            _compare(results, kept)
+        _compare(results, kept)
+        assert len(kept) == 3
+        assert "3 of 3 trials measured" in (results / "tiny" / "report.md").read_text()
+        assert not list(results.rglob(f"{files.TEMPORARY}*"))
+
+
+def _killed(suite: Path, results: Path, after_s: float | None) -> bool:
+    """Run the suite; whether it was killed before it was done. No process of it is left in ten seconds."""
+    run = start(suite, results)
+    try:
+        output, _ = run.communicate(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        run.communicate()
+        wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
+        return True
+    assert run.returncode == 0, output
+    return False
+
+
+def _compare(results: Path, kept: dict[Path, tuple[bytes, int]]) -> None:
+    """Records that were there are there, unchanged and without another attempt; new ones are whole and remembered."""
+    for path, (content, attempts) in kept.items():
+        assert path.read_bytes() == content
+        assert len(list((path.parent / "attempts").iterdir())) == attempts
+    for path in results.glob("*/trials/*/record.json"):
+        record.decode(record.RECORD, path.read_bytes(), str(path))
+        kept.setdefault(path, (path.read_bytes(), len(list((path.parent / "attempts").iterdir()))))
+
+
+def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """Once: it is resumed in the same run, and the record and the page say so."""
+    suite = tiny_suite(rest=f"hyperparameters: {{epochs: 12, batch_size: 2, lr: 1e-4}}\n{FAST}")
     results = tmp_path / "results"
-    run = _start(suite, results)
-    child = _child_of(run.pid)
-    _wait_for_step(results)
+    run = start(suite, results)
+    child = leader_of(results)
+    wait_for(lambda: has_event(results, '"epoch": 3'), "the third epoch")
     os.kill(child, signal.SIGKILL)
     output, _ = run.communicate(timeout=240)
+    assert run.returncode == 0, output
+    assert "killed by signal 9 (SIGKILL); likely out of host memory; it is tried again" in output
+    assert "resumed at epoch" in output
+    (path,) = results.glob("tiny/trials/*/record.json")
+    found = record.decode(record.RECORD, path.read_bytes(), str(path))
+    assert [(a.outcome, a.cause) for a in found.attempts] == [("failed", "killed"), ("succeeded", None)]
+    assert [epoch.epoch for epoch in found.measurements.epochs] == list(range(1, 13))
+    page = (results / "tiny" / "report.md").read_text()
+    assert "1 of 1 trials measured. First started" in page
+    assert "resumed: training was cut and went on at epoch" in page
+
+
+def test_a_trial_that_is_killed_twice_is_given_up(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """Its row says why, the other trial is measured, and only `--retry-failed` tries it again."""
+    (tmp_path / "parts.py").write_text(
+        "import os, pathlib, torch\n"
+        "class Parts(torch.utils.data.Dataset):\n"
+        "    def __init__(self, deadly=None):\n"
+        "        self.deadly = deadly and pathlib.Path(deadly)\n"
+        "    def __len__(self):\n"
+        "        return 2\n"
+        "    def __getitem__(self, index):\n"
+        "        if self.deadly and self.deadly.exists():\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "        return torch.rand(3, 64, 64), {'boxes': torch.tensor([[4., 4., 30., 30.]]),"
+        " 'labels': torch.tensor([1])}\n"
+    )
+    deadly = tmp_path / "deadly"
+    deadly.touch()
+    split = "{{dataset: 'parts:Parts', args: {{deadly: {}}}}}"
+    bad = f"{{format: python, classes: [bolt], train: {split.format(deadly)}, val: {split.format('null')}}}"
+    good = f"{{format: python, classes: [bolt], train: {split.format('null')}, val: {split.format('null')}}}"
+    suite, results = tiny_suite(datasets=f"  bad: {bad}\n  good: {good}\n"), tmp_path / "results"
+    output, _ = (run := start(suite, results)).communicate(timeout=240)
     assert run.returncode == 1, output
-    assert "killed by signal 9 (SIGKILL)" in output
+    assert output.count("killed by signal 9") == 2
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 2 trials measured, **1 failed**" in page
-    assert "killed by signal 9 (SIGKILL); likely out of host memory" in page
-    records = list(results.glob("tiny/trials/*/record.json"))
-    assert len(records) == 1
-    before = records[0].read_bytes()
+    assert "**failed, 1 trial:** killed by signal 9 (SIGKILL); likely out of host memory" in page
+    assert "--retry-failed`" in page
 
-    again = _start(suite, results)
-    output, _ = again.communicate(timeout=240)
-    assert again.returncode == 0, output
-    assert records[0].read_bytes() == before
-    (retried,) = set(results.glob("tiny/trials/*/record.json")) - set(records)
-    assert [attempt["outcome"] for attempt in json.loads(retried.read_text())["attempts"]] == ["failed", "succeeded"]
-    assert "2 of 2 trials measured" in (results / "tiny" / "report.md").read_text()
+    deadly.unlink()
+    output, _ = (run := start(suite, results)).communicate(timeout=240)
+    assert run.returncode == 1
+    assert "is not tried again: it failed: killed by signal 9" in output
+    assert "--retry-failed tries" in output
+    output, _ = (run := start(suite, results, "--retry-failed")).communicate(timeout=240)
+    assert run.returncode == 0, output
+    assert "2 of 2 trials measured" in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
 def test_no_trial_outlives_its_runner(number: signal.Signals, tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """A closed terminal, or kill −9 of the runner: within ten seconds no process of the trial is left."""
-    suite = tiny_suite(rest="hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
-    run = _start(suite, tmp_path / "results")
-    child = _child_of(run.pid)
-    _wait_for_step(tmp_path / "results")
+    """A closed terminal, or kill −9 of the runner, with two loader processes: in ten seconds no process is left."""
+    suite = tiny_suite(rest=LONG.replace("lr: 1e-4", "lr: 1e-4, loader_workers: 2"))
+    results = tmp_path / "results"
+    run = start(suite, results)
+    leader_of(results)
+    assert len(trials_of(results)) == 4  # the trial, its guard, two loaders
     run.send_signal(number)
     run.communicate(timeout=30)
-    assert run.returncode == (130 if number is signal.SIGHUP else -signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert run.returncode == (129 if number is signal.SIGHUP else -signal.SIGKILL)
+    wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
 
 
-def test_an_interrupted_run_says_so_and_leaves_no_child(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """SIGINT in training: exit 130 soon, the report written, no process left, and nothing counts as failed."""
+def test_a_child_that_holds_pythons_lock_ends_with_its_runner(tmp_path: Path, tiny_suite: Callable[..., Path]) -> None:
+    """Even a trial that is stuck in a library, python's lock held, does not outlive a killed runner."""
+    (tmp_path / "stuck.py").write_text(
+        "import ctypes, torch\n"
+        "class Stuck(torch.utils.data.Dataset):\n"
+        "    def __len__(self):\n"
+        "        return 2\n"
+        "    def __getitem__(self, index):\n"
+        "        print('STUCK', flush=True)\n"
+        "        ctypes.PyDLL(None).sleep(600)\n"
+    )
+    split = "{dataset: 'stuck:Stuck'}"
     suite = tiny_suite(
+        datasets=f"  stuck: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
         architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
-        rest="hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n",
     )
     results = tmp_path / "results"
-    run = _start(suite, results)
-    child = _child_of(run.pid)
-    _wait_for_step(results)
-    started = time.monotonic()
-    run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=60)
-    assert run.returncode == 130, output
-    assert time.monotonic() - started < 20
-    assert "the same command goes on" in output
-    assert not Path(f"/proc/{child}").exists()
-    page = (results / "tiny" / "report.md").read_text()
-    assert "0 of 1 trials measured, 1 left" in page
+    run = start(suite, results)
+    logs = "tiny/trials/*/attempts/1/log.txt"
+    wait_for(lambda: any("STUCK" in path.read_text() for path in results.glob(logs)), "the stuck item")
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)

@@ -100,7 +100,7 @@ def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Pat
     """A seed that was taken out of the suite moves no mean, and a failure of old is not told as one of now."""
     kept, old = (make_record(make_trial(seed=seed), map=value) for seed, value in ((0, 0.4), (1, 0.8)))
     folder = make_folder(tmp_path, [kept, old], failed=((make_trial(FASTER), make_outcome()),))
-    files.replace(folder.plan, results.encode_plan((kept.trial,)))
+    files.replace(folder.plan, results.encode_plan(results.Asked(suite_file=None, trials=(kept.trial,))))
     text = page.write(folder).read_text()
     assert "1 of 1 trials measured." in text
     assert "2 more lie in trials/" in text
@@ -118,7 +118,7 @@ def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
     trial = folder.trial(made.trial.trial_id)
     trial.record.write_bytes(b"{")
     files.commit(trial.attempts()[0].outcome, record.encode(record.OUTCOME, make_outcome("succeeded", "")))
-    assert "**: unreadable. " in page.write(folder).read_text()
+    assert "**unreadable, 1 trial:** " in page.write(folder).read_text()
 
 
 def test_a_split_without_boxes_is_said(tmp_path: Path) -> None:

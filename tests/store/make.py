@@ -99,7 +99,15 @@ def make_outcome(
     outcome: record.OutcomeName = "failed", reason: str = "killed by signal 9 (SIGKILL)"
 ) -> record.Outcome:
     """How an attempt ended."""
-    return record.Outcome(outcome=outcome, reason=reason, retryable=True, started_at="2026-01-01", wall_s=3.0)
+    return record.Outcome(
+        outcome=outcome, reason=reason, retryable=True, started_at="2026-01-01T18:00:00+00:00", wall_s=3.0
+    )
+
+
+def make_attempt(outcome: record.OutcomeName, reason: str | None, **fields: Any) -> record.Attempt:
+    """An attempt that ended so."""
+    defaults = {"number": 1, "retryable": True, "started_at": "2026-01-01T18:00:00+00:00", "wall_s": 3.0}
+    return record.Attempt(outcome=outcome, reason=reason, **{**defaults, **fields})
 
 
 def make_folder(
@@ -113,7 +121,7 @@ def make_folder(
     folder = files.SuiteFolder(root)
     trials = (*(made.trial for made in records), *(trial for trial, _ in failed), *left)
     files.make_folder(root)
-    files.replace(folder.plan, results.encode_plan(trials))
+    files.replace(folder.plan, results.encode_plan(results.Asked(suite_file="suites/x.yaml", trials=trials)))
     for made in records:
         trial_folder = folder.trial(made.trial.trial_id)
         trial_folder.next_attempt()

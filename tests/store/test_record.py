@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.store import record, results
-from tests.store.make import make_folder, make_outcome, make_record, make_trial
+from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 
 def test_a_record_comes_back_as_it_was() -> None:
@@ -44,7 +44,7 @@ def test_a_folder_tells_done_failed_left_and_damaged(tmp_path: Path) -> None:
     assert by_seed[0].record == done
     assert by_seed[1].record is None
     assert "cannot be read" in (by_seed[1].problem or "")
-    assert by_seed[2].last == make_outcome()
+    assert by_seed[2].last == make_attempt("failed", make_outcome().reason)
     assert by_seed[2].log is not None
     assert by_seed[3].record is None
     assert by_seed[3].last is None

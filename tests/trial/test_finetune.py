@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +16,8 @@ from torch import nn
 from harness.errors import DivergedError
 from harness.suite.spec import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages, TrialDataset
 from harness.trial import checkpoint
-from harness.trial.dataset import open_dataset
-from harness.trial.finetune import StepTime, Training, build_optimizer, finetune, schedule, training_speed
+from harness.trial.dataset import Items, open_dataset
+from harness.trial.finetune import Clock, Training, build_optimizer, finetune, schedule
 from harness.trial.loader import EpochBatches, TrainingSet, training_loader
 from harness.trial.models import build
 
@@ -55,6 +59,27 @@ def _train_line(values: list[float], h: Hyperparameters) -> tuple[_Line, Trainin
         validate=lambda: (None, None),
     )
     return model, training
+
+
+def _shapes() -> Items:
+    source = SyntheticDataset(
+        format="synthetic", train=SyntheticImages(images=4), val=SyntheticImages(images=1), size=64
+    )
+    return open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
+    ).splits["train"]
+
+
+def _tiny_model() -> nn.Module:
+    torch.manual_seed(7)
+    model, _ = build.build(
+        "fasterrcnn_mobilenet_v3_large_fpn",
+        weights="none",
+        classes=3,
+        image_size=ImageSize(min=64, max=64),
+        options={"rpn_post_nms_top_n_train": 20, "box_batch_size_per_image": 8},
+    )
+    return model
 
 
 def test_accumulation_takes_the_same_step() -> None:
@@ -107,12 +132,85 @@ def test_optimizers() -> None:
     assert adamw.param_groups[0]["weight_decay"] == 0.2
 
 
-def test_training_speed_leaves_the_start_out() -> None:
-    """The first epoch's steps (at most 100) do not count; waiting is a share of the rest; too short a run says None."""
-    slow, fast = StepTime(total_s=9.0, wait_s=9.0, images=1), StepTime(total_s=0.5, wait_s=0.1, images=4)
-    assert training_speed([slow] * 3 + [fast] * 5, steps_per_epoch=3) == pytest.approx((8.0, 0.2))
-    assert training_speed([slow] * 100 + [fast] * 5, steps_per_epoch=5000) == pytest.approx((8.0, 0.2))
-    assert training_speed([slow] * 3, steps_per_epoch=3) == (None, None)
+def test_speed_leaves_out_the_start_and_counts_waiting() -> None:
+    """Whole steps after those left out: images over seconds, and the share of waiting; nothing counted gives None."""
+    clock = Clock(left_out=3)
+    for _ in range(3):
+        clock.add(total_s=100.0, wait_s=90.0, images=4)
+    assert (clock.images_per_s, clock.wait_share) == (None, None)
+    for _ in range(5):
+        clock.add(total_s=0.5, wait_s=0.1, images=4)
+    assert (clock.images_per_s, clock.wait_share) == pytest.approx((8.0, 0.2))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
+    """From the state after every single step, and after every epoch: equal weights, curve and count of images."""
+    items = _shapes()
+    h = _hyperparameters(epochs=2, lr=1e-3, accumulate=accumulate, validate_every=1, warmup_steps=2)
+    kept: list[bytes] = []
+
+    def keep(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
+        stream = io.BytesIO()
+        torch.save(state(), stream)
+        kept.append(stream.getvalue())
+
+    def train(state: dict[str, Any] | None, **more: Any) -> tuple[str, Training]:
+        model = _tiny_model()
+        batches = EpochBatches(len(items), 2, seed=7)
+        loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
+        training = finetune(
+            model,
+            loader,
+            batches,
+            h,
+            device=CPU,
+            on_step=lambda *_: None,
+            validate=lambda: (0.25, 0.5),
+            state=state,
+            **more,
+        )
+        return checkpoint.state_sha256(model), training
+
+    whole, training = train(None, keep=keep)
+    assert len(kept) == 2 * 2 + 2
+    for content in kept:
+        torch.manual_seed(99)  # whatever the new process drew before
+        resumed, again = train(torch.load(io.BytesIO(content), weights_only=True))
+        assert resumed == whole
+        assert [(e.loss, e.lr, e.val_map) for e in again.epochs] == [(e.loss, e.lr, e.val_map) for e in training.epochs]
+
+
+def test_time_is_summed_over_attempts_and_never_over_the_gap() -> None:
+    """A state carries seconds and steps; what lies between two attempts, and the first step after, is not counted."""
+    kept: list[dict[str, Any]] = []
+
+    def train(images: int, **more: Any) -> Training:
+        return finetune(
+            _Line(),
+            _line_loader([1.0] * images, 1),
+            EpochBatches(6, 1, seed=0),
+            _hyperparameters(epochs=1, batch_size=1),
+            device=CPU,
+            on_step=lambda *_: None,
+            validate=lambda: (None, None),
+            **more,
+        )
+
+    def stop(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
+        if steps == 3:
+            kept.append(state())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(6, keep=stop)
+    state = kept.pop()
+    state["position"]["trained_s"] = 1000.0
+    state["clock"] = {"left_out": 0, "total_s": 10.0, "wait_s": 5.0, "images": 20}
+    time.sleep(0.3)
+    training = train(3, state=state)
+    assert 1000.0 < training.wall_s < 1000.2
+    assert training.images_per_s == pytest.approx(2.2, rel=0.05)  # 20 and the two that follow the first
 
 
 def test_validation_is_on_request() -> None:
@@ -134,22 +232,10 @@ def test_validation_is_on_request() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_training_repeats_to_the_last_bit(precision: str) -> None:
     """Twice the same seed: equal hashes over every weight, in each precision; the loss is finite and weights moved."""
-    source = SyntheticDataset(
-        format="synthetic", train=SyntheticImages(images=4), val=SyntheticImages(images=1), size=64
-    )
-    items = open_dataset(
-        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
-    ).splits["train"]
+    items = _shapes()
 
     def train() -> tuple[str, str, Training]:
-        torch.manual_seed(7)
-        model, _ = build.build(
-            "fasterrcnn_mobilenet_v3_large_fpn",
-            weights="none",
-            classes=3,
-            image_size=ImageSize(min=64, max=64),
-            options={"rpn_post_nms_top_n_train": 20, "box_batch_size_per_image": 8},
-        )
+        model = _tiny_model()
         before = checkpoint.state_sha256(model)
         batches = EpochBatches(len(items), 2, seed=7)
         loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)

@@ -25,7 +25,7 @@ def _items(images: int = 6) -> Items:
 
 def _epoch(items: Items, epoch: int, *, workers: int, seed: int = 3) -> list[Any]:
     batches = EpochBatches(len(items), 4, seed)
-    batches.epoch = epoch
+    batches.begin(epoch)
     augmentation = Augmentation(hflip=0.5, scale_jitter=(0.5, 2.0))
     loader = training_loader(TrainingSet(items, augmentation, seed), batches, workers)
     return [pair for batch in loader for pair in checked(batch)]
@@ -80,12 +80,14 @@ def test_every_image_once_an_epoch_in_another_order() -> None:
     batches = EpochBatches(10, 4, seed=0)
     orders = []
     for epoch in (1, 2):
-        batches.epoch = epoch
+        batches.begin(epoch)
         drawn = list(batches)
         assert [len(batch) for batch in drawn] == [4, 4, 2]
         assert len(batches) == 3
         orders.append([index for batch in drawn for _, index in batch])
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    batches.begin(2, after=1)  # as after a pause
+    assert [index for batch in batches for _, index in batch] == orders[1][4:]
     assert orders[0] != orders[1]
 
 
@@ -124,6 +126,7 @@ def test_boxes_stay_on_their_objects(jitter: tuple[float, float] | None) -> None
 
 class _Broken:
     class_names: tuple[str, ...] = ("a",)
+    annotations = None
 
     def __len__(self) -> int:
         return 2

@@ -154,6 +154,7 @@ def test_images_to_time_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -
 
     class _Items:
         class_names: tuple[str, ...] = ("a",)
+        annotations = None
 
         def __len__(self) -> int:
             return 9

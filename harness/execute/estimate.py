@@ -1,0 +1,87 @@
+"""How long trials will take and how much they will write, from rehearsals and from trials that ran.
+
+Estimates order a night and cut it short in time; no result depends on them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.suite.catalog import BY_NAME
+from harness.suite.plan import configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.store.record import Record, Rehearsal
+    from harness.suite.spec import Protocol, Trial
+
+_FLOAT_BYTES = 4
+_STATES = 3  # of training: two are kept, a third is being written
+_DETECTION_BYTES = 24  # of one row of predictions.parquet, compressed
+_MEASUREMENT_IMAGES = 8  # warm-up, memory pass and operation count beside the timed passes, in images
+
+
+def trial_s(rehearsal: Rehearsal, protocol: Protocol) -> float:
+    """Seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for."""
+    image_s = rehearsal.evaluation_s
+    latency_s = max(protocol.rounds * protocol.latency_images * image_s, protocol.latency_s)
+    throughput_s = max(protocol.latency_images * image_s, protocol.throughput_s)
+    measurement_s = latency_s + throughput_s + (protocol.warmup + _MEASUREMENT_IMAGES) * image_s
+    training_s = rehearsal.steps * rehearsal.step_s
+    return rehearsal.startup_s + training_s + rehearsal.evaluations * image_s + measurement_s
+
+
+def expected_s(
+    trials: Sequence[Trial], rehearsals: Mapping[str, Rehearsal], records: Sequence[Record]
+) -> dict[str, float]:
+    """Seconds that each trial takes, by id: as another seed of it took, else as its configuration's rehearsal says.
+
+    A trial without either is missing.
+
+    Args:
+        rehearsals: by `configuration`.
+    """
+    took = {
+        configuration(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "rehearsed")
+        for record in records
+    }
+    found = {}
+    for trial in trials:
+        key = configuration(trial)
+        if key in took:
+            found[trial.trial_id] = took[key]
+        elif key in rehearsals:
+            found[trial.trial_id] = trial_s(rehearsals[key], trial.protocol)
+    return found
+
+
+def in_order(trials: Sequence[Trial], expected: Mapping[str, float]) -> tuple[Trial, ...]:
+    """One seed of everything first, then the second seeds; within a seed shortest first, unknown ones as they came.
+
+    Args:
+        trials: in the order of the plan: seed by seed.
+    """
+    seeds = list(dict.fromkeys(trial.seed for trial in trials))
+    return tuple(
+        sorted(trials, key=lambda trial: (seeds.index(trial.seed), expected.get(trial.trial_id, float("inf"))))
+    )
+
+
+def needed_bytes(trials: Sequence[Trial], rehearsals: Mapping[str, Rehearsal]) -> int:
+    """What these trials will write at most: each its weights and detections, and one after the other its checkpoints.
+
+    Without a rehearsal from the catalogue: SGD keeps one number beside each parameter, AdamW two.
+    """
+    kept, passing = 0, 0
+    for trial in trials:
+        rehearsal = rehearsals.get(configuration(trial))
+        if rehearsal is not None:
+            rows = rehearsal.images * trial.protocol.detections
+            kept += rehearsal.weights_bytes + rows * _DETECTION_BYTES
+            passing = max(passing, _STATES * rehearsal.state_bytes)
+        else:
+            weights = BY_NAME[trial.architecture.name].parameters * _FLOAT_BYTES
+            kept += weights
+            passing = max(passing, _STATES * weights * (2 if trial.hyperparameters.optimizer == "sgd" else 3))
+    return kept + passing

@@ -1,0 +1,109 @@
+"""A rehearsal: the steps that a trial is made of, a few of each, on real data, so that what cannot work fails today.
+
+The first training step takes the images that ask for most (largest after the detector's own resize, most boxes), and
+inference runs once at the throughput's batch size: what does not fit in memory shows here. Times are of later, ordinary
+steps: they tell how long the trial will take, not how fast the detector is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.store.record import Rehearsal
+from harness.trial import measure, resume
+from harness.trial.evaluate import accuracy, evaluate
+from harness.trial.finetune import Learner
+from harness.trial.loader import checked
+
+if TYPE_CHECKING:
+    from harness.suite.spec import ImageSize
+    from harness.trial.dataset import Items
+    from harness.trial.loader import Key
+    from harness.trial.run import Ready
+    from harness.trial.speaker import Speaker
+
+
+def rehearse(ready: Ready, speaker: Speaker, *, where: str, startup_s: float) -> Rehearsal:
+    """Train, evaluate and infer on a few real images; the model is spoilt afterwards.
+
+    Raises:
+        TrialError: this trial cannot work.
+    """
+    h, batches = ready.hyperparameters, ready.batches()
+    learner = Learner(ready.model, h, device=ready.device, steps_per_epoch=len(batches))
+    ready.model.train()
+    speaker.say("stage", stage="train")
+    batches.begin(1)
+    first = next(iter(batches))
+    size = ready.trial.architecture.image_size
+    hardest = [(1, index) for index in most_demanding(ready.data.splits["train"], h.batch_size, size)]
+    step_s = 0.0
+    for keys in (hardest, first):
+        step_s = _time_step(ready, learner, keys)
+        speaker.say("rehearsed", stage="train", step_s=step_s)
+    state_bytes = resume.size_of(learner.state())
+    learner.optimizer.zero_grad(set_to_none=True)
+
+    speaker.say("stage", stage="evaluate")
+    evaluation_s = 0.0
+    for split in ("val", ready.report_on):
+        items = ready.data.splits[split]
+        started = time.perf_counter()
+        ready.for_accuracy()
+        truths, found = evaluate(ready.model, [items[0]], device=ready.device, precision=h.precision)
+        evaluation_s = time.perf_counter() - started
+        accuracy(truths, found, class_names=items.class_names, split=split)
+        speaker.say("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
+    speaker.say("stage", stage="measure")
+    measure.run_batch(
+        ready.model,
+        ready.evaluated,
+        ready.trial.protocol,
+        architecture=ready.trial.architecture.name,
+        precision=h.precision,
+        device=ready.device,
+    )
+    epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
+    return Rehearsal(
+        where=where,
+        startup_s=startup_s,
+        step_s=step_s,
+        evaluation_s=evaluation_s,
+        steps=epochs * len(batches),
+        evaluations=validations * len(ready.data.splits["val"]) + len(ready.evaluated),
+        images=len(ready.evaluated),
+        state_bytes=state_bytes,
+        weights_bytes=resume.size_of(ready.model.state_dict()),
+        accumulate=h.accumulate,
+    )
+
+
+def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]:
+    """The images that need most memory together, as the detector resizes them: most boxes, tallest, widest, largest.
+
+    A user's Dataset tells nothing before it is read: of it the first ones.
+    """
+    annotations = items.annotations
+    if annotations is None:
+        return list(range(min(count, len(items))))
+    sides = annotations.sizes.astype(np.float64)  # [N, 2], width and height
+    scale = np.minimum(image_size.min / sides.min(axis=1), image_size.max / sides.max(axis=1))
+    sides *= scale[:, None]
+    boxes = np.diff(annotations.offsets)
+    extremes = [int(boxes.argmax()), int(sides[:, 1].argmax()), int(sides[:, 0].argmax())]
+    largest = np.argsort(-sides.prod(axis=1), kind="stable")[: count + len(extremes)].tolist()
+    return list(dict.fromkeys((*extremes, *largest)))[:count]
+
+
+def _time_step(ready: Ready, learner: Learner, keys: list[Key]) -> float:
+    """One training step; its time as the loader's processes would make it: read beside training, not before it."""
+    dataset = ready.training_set()
+    started = time.perf_counter()
+    batch = checked([dataset[key] for key in keys])
+    read = time.perf_counter()
+    learner.step(batch, "the rehearsal's step")
+    trained_s, read_s = time.perf_counter() - read, read - started
+    return max(trained_s, read_s / ready.workers) if ready.workers else trained_s + read_s

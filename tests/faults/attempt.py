@@ -1,0 +1,18 @@
+"""One attempt of a trial, for a fork server: the real child without the seconds of its imports."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from harness.store.files import AttemptFolder
+from harness.trial.stop import Stop
+from harness.trial.worker import run_attempt
+
+
+def attempt(path: str) -> None:
+    stop = Stop()
+    stop.listen()
+    sys.stdout = sys.stderr = Path(path, "log.txt").open("a")  # noqa: SIM115 - as long as the process
+    sys.exit(run_attempt(AttemptFolder(Path(path)), stop, began=time.perf_counter()))

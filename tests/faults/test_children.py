@@ -1,0 +1,252 @@
+"""Whatever a trial's process does, it ends in the right row of the table, in bounded time and disk, leaving nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.execute import supervise
+from harness.store import files, record
+from tests.conftest import TINY_MODEL
+from tests.faults.runs import start, trials_of
+from tests.store.make import make_trial
+
+DATASET = """
+import os, time, torch
+class Parts(torch.utils.data.Dataset):
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        {}
+        return torch.rand(3, 64, 64), {{"boxes": torch.tensor([[4., 4., 30., 30.]]), "labels": torch.tensor([1])}}
+"""
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[record.Attempt, Path]]:
+    """Supervise a script in the place of a trial; everything else is real."""
+    real: Any = subprocess.Popen
+
+    def run(code: str, *, hang_s: float = 60, total_s: float | None = None) -> tuple[record.Attempt, Path]:
+        script = f"import os, sys, time\nfolder = sys.argv[1]\n{code}"
+
+        def begin(command: tuple[str, ...], **options: Any) -> Any:
+            return real((sys.executable, "-c", script, command[-1]), **options)
+
+        monkeypatch.setattr("harness.execute.child.subprocess.Popen", begin)
+        folder = files.TrialFolder(tmp_path / "trial").next_attempt()
+        assignment = record.Assignment(
+            trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/"
+        )
+        patience = supervise.Patience(hang_s=hang_s, total_s=total_s)
+        ending = supervise.run_attempt(assignment, folder, patience, on_event=lambda _event: None)
+        return ending.attempt, folder.log
+
+    return run
+
+
+def _suite(tiny_suite: Callable[..., Path], folder: Path, line: str, limits: str = "") -> Path:
+    """One trial on a user's Dataset that does `line` at each item."""
+    (folder / "parts.py").write_text(DATASET.format(line))
+    split = "{dataset: 'parts:Parts'}"
+    return tiny_suite(
+        datasets=f"  parts: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
+        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
+        rest=f"hyperparameters: {{epochs: 1, batch_size: 2, loader_workers: 1}}\nprotocol: quick\n{limits}",
+    )
+
+
+def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """No progress in a loader's process: `hung`, with the line that hangs in the log; twice, then it is given up."""
+    suite = _suite(tiny_suite, tmp_path, "time.sleep(600)  # HANGS HERE", "limits: {hang_minutes: 0.05}\n")
+    results = tmp_path / "results"
+    started = time.monotonic()
+    output, _ = (run := start(suite, results)).communicate(timeout=120)
+    assert run.returncode == 1, output
+    assert time.monotonic() - started < 60
+    assert output.count("hung: no progress for") == 2
+    assert not trials_of(results)
+    (trial,) = (results / "tiny" / "trials").iterdir()
+    line = 1 + (tmp_path / "parts.py").read_text().splitlines().index("        time.sleep(600)  # HANGS HERE")
+    for number in (1, 2):
+        log = (trial / "attempts" / str(number) / "log.txt").read_text()
+        assert f'parts.py", line {line} in __getitem__' in log
+        assert "harness/trial/finetune.py" in log
+    page = (results / "tiny" / "report.md").read_text()
+    assert "**hung, 1 trial:** no progress for" in page
+    assert "its stacks are at the log's end" in page
+
+
+def test_a_trial_past_its_hours_is_timed_out(scripted: Callable[..., tuple[record.Attempt, Path]]) -> None:
+    """However much progress it makes; it is asked to leave a checkpoint first, and not tried again."""
+    code = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: (print('CHECKPOINT', flush=True), sys.exit(143)))
+while True:
+    open(folder + '/events.jsonl', 'a').write('{"event": "step", "epoch": 2, "step": 3, "steps": 9}\\n')
+    time.sleep(0.1)
+"""
+    started = time.monotonic()
+    attempt, log = scripted(code, total_s=2)
+    assert time.monotonic() - started < 10
+    assert (attempt.outcome, attempt.cause, attempt.retryable) == ("timed_out", "time", False)
+    assert attempt.reason is not None
+    assert attempt.reason.startswith("reached limits.trial_hours, at epoch 2, step 3 of 9")
+    assert "CHECKPOINT" in log.read_text()
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Callable[[], object]]:
+    """What a process calls to have 1.5 GB for itself and its children; the kernel kills whoever takes more."""
+    version1, version2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    first = (version1 / "memory.limit_in_bytes").exists()
+    group = (version1 if first else version2) / f"harness-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text("1500000000")
+        if not first:
+            (group / "memory.swap.max").write_text("0")
+    except OSError as error:
+        if group.is_dir():
+            group.rmdir()
+        pytest.skip(f"may not limit memory here: {error}")
+    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    for _ in range(50):
+        try:
+            group.rmdir()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+
+
+def test_a_trial_that_takes_all_memory_is_killed_and_told(
+    tiny_suite: Callable[..., Path], tmp_path: Path, small_memory: Callable[[], object]
+) -> None:
+    """The kernel kills it: failed, killed by signal 9, likely out of host memory; tried once more, then given up."""
+    line = "self.__dict__.setdefault('all', []).append(torch.ones(100_000_000)) or self.__getitem__(index)"
+    suite = _suite(tiny_suite, tmp_path, line).read_text().replace("loader_workers: 1", "loader_workers: 0")
+    (tmp_path / "tiny.yaml").write_text(suite)
+    results = tmp_path / "results"
+    run = subprocess.Popen(
+        (sys.executable, "-m", "harness", "run", str(tmp_path / "tiny.yaml"), "--results", str(results)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "CI": "true"},
+        preexec_fn=small_memory,  # noqa: PLW1509 - one write in a new process
+    )
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 1, output
+    assert output.count("killed by signal 9 (SIGKILL); likely out of host memory") == 2
+    assert "**failed, 1 trial:** killed by signal 9" in (results / "tiny" / "report.md").read_text()
+
+
+def test_a_child_that_leaves_nothing_fails_once_more(scripted: Callable[..., tuple[record.Attempt, Path]]) -> None:
+    """Exit code 0 without a record is no success."""
+    attempt, _ = scripted("print('bye')")
+    assert (attempt.outcome, attempt.cause, attempt.retryable) == ("failed", "exception", True)
+    assert attempt.reason == "exited with code 0 and left no outcome: bye"
+
+
+def test_a_gigabyte_of_output_stays_small(scripted: Callable[..., tuple[record.Attempt, Path]]) -> None:
+    """The log keeps its first megabytes and its last, and says how much lies between; at no time is it larger."""
+    code = """
+print('FIRST')
+block = 'x' * 999_999
+largest = 0
+for _ in range(1000):
+    print(block)
+    largest = max(largest, os.path.getsize(folder + '/log.txt'))
+print('LARGEST', largest)
+sys.exit('LAST')
+"""
+    started = time.monotonic()
+    attempt, log = scripted(code)
+    assert time.monotonic() - started < 60
+    assert attempt.reason == "exited with code 1 and left no outcome: LAST"
+    text = log.read_text()
+    assert len(text) < 10 * 2**20
+    assert text.startswith("FIRST\n")
+    assert "bytes are left out here ...]" in text
+    assert int(text.partition("LARGEST ")[2].split()[0]) < 10 * 2**20
+
+
+def test_grandchildren_do_not_stay(scripted: Callable[..., tuple[record.Attempt, Path]]) -> None:
+    """Neither one in the group, nor one that left it for a session of its own, nor that one's child."""
+    code = """
+import subprocess
+plain = subprocess.Popen(('sleep', '600'))
+away = subprocess.Popen(('sh', '-c', 'sleep 600 & echo $!; wait'), start_new_session=True, stdout=subprocess.PIPE)
+print(plain.pid, away.pid, away.stdout.readline().decode().strip(), flush=True)
+"""
+    _, log = scripted(code)
+    pids = [int(pid) for pid in log.read_text().split()]
+    assert len(pids) == 3
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_three_alike_stop_the_suite(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """Three trials in a row with the same traceback in their first minute: exit 1, the others untouched, told why."""
+    suite = _suite(tiny_suite, tmp_path, "if index == 0: raise KeyError('left_out')")
+    suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
+    results = tmp_path / "results"
+    output, _ = (run := start(suite, results)).communicate(timeout=200)
+    assert run.returncode == 1, output
+    assert "3 trials in a row failed within their first minute with the same traceback" in output
+    assert "the other 2 were not tried" in output
+    outcomes = [json.loads(p.read_text()) for p in results.glob("tiny/trials/*/attempts/*/outcome.json")]
+    assert len(outcomes) == 3
+    page = (results / "tiny" / "report.md").read_text()
+    assert "0 of 5 trials measured, **3 failed**, 2 left" in page
+    assert page.count("KeyError: 'left_out'") >= 2  # the reason, and the traceback's last line
+    assert "**failed, 3 trials:**" in page
+
+
+def test_what_cannot_work_fails_in_the_rehearsal(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """Before any trial: the broken configuration fails for all its seeds, the other goes on; then nothing repeats."""
+    suite = _suite(tiny_suite, tmp_path, "raise KeyError('left_out')")
+    text = suite.read_text().replace(
+        "architectures:",
+        "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64}\narchitectures:",
+    )
+    suite.write_text(f"{text}seeds: [0, 1]\n")
+    results = tmp_path / "results"
+
+    def run(*options: str) -> tuple[int, str]:
+        done = subprocess.run(
+            (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), *options),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CI": "true"},
+            timeout=200,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, output = run("--fail-fast")
+    assert code == 1, output
+    assert "3 not tried" in output or "2 not tried" in output, output
+    assert "starts; log:" not in output
+
+    code, output = run("--budget", "1s")
+    assert code == 1, output
+    assert "not started, because they would not have been done in time:\n  shapes-" in output
+    assert "2 trials left: about" in output
+
+    code, output = run()
+    assert code == 1, output
+    assert "2 of 4 trials measured, 2 failed" in output
+    assert "rehearsal" not in output.replace("--no-rehearsal", "")  # known already
+    failed = [p for p in results.glob("tiny/trials/parts-*/attempts/*/outcome.json") if "left_out" in p.read_text()]
+    assert len(failed) == 2
+    page = (results / "tiny" / "report.md").read_text()
+    assert "2 of 4 trials measured, **2 failed**" in page

@@ -1,0 +1,69 @@
+"""A record cut off anywhere is told and set aside: never a crash, never dropped in silence."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from harness import flow
+from harness.execute import supervise
+from harness.progress import PlainView
+from harness.report import page
+from harness.store import files, record, results
+from tests.store.make import make_attempt, make_folder, make_record, make_trial
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
+    """At each offset the trial counts as not measured, with the file and what is wrong; whole again it counts."""
+    made = make_record(make_trial())
+    folder = make_folder(tmp_path, [made])
+    path = folder.trial(made.trial.trial_id).record
+    whole = path.read_bytes()
+    told = []
+    for length in range(len(whole.rstrip())):
+        path.write_bytes(whole[:length])
+        (state,) = results.read_results(folder)
+        assert state.record is None, length
+        assert state.problem is not None, length
+        assert str(path) in state.problem
+        told.append(state.problem)
+    assert all("cannot be read" in problem for problem in told)
+    for length in (0, 1, len(whole) // 2, len(whole.rstrip()) - 1):
+        path.write_bytes(whole[:length])
+        text = page.write(folder).read_text()
+        assert "0 of 1 trials measured, 1 left" in text
+        assert "**unreadable, 1 trial:**" in text
+    path.write_bytes(whole)
+    assert "1 of 1 trials measured." in page.write(folder).read_text()
+
+
+def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_suite: Callable[..., Path]) -> None:
+    """The run measures the trial again and keeps the torn file beside the new record; the page says so until then."""
+    plan = flow.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, limit=None, device="cpu")
+    (trial,) = plan.trials
+    folder = plan.folder.trial(trial.trial_id)
+    attempt = folder.next_attempt()
+    folder.record.write_bytes(b'{"schema_version": 1, "trial"')
+
+    def fails(assignment: record.Assignment, into: files.AttemptFolder, *_: object, **__: object) -> supervise.Ending:
+        files.commit(into.assignment, record.encode(record.ASSIGNMENT, assignment))
+        failed = make_attempt("failed", "no", number=into.number, retryable=False, cause="error")
+        files.commit(into.outcome, record.encode(record.OUTCOME, failed))
+        return supervise.Ending(attempt=failed, recorded=False)
+
+    monkeypatch.setattr(supervise, "run_attempt", fails)
+    summary = flow.run(plan, device="cpu", watcher=PlainView(Console(file=io.StringIO())), rehearse=False)
+    assert summary.failed == 1
+    (aside,) = folder.set_aside()
+    assert aside.read_bytes() == b'{"schema_version": 1, "trial"'
+    assert attempt.path.is_dir()
+    text = summary.report.read_text()
+    assert aside.name in text
+    assert "set aside" in text

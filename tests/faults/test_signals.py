@@ -1,0 +1,94 @@
+"""SIGINT and SIGTERM: the first leaves a checkpoint, a report and the command that goes on; the second ends at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.store import files
+from tests.conftest import TINY_MODEL
+from tests.faults.runs import leader_of, start, trials_of, wait_for
+
+LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_leaves_a_checkpoint(
+    number: signal.Signals, code: int, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """In training: within 30 s the exit code, the report, a state to go on from, the command, and no process left."""
+    suite, results = tiny_suite(rest=LONG), tmp_path / "results"
+    run = start(suite, results)
+    leader_of(results)
+    started = time.monotonic()
+    run.send_signal(number)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == code, output
+    assert time.monotonic() - started < 30
+    assert not trials_of(results)
+    assert f"interrupted by {number.name}" in output
+    assert f"run {suite} --results {results} --no-rehearsal" in output
+    assert list(results.glob("tiny/trials/*/checkpoints/training-*.state"))
+    (outcome,) = results.glob("tiny/trials/*/attempts/1/outcome.json")
+    assert json.loads(outcome.read_text())["outcome"] == "interrupted"
+    page = (results / "tiny" / "report.md").read_text()
+    assert "0 of 1 trials measured, 1 left" in page
+    assert f"**interrupted, 1 trial:** by {number.name}" in page
+
+
+def test_a_signal_during_a_checkpoint_and_the_same_command_goes_on(
+    tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """SIGTERM while a checkpoint is being written: that one is finished, and the next run resumes from it."""
+    suite = tiny_suite(
+        rest="hyperparameters: {epochs: 4, batch_size: 2, lr: 1e-4}\n"
+        "protocol: {level: quick, rounds: 1, latency_images: 20, throughput_batch_size: 1}\n"
+        "limits: {checkpoint_minutes: 0.001}\n"
+    )
+    results = tmp_path / "results"
+    run = start(suite, results)
+    wait_for(lambda: bool(list(results.glob(f"tiny/trials/*/checkpoints/{files.TEMPORARY}*"))), "a checkpoint")
+    run.send_signal(signal.SIGTERM)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 143, output
+    assert list(results.glob("tiny/trials/*/checkpoints/training-*.state"))
+    assert not list(results.glob(f"tiny/trials/*/checkpoints/{files.TEMPORARY}*"))
+    output, _ = (run := start(suite, results)).communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert "resumed at epoch" in output
+
+
+def test_the_second_signal_ends_at_once(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """A trial deep in an item that takes forever cannot leave a checkpoint: the second SIGINT does not wait for it."""
+    (tmp_path / "slow.py").write_text(
+        "import time, torch\n"
+        "class Slow(torch.utils.data.Dataset):\n"
+        "    def __len__(self):\n"
+        "        return 2\n"
+        "    def __getitem__(self, index):\n"
+        "        print('SLOW', flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    split = "{dataset: 'slow:Slow'}"
+    suite = tiny_suite(
+        datasets=f"  slow: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
+        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
+    )
+    results = tmp_path / "results"
+    run = start(suite, results)
+    logs = "tiny/trials/*/attempts/1/log.txt"
+    wait_for(lambda: any("SLOW" in path.read_text() for path in results.glob(logs)), "the slow item")
+    run.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert run.poll() is None  # it waits for the trial's checkpoint
+    started = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=30)
+    assert run.returncode == 130, output
+    assert time.monotonic() - started < 3
+    assert not trials_of(results)
