@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-_DUMP_S = 1.0  # for the stacks of a hung child
+_DUMP_S = 0.3  # for the stacks of one process
 
 
 class Child:
@@ -54,10 +54,11 @@ class Child:
             self._process.wait(timeout=grace_s)
 
     def dump_stacks(self) -> None:
-        """Have faulthandler write every thread's stack into the log, those of the loader's processes too."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGUSR1)
-        time.sleep(_DUMP_S)
+        """Have faulthandler write every thread's stack into the log, process by process, its own first."""
+        for pid in sorted(_group(self._process.pid)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGUSR1)
+                time.sleep(_DUMP_S)  # or their lines would mix
 
     def end(self) -> None:
         """End it and everything that it started, at once; again it does nothing."""
@@ -81,6 +82,17 @@ def _adopt_orphans() -> None:
     """Let processes whose parents are gone come to this one. Linux; elsewhere one that leaves its group gets away."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _group(leader: int) -> set[int]:
+    """The pids of a process group; where /proc does not tell, its leader."""
+    found = {leader}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):  # the process has ended
+            fields = stat.read_text().rpartition(")")[2].split()  # state, parent, group: proc(5)
+            if int(fields[2]) == leader:
+                found.add(int(stat.parent.name))
+    return found
 
 
 def _children() -> set[int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torchmetrics
 import torchvision
 
 import harness
@@ -76,7 +76,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         python=platform.python_version(),
         torch=torch.__version__,
         torchvision=torchvision.__version__,
-        torchmetrics=torchmetrics.__version__,
+        torchmetrics=version("torchmetrics"),
         harness=harness.__version__,
         git_commit=commit,
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.detection import MeanAveragePrecision
 
 from harness.store.record import ClassMetrics, Metrics
 from harness.trial.finetune import autocast
@@ -117,6 +116,8 @@ def accuracy(
     truths: Sequence[Truth], found: Sequence[Detections], *, class_names: Sequence[str], split: str
 ) -> Metrics:
     """COCO's twelve numbers and each class' own, from detections and labels of the same images."""
+    from torchmetrics.detection import MeanAveragePrecision  # a second, which a trial that fails early need not wait
+
     metric = MeanAveragePrecision(
         iou_thresholds=_IOU_THRESHOLDS,
         rec_thresholds=_RECALL_THRESHOLDS,

@@ -200,6 +200,7 @@ class _Course:
         state = self._restore()
         measure.free_unused(ready.device)
         measure.reset_peak(ready.device)
+        self._speaker.say("stage", stage="train")
         with self._stop.deferred():
             training = finetune(
                 ready.model,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.store import files
-from tests.conftest import TINY_MODEL
+from tests.conftest import FAST, TINY_MODEL
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
@@ -46,9 +46,7 @@ def test_a_signal_during_a_checkpoint_and_the_same_command_goes_on(
 ) -> None:
     """SIGTERM while a checkpoint is being written: that one is finished, and the next run resumes from it."""
     suite = tiny_suite(
-        rest="hyperparameters: {epochs: 4, batch_size: 2, lr: 1e-4}\n"
-        "protocol: {level: quick, rounds: 1, latency_images: 20, throughput_batch_size: 1}\n"
-        "limits: {checkpoint_minutes: 0.001}\n"
+        rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-4}}\n{FAST}limits: {{checkpoint_minutes: 0.001}}\n"
     )
     results = tmp_path / "results"
     run = start(suite, results)
