@@ -179,7 +179,7 @@ class PlainView:
         took = duration(self._state.elapsed_s())
         rehearsal = "its rehearsal: " if self._state.rehearsal else ""
         self._state.end(ending)
-        self._say(f"    {rehearsal}{trial.trial_id} {_ended(ending.attempt)} after {took}")
+        self._say(f"    {rehearsal}{trial.trial_id} {_ended(ending.attempt, took)}")
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -309,9 +309,10 @@ def _opening(plan: Plan) -> list[str]:
     return lines
 
 
-def _ended(attempt: Attempt) -> str:
+def _ended(attempt: Attempt, took: str = "") -> str:
+    after = f" after {took}" if took else ""
     reason = f": {attempt.reason}" if attempt.reason else ""
-    return f"{attempt.outcome.replace('_', ' ')}{reason}"
+    return f"{attempt.outcome.replace('_', ' ')}{after}{reason}"
 
 
 def duration(seconds: float) -> str:

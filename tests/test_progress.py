@@ -70,7 +70,7 @@ def test_plain_lines_tell_the_story(clock: _Time) -> None:
         "epoch 1: val map 0.250, map_50 –",
         "succeeded after 3 min",
         "hung: no progress; it is tried again",
-        "out of memory: lower [batch_size] after 0 s",
+        "out of memory after 0 s: lower [batch_size]",
     ):
         assert said in text, said
 

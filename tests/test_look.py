@@ -1,0 +1,87 @@
+"""`harness status` and `harness show`: what a folder holds, in a terminal, also while a run goes on elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.store import files, record
+from harness.suite.spec import Trial
+from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
+
+FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _begin(folder: files.SuiteFolder, trial: Trial, *lines: dict[str, object]) -> None:
+    """An attempt that has not ended."""
+    attempt = folder.trial(trial.trial_id).next_attempt()
+    assignment = record.Assignment(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
+    files.commit(attempt.assignment, record.encode(record.ASSIGNMENT, assignment))
+    now = datetime.now(UTC).isoformat()
+    attempt.events.write_text("".join(json.dumps({"time": now, **line}) + "\n" for line in lines) + '{"time": "20')
+
+
+def test_status_tells_a_run_from_its_files(harness_command: Command, tmp_path: Path) -> None:
+    """Done, failed, left; who runs it and where it stands; what failed with log and command; without a holder, so."""
+    done, running, failed = make_record(make_trial()), make_trial(seed=1), make_trial(FASTER)
+    outcome = replace(make_outcome(), traceback="Traceback\nKeyError: 1")
+    folder = make_folder(tmp_path / "made", [done], failed=((failed, outcome),), left=(running,))
+    step = {"event": "step", "stage": "train", "epoch": 2, "epochs": 3, "step": 4, "steps": 5, "loss": 0.5}
+    _begin(folder, running, {"event": "stage", "stage": "model"}, {**step, "images_per_s": 7.0})
+    handle = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    os.write(handle, b'{"host": "box", "pid": 77, "since": "2026-01-01T17:59:00+00:00"}')
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        said = harness_command("status", tmp_path / "made", env={"TZ": "UTC"}).stdout
+    finally:
+        os.close(handle)
+    for text in (
+        "made: 1 of 3 trials measured, 1 failed, 1 left",
+        "running on box (process 77) since 2026-01-01 17:59:00",
+        f"{running.trial_id}: epoch 2/3 step 4/5 loss 0.500 7.0 img/s; last sign of life",
+        "1 trial left: about ",
+        "failed: killed by signal 9 (SIGKILL)",
+        "    KeyError: 1",
+        f"again: harness run suites/x.yaml --results {tmp_path} --select {failed.trial_id} --retry-failed",
+    ):
+        assert text in said, said
+    folder.lock.write_text("")
+    said = harness_command("status", tmp_path / "made").stdout
+    assert "nobody runs it now; `harness run suites/x.yaml` goes on" in said
+    assert "sign of life" not in said
+    wrong = harness_command("status", tmp_path)
+    assert wrong.returncode == 2
+    assert "it holds the suites made: give one of them" in wrong.stderr
+
+
+def test_show_prints_one_trial(harness_command: Command, tmp_path: Path) -> None:
+    """By the start of its id: hyperparameters, curve, numbers, attempts; an ambiguous or unknown one lists them."""
+    trial, other = make_trial(), make_trial(FASTER)
+    made = replace(make_record(trial), attempts=(make_attempt("hung", "no progress"), make_attempt("succeeded", None)))
+    make_folder(tmp_path / "made", [made], failed=((other, make_outcome()),))
+    done = harness_command("show", "shapes-retina", "--results", tmp_path, env={"TZ": "UTC"})
+    assert done.returncode == 0, done.stderr
+    for text in (
+        trial.trial_id,
+        "architecture   retinanet_resnet50_fpn, weights none, image size 64/64",
+        "batch_size       4",
+        "map 0.500",
+        "latency 20.0 ms",
+        "2026-01-01 18:00:00       3 s  hung: no progress",
+    ):
+        assert text in done.stdout, done.stdout
+    failed = harness_command("show", other.trial_id, "--results", tmp_path / "made").stdout
+    assert "failed: killed by signal 9 (SIGKILL)" in failed
+    for name, said in (("shapes", "several trials start so"), ("nothing", "no such trial in")):
+        wrong = harness_command("show", name, "--results", tmp_path)
+        assert wrong.returncode == 2
+        assert said in wrong.stderr
+        assert trial.trial_id in wrong.stderr

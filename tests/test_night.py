@@ -1,0 +1,107 @@
+"""When a night ends, as a person writes it; and what a flow does with out of memory and with time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from rich.console import Console
+
+from harness import flow
+from harness.cli import night
+from harness.execute import supervise
+from harness.progress import PlainView
+from harness.store import files, record
+from tests.store.make import make_attempt
+
+PARAMETER: Any = None
+
+
+def test_until_is_the_next_such_time() -> None:
+    """A time of day within a day from now, a date and time as it stands; what is past or no time is refused."""
+    now = datetime.now().astimezone()
+    for minutes in (-60, 60):
+        text = (now + timedelta(minutes=minutes)).strftime("%H:%M")
+        moment = night.until(PARAMETER, PARAMETER, text)
+        assert moment is not None
+        assert timedelta(0) < moment - now <= timedelta(days=1)
+        assert moment.strftime("%H:%M") == text
+    later = (now + timedelta(days=3)).replace(second=0, microsecond=0)
+    assert night.until(PARAMETER, PARAMETER, later.strftime("%Y-%m-%d %H:%M")) == later
+    assert night.until(PARAMETER, PARAMETER, None) is None
+    for wrong in ("25:00", "soon", "2020-01-01 07:00", "7"):
+        with pytest.raises(click.BadParameter, match="is no time|has passed"):
+            night.until(PARAMETER, PARAMETER, wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("8h", 8), ("90m", 1.5), ("1h30m", 1.5), ("1d", 24), ("0.5h", 0.5), ("1h 30m", 1.5)]
+)
+def test_budgets_are_lengths_of_time(text: str, hours: float) -> None:
+    """Days, hours, minutes, seconds, together too."""
+    assert night.budget(PARAMETER, PARAMETER, text) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["8", "h", "-1h", "0h", "8 hours", "1e3h", "999999d"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    """With examples of what is."""
+    with pytest.raises(click.BadParameter, match="such as 8h, 90m or 1h30m"):
+        night.budget(PARAMETER, PARAMETER, text)
+
+
+class _Attempts:
+    """In the place of real attempts: ends each as it is told, and remembers what was asked for."""
+
+    def __init__(self, *outcomes: tuple[record.OutcomeName, record.Cause | None]) -> None:
+        self._outcomes = list(outcomes)
+        self.asked: list[record.Assignment] = []
+
+    def run(
+        self, assignment: record.Assignment, into: files.AttemptFolder, _patience: object, *, on_event: object
+    ) -> supervise.Ending:
+        self.asked.append(assignment)
+        outcome, cause = self._outcomes.pop(0)
+        files.commit(into.assignment, record.encode(record.ASSIGNMENT, assignment))
+        ended = make_attempt(outcome, "as told", number=into.number, cause=cause, retryable=False)
+        fields = {name: getattr(ended, name) for name in record.Outcome.__slots__}
+        files.commit(into.outcome, record.encode(record.OUTCOME, record.Outcome(**fields)))
+        return supervise.Ending(attempt=ended, recorded=False)
+
+
+def _run(plan: flow.Plan, **options: Any) -> tuple[flow.Summary, str]:
+    stream = io.StringIO()
+    summary = flow.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
+    return summary, stream.getvalue()
+
+
+@pytest.mark.parametrize("policy", ["fail", "accumulate"])
+def test_out_of_memory_is_tried_in_more_parts_where_wished(
+    policy: str, tiny_suite: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`on_oom: accumulate`: in the rehearsal already, once, and the trial then passes its batch as that did."""
+    suite = tiny_suite()
+    suite.write_text(f"{suite.read_text()}on_oom: {policy}\n")
+    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    attempts = _Attempts(("out_of_memory", "memory"), ("rehearsed", None), ("failed", "error"))
+    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    summary, said = _run(plan)
+    assert summary.failed == 1
+    if policy == "fail":
+        assert [asked.accumulate for asked in attempts.asked] == [1]
+    else:
+        assert [asked.accumulate for asked in attempts.asked] == [1, 2, 2]
+        assert [asked.rehearsal is not None for asked in attempts.asked] == [True, True, False]
+        assert "out of memory: as told; it is tried again" in said
+
+
+def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """`--until` in the past: every trial is named as left for lack of time, none failed, exit code 0's case."""
+    plan = flow.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    summary, _ = _run(plan, rehearse=False, until=datetime.now(UTC) - timedelta(seconds=1))
+    assert summary.late == tuple(trial.trial_id for trial in plan.trials)
+    assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
