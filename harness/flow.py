@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness import __version__
 from harness.data.admit import admit
-from harness.errors import Interrupted, MachineError, RepeatedError, UsageError
+from harness.errors import Interrupted, RepeatedError, UsageError
 from harness.execute import estimate, retry, supervise
 from harness.execute.supervise import available_cores
 from harness.store import files, lock, record, results
@@ -46,8 +46,8 @@ class Watcher(Protocol):
     def begin(self, plan: Plan) -> None:
         """The run starts."""
 
-    def rehearse(self, trial: Trial, number: int, count: int) -> None:
-        """A trial is rehearsed, the `number`-th of `count`."""
+    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
+        """The `number`-th of `count` configurations is rehearsed, for all of its seeds that are left."""
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """These trials come, in this order; `expected` seconds each, by id, as far as that is known."""
@@ -195,9 +195,11 @@ def run(
         watcher.begin(plan)
         night = _Night(plan=plan, device=device, threads=available_cores(), watcher=watcher, fail_fast=fail_fast)
         try:
-            if rehearse and plan.trials[0].limit is None:
-                plan = night.rehearse()
-            late, left = night.execute(plan, until)
+            stop = False
+            if rehearse and (plan.trials[0].limit is None or until is not None):
+                plan, broken = night.rehearse()
+                stop = broken and fail_fast
+            late, left = ((), plan.left) if stop else replace(night, plan=plan).execute(until)
         except Interrupted as asked:
             if not asked.again:
                 _write_last_report(plan.folder)
@@ -253,15 +255,19 @@ class _Night:
     watcher: Watcher
     fail_fast: bool
 
-    def rehearse(self) -> Plan:
-        """One step of each configuration that is left; what cannot work is recorded as failed, for all its seeds."""
+    def rehearse(self) -> tuple[Plan, bool]:
+        """One step of each configuration that is left; what cannot work is recorded as failed, for all its seeds.
+
+        Returns:
+            The plan as it is then, and whether anything failed.
+        """
         left = [trial for trial in self.plan.left if configuration(trial) not in self.plan.rehearsals]
         seeds: dict[str, list[Trial]] = {}
         for trial in left:
             seeds.setdefault(configuration(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
         for number, alike in enumerate(seeds.values(), start=1):
-            self.watcher.rehearse(alike[0], number, len(seeds))
+            self.watcher.rehearse(alike, number, len(seeds))
             ending = self._to_its_end(alike[0], rehearsal=self.plan.where)
             if ending.attempt.outcome != "rehearsed":
                 failed.update((trial.trial_id, ending.attempt) for trial in alike)
@@ -270,17 +276,16 @@ class _Night:
                 write_report(self.plan.folder)
                 if self.fail_fast:
                     break
-        return replace(_as_found(self.plan), over={**self.plan.over, **failed})
+        return replace(_as_found(self.plan), over={**self.plan.over, **failed}), bool(failed)
 
-    def execute(self, plan: Plan, until: datetime | None) -> tuple[tuple[str, ...], tuple[Trial, ...]]:
+    def execute(self, until: datetime | None) -> tuple[tuple[str, ...], tuple[Trial, ...]]:
         """Every trial that is left; returns (ids of those too long for `until`, those that were not come to).
 
         Raises:
             RepeatedError: trial after trial failed in the same way.
         """
+        plan = self.plan
         queue, expected = plan.left, plan.expected()
-        if self.fail_fast and set(plan.over) - set(self.plan.over):
-            return (), queue  # a rehearsal failed
         files.ensure_space(
             plan.folder.path, estimate.needed_bytes(queue, plan.rehearsals), f"{len(queue)} trials will write up to"
         )
@@ -288,9 +293,11 @@ class _Night:
         late: list[str] = []
         failures: list[Attempt] = []  # in a row
         for index, trial in enumerate(queue):
-            if until is not None and _ends(expected.get(trial.trial_id)) > until:
-                late.append(trial.trial_id)
-                continue
+            if until is not None:
+                expected = _as_found(plan).expected()  # what ran meanwhile tells more than a rehearsal
+                if _ends(trial, expected) > until:
+                    late.append(trial.trial_id)
+                    continue
             ending = self._to_its_end(trial, rehearsal=None)
             write_report(plan.folder)
             failures = [] if ending.recorded else [*failures, ending.attempt]
@@ -339,9 +346,14 @@ class _Night:
             threads=self.threads,
             import_folder=str(suite.path.resolve().parent),
             rehearsal=rehearsal,
-            accumulate=retry.parts(history, trial, suite.on_oom),
+            accumulate=max(retry.parts(history, trial, suite.on_oom), self._rehearsed_parts(trial)),
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
         )
+
+    def _rehearsed_parts(self, trial: Trial) -> int:
+        """In how many parts the rehearsal of its configuration passed a batch: its other seeds do likewise."""
+        rehearsal = self.plan.rehearsals.get(configuration(trial))
+        return rehearsal.accumulate if rehearsal and self.plan.suite.on_oom == "accumulate" else 1
 
     def _record_alike(self, trial: Trial, failed: Attempt) -> None:
         """Let a trial end as another seed of it did in its rehearsal."""
@@ -402,13 +414,23 @@ def _check_alike(failures: Sequence[Attempt], *, left: int) -> None:
         )
 
 
-def _ends(expected_s: float | None) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=expected_s or 0.0)
+def _ends(trial: Trial, expected: Mapping[str, float]) -> datetime:
+    """When the trial is done if it starts now.
+
+    Raises:
+        UsageError: nothing tells.
+    """
+    if trial.trial_id not in expected:
+        raise UsageError(
+            f"how long {trial.trial_id} takes is not known, so --until and --budget cannot be kept; leave "
+            "--no-rehearsal out"
+        )
+    return datetime.now(UTC) + timedelta(seconds=expected[trial.trial_id])
 
 
 def _write_last_report(folder: SuiteFolder) -> None:
     """The report as the run leaves it, if that is still possible: the error that ended the run matters more."""
     try:
         write_report(folder)
-    except MachineError as error:
-        log.warning("%s", error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not stand in the place of what ended the run
+        log.warning("the report could not be written: %s", error)

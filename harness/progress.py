@@ -5,9 +5,10 @@ Owns showing; a view that fails to draw must not end a night, so it only formats
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -40,8 +41,11 @@ class _Counting:
         self.trial: Trial | None = None
         self.step: dict[str, Any] = {}
         self.stage = ""
+        self._rehearsed = 0  # seeds that the current rehearsal stands for
+        self._share_before: float | None = 0.0
+        self._attempt_started = 0.0
         self._expected: dict[str, float] = {}
-        self._left: list[str] = []
+        self._left: list[str] | None = None  # nothing is known of what comes before `expect`
         self._trial_started = 0.0
         self._spent_s = 0.0
         self._ended: list[str] = []
@@ -51,9 +55,9 @@ class _Counting:
         self.skipped = sum(trial.trial_id in plan.records for trial in plan.selected)
         self.given_up = len(plan.given_up)
 
-    def rehearse(self, trial: Trial, number: int, count: int) -> None:
-        self._begin_trial(trial)
-        self.rehearsal = (number, count)
+    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
+        self._begin_trial(alike[0])
+        self.rehearsal, self._rehearsed = (number, count), len(alike)
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         self._expected = dict(expected)
@@ -63,22 +67,28 @@ class _Counting:
         if self.trial is None:  # else another attempt of the same
             self._begin_trial(trial)
         self.rehearsal = None
-        self.step, self.stage = {}, "starting"
+        self.step, self.stage, self._share_before = {}, "starting", 0.0
+        self._attempt_started = time.monotonic()
 
     def event(self, event: Event | None) -> None:
         if event is not None:
             self.stage = str(event.get("stage", self.stage))
             if event["event"] == "step":
                 self.step = dict(event)
+                if self._share_before is None:
+                    self._share_before = self.share()
+            if event["event"] == "resumed":
+                self._share_before = None  # the next step tells what earlier attempts have trained
 
     def end(self, ending: Ending) -> None:
         assert self.trial is not None
+        seeds = self._rehearsed if self.rehearsal else 1
         if self.rehearsal is None:
             self._spent_s += self.elapsed_s()
             self._ended.append(self.trial.trial_id)
-            self._left.remove(self.trial.trial_id)
+            self._left = [trial_id for trial_id in self._left or () if trial_id != self.trial.trial_id]
         self.succeeded += ending.recorded
-        self.failed += not ending.recorded and ending.attempt.outcome != "rehearsed"
+        self.failed += seeds * (not ending.recorded and ending.attempt.outcome != "rehearsed")
         self.trial, self.rehearsal = None, None
 
     def elapsed_s(self) -> float:
@@ -93,16 +103,17 @@ class _Counting:
 
     def remaining_s(self) -> float | None:
         """What the rest takes: as expected, scaled by how the trials so far kept to it; None where that is unknown."""
-        if self.rehearsal or any(trial_id not in self._expected for trial_id in self._left):
+        if self.rehearsal or self._left is None or any(trial_id not in self._expected for trial_id in self._left):
             return None
         promised = sum(self._expected.get(trial_id, 0.0) for trial_id in self._ended)
         scale = self._spent_s / promised if promised else 1.0
         waiting = sum(self._expected[i] for i in self._left if self.trial is None or i != self.trial.trial_id) * scale
         if self.trial is None:
             return waiting
-        share = self.share()
-        current = self.elapsed_s() / share if share > 0.1 else self._expected[self.trial.trial_id] * scale  # noqa: PLR2004
-        return waiting + max(0.0, current - self.elapsed_s())
+        trained = self.share() - (self._share_before or 0.0)
+        if trained > 0.1:  # noqa: PLR2004 - a tenth tells enough
+            return waiting + (time.monotonic() - self._attempt_started) * (1 - self.share()) / trained
+        return waiting + max(0.0, self._expected.get(self.trial.trial_id, 0.0) * scale - self.elapsed_s())
 
     def _begin_trial(self, trial: Trial) -> None:
         self.trial, self.step, self.stage = trial, {}, "starting"
@@ -114,11 +125,36 @@ class _Counting:
 
 
 class TolerantConsole(Console):
-    """A console whose reader may go away: `harness run | head` must not end a night."""
+    """A console whose reader may go away, or whose disk may be full: neither must end a night."""
 
-    def on_broken_pipe(self) -> None:
-        """Say nothing more, where rich would exit."""
-        self.quiet = True
+    def __init__(self) -> None:
+        super().__init__(file=cast("TextIO", _Tolerant(sys.stdout)))
+
+
+class _Tolerant:
+    """A text stream that, once it cannot be written, takes everything and says nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._broken = False
+
+    def write(self, text: str) -> int:
+        if not self._broken:
+            try:
+                self._stream.write(text)
+            except OSError:
+                self._broken = True
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._broken:
+            try:
+                self._stream.flush()
+            except OSError:
+                self._broken = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class PlainView:
@@ -136,10 +172,11 @@ class PlainView:
         for line in _opening(plan):
             self._say(line)
 
-    def rehearse(self, trial: Trial, number: int, count: int) -> None:
+    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
         """Name what is rehearsed."""
-        self._state.rehearse(trial, number, count)
-        self._say(f"rehearsal {number}/{count}: {trial.trial_id}")
+        self._state.rehearse(alike, number, count)
+        others = f" (and {len(alike) - 1} more seeds)" if len(alike) > 1 else ""
+        self._say(f"rehearsal {number}/{count}: {alike[0].trial_id}{others}")
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """Say when it will be over."""
@@ -206,9 +243,9 @@ class LiveView:
             self._live.console.print(line, markup=False, highlight=False)
         self._draw()
 
-    def rehearse(self, trial: Trial, number: int, count: int) -> None:
+    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
         """Show what is rehearsed."""
-        self._state.rehearse(trial, number, count)
+        self._state.rehearse(alike, number, count)
         self._draw()
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:

@@ -14,9 +14,11 @@ from rich.console import Console
 
 from harness import flow
 from harness.cli import night
+from harness.errors import UsageError
 from harness.execute import supervise
 from harness.progress import PlainView
 from harness.store import files, record
+from harness.store.record import Rehearsal
 from tests.store.make import make_attempt
 
 PARAMETER: Any = None
@@ -100,8 +102,18 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
 
 
 def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """`--until` in the past: every trial is named as left for lack of time, none failed, exit code 0's case."""
+    """Too late: every trial is named as left for lack of time, none failed; of unknown length it is refused."""
     plan = flow.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
-    summary, _ = _run(plan, rehearse=False, until=datetime.now(UTC) - timedelta(seconds=1))
+    until = datetime.now(UTC) + timedelta(seconds=30)
+    with pytest.raises(UsageError, match="leave --no-rehearsal out"):
+        _run(plan, rehearse=False, until=until)
+    rehearsed = Rehearsal(
+        where=plan.where, startup_s=60.0, step_s=1.0, evaluation_s=1.0, steps=9, evaluations=9, images=3,
+        state_bytes=9, weights_bytes=9, accumulate=1,
+    )  # fmt: skip
+    folder = plan.folder.trial(plan.trials[0].trial_id)
+    files.make_folder(folder.path)
+    files.replace(folder.rehearsal, record.encode(record.REHEARSAL, rehearsed))
+    summary, _ = _run(plan, until=until)
     assert summary.late == tuple(trial.trial_id for trial in plan.trials)
     assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)

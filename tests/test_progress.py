@@ -35,7 +35,7 @@ def _play(view: Any, clock: _Time) -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
     plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), over={})
     view.begin(plan)
-    view.rehearse(trials[1], 1, 1)
+    view.rehearse(trials[1:2], 1, 1)
     view.event(None)
     view.end(trials[1], Ending(attempt=make_attempt("rehearsed", None), recorded=False))
     view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
@@ -89,3 +89,14 @@ def test_the_live_view_counts_and_estimates(clock: _Time) -> None:
         "out of memory: lower [batch_size]",
     ):
         assert said in text, said
+
+
+def test_a_screen_that_cannot_be_written_ends_nothing(clock: _Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output on a full disk, or to a terminal that is gone, is lost, and nothing else."""
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        console = progress.TolerantConsole()
+        for view in (progress.PlainView(console), progress.LiveView(console)):
+            _play(view, clock)
+        monkeypatch.undo()
+        full.detach()  # what its buffer still holds cannot be written at all

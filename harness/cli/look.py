@@ -76,7 +76,8 @@ def _status(folder: SuiteFolder) -> Iterator[str]:
     if holder is not None:
         yield f"running on {holder.host} (process {holder.pid}) since {_local(holder.since)}"
     elif left:
-        yield f"nobody runs it now; `harness run {read_plan(folder).suite_file or 'SUITE'}` goes on"
+        suite_file = read_plan(folder).suite_file or "SUITE"
+        yield f"nobody runs it now; `harness run {suite_file} --results {folder.path.parent}` goes on"
     for state in states:
         if state.running is not None and holder is not None:
             yield _running(state)

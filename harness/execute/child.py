@@ -15,12 +15,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import MachineError
 from harness.execute.logfile import Log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_DEATH_S = 60.0
 _DUMP_S = 0.3  # for the stacks of one process
 
 
@@ -67,7 +69,13 @@ class Child:
         self._ended = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        try:
+            self._process.wait(timeout=_DEATH_S)
+        except subprocess.TimeoutExpired:  # not even SIGKILL ends what waits in the kernel
+            raise MachineError(
+                f"process {self._process.pid} cannot be ended: a device or a disk does not let go of it; see to that "
+                "(a reboot, at worst), then run the same command again: finished trials are kept"
+            ) from None
         while strays := _children() - self._before:  # what had left the group has become ours; its own children follow
             for pid in strays:
                 with contextlib.suppress(ProcessLookupError, ChildProcessError):

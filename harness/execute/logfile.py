@@ -9,10 +9,8 @@ import logging
 import os
 import threading
 from collections import deque
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import IO
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,7 @@ class Log:
         first, left_out = _FIRST_BYTES, 0
         last: deque[bytes] = deque()
         held = 0
-        with self._path.open("ab", buffering=0) as file:
+        with self._opened() as file:
             while chunk := os.read(self._source.fileno(), _CHUNK):
                 if first:
                     self._write(file, chunk[:first])
@@ -53,6 +51,13 @@ class Log:
             if left_out:
                 self._write(file, f"\n[... {left_out:,} bytes are left out here ...]\n".encode())
             self._write(file, b"".join(last))
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return self._path.open("ab", buffering=0)
+        except OSError as error:
+            log.warning("%s: cannot be written: %s", self._path, error.strerror)
+            return Path(os.devnull).open("ab", buffering=0)
 
     def _write(self, file: IO[bytes], data: bytes) -> None:
         try:

@@ -71,6 +71,7 @@ def failures(states: Sequence[State]) -> tuple[Failed, ...]:
 def command(state: State, *, suite_file: str | None, results: Path) -> str:
     """What tries this trial again."""
     words = ["harness", "run", suite_file or "SUITE", "--results", str(results), "--select", state.trial.trial_id]
+    words += ["--limit", str(state.trial.limit)] if state.trial.limit else []
     return shlex.join([*words, "--retry-failed"] if state.failed else words)
 
 

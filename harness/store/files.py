@@ -36,7 +36,6 @@ TEMPORARY = ".harness-tmp-"
 _WRONG_FOLDER = {
     errno.EACCES,
     errno.EPERM,
-    errno.EROFS,
     errno.ENOENT,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -44,6 +43,7 @@ _WRONG_FOLDER = {
     errno.ELOOP,
     errno.EOPNOTSUPP,
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _RESERVE = 64 * 2**20  # bytes that stay free for the log, the record and the report
 
 
@@ -322,17 +322,21 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise UsageError(
                 f"{said}; give a folder that can be written, and takes hard links, with --results"
             ) from None
+        todo = "make room" if error.errno in _FULL else "see that the disk works"
         raise MachineError(
-            f"{said}; {_disk(path)}; make room, then run the same command again: finished trials are kept"
+            f"{said}; {_disk(path)}; {todo}, then run the same command again: finished trials are kept"
         ) from None
 
 
 def _disk(path: Path) -> str:
     """The disk that a path lies on, in words."""
-    mount = _existing(path).absolute()
-    while not os.path.ismount(mount):
-        mount = mount.parent
-    usage = shutil.disk_usage(mount)
+    try:
+        mount = _existing(path).absolute()
+        while not os.path.ismount(mount):
+            mount = mount.parent
+        usage = shutil.disk_usage(mount)
+    except OSError as error:  # a disk that is gone does not answer
+        return f"its disk does not answer: {error.strerror}"
     return f"the disk at {mount} has {_size(usage.free)} of {_size(usage.total)} free"
 
 

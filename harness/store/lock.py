@@ -58,9 +58,11 @@ def locked(path: Path) -> Iterator[None]:
         with files.disk_errors(path):
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(asdict(holder)).encode() + b"\n", 0)
-        yield
-        with contextlib.suppress(OSError):  # the lock goes with the handle; the text is only for people
-            os.ftruncate(handle, 0)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the lock goes with the handle; the text is only for people
+                os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

@@ -64,13 +64,16 @@ class State:
 
     @property
     def last(self) -> Attempt | None:
-        """The last attempt that was not a rehearsal which went well."""
-        return next((attempt for attempt in reversed(self.attempts) if attempt.outcome != "rehearsed"), None)
+        """The last attempt that ended; a rehearsal that went well makes all before it history."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.outcome != "rehearsed" else None
 
     @property
     def failed(self) -> bool:
-        """Whether it ended without a record for a reason of its own."""
-        return self.record is None and self.last is not None and self.last.outcome not in {"interrupted", "succeeded"}
+        """Whether it ended without a record for a reason of its own, and no other attempt has begun."""
+        if self.record is not None or self.running is not None or self.last is None:
+            return False
+        return self.last.outcome not in {"interrupted", "succeeded"}
 
 
 def read_results(folder: SuiteFolder) -> tuple[State, ...]:

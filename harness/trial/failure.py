@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LAST_LINES = 40
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# What comes in the place of OutOfMemoryError from outside of torch's allocator.
+_MEMORY = ("cuda error: out of memory", "cublas_status_alloc_failed", "nvml_success ==")
 # What the driver says when it is the device that failed, not the program that runs on it.
 _DEVICE = (
     "no cuda-capable device",
@@ -30,7 +32,6 @@ _DEVICE = (
     "system not yet initialized",
     "system has unsupported display driver",
     "cuda driver initialization failed",
-    "nvml",
 )
 
 
@@ -67,7 +68,8 @@ def _kind(error: Exception) -> tuple[OutcomeName, Cause, str, bool, int]:
         return "failed", "error", str(error), False, error.exit_code
     said = _said(error)
     host = "can't allocate memory" in said or isinstance(error, MemoryError)
-    if isinstance(error, torch.cuda.OutOfMemoryError) or host:
+    device = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _MEMORY)
+    if isinstance(error, torch.cuda.OutOfMemoryError) or device or host:
         reason = (
             f"out of {'host' if host else 'device'} memory: {said}; lower batch_size (or raise accumulate, which keeps "
             "the step; on_oom: accumulate does it by itself), lower image_size, or use precision: bf16"

@@ -139,6 +139,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
         now, clock = Position(**state["position"]), Clock(**state["clock"])
         clock.left_out = max(clock.left_out, 1)
         learner.restore(state)
+        state.clear()  # or a second copy of the weights would lie in memory as long as training takes
 
     def current() -> State:
         return {**learner.state(), "position": asdict(now), "clock": asdict(clock)}
@@ -162,7 +163,10 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
             on_step(epoch, now.step, len(batches), sum(parts.values()), len(batch) / took)
             keep(current, (epoch - 1) * len(batches) + now.step, epoch_ended=False)
             asked = time.perf_counter()
-        _close(now, len(batches), validate if h.validate_every and epoch % h.validate_every == 0 else None)
+        validates = bool(h.validate_every) and epoch % h.validate_every == 0
+        if validates:  # which may take long
+            keep(current, epoch * len(batches), epoch_ended=True)
+        _close(now, len(batches), validate if validates else None)
         keep(current, epoch * len(batches), epoch_ended=True)
     learner.optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
     return Training(

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from harness.store.record import Rehearsal
 from harness.trial import measure, resume
@@ -105,5 +106,7 @@ def _time_step(ready: Ready, learner: Learner, keys: list[Key]) -> float:
     batch = checked([dataset[key] for key in keys])
     read = time.perf_counter()
     learner.step(batch, "the rehearsal's step")
+    if ready.device.type == "cuda":
+        torch.cuda.synchronize(ready.device)
     trained_s, read_s = time.perf_counter() - read, read - started
     return max(trained_s, read_s / ready.workers) if ready.workers else trained_s + read_s

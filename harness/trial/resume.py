@@ -65,7 +65,7 @@ class States:
         for path in self._paths():
             try:
                 return self._read(path, mmap=False)
-            except _RefusedError as error:
+            except (_RefusedError, OSError) as error:
                 log.warning("%s: %s; it is not used", path, error)
                 with files.disk_errors(path):
                     path.replace(path.with_suffix(".refused"))

@@ -133,7 +133,7 @@ def run_trial(
 
     speaker.say("stage", stage="evaluate")
     started = time.perf_counter()
-    truths, found = _evaluated(ready, ready.report_on, speaker)
+    truths, found = _evaluated(ready, ready.report_on, speaker, stage="evaluate", check=stop.check)
     metrics = accuracy(truths, found, class_names=class_names, split=ready.report_on)
     evaluation_s = time.perf_counter() - started
     files.replace(folder.predictions, tables.predictions(truths, found, class_names))
@@ -282,6 +282,7 @@ class _Course:
         """Leave a checkpoint where one is due, or where this process was asked to stop."""
         due = time.monotonic() - self._kept_at >= self._checkpoint_s
         if epoch_ended or due or self._stop.asked:
+            self._read_peak()
             own = {
                 "validated": self._validated,
                 "best": self._best,
@@ -289,7 +290,6 @@ class _Course:
                 "resumed": self._resumed,
                 "where": self._where(),
             }
-            self._read_peak()
             self._states.save({**state(), **own}, steps=steps)
             self._kept_at = time.monotonic()
         self._stop.check()
@@ -297,7 +297,7 @@ class _Course:
     def _validate(self) -> tuple[float | None, float | None]:
         ready, epoch = self._ready, self._batches.epoch
         self._read_peak()
-        truths, found = _evaluated(ready, "val", self._speaker)
+        truths, found = _evaluated(ready, "val", self._speaker, stage="train", check=self._stop.check)
         metrics = accuracy(truths, found, class_names=ready.data.splits["val"].class_names, split="val")
         score = metrics.map or 0.0
         if ready.report_on == "test" and score > max(self._validated, default=-1.0):
@@ -312,13 +312,16 @@ class _Course:
         self.peak = measure.larger(self.peak, measure.read_peak(self._ready.device))
 
 
-def _evaluated(ready: Ready, split: str, speaker: Speaker) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
-    """Detections on a split at accuracy's thresholds."""
+def _evaluated(
+    ready: Ready, split: str, speaker: Speaker, *, stage: str, check: Callable[[], None]
+) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
+    """Detections on a split at accuracy's thresholds; `check` may raise between two images."""
     ready.for_accuracy()
     items = ready.data.splits[split]
 
     def on_image(done: int) -> None:
-        speaker.progress("evaluated", images=done, of=len(items))
+        speaker.progress("evaluated", stage=stage, images=done, of=len(items))
+        check()
 
     return evaluate(
         ready.model,

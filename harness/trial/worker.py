@@ -55,6 +55,7 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
             else:
                 finished = run_trial(assignment, ready, folder.trial, speaker, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
+        stop.check()  # a loader's process that a signal to all of them ended is no failure
         found = failure.classify(error)
         log.error("%s\n%s", found.traceback, found.reason)
         code = found.code

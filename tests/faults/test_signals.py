@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -39,6 +40,21 @@ def test_the_first_signal_leaves_a_checkpoint(
     page = (results / "tiny" / "report.md").read_text()
     assert "0 of 1 trials measured, 1 left" in page
     assert f"**interrupted, 1 trial:** by {number.name}" in page
+
+
+def test_a_signal_to_every_process_is_no_failure(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """A reboot sends SIGTERM to the runner, the trial and its loaders at once: interrupted, to be resumed."""
+    suite = tiny_suite(rest=LONG.replace("lr: 1e-4", "lr: 1e-4, loader_workers: 2"))
+    results = tmp_path / "results"
+    run = start(suite, results)
+    group = leader_of(results)
+    run.send_signal(signal.SIGTERM)
+    os.killpg(group, signal.SIGTERM)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 143, output
+    (outcome,) = results.glob("tiny/trials/*/attempts/1/outcome.json")
+    assert json.loads(outcome.read_text())["outcome"] == "interrupted"
+    assert (results / "tiny" / "lock.json").read_text() == ""
 
 
 def test_a_signal_during_a_checkpoint_and_the_same_command_goes_on(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import record, results
+from harness.store import files, record, results
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 
@@ -49,3 +49,21 @@ def test_a_folder_tells_done_failed_left_and_damaged(tmp_path: Path) -> None:
     assert by_seed[3].record is None
     assert by_seed[3].last is None
     assert (by_seed[4].record, by_seed[4].planned) == (stray, False)
+
+
+def test_what_waits_or_runs_again_has_not_failed(tmp_path: Path) -> None:
+    """A failure that a good rehearsal followed, or that another attempt was begun after, is none to report."""
+    mended, again = make_trial(seed=0), make_trial(seed=1)
+    folder = make_folder(tmp_path, [], failed=((mended, make_outcome()), (again, make_outcome())))
+    assert [state.failed for state in results.read_results(folder)] == [True, True]
+    for trial, outcome in ((mended, make_outcome("rehearsed", "")), (again, None)):
+        attempt = folder.trial(trial.trial_id).next_attempt()
+        assignment = record.Assignment(trial=trial, number=2, device="cpu", threads=2, import_folder="/")
+        files.commit(attempt.assignment, record.encode(record.ASSIGNMENT, assignment))
+        if outcome is not None:
+            files.commit(attempt.outcome, record.encode(record.OUTCOME, outcome))
+    first, second = results.read_results(folder)
+    assert not first.failed
+    assert first.last is None
+    assert not second.failed
+    assert second.running is not None

@@ -173,7 +173,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
         return checkpoint.state_sha256(model), training
 
     whole, training = train(None, keep=keep)
-    assert len(kept) == 2 * 2 + 2
+    assert len(kept) == 2 * (2 + 2)  # each step; before and after each validation
     for content in kept:
         torch.manual_seed(99)  # whatever the new process drew before
         resumed, again = train(torch.load(io.BytesIO(content), weights_only=True))
