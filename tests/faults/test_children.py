@@ -71,7 +71,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
     started = time.monotonic()
     output, _ = (run := start(suite, results)).communicate(timeout=120)
     assert run.returncode == 1, output
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
     assert output.count("hung: no progress for") == 2
     assert not trials_of(results)
     (trial,) = (results / "tiny" / "trials").iterdir()
@@ -171,7 +171,7 @@ sys.exit('LAST')
 """
     started = time.monotonic()
     attempt, log = scripted(code)
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
     assert attempt.reason == "exited with code 1 and left no outcome: LAST"
     text = log.read_text()
     assert len(text) < 10 * 2**20
