@@ -117,3 +117,19 @@ def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tm
     summary, _ = _run(plan, until=until)
     assert summary.late == tuple(trial.trial_id for trial in plan.trials)
     assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
+
+
+def test_fail_fast_stops_at_the_first_failure(
+    tiny_suite: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One attempt, and the rest is counted as left; without it every trial has its turn."""
+    suite = tiny_suite()
+    suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
+    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    attempts = _Attempts(("failed", "error"), ("failed", "error"), ("failed", "error"))
+    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    summary, _ = _run(plan, rehearse=False, fail_fast=True)
+    assert (summary.failed, summary.left, len(attempts.asked)) == (1, 2, 1)
+    summary, said = _run(plan, rehearse=False)
+    assert (summary.failed, summary.given_up, summary.left, len(attempts.asked)) == (3, 1, 0, 3)
+    assert "is not tried again: it failed: as told" in said
