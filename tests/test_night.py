@@ -14,7 +14,7 @@ from rich.console import Console
 
 from harness import flow
 from harness.cli import night
-from harness.errors import UsageError
+from harness.errors import RepeatedError, UsageError
 from harness.execute import supervise
 from harness.progress import PlainView
 from harness.store import files, record
@@ -22,6 +22,7 @@ from harness.store.record import Rehearsal
 from tests.store.make import make_attempt
 
 PARAMETER: Any = None
+ERROR: tuple[record.OutcomeName, record.Cause] = ("failed", "error")
 
 
 def test_until_is_the_next_such_time() -> None:
@@ -59,8 +60,8 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 class _Attempts:
     """In the place of real attempts: ends each as it is told, and remembers what was asked for."""
 
-    def __init__(self, *outcomes: tuple[record.OutcomeName, record.Cause | None]) -> None:
-        self._outcomes = list(outcomes)
+    def __init__(self, *outcomes: tuple[record.OutcomeName, record.Cause | None], traceback: str | None = None) -> None:
+        self._outcomes, self._traceback = list(outcomes), traceback
         self.asked: list[record.Assignment] = []
 
     def run(
@@ -69,7 +70,9 @@ class _Attempts:
         self.asked.append(assignment)
         outcome, cause = self._outcomes.pop(0)
         files.commit(into.assignment, record.encode(record.ASSIGNMENT, assignment))
-        ended = make_attempt(outcome, "as told", number=into.number, cause=cause, retryable=False)
+        ended = make_attempt(
+            outcome, "as told", number=into.number, cause=cause, retryable=False, traceback=self._traceback
+        )
         fields = {name: getattr(ended, name) for name in record.Outcome.__slots__}
         files.commit(into.outcome, record.encode(record.OUTCOME, record.Outcome(**fields)))
         return supervise.Ending(attempt=ended, recorded=False)
@@ -126,10 +129,38 @@ def test_fail_fast_stops_at_the_first_failure(
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
     plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
-    attempts = _Attempts(("failed", "error"), ("failed", "error"), ("failed", "error"))
+    attempts = _Attempts(*[ERROR] * 3)
     monkeypatch.setattr(supervise, "run_attempt", attempts.run)
     summary, _ = _run(plan, rehearse=False, fail_fast=True)
     assert (summary.failed, summary.left, len(attempts.asked)) == (1, 2, 1)
     summary, said = _run(plan, rehearse=False)
     assert (summary.failed, summary.given_up, summary.left, len(attempts.asked)) == (3, 1, 0, 3)
     assert "is not tried again: it failed: as told" in said
+
+
+def test_three_alike_stop_the_suite(
+    tiny_suite: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three trials in a row with the same traceback in their first minute: the others are not tried, and told why."""
+    suite = tiny_suite()
+    suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
+    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    attempts = _Attempts(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
+    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as told; mend it"):
+        _run(plan, rehearse=False)
+    page = (plan.folder.report).read_text()
+    assert "0 of 5 trials measured, **3 failed**, 2 left" in page
+    assert "**failed, 3 trials:** as told" in page
+    assert "KeyError: 'left_out'" in page
+
+
+def test_three_that_differ_do_not(
+    tiny_suite: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failures without a traceback, such as kills, say nothing of the next trial."""
+    suite = tiny_suite()
+    suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
+    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    monkeypatch.setattr(supervise, "run_attempt", _Attempts(*[ERROR] * 5).run)
+    assert _run(plan, rehearse=False)[0].failed == 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -192,23 +191,6 @@ print(plain.pid, away.pid, away.stdout.readline().decode().strip(), flush=True)
     pids = [int(pid) for pid in log.read_text().split()]
     assert len(pids) == 3
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def test_three_alike_stop_the_suite(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """Three trials in a row with the same traceback in their first minute: exit 1, the others untouched, told why."""
-    suite = _suite(tiny_suite, tmp_path, "if index == 0: raise KeyError('left_out')")
-    suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    results = tmp_path / "results"
-    output, _ = (run := start(suite, results)).communicate(timeout=200)
-    assert run.returncode == 1, output
-    assert "3 trials in a row failed within their first minute with the same traceback" in output
-    assert "the other 2 were not tried" in output
-    outcomes = [json.loads(p.read_text()) for p in results.glob("tiny/trials/*/attempts/*/outcome.json")]
-    assert len(outcomes) == 3
-    page = (results / "tiny" / "report.md").read_text()
-    assert "0 of 5 trials measured, **3 failed**, 2 left" in page
-    assert page.count("KeyError: 'left_out'") >= 2  # the reason, and the traceback's last line
-    assert "**failed, 3 trials:**" in page
 
 
 def test_what_cannot_work_fails_in_the_rehearsal(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
     while done < KILLS:
         kills.begin()
         trained = False
-        while kills.run(None if trained or done == KILLS else moments.uniform(0.1, 2.5)):
+        while kills.run(None if trained or done == KILLS else moments.uniform(0.1, 2.2)):
             done += 1
             trained = '"evaluate"' in kills.folder.attempts()[-1].events.read_text()  # and was killed after it
         again = kills.record()
@@ -98,7 +98,7 @@ def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..
         rounds += 1
         results = fast_path / f"results{rounds}"
         kept: dict[Path, tuple[bytes, int]] = {}
-        while _killed(suite, results, moments.uniform(0.3, 8.0) if kills < RUNNER_KILLS else None):
+        while _killed(suite, results, moments.uniform(0.3, 7.0) if kills < RUNNER_KILLS else None):
             kills += 1
             _compare(results, kept)
         _compare(results, kept)
