@@ -5,6 +5,7 @@ The rooms, top to bottom; each imports only from those below it:
     cli        commands: parse, call the flow, turn an error into an exit code
     progress   what a person sees while it runs
     flow       the story: load the suite, plan, skip what is recorded, rehearse, execute the rest, report
+    night      the trials that are left, one after the other: what comes next, what is tried again, when to stop
     report     what the records mean: a frame, statistics, markdown, plots
     execute    where a trial runs: one child process, supervised; what follows from its end; how long it will take
     trial      inside the child, the only room that imports torch: build, fine-tune, resume, evaluate, measure, record

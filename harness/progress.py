@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.execute.supervise import Ending, Event
-    from harness.flow import Plan
+    from harness.night import Plan
     from harness.store.record import Attempt
     from harness.suite.spec import Trial
 

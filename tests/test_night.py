@@ -16,6 +16,7 @@ from harness import flow
 from harness.cli import night
 from harness.errors import RepeatedError, UsageError
 from harness.execute import supervise
+from harness.night import Plan
 from harness.progress import PlainView
 from harness.store import files, record
 from harness.store.record import Rehearsal
@@ -78,7 +79,7 @@ class _Attempts:
         return supervise.Ending(attempt=ended, recorded=False)
 
 
-def _run(plan: flow.Plan, **options: Any) -> tuple[flow.Summary, str]:
+def _run(plan: Plan, **options: Any) -> tuple[flow.Summary, str]:
     stream = io.StringIO()
     summary = flow.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
     return summary, stream.getvalue()

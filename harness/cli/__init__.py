@@ -19,7 +19,8 @@ from harness.cli.look import show, status, suite_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.flow import Plan, Summary, Watcher
+    from harness.flow import Summary
+    from harness.night import Plan, Watcher
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
