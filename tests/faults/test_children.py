@@ -71,7 +71,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
     output, _ = (run := start(suite, results)).communicate(timeout=120)
     assert run.returncode == 1, output
     assert time.monotonic() - started < 120
-    assert output.count("hung: no progress for") == 2
+    assert output.count("no progress for") == 2
     assert not trials_of(results)
     (trial,) = (results / "tiny" / "trials").iterdir()
     line = 1 + (tmp_path / "parts.py").read_text().splitlines().index("        time.sleep(600)  # HANGS HERE")
