@@ -98,7 +98,7 @@ def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..
         rounds += 1
         results = fast_path / f"results{rounds}"
         kept: dict[Path, tuple[bytes, int]] = {}
-        while _killed(suite, results, moments.uniform(0.3, 7.0) if kills < RUNNER_KILLS else None):
+        while _killed(suite, results, moments.uniform(0.3, 5.5) if kills < RUNNER_KILLS else None):
             kills += 1
             _compare(results, kept)
         _compare(results, kept)
