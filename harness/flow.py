@@ -186,7 +186,7 @@ def _asked_for(plan: Plan) -> results.Asked:
     full: tuple[Trial, ...] = ()
     if plan.trials[0].limit is not None:
         full = tuple(trial for trial in results.read_plan(plan.folder).trials if trial.limit is None)
-    return results.Asked(suite_file=str(plan.suite.path), trials=(*full, *plan.trials))
+    return results.Asked(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
 
 
 def _write_last_report(folder: SuiteFolder) -> None:

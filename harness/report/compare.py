@@ -116,7 +116,9 @@ def _numbers(state: State) -> dict[str, Any]:
     }
 
 
-def _peak(memory: Memory) -> int | None:
+def _peak(memory: Memory | None) -> int | None:
+    if memory is None:
+        return None
     return memory.peak_reserved_bytes if memory.peak_reserved_bytes is not None else memory.peak_resident_bytes
 
 

@@ -6,6 +6,8 @@
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
         samples.parquet  predictions.parquet        what the record was computed from, written before it
+        predictions.<variant>.parquet  model.<variant>.onnx
+        measurements/<n>/                           measured again without training: an attempt's files and a record's
         rehearsal.json                              how long a step takes, before the first trial
         checkpoints/  weights.pt  training-<n>.state
         attempts/<n>/  trial.json  events.jsonl  log.txt  outcome.json
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPORARY = ".harness-tmp-"
+_MEASUREMENTS = "measurements"
 # What another folder would mend. Any other failure is the machine's: full, broken, gone.
 _WRONG_FOLDER = {
     errno.EACCES,
@@ -89,6 +92,11 @@ class AttemptFolder:
         return TrialFolder(self.path.parent.parent)
 
     @property
+    def result(self) -> ResultFolder:
+        """Where its record goes: the trial's folder; of a measurement without training its own."""
+        return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS else self.trial
+
+    @property
     def assignment(self) -> Path:
         """What the parent asked for."""
         return self.path / "trial.json"
@@ -110,25 +118,33 @@ class AttemptFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialFolder:
-    """One trial's files."""
+class ResultFolder:
+    """What an examination of fine-tuned weights leaves: a trial's own, or a later measurement's."""
 
     path: Path
 
     @property
     def record(self) -> Path:
-        """There only when the trial succeeded."""
+        """There only when all went well."""
         return self.path / "record.json"
 
     @property
     def samples(self) -> Path:
-        """Raw timings."""
+        """Raw timings, of all variants."""
         return self.path / "samples.parquet"
 
-    @property
-    def predictions(self) -> Path:
-        """Detections on the evaluated split."""
-        return self.path / "predictions.parquet"
+    def predictions(self, variant: str | None = None) -> Path:
+        """Detections on the evaluated split, of the model as it was trained, or of a variant."""
+        return self.path / (f"predictions.{variant}.parquet" if variant else "predictions.parquet")
+
+    def exported(self, variant: str) -> Path:
+        """The file that a variant's runtime loads."""
+        return self.path / f"model.{variant}.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFolder(ResultFolder):
+    """One trial's files."""
 
     @property
     def checkpoints(self) -> Path:
@@ -146,11 +162,7 @@ class TrialFolder:
 
     def attempts(self) -> tuple[AttemptFolder, ...]:
         """Every attempt so far, in order."""
-        folder = self.path / "attempts"
-        numbers = (
-            sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else ()
-        )
-        return tuple(AttemptFolder(folder / str(number)) for number in numbers)
+        return _numbered(self.path / "attempts")
 
     def next_attempt(self) -> AttemptFolder:
         """A new, empty attempt folder.
@@ -159,10 +171,29 @@ class TrialFolder:
             MachineError: the disk is full or failing.
             UsageError: it cannot be created there.
         """
-        last = max((attempt.number for attempt in self.attempts()), default=0)
-        attempt = AttemptFolder(self.path / "attempts" / str(last + 1))
-        make_folder(attempt.path)
-        return attempt
+        return _next(self.path / "attempts")
+
+
+def next_measurement(folder: Path) -> AttemptFolder:
+    """A new, empty folder for a measurement without training, in `folder`/measurements.
+
+    Raises:
+        MachineError: the disk is full or failing.
+        UsageError: it cannot be created there.
+    """
+    return _next(folder / _MEASUREMENTS)
+
+
+def _numbered(folder: Path) -> tuple[AttemptFolder, ...]:
+    numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else ()
+    return tuple(AttemptFolder(folder / str(number)) for number in numbers)
+
+
+def _next(folder: Path) -> AttemptFolder:
+    last = max((attempt.number for attempt in _numbered(folder)), default=0)
+    attempt = AttemptFolder(folder / str(last + 1))
+    make_folder(attempt.path)
+    return attempt
 
 
 @dataclass(frozen=True, slots=True)

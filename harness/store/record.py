@@ -1,7 +1,7 @@
 """What a trial leaves: frozen records, versioned, one JSON text each.
 
 Owns the fields, their units and the two directions between record and text. A record is never rewritten; a reader of a
-newer program brings an older `schema_version` up to date in `decode_record`.
+newer program takes what an older `schema_version` lacks from the fields' defaults.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no variants, phases, thresholds or energy; what it lacks reads as not measured
+_TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
 Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
@@ -139,7 +140,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """Statistics over n samples, in the samples' unit. p95 and quartiles interpolate linearly (numpy's default)."""
+    """Statistics over n samples, in the samples' unit. Percentiles interpolate linearly (numpy's default).
+
+    p99 is None below 1,000 samples, where it would hang on fewer than ten of them.
+    """
 
     median: float
     p95: float
@@ -148,23 +152,34 @@ class Distribution:
     sd: float
     n: int
     round_medians: tuple[float, ...]
+    p99: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Peaks of one pass: the CUDA allocator's allocated and reserved, or on the CPU the whole process' resident set."""
+    """Peaks of one pass: the CUDA allocator's allocated and reserved, or on the CPU the whole process' resident set.
+
+    `peak_driver_bytes` is what NVIDIA's driver says that this process and its children hold: with the CUDA context and
+    the libraries, which the allocator does not see.
+    """
 
     peak_allocated_bytes: int | None
     peak_reserved_bytes: int | None
     peak_resident_bytes: int | None
+    peak_driver_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPasses:
-    """Training and inference apart."""
+    """Training and inference apart; training's peak has seen every image.
 
-    training: Memory
+    `worst_case` is inference on the image with most labelled boxes, named by `worst_case_image`.
+    """
+
+    training: Memory | None
     inference: Memory
+    worst_case: Memory | None = None
+    worst_case_image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,18 +196,58 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurements:
-    """What the clock and the allocator said; `harness.trial.measure` defines each."""
+class Phases:
+    """Batch 1 in a pass of its own, with the device synchronised at each border.
+
+    `transform`: copy to the device, resize, normalisation. `forward`: up to the raw predictions; a two-stage detector's
+    proposals and their NMS included. `postprocess`: decoding, score threshold, NMS, boxes back on the CPU.
+    """
+
+    transform: Distribution
+    forward: Distribution
+    postprocess: Distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdLatency:
+    """Latency at another score threshold, over the same images, taken in turn with the other thresholds."""
+
+    score_threshold: float
+    latency_s: Distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """What the clock and the allocator said of a deployed model; `harness.trial.measure` defines each.
+
+    Attributes:
+        throughput_rounds: images/s of each round.
+        phases_s: None where the runtime does not show them.
+        joules_per_image: in the throughput pass, of the whole GPU; None where its driver does not count energy.
+        repeats: how often a pass was taken again because of a doubt, by its name; the last one stands.
+    """
 
     latency_s: Distribution
     throughput_images_per_s: float
     throughput_batch_size: int
+    memory: MemoryPasses
+    throughput_rounds: tuple[float, ...] = ()
+    phases_s: Phases | None = None
+    latency_by_threshold: tuple[ThresholdLatency, ...] = ()
+    joules_per_image: float | None = None
+    repeats: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements(Inference):
+    """Of a trial: the model as it was trained, and the training. `joules` is the GPU's energy over all of the trial."""
+
     train_images_per_s: float | None
     data_wait_share: float | None
-    memory: MemoryPasses
     training_s: float
     evaluation_s: float
     epochs: tuple[Epoch, ...]
+    joules: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +269,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where the numbers come from. None where a machine has no such thing or does not tell."""
+    """Where the numbers come from. None where a machine has no such thing or does not tell.
+
+    `cores` are those that this process may use (affinity, cgroup), `logical_cpus` those of the machine. Clocks are the
+    GPU's defaults under load, not what they happened to be.
+    """
 
     device: str
     device_name: str
@@ -238,6 +297,12 @@ class Environment:
     harness: str
     git_commit: str | None
     git_dirty: bool | None
+    pci_id: str | None = None
+    power_limit_w: float | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    logical_cpus: int | None = None
+    governor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,8 +326,32 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The same fine-tuned weights, deployed in another way.
+
+    Attributes:
+        how: what the variant came to: whole model or autocast, a runtime's version.
+        problem: why this architecture or this machine cannot do it; then there are no numbers.
+        compile_s: time that compiling took, outside of every other number.
+        file: what was exported, relative to the trial's folder.
+    """
+
+    name: str
+    how: str | None = None
+    problem: str | None = None
+    compile_s: float | None = None
+    file: str | None = None
+    metrics: Metrics | None = None
+    measurements: Inference | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One succeeded trial, whole: understood without any other file."""
+    """One succeeded trial, whole: understood without any other file.
+
+    `metrics` and `measurements` are of the model as it was trained: run eagerly, at the precision of its training.
+    """
 
     schema_version: int
     trial: Trial
@@ -274,6 +363,7 @@ class Record:
     environment: Environment
     flags: tuple[Flag, ...]
     attempts: tuple[Attempt, ...]
+    variants: tuple[Variant, ...] = ()
 
 
 class RecordError(HarnessError):
@@ -308,7 +398,7 @@ def decode(adapter: TypeAdapter[T], data: bytes, path: str) -> T:
 def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:
     """Statistics over all samples of all rounds; nothing is clipped."""
     samples = np.concatenate([np.asarray(samples, dtype=np.float64) for samples in rounds])
-    low, median, high, p95 = np.percentile(samples, (25, 50, 75, 95))
+    low, median, high, p95, p99 = np.percentile(samples, (25, 50, 75, 95, 99))
     return Distribution(
         median=float(median),
         p95=float(p95),
@@ -317,4 +407,5 @@ def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:
         sd=float(samples.std(ddof=1)) if len(samples) > 1 else 0.0,
         n=len(samples),
         round_medians=tuple(float(np.median(samples)) for samples in rounds),
+        p99=float(p99) if len(samples) >= _TAIL else None,
     )

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from harness.store import record
 from harness.store.record import Attempt
-from harness.suite.spec import Trial
+from harness.suite.spec import Cost, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a suite asks for: its file, as it was named on the command line, and its trials in their order."""
+    """What a suite asks for: its file, as it was named on the command line, its trials in their order, and prices."""
 
     suite_file: str | None
     trials: tuple[Trial, ...]
+    cost: Cost | None = None
 
 
 _PLAN = TypeAdapter(Asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.suite.catalog import BY_NAME
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic import ValidationInfo
+
+T = TypeVar("T")
 
 _KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": Path.exists}
 WEIGHTS_WORDS = ("default", "backbone", "none")
@@ -40,6 +42,20 @@ def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names) or any(not name.strip() for name in names):
         raise ValueError(f"expected distinct names, none empty, got {list(names)}")
     return names
+
+
+def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Each value once."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"expected each once, got {list(values)}")
+    return values
+
+
+def currency(text: str) -> str:
+    """A short word of letters, such as USD."""
+    if not text.isalpha() or len(text) > 8:  # noqa: PLR2004 - longer than any code, short enough for a table
+        raise ValueError(f"expected a currency's code or name of at most 8 letters, such as USD, got {text!r}")
+    return text
 
 
 def known_architecture(name: str) -> str:

@@ -50,6 +50,7 @@ class Suite:
     protocol: spec.Protocol
     limits: spec.Limits
     on_oom: spec.OnOutOfMemory
+    cost: spec.Cost | None
 
 
 def load_suite(path: Path) -> Suite:
@@ -126,6 +127,7 @@ def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found
         protocol=file.protocol,
         limits=file.limits,
         on_oom=file.on_oom,
+        cost=file.cost,
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TRIAL = TypeAdapter(Trial)
 _HASH_DIGITS = 8
 _READABLE = 150  # characters: a folder's name ends at 255 bytes
+# Keys of the protocol that came later: unset they leave no trace, so that older trials keep their ids.
+_LATER: dict[str, Any] = {"variants": []}
 
 
 def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | None) -> tuple[Trial, ...]:
@@ -55,9 +57,19 @@ def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | N
 
 def configuration(trial: Trial) -> str:
     """What trials that differ in nothing but the seed have in common, as text."""
-    content: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
-    del content["trial_id"], content["seed"], content["suite"], content["dataset"]["source"]
+    content = _identity(trial)
+    del content["seed"]
     return json.dumps(content, sort_keys=True)
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    """All of a trial that can change a number."""
+    content: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
+    del content["trial_id"], content["suite"], content["dataset"]["source"]
+    for key, unset in _LATER.items():
+        if content["protocol"][key] == unset:
+            del content["protocol"][key]
+    return content
 
 
 def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, limit: int | None) -> Trial:
@@ -71,8 +83,7 @@ def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, lim
         protocol=suite.protocol,
         limit=limit,
     )
-    content: dict[str, Any] = TRIAL.dump_python(unnamed, mode="json")
-    del content["trial_id"], content["suite"], content["dataset"]["source"]
+    content = _identity(unnamed)
     if setting.architecture.weights_sha256:
         del content["architecture"]["weights"]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]

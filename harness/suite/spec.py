@@ -26,6 +26,7 @@ ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
 Part = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
+VariantName = Literal["eager-fp32", "eager-bf16", "eager-fp16", "channels_last", "compile", "onnxruntime"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
@@ -230,6 +231,8 @@ class Protocol:
 
     Each of `rounds` times at least `latency_images` images, and all together at least `latency_s` seconds.
     `score_threshold` and `detections` serve accuracy, `deployment_score_threshold` serves every speed.
+    `throughput_batch_size: auto` is the largest power of two that fits in memory. `variants` are further ways to run
+    the same fine-tuned weights, each measured and evaluated like the one it was trained with.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -239,12 +242,13 @@ class Protocol:
     warmup: Annotated[int, Ge(10)] = 10
     latency_images: Annotated[int, Ge(20)] = 200
     latency_s: NotNegative = 10.0
-    throughput_batch_size: Positive = 8
+    throughput_batch_size: Positive | Literal["auto"] = 8
     throughput_s: NotNegative = 10.0
     score_threshold: Share = 0.001
     detections: Annotated[int, Ge(100), Le(1000)] = 100
     deployment_score_threshold: Share = 0.05
     tf32: bool = False
+    variants: Annotated[tuple[VariantName, ...], AfterValidator(checks.distinct)] = ()
 
 
 PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
@@ -270,6 +274,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an hour of the device costs, for the report's sums. `currency` is any short word: USD, EUR."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    per_gpu_hour: NotNegative
+    currency: Annotated[str, AfterValidator(checks.currency)] = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFile:
     """A whole suite file. `on_bad_data` is for every dataset that does not set its own.
 
@@ -289,6 +303,7 @@ class SuiteFile:
     on_bad_data: OnBadData = "stop"
     limits: Limits = field(default_factory=Limits)
     on_oom: OnOutOfMemory = "fail"
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

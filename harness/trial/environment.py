@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -15,6 +16,7 @@ import torchvision
 import harness
 from harness.errors import MachineError
 from harness.store.record import Environment
+from harness.trial import nvml
 
 if TYPE_CHECKING:
     from harness.suite.spec import Protocol
@@ -56,12 +58,13 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
     """Say where this process runs."""
     cuda = device.type == "cuda"
     properties = torch.cuda.get_device_properties(device) if cuda else None
+    card = nvml.gpu(device)
     commit = _git("rev-parse", "HEAD")
     return Environment(
         device=str(device),
         device_name=properties.name if properties else _cpu(),
         device_memory_bytes=properties.total_memory if properties else None,
-        driver=_first(Path("/proc/driver/nvidia/version"), r"Kernel Module.*?(\d+\.\d+(?:\.\d+)?)") if cuda else None,
+        driver=card.driver() if card else None,
         cuda=torch.version.cuda if cuda else None,
         cudnn=_cudnn() if cuda else None,
         tf32=torch.backends.cuda.matmul.allow_tf32,
@@ -80,7 +83,18 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         harness=harness.__version__,
         git_commit=commit,
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        pci_id=card.pci_id() if card else None,
+        power_limit_w=card.power_limit_w() if card else None,
+        sm_clock_mhz=card.default_clock("SM") if card else None,
+        memory_clock_mhz=card.default_clock("MEM") if card else None,
+        logical_cpus=os.cpu_count(),
+        governor=governor(),
     )
+
+
+def governor() -> str | None:
+    """What sets the CPU's clock: `performance` holds it up. None where the kernel does not say, as in most guests."""
+    return _first(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), r"(\S+)")
 
 
 def _cudnn() -> int | None:

@@ -67,11 +67,20 @@ class Truth:
 
 
 def detect(
-    model: nn.Module, images: Sequence[Tensor], *, device: torch.device, precision: str
+    model: nn.Module,
+    images: Sequence[Tensor],
+    *,
+    device: torch.device,
+    precision: str,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Detections, ...]:
-    """Run the detector on a batch of images float32 [3, H, W]; the result on the CPU means the device has finished."""
+    """Run the detector on a batch of images float32 [3, H, W]; the result on the CPU means the device has finished.
+
+    Args:
+        dtype: what the whole model was converted to; `precision` is autocast's.
+    """
     with torch.inference_mode(), autocast(device, precision):
-        outputs = model([image.to(device, non_blocking=True) for image in images])
+        outputs = model([image.to(device, dtype, non_blocking=True) for image in images])
     return tuple(
         Detections(
             boxes=output["boxes"].float().cpu(), scores=output["scores"].float().cpu(), labels=output["labels"].cpu()
@@ -81,11 +90,9 @@ def detect(
 
 
 def evaluate(
-    model: nn.Module,
+    run: Callable[[Sequence[Tensor]], tuple[Detections, ...]],
     items: Iterable[Item],
     *,
-    device: torch.device,
-    precision: str,
     on_image: Callable[[int], None] = lambda _done: None,
 ) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
     """Detect image by image, as deployed: in a batch, padding to the largest image would change the features.
@@ -93,11 +100,10 @@ def evaluate(
     Args:
         on_image: told how many images are done, after each.
     """
-    model.eval()
     truths: list[Truth] = []
     found: list[Detections] = []
     for item in items:
-        found.extend(detect(model, [item.image], device=device, precision=precision))
+        found.extend(run([item.image]))
         # Cloned: a tensor from a worker process holds a file descriptor for as long as it lives.
         truths.append(
             Truth(

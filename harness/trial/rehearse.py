@@ -53,20 +53,14 @@ def rehearse(ready: Ready, speaker: Speaker, *, where: str, startup_s: float) ->
     for split in ("val", ready.report_on):
         items = ready.data.splits[split]
         started = time.perf_counter()
-        ready.for_accuracy()
-        truths, found = evaluate(ready.model, [items[0]], device=ready.device, precision=h.precision)
+        deployed = ready.deployed()
+        deployed.set_threshold(ready.trial.protocol.score_threshold, ready.trial.protocol.detections)
+        truths, found = evaluate(deployed.detect, [items[0]])
         evaluation_s = time.perf_counter() - started
         accuracy(truths, found, class_names=items.class_names, split=split)
         speaker.say("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
     speaker.say("stage", stage="measure")
-    measure.run_batch(
-        ready.model,
-        ready.evaluated,
-        ready.trial.protocol,
-        architecture=ready.trial.architecture.name,
-        precision=h.precision,
-        device=ready.device,
-    )
+    measure.run_batch(ready.deployed(), ready.evaluated, ready.trial.protocol)
     epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
     return Rehearsal(
         where=where,

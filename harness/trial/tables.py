@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.trial.evaluate import Detections, Truth
-    from harness.trial.measure import Sample
+    from harness.trial.measure.timing import Sample
 
 
 def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_names: tuple[str, ...]) -> memoryview:
@@ -33,17 +33,27 @@ def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_name
     return _parquet(table)
 
 
-def samples(timings: Sequence[Sample]) -> memoryview:
-    """Raw timings as Parquet: pass, round, index, image (the first image's number in the split), images, seconds."""
+def samples(timings: Mapping[str, Sequence[Sample]]) -> memoryview:
+    """Raw timings as Parquet, one row each.
+
+    Columns: variant, pass, repeat (0 the first time), round, index (in the file's order), image (the first image's
+    number in the split), images, seconds.
+
+    Args:
+        timings: by variant.
+    """
+    rows = [(variant, sample) for variant, group in timings.items() for sample in group]
     return _parquet(
         pa.table(
             {
-                "pass": pa.array([sample.name for sample in timings]).dictionary_encode(),
-                "round": [sample.round for sample in timings],
-                "index": list(range(len(timings))),
-                "image": [sample.index for sample in timings],
-                "images": [sample.images for sample in timings],
-                "seconds": [sample.seconds for sample in timings],
+                "variant": pa.array([variant for variant, _ in rows], pa.string()).dictionary_encode(),
+                "pass": pa.array([sample.name for _, sample in rows], pa.string()).dictionary_encode(),
+                "repeat": pa.array([sample.repeat for _, sample in rows], pa.int64()),
+                "round": pa.array([sample.round for _, sample in rows], pa.int64()),
+                "index": pa.array(range(len(rows)), pa.int64()),
+                "image": pa.array([sample.index for _, sample in rows], pa.int64()),
+                "images": pa.array([sample.images for _, sample in rows], pa.int64()),
+                "seconds": pa.array([sample.seconds for _, sample in rows], pa.float64()),
             }
         )
     )

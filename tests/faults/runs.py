@@ -11,6 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def _heed_signals() -> None:
+    """As a shell in the foreground starts a command; one in the background, or nohup, has it ignore these."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(suite: Path, results: Path, *options: str) -> subprocess.Popen[str]:
     """`harness run`, without a rehearsal, in the background; nohup's wish for this test run is not its."""
     return subprocess.Popen(
@@ -19,7 +25,7 @@ def start(suite: Path, results: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "CI": "true"},
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - one call in a new process
+        preexec_fn=_heed_signals,  # noqa: PLW1509 - two calls in a new process
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,17 @@ def test_evaluation_holds_no_file_descriptors() -> None:
     """What is kept of many images from worker processes fits in a common limit of open files."""
     import resource
 
-    from harness.trial.evaluate import evaluate
+    from harness.trial.evaluate import Detections, evaluate
 
-    class _Nothing(torch.nn.Module):
-        def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-            none = torch.zeros(0)
-            return [{"boxes": none.reshape(0, 4), "scores": none, "labels": none.long()} for _ in images]
+    def nothing(images: Sequence[torch.Tensor]) -> tuple[Detections, ...]:
+        none = torch.zeros(0)
+        return tuple(Detections(boxes=none.reshape(0, 4), scores=none, labels=none.long()) for _ in images)
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
     try:
         items = evaluation_items(_items(150), 1)
-        truths, _ = evaluate(_Nothing(), items, device=torch.device("cpu"), precision="fp32")
+        truths, _ = evaluate(nothing, items)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert len(truths) == 150

@@ -110,6 +110,12 @@ def set_postprocessing(model: nn.Module, name: str, *, score_threshold: float, d
     family(BY_NAME[name]).set_postprocessing(model, score_threshold=score_threshold, detections=detections)
 
 
+def postprocessor(model: nn.Module, name: str) -> nn.Module:
+    """The module whose `postprocess_detections` begins when the raw predictions are there."""
+    module: nn.Module = family(BY_NAME[name]).postprocessor(model)
+    return module
+
+
 def family(row: Architecture) -> ModuleType:
     """The module that knows the row's class head."""
     return importlib.import_module(f"harness.trial.models.{row.family}")

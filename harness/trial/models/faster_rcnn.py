@@ -9,7 +9,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
     from torchvision.models.detection import FasterRCNN
 
 CLASS_WEIGHT = "roi_heads.box_predictor.cls_score.weight"  # of the class head, in a state dict
@@ -34,3 +34,9 @@ def set_postprocessing(model: FasterRCNN, *, score_threshold: float, detections:
     """Keep detections above `score_threshold`, at most `detections` an image."""
     model.roi_heads.score_thresh = score_threshold
     model.roi_heads.detections_per_img = detections
+
+
+def postprocessor(model: FasterRCNN) -> nn.Module:
+    """The module whose `postprocess_detections` makes boxes of raw predictions."""
+    module: nn.Module = model.roi_heads
+    return module

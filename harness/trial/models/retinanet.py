@@ -59,3 +59,9 @@ def set_postprocessing(model: RetinaNet, *, score_threshold: float, detections: 
     """Keep detections above `score_threshold`, at most `detections` an image."""
     model.score_thresh = score_threshold
     model.detections_per_img = detections
+
+
+def postprocessor(model: RetinaNet) -> nn.Module:
+    """The module whose `postprocess_detections` makes boxes of raw predictions."""
+    module: nn.Module = model
+    return module

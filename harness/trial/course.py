@@ -1,0 +1,181 @@
+"""A training from wherever it stands to its end: what it looks at on the way, and when it leaves a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.store import record
+from harness.trial import nvml
+from harness.trial.evaluate import accuracy
+from harness.trial.finetune import Training, finetune
+from harness.trial.loader import training_loader
+from harness.trial.measure import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.store.files import ResultFolder
+    from harness.trial.resume import State, States
+    from harness.trial.run import Ready
+    from harness.trial.speaker import Speaker
+    from harness.trial.stop import Stop
+
+
+class Course:
+    """A training from wherever it stands to its end: what it looks at on the way, and when it leaves a checkpoint."""
+
+    def __init__(
+        self,
+        ready: Ready,
+        states: States,
+        folder: ResultFolder,
+        speaker: Speaker,
+        stop: Stop,
+        *,
+        checkpoint_s: float,
+    ) -> None:
+        self._ready, self._states, self._folder, self._speaker, self._stop = ready, states, folder, speaker, stop
+        self._checkpoint_s = checkpoint_s
+        self._batches = ready.batches()
+        self._validated: list[float] = []
+        self._best: State | None = None  # of the validations: epoch, and weights on the CPU
+        self._resumed: list[str] = []
+        self._kept_at = time.monotonic()
+        self._joules_before = 0.0
+        self._meter = _joules(ready.device)
+        self.peak = memory.NO_MEMORY
+
+    def train(self) -> Training:
+        """Fine-tune; where a test split is reported on and val was looked at, keep val's best epoch, else the last."""
+        ready = self._ready
+        state = self._restore()
+        memory.free_unused(ready.device)
+        memory.reset_peak(ready.device)
+        self._speaker.say("stage", stage="train")
+        with self._stop.deferred():
+            training = finetune(
+                ready.model,
+                training_loader(ready.training_set(), self._batches, ready.workers),
+                self._batches,
+                ready.hyperparameters,
+                device=ready.device,
+                state=state,
+                on_step=self._on_step,
+                validate=self._validate,
+                keep=self._keep,
+            )
+        self._read_peak()
+        self._stop.check()
+        if self._best is not None:
+            ready.model.load_state_dict(self._best["state"])
+        return training
+
+    @property
+    def weights_of_epoch(self) -> int:
+        """The epoch that the model is left with."""
+        return int(self._best["epoch"] if self._best is not None else self._ready.hyperparameters.epochs or 0)
+
+    def joules(self) -> float | None:
+        """The GPU's energy since the trial began, without what lay between two attempts."""
+        now = _joules(self._ready.device)
+        return self._joules_before + now - self._meter if now is not None and self._meter is not None else None
+
+    def flags(self) -> tuple[record.Flag, ...]:
+        """What a reader should know of how these weights came about."""
+        trial, accumulate = self._ready.trial, self._ready.hyperparameters.accumulate
+        flags = []
+        if trial.limit:
+            flags.append(record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"))
+        if self._resumed:
+            flags.append(
+                record.Flag(name="resumed", reason=f"training was cut and went on {', then '.join(self._resumed)}")
+            )
+        if accumulate != trial.hyperparameters.accumulate:
+            flags.append(
+                record.Flag(
+                    name="accumulated",
+                    reason=f"out of memory with accumulate: {trial.hyperparameters.accumulate}, so a batch of "
+                    f"{trial.hyperparameters.batch_size} passed in {accumulate} parts",
+                )
+            )
+        return tuple(flags)
+
+    def _restore(self) -> State | None:
+        """The newest state, and what this object knew when it was left."""
+        state = self._states.newest()
+        if state is None:
+            return None
+        self._validated, self._best = state["validated"], state["best"]
+        self.peak = record.Memory(**state["peak"])
+        self._joules_before = state.get("joules") or 0.0
+        position = state["position"]
+        place = f"at epoch {position['epoch']}, step {position['step'] + 1}"
+        if position["epoch"] > (self._ready.hyperparameters.epochs or 0):
+            place = "after the last epoch"
+        if state["where"] != self._where():
+            place += f" (before it ran on {state['where']}, then on {self._where()})"
+        self._resumed = [*state["resumed"], place]
+        self._speaker.say("resumed", stage="train", place=place)
+        return state
+
+    def _where(self) -> str:
+        """What the same bits need."""
+        return f"{self._ready.device.type} with {self._ready.threads} threads and torch {torch.__version__}"
+
+    def _on_step(self, epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
+        say = self._speaker.say if step == steps else self._speaker.progress
+        say(
+            "step",
+            stage="train",
+            epoch=epoch,
+            epochs=self._ready.hyperparameters.epochs,
+            step=step,
+            steps=steps,
+            loss=loss,
+            images_per_s=speed,
+        )
+
+    def _keep(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+        """Leave a checkpoint where one is due, or where this process was asked to stop."""
+        due = time.monotonic() - self._kept_at >= self._checkpoint_s
+        if epoch_ended or due or self._stop.asked:
+            self._read_peak()
+            own = {
+                "validated": self._validated,
+                "best": self._best,
+                "peak": asdict(self.peak),
+                "resumed": self._resumed,
+                "joules": self.joules(),
+                "where": self._where(),
+            }
+            self._states.save({**state(), **own}, steps=steps)
+            self._kept_at = time.monotonic()
+        self._stop.check()
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        ready, epoch = self._ready, self._batches.epoch
+        self._read_peak()
+        val = ready.data.splits["val"]
+        examiner = ready.examiner(self._folder, self._speaker, self._stop.check)
+        truths, found = examiner.detections(ready.deployed(), "val", val, stage="train")
+        metrics = accuracy(truths, found, class_names=val.class_names, split="val")
+        score = metrics.map or 0.0
+        if ready.report_on == "test" and score > max(self._validated, default=-1.0):
+            weights = {name: tensor.to("cpu", copy=True) for name, tensor in ready.model.state_dict().items()}
+            self._best = {"epoch": epoch, "state": weights}
+        self._validated.append(score)
+        self._speaker.say("validation", stage="train", epoch=epoch, map=metrics.map, map_50=metrics.map_50)
+        memory.reset_peak(ready.device)  # validation is not training
+        return metrics.map, metrics.map_50
+
+    def _read_peak(self) -> None:
+        self.peak = memory.larger(self.peak, memory.read_peak(self._ready.device))
+
+
+def _joules(device: torch.device) -> float | None:
+    card = nvml.gpu(device)
+    return card.joules() if card is not None else None

@@ -1,0 +1,175 @@
+"""What fine-tuned weights are worth, deployed in one way or another: accuracy and speed of the very same thing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.store import files
+from harness.store.record import Inference, Memory, Metrics, Variant
+from harness.trial import deploy, measure, tables
+from harness.trial.evaluate import accuracy, evaluate
+from harness.trial.loader import evaluation_items
+from harness.trial.measure import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import torch
+    from torch import Tensor
+
+    from harness.store.files import ResultFolder
+    from harness.store.record import Flag
+    from harness.suite.spec import Protocol, VariantName
+    from harness.trial.dataset import Items
+    from harness.trial.deploy import Deployment, Weights
+    from harness.trial.evaluate import Detections, Truth
+    from harness.trial.measure.timing import Sample
+    from harness.trial.speaker import Speaker
+
+log = logging.getLogger(__name__)
+
+_PROBES = 4  # images that a variant is compared on before it is timed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """Accuracy and speed of one deployment; `evaluation_s` is the wall time of its evaluation."""
+
+    metrics: Metrics
+    inference: Inference
+    samples: tuple[Sample, ...]
+    flags: tuple[Flag, ...]
+    evaluation_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examiner:
+    """Examines one deployment after another, on the same images and by the same protocol.
+
+    Attributes:
+        split: the name of what accuracy and speed are reported on; `items` are its images.
+        workers: processes that read them.
+        folder: where detections, samples and exported files go.
+        check: called between two images; may raise to stop.
+    """
+
+    split: str
+    items: Items
+    protocol: Protocol
+    device: torch.device
+    workers: int
+    folder: ResultFolder
+    speaker: Speaker
+    check: Callable[[], None]
+
+    def examine(self, deployment: Deployment, variant: str | None = None) -> Examined:
+        """Evaluate at accuracy's thresholds, then measure at the deployment's.
+
+        Args:
+            variant: whose detections are kept under its name; None for the model as it was trained.
+        """
+        stage = {"stage": "evaluate", **({"variant": variant} if variant else {})}
+        self.speaker.say("stage", **stage)
+        started = time.perf_counter()
+        truths, found = self.detections(deployment, self.split, self.items)
+        metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
+        evaluation_s = time.perf_counter() - started
+        files.replace(self.folder.predictions(variant), tables.predictions(truths, found, self.items.class_names))
+
+        self.speaker.say("stage", **{**stage, "stage": "measure"})
+        measured = measure.measure(
+            deployment,
+            self.items,
+            self.protocol,
+            bench=measure.Bench.on(self.device, self._beat),
+            device=self.device,
+            thresholds=() if variant else measure.THRESHOLDS,
+        )
+        return Examined(
+            metrics=metrics,
+            inference=measured.inference,
+            samples=measured.samples,
+            flags=measured.flags,
+            evaluation_s=evaluation_s,
+        )
+
+    def variants(self, weights: Weights) -> Iterator[tuple[Variant, tuple[Sample, ...]]]:
+        """Each variant of the protocol, one after the other; what cannot be done is one that says why.
+
+        The model as it was trained is examined without being asked for, and not again here.
+        """
+        images = self._probes()
+        for name in self.protocol.variants:
+            if name == "eager-fp32" and weights.precision == "fp32":
+                continue
+            self.speaker.say("stage", stage="variant", variant=name)
+            memory.free_unused(self.device)
+            try:
+                yield self._variant(name, weights, images)
+            except deploy.CannotDeploy as error:
+                log.warning("%s: %s", name, error, exc_info=error.__cause__)
+                yield Variant(name=name, problem=str(error)), ()
+
+    def detections(
+        self, deployment: Deployment, split: str, items: Items, *, stage: str = "evaluate"
+    ) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
+        """Detections on a split at accuracy's thresholds."""
+        deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
+
+        def on_image(done: int) -> None:
+            self.speaker.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
+            self.check()
+
+        return evaluate(deployment.detect, evaluation_items(items, self.workers), on_image=on_image)
+
+    def _variant(
+        self, name: VariantName, weights: Weights, images: Sequence[Tensor]
+    ) -> tuple[Variant, tuple[Sample, ...]]:
+        protocol = self.protocol
+        deployment = deploy.load(
+            name, weights, images, score_threshold=protocol.score_threshold, detections=protocol.detections
+        )
+        self.check()
+        examined = deploy.attempt(lambda: self.examine(deployment, name))
+        file = None
+        if deployment.exported is not None:
+            path = self.folder.exported(name)
+            files.replace(path, deployment.exported())
+            file = path.name
+        variant = Variant(
+            name=name,
+            how=deployment.how,
+            compile_s=deployment.compile_s,
+            file=file,
+            metrics=examined.metrics,
+            measurements=self._without_torch(deployment, examined.inference),
+            flags=examined.flags,
+        )
+        return variant, examined.samples
+
+    def _without_torch(self, deployment: Deployment, inference: Inference) -> Inference:
+        """On a GPU another runtime's memory is none of torch's: of that, only the driver's view tells."""
+        if self.device.type == "cpu" or deployment.model is not None:
+            return inference
+
+        def hide(found: Memory) -> Memory:
+            return replace(found, peak_allocated_bytes=None, peak_reserved_bytes=None)
+
+        passes = inference.memory
+        worst = hide(passes.worst_case) if passes.worst_case else None
+        return replace(inference, memory=replace(passes, inference=hide(passes.inference), worst_case=worst))
+
+    def _probes(self) -> tuple[Tensor, ...]:
+        """A few images, of different shapes where there are."""
+        shapes: dict[tuple[int, ...], list[Tensor]] = {}
+        for image in measure.images_to_time(self.items, self.protocol.latency_images):
+            shapes.setdefault(tuple(image.shape), []).append(image)
+        others = [image for group in shapes.values() for image in group[1:]]
+        return tuple([*(group[0] for group in shapes.values()), *others][:_PROBES])
+
+    def _beat(self) -> None:
+        self.speaker.progress("measured", stage="measure")
+        self.check()

@@ -1,0 +1,342 @@
+"""Speed, memory and energy of a deployed model, each in a pass of its own, at the deployment's score threshold.
+
+The passes, in order: latency (batch 1), its phases, its dependence on the score threshold, throughput at a fixed batch
+size, memory on the first images, memory on the image with most boxes. What is inside the clock stands in `timing`.
+
+A pass that leaves a doubt (timings that disagree, a held-back clock, others on the device) is taken again, at most
+twice; the last one stands, with its doubts. The samples of all of them are kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.store.record import (
+    Distribution,
+    Flag,
+    Inference,
+    Memory,
+    MemoryPasses,
+    Phases,
+    ThresholdLatency,
+    distribution,
+)
+from harness.trial.measure import memory, stability, surroundings, timing
+from harness.trial.measure.phases import NAMES, phases
+from harness.trial.measure.timing import Sample, Stopwatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.suite.spec import Protocol
+    from harness.trial.dataset import Items
+    from harness.trial.deploy import Deployment
+    from harness.trial.measure.surroundings import Look
+
+MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
+THRESHOLDS = (0.001, 0.05, 0.3)
+_MOST_REPEATS = 2
+_MOST_WAIT = 0.10
+_MEMORY_IMAGES = 20
+_THRESHOLD_IMAGES = 20
+_MOST_BATCH = {"cuda": 1024, "cpu": 64}  # a CPU gains nothing beyond, and would take hours to say so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one pass after another found: the record's numbers, every sample, and the doubts that stayed."""
+
+    inference: Inference
+    samples: tuple[Sample, ...]
+    flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A pass as it stands: the samples of its last repetition, those of all, and the looks around during the last."""
+
+    samples: tuple[Sample, ...]
+    all_samples: tuple[Sample, ...]
+    looks: tuple[Look, ...]
+    flags: tuple[Flag, ...]
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What every pass needs.
+
+    Attributes:
+        synchronize: wait until the device has finished all it was given.
+        look: take a look around.
+        beat: called between two timed calls, outside of the clock: a sign of progress.
+        clock: in nanoseconds.
+    """
+
+    synchronize: Callable[[], None]
+    look: Callable[[], Look]
+    beat: Callable[[], None] = lambda: None
+    clock: Callable[[], int] = time.perf_counter_ns
+
+    @classmethod
+    def on(cls, device: torch.device, beat: Callable[[], None]) -> Bench:
+        """A real one."""
+        synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
+        return cls(synchronize=synchronize, look=partial(surroundings.look_around, device), beat=beat)
+
+    def stopwatch(self, between: Callable[[], None] = lambda: None) -> Stopwatch:
+        """For one pass; `between` is called where `beat` is."""
+
+        def both() -> None:
+            self.beat()
+            between()
+
+        return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=both)
+
+    def take(self, name: str, run_pass: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
+        """Run a pass, again while there are doubts, at most twice; then keep it with them."""
+        every: list[Sample] = []
+        for repeat in range(_MOST_REPEATS + 1):
+            watch = surroundings.Watch(self.look, self.clock)
+            samples = tuple(replace(sample, repeat=repeat) for sample in run_pass(self.stopwatch(watch.glance)))
+            watch.close()
+            every += samples
+            flags = (*judge(samples), *surroundings.doubts(watch.looks))
+            if not flags:
+                break
+        again = f" (taken {repeat + 1} times)" if repeat else ""
+        return Pass(
+            samples=samples,
+            all_samples=tuple(every),
+            looks=tuple(watch.looks),
+            flags=tuple(replace(flag, reason=f"{name}: {flag.reason}{again}") for flag in flags),
+            repeats=repeat,
+        )
+
+
+Judge = Callable[[Sequence[Sample]], tuple[Flag, ...]]
+
+
+def measure(
+    deployment: Deployment,
+    items: Items,
+    protocol: Protocol,
+    *,
+    bench: Bench,
+    device: torch.device,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> Measured:
+    """Every pass of the protocol.
+
+    Args:
+        thresholds: of the pass that shows how latency depends on them; none leaves it out.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    run = deployment.detect
+    images = images_to_time(items, protocol.latency_images)
+    latency = bench.take(
+        "latency", lambda watch: timing.latency(run, images, protocol, watch), stability.unstable_latency
+    )
+    typical = summary(latency.samples)
+    split = _phases(bench, deployment, images, protocol, typical.median)
+    by_threshold = _by_threshold(bench, deployment, images, protocol, thresholds)
+    size = _batch_size(deployment, images, protocol, device)
+    throughput = bench.take(
+        "throughput", lambda watch: timing.throughput(run, images, protocol, size, watch), stability.unstable_throughput
+    )
+    passes = {"latency": latency, **({"phases": split} if split else {}), "throughput": throughput}
+    inference = Inference(
+        latency_s=typical,
+        throughput_images_per_s=timing.images_per_s(throughput.samples),
+        throughput_batch_size=size,
+        throughput_rounds=tuple(timing.images_per_s(round_) for round_ in stability.rounds(throughput.samples)),
+        memory=_memory(run, images, items, device),
+        phases_s=Phases(**{name: summary(_phase(split.samples, name)) for name in NAMES}) if split else None,
+        latency_by_threshold=tuple(
+            ThresholdLatency(score_threshold=threshold, latency_s=summary(samples))
+            for threshold, samples in by_threshold.items()
+        ),
+        joules_per_image=_joules_per_image(throughput),
+        repeats={name: taken.repeats for name, taken in passes.items() if taken.repeats},
+    )
+    return Measured(
+        inference=inference,
+        samples=tuple(
+            sample
+            for group in (*(taken.all_samples for taken in passes.values()), *by_threshold.values())
+            for sample in group
+        ),
+        flags=merged(flag for taken in passes.values() for flag in taken.flags),
+    )
+
+
+def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
+    """One batch as the throughput pass runs it, unmeasured: does it fit in memory? `auto` finds out for itself."""
+    size = protocol.throughput_batch_size if isinstance(protocol.throughput_batch_size, int) else 1
+    deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    images = images_to_time(items, size)
+    deployment.detect([images[index % len(images)] for index in range(size)])
+
+
+def images_to_time(items: Items, count: int) -> list[Tensor]:
+    """The first `count` images of a split, decoded, within MOST_IMAGE_BYTES; at least one."""
+    images: list[Tensor] = []
+    held = 0
+    for index in range(min(count, len(items))):
+        image = items[index].image
+        held += image.numel() * image.element_size()
+        if images and held > MOST_IMAGE_BYTES:
+            break
+        images.append(image)
+    return images
+
+
+def summary(samples: Sequence[Sample]) -> Distribution:
+    """Of the seconds of a pass, over all its rounds."""
+    return distribution([[sample.seconds for sample in round_] for round_ in stability.rounds(samples)])
+
+
+def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """One flag of each name, with every reason once."""
+    reasons: dict[str, dict[str, None]] = {}
+    for flag in flags:
+        reasons.setdefault(flag.name, {})[flag.reason] = None
+    return tuple(Flag(name=name, reason="; ".join(found)) for name, found in reasons.items())
+
+
+def loader_bound(data_wait_share: float | None) -> tuple[Flag, ...]:
+    """The flag of a training that waited for data more than a tenth of its time."""
+    if data_wait_share is None or data_wait_share <= _MOST_WAIT:
+        return ()
+    reason = f"training waited for data {data_wait_share:.0%} of its time; more loader_workers, or smaller images, help"
+    return (Flag(name="loader_bound", reason=reason),)
+
+
+def count_flops(run: timing.Run, image: Tensor) -> int:
+    """Floating-point operations of one image, a multiply and an add counted as two (torch.utils.flop_counter).
+
+    Counted are convolutions and matrix products of the whole detector; not RoI align, NMS and elementwise work.
+    """
+    with FlopCounterMode(display=False) as counter:
+        run([image])
+    return int(counter.get_total_flops())
+
+
+def _phases(
+    bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, latency: float
+) -> Pass | None:
+    model, postprocessor = deployment.model, deployment.postprocessor
+    if model is None or postprocessor is None:
+        return None
+
+    def judge(samples: Sequence[Sample]) -> tuple[Flag, ...]:
+        return stability.unsound_phases([summary(_phase(samples, name)).median for name in NAMES], latency)
+
+    return bench.take(
+        "phases",
+        lambda watch: phases(
+            deployment.detect,
+            images,
+            model=model,
+            postprocessor=postprocessor,
+            warmup=protocol.warmup,
+            stopwatch=watch,
+        ),
+        judge,
+    )
+
+
+def _phase(samples: Sequence[Sample], name: str) -> list[Sample]:
+    return [sample for sample in samples if sample.name == f"phase {name}"]
+
+
+def _by_threshold(
+    bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, thresholds: Sequence[float]
+) -> dict[float, tuple[Sample, ...]]:
+    if not thresholds or deployment.model is None:  # where the threshold is built in, each would be another export
+        return {}
+    found = timing.by_setting(
+        thresholds,
+        lambda threshold: deployment.set_threshold(threshold, protocol.detections),
+        deployment.detect,
+        images[:_THRESHOLD_IMAGES],
+        name=lambda threshold: f"latency at {threshold:g}",
+        warmup=protocol.warmup,
+        stopwatch=bench.stopwatch(),
+    )
+    deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    return found
+
+
+def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, device: torch.device) -> int:
+    """The protocol's, or for `auto` the largest power of two that fits; the search leaves no memory behind."""
+    if not deployment.batched:
+        return 1
+    if isinstance(protocol.throughput_batch_size, int):
+        return protocol.throughput_batch_size
+    try:
+        return timing.largest_power_of_two(
+            lambda size: _fits(deployment, images, size, device), most=_MOST_BATCH[device.type]
+        )
+    finally:
+        memory.free_unused(device)
+        memory.reset_peak(device)
+
+
+def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: torch.device) -> bool:
+    """Whether a batch passes. A CPU is not driven into swap: there, what half of it took must fit twice again."""
+    if device.type == "cpu":
+        memory.free_unused(device)
+        memory.reset_peak(device)
+        idle = memory.read_peak(device).peak_resident_bytes
+        deployment.detect([images[index % len(images)] for index in range(size // 2)])
+        peak, free = memory.read_peak(device).peak_resident_bytes, memory.available_bytes()
+        return idle is None or peak is None or free is None or 2 * (peak - idle) < free
+    try:
+        deployment.detect([images[index % len(images)] for index in range(size)])
+    except torch.cuda.OutOfMemoryError:
+        return False
+    finally:
+        memory.free_unused(device)
+    return True
+
+
+def _memory(run: timing.Run, images: Sequence[Tensor], items: Items, device: torch.device) -> MemoryPasses:
+    """Inference on the first images, and on the one with most boxes."""
+
+    def peak(batch: Sequence[Tensor]) -> Memory:
+        memory.free_unused(device)
+        memory.reset_peak(device)
+        for image in batch:
+            run([image])
+        return memory.read_peak(device)
+
+    inference = peak(images[:_MEMORY_IMAGES])
+    if items.annotations is None:  # a user's Dataset tells nothing before it is read
+        return MemoryPasses(training=None, inference=inference)
+    offsets = items.annotations.offsets
+    crowded = items[int((offsets[1:] - offsets[:-1]).argmax())]
+    return MemoryPasses(
+        training=None, inference=inference, worst_case=peak([crowded.image]), worst_case_image=crowded.name
+    )
+
+
+def _joules_per_image(throughput: Pass) -> float | None:
+    """The pass' mean power, warm-up included because the counter knows no single batch, over its timed seconds."""
+    first, last = throughput.looks[0].joules, throughput.looks[-1].joules
+    if first is None or last is None:
+        return None
+    wall_s = throughput.looks[-1].at_s - throughput.looks[0].at_s
+    timed_s = sum(sample.seconds for sample in throughput.samples)
+    images = sum(sample.images for sample in throughput.samples)
+    return (last - first) * timed_s / wall_s / images

@@ -1,0 +1,293 @@
+"""The whole protocol on a fake device: what is repeated, what is flagged and why, and that every sample is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.data.annotations import Annotations
+from harness.store.record import Flag
+from harness.trial import measure
+from harness.trial.dataset import Item
+from harness.trial.deploy import Deployment
+from harness.trial.measure import stability, surroundings
+from harness.trial.measure.surroundings import Look
+from harness.trial.measure.timing import Sample
+from tests.trial.measure.fakes import Device, protocol
+
+CPU = torch.device("cpu")
+
+
+class _Items:
+    """Images of 8 × 8, the last one with most boxes."""
+
+    class_names: tuple[str, ...] = ("a",)
+    annotations: Annotations | None = None
+
+    def __init__(self, count: int = 20) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Item:
+        none = torch.zeros(0)
+        return Item(name=str(index), image=torch.zeros(3, 8, 8), boxes=none, labels=none, crowds=none, areas=none)
+
+
+class _Model(nn.Module):
+    """A detector of three phases that take known times on the device."""
+
+    def __init__(self, device: Device, parts: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.device, self.parts = device, parts
+        self.transform = nn.Identity()
+        self.transform.register_forward_hook(lambda *_: self._take(0))
+
+    def _take(self, part: int) -> None:
+        self.device._seconds = lambda _call: self.parts[part]
+        self.device.run([])
+
+    def postprocess_detections(self) -> None:
+        self._take(2)
+
+    def detect(self, batch: Sequence[Tensor]) -> tuple[()]:
+        for image in batch:
+            self.transform(image)
+            self._take(1)
+            self.postprocess_detections()
+        return ()
+
+
+def _deployment(detect: Callable[..., Any], model: _Model | None = None) -> Deployment:
+    return Deployment(how="", detect=detect, set_threshold=lambda *_: None, model=model, postprocessor=model)
+
+
+def _measure(device: Device, deployment: Deployment, look: Callable[[], Look] | None = None) -> measure.Measured:
+    bench = measure.Bench(synchronize=device.synchronize, look=look or device.look, clock=device.clock)
+    return measure.measure(deployment, _Items(), protocol(), bench=bench, device=CPU, thresholds=())
+
+
+def test_a_quiet_device_raises_no_flag() -> None:
+    """Each pass once; the numbers are the schedule's."""
+    device = Device([0.01])
+    found = _measure(device, _deployment(device.run))
+    assert found.flags == ()
+    assert found.inference.repeats == {}
+    assert found.inference.latency_s.median == pytest.approx(0.01, rel=1e-3)
+    assert found.inference.throughput_images_per_s == pytest.approx(800, rel=1e-3)
+    assert {sample.repeat for sample in found.samples} == {0}
+
+
+def test_a_doubtful_pass_is_taken_three_times_at_most_and_kept() -> None:
+    """Endless noise ends after two repetitions: there is a result, its flag says so, all three sets of samples stay."""
+    rng = np.random.default_rng(0)
+    device = Device(lambda _call: float(rng.uniform(0.005, 0.015)))
+    found = _measure(device, _deployment(device.run))
+    assert [flag.name for flag in found.flags] == ["unstable"]
+    assert "latency: timings of the same image have an sd of" in found.flags[0].reason
+    assert "taken 3 times" in found.flags[0].reason
+    assert found.inference.repeats["latency"] == 2
+    latency = [sample for sample in found.samples if sample.name == "latency"]
+    assert [sum(sample.repeat == repeat for sample in latency) for repeat in range(3)] == [60, 60, 60]
+    last = [sample.seconds for sample in latency if sample.repeat == 2]
+    assert found.inference.latency_s.median == pytest.approx(float(np.median(last)))
+
+
+def test_a_doubt_that_goes_away_is_no_flag() -> None:
+    """The first taking is disturbed, the second is not: that one stands, unflagged, and says that it was the second."""
+    device = Device(lambda call: 0.01 if call > 70 or call % 3 else 0.02)
+    found = _measure(device, _deployment(device.run))
+    assert found.flags == ()
+    assert found.inference.repeats == {"latency": 1}
+    assert found.inference.latency_s.sd < 1e-6
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_the_phases_sum_to_the_whole(*, asynchronous: bool) -> None:
+    """2 ms, 10 ms and 3 ms, each with the device waited for at its borders; together the latency."""
+    device = Device([0.0], asynchronous=asynchronous)
+    model = _Model(device, (0.002, 0.010, 0.003))
+    found = _measure(device, _deployment(model.detect, model))
+    phases = found.inference.phases_s
+    assert phases is not None
+    medians = (phases.transform.median, phases.forward.median, phases.postprocess.median)
+    assert medians == pytest.approx((0.002, 0.010, 0.003), rel=2e-3)
+    assert sum(medians) == pytest.approx(found.inference.latency_s.median, rel=1e-3)
+    assert found.flags == ()
+    assert "postprocess_detections" not in vars(model), "what was put there for the pass is gone"
+
+
+def test_images_of_different_cost_are_no_instability() -> None:
+    """An image that takes three times as long every time says nothing against the timing."""
+    samples = [
+        Sample(name="latency", round=number, index=index, images=1, seconds=0.01 * (1 + 2 * (index % 2)))
+        for number in (1, 2, 3)
+        for index in range(20)
+    ]
+    assert stability.unstable_latency(samples) == ()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [
+        ([[1.0] * 9] * 3, None),
+        ([[0.905, 1.095] * 30] * 3, None),
+        ([[0.89, 1.11] * 30] * 3, "sd of 11%"),
+        ([[1.0, 1.0], [1.08, 1.08], [1.0, 1.0]], "rounds lie 8% apart"),
+        ([[1.0, 1.0], [1.06, 1.06], [1.0, 1.0]], None),
+    ],
+)
+def test_unstable_is_flagged_exactly_when_the_spread_is_large(rounds: list[list[float]], said: str | None) -> None:
+    """From 10 % sd among timings of one image, or more than 7 % between round medians; with the reason."""
+    samples = [
+        Sample(name="latency", round=number, index=0, images=1, seconds=seconds)
+        for number, group in enumerate(rounds, start=1)
+        for seconds in group
+    ]
+    flags = stability.unstable_latency(samples)
+    assert [flag.name for flag in flags] == ([] if said is None else ["unstable"])
+    assert said is None or said in flags[0].reason
+
+
+@pytest.mark.parametrize(("apart", "flagged"), [(1.06, False), (1.08, True)])
+def test_throughput_is_unstable_when_its_rounds_are_apart(apart: float, *, flagged: bool) -> None:
+    """More than 7 %."""
+    samples = [
+        Sample(name="throughput", round=number, index=0, images=8, seconds=seconds)
+        for number, seconds in enumerate((1.0, apart, 1.0), start=1)
+    ]
+    assert bool(stability.unstable_throughput(samples)) is flagged
+
+
+@pytest.mark.parametrize(("medians", "flagged"), [((0.2, 0.5, 0.21), False), ((0.2, 0.5, 0.1), True)])
+def test_phases_that_do_not_sum_are_flagged(medians: tuple[float, ...], *, flagged: bool) -> None:
+    """Beyond 10 % of the latency."""
+    assert bool(stability.unsound_phases(medians, 1.0)) is flagged
+
+
+_QUIET = (Look(at_s=0.0), Look(at_s=1.0), Look(at_s=2.0))
+
+
+def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = None) -> list[Look]:
+    first: dict[str, Any] = dict.fromkeys(last or {}, 0.0)
+    return [
+        replace(_QUIET[0], **first, cores=2),
+        replace(_QUIET[1], **(middle or {}), cores=2),
+        replace(_QUIET[2], **(last or {}), cores=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("looks", "name", "said"),
+    [
+        (_looks(), None, ""),
+        (_looks({"clock_share": 0.76}), None, ""),
+        (_looks({"clock_share": 0.74}), "throttled", "fell to 74% of the default"),
+        (_looks({"held_back": ("power cap",)}), "throttled", "power cap"),
+        (_looks(last={"paused_s": 0.01}), None, ""),
+        (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 25%"),
+        (_looks({"foreign": (77,)}), "shared_device", "77"),
+        (_looks(last={"others_s": 0.39}), None, ""),
+        (_looks(last={"others_s": 0.44}), "shared_device", "others took 11% of the cores"),
+    ],
+)
+def test_surroundings_raise_exactly_their_flag(looks: list[Look], name: str | None, said: str) -> None:
+    """Below 75 % of the clock, any reason for throttling, any foreign process, others above a tenth of the cores."""
+    flags = surroundings.doubts(looks)
+    assert [flag.name for flag in flags] == ([name] if name else [])
+    assert not name or said in flags[0].reason
+
+
+def test_an_idle_clock_before_and_after_a_pass_is_no_throttling() -> None:
+    """A GPU that nothing runs on lowers its clock."""
+    looks = [
+        replace(_QUIET[0], clock_share=0.2),
+        replace(_QUIET[1], clock_share=1.0),
+        replace(_QUIET[2], clock_share=0.2),
+    ]
+    assert surroundings.doubts(looks) == ()
+
+
+def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
+    """A foreign process during the first latency pass: taken again, without it, and clean."""
+    device = Device([0.01])
+    started = len(device.calls)
+
+    def look() -> Look:
+        return Look(at_s=device.now * 1e-9, foreign=(4711,) if len(device.calls) - started < 40 else ())
+
+    found = _measure(device, _deployment(device.run), look)
+    assert found.flags == ()
+    assert found.inference.repeats == {"latency": 1}
+
+
+def test_others_on_this_machine_are_seen() -> None:
+    """What a process beside us takes counts as load of others, whatever else runs here; what we take does not."""
+    before, own = surroundings.look_around(CPU), time.process_time()
+    children = os.times().children_user
+    spinning = "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass"
+    with subprocess.Popen((sys.executable, "-c", spinning)):
+        while time.process_time() - own < 0.5:
+            pass
+    after = surroundings.look_around(CPU)
+    theirs = os.times().children_user - children
+    assert before.others_s is not None
+    assert after.others_s is not None
+    seen, wall_s = after.others_s - before.others_s, after.at_s - before.at_s
+    assert seen > theirs - 0.1
+    assert seen + (time.process_time() - own) < wall_s * after.cores + 0.2
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(None, False), (0.10, False), (0.11, True)])
+def test_loader_bound_is_more_than_a_tenth_of_training(share: float | None, *, flagged: bool) -> None:
+    """With the share in the reason."""
+    flags = measure.loader_bound(share)
+    assert [flag.name for flag in flags] == (["loader_bound"] if flagged else [])
+    assert not flagged or "11%" in flags[0].reason
+
+
+def test_flags_of_one_name_are_one_flag() -> None:
+    """Their reasons stand side by side, each once."""
+    flags = [Flag(name="unstable", reason="a"), Flag(name="throttled", reason="c"), Flag(name="unstable", reason="b")]
+    assert measure.merged([*flags, flags[0]]) == (
+        Flag(name="unstable", reason="a; b"),
+        Flag(name="throttled", reason="c"),
+    )
+
+
+def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` finds the largest power of two that passes, then gives everything back before the next pass."""
+    given_back: list[int] = []
+    monkeypatch.setattr(measure.memory, "free_unused", lambda _device: given_back.append(1))
+    monkeypatch.setattr(measure, "_fits", lambda _deployment, _images, size, _device: size <= 16)
+    device = Device([0.01])
+    bench = measure.Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
+    found = measure.measure(
+        _deployment(device.run),
+        _Items(),
+        protocol(throughput_batch_size="auto"),
+        bench=bench,
+        device=CPU,
+        thresholds=(),
+    )
+    assert found.inference.throughput_batch_size == 16
+    assert given_back
+
+
+def test_images_to_time_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A split of huge images is timed on as many as fit, and on at least one."""
+    monkeypatch.setattr(measure, "MOST_IMAGE_BYTES", 3 * 8 * 8 * 4 * 2)
+    assert len(measure.images_to_time(_Items(), 5)) == 2
+    monkeypatch.setattr(measure, "MOST_IMAGE_BYTES", 10)
+    assert len(measure.images_to_time(_Items(), 5)) == 1
