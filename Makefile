@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: quickstart test slow clean
+.PHONY: quickstart test slow bench clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/harness run suites/quickstart.yaml
@@ -18,6 +18,9 @@ test: $(VENV)/installed-dev
 
 slow: $(VENV)/installed-dev
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -m slow
+
+bench: $(VENV)/installed-dev
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest tests/perf -m bench --benchmark-columns=min,median,iqr,rounds
 
 clean:
 	rm -rf $(VENV)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.data.admit import admit
 from harness.errors import Interrupted, UsageError
-from harness.execute.supervise import available_cores
+from harness.execute.supervise import available_cores, child_environment
 from harness.night import Night, Plan, as_found
 from harness.store import files, lock, results
 from harness.store.files import SuiteFolder
@@ -168,6 +168,17 @@ def fetch(suite: Suite) -> int:
     if not arguments:
         return 0
     done = subprocess.run((sys.executable, "-m", "harness.trial.models.weights", *arguments), check=False)
+    return done.returncode
+
+
+def doctor(device: str) -> int:
+    """Say whether this machine is fit to measure on, in a process of its own; 0 if it is."""
+    threads = available_cores()
+    done = subprocess.run(
+        (sys.executable, "-P", "-m", "harness.trial.doctor", device, str(threads)),
+        env=child_environment(threads),
+        check=False,
+    )
     return done.returncode
 
 

@@ -15,6 +15,8 @@ from harness.cli import night
 from harness.cli.data import data
 from harness.cli.exits import FAILED, exit_codes, progress_bar
 from harness.cli.look import show, status, suite_folder
+from harness.cli.measure import doctor, measure
+from harness.cli.options import DEVICE, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,23 +38,11 @@ def main() -> None:
 main.add_command(data)
 main.add_command(status)
 main.add_command(show)
-
-
-def _device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    name, _, number = value.partition(":")
-    if value in {"auto", "cpu", "cuda"} or (name == "cuda" and number.isdigit()):
-        return value
-    raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:N")
+main.add_command(measure)
+main.add_command(doctor)
 
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
-_RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="results",
-    show_default=True,
-    help="Folder that holds results/<suite>/.",
-)
 _SELECT = click.option("--select", metavar="GLOB", help="Only trials whose id matches, e.g. '*retinanet*-s0-*'.")
 _LIMIT = click.option(
     "--limit",
@@ -62,18 +52,8 @@ _LIMIT = click.option(
 )
 
 
-_DEVICE = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    callback=_device,
-    metavar="auto|cpu|cuda|cuda:N",
-    help="Where trials run.",
-)
-
-
 def _planning(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (_LIMIT, _DEVICE, _SELECT, _RESULTS, _SUITE):
+    for option in (_LIMIT, DEVICE, _SELECT, RESULTS, _SUITE):
         command = option(command)
     return command
 

@@ -55,7 +55,7 @@ def status(results_dir: Path) -> None:
 def show(trial_id: str, results: Path) -> None:
     """Print one trial: its hyperparameters, its curve, its numbers, its attempts. The start of its id is enough."""
     with exit_codes():
-        state = _find(trial_id, results)
+        _, state = find(trial_id, results)
         for line in _shown(state):
             click.echo(line)
 
@@ -120,8 +120,12 @@ def _forecast(states: tuple[State, ...]) -> str:
     return forecast([s.trial for s in states if s.record is None and not s.failed], expected)
 
 
-def _find(trial_id: str, results: Path) -> State:
-    """The one trial whose id starts so, in a suite's folder or in any below `results`."""
+def find(trial_id: str, results: Path) -> tuple[SuiteFolder, State]:
+    """The one trial whose id starts so, in a suite's folder or in any below `results`.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     from harness.store.files import SuiteFolder
     from harness.store.results import read_results
 
@@ -130,13 +134,13 @@ def _find(trial_id: str, results: Path) -> State:
     else:
         folders = [SuiteFolder(path.parent) for path in sorted(results.glob("*/trials"))]
     name = Path(trial_id).name  # a path to the trial's folder is as good
-    known = [state for folder in folders for state in read_results(folder)]
-    found = [state for state in known if state.trial.trial_id == name]
-    found = found or [state for state in known if state.trial.trial_id.startswith(name)]
+    known = [(folder, state) for folder in folders for state in read_results(folder)]
+    found = [(folder, state) for folder, state in known if state.trial.trial_id == name]
+    found = found or [(folder, state) for folder, state in known if state.trial.trial_id.startswith(name)]
     if len(found) != 1:
         many = found or known
         said = "several trials start so" if found else f"no such trial in {results}"
-        listed = "\n".join(f"  {state.trial.trial_id}" for state in many)
+        listed = "\n".join(f"  {state.trial.trial_id}" for _, state in many)
         raise UsageError(f"{trial_id}: {said}" + (f":\n{listed}" if listed else ""))
     return found[0]
 
@@ -189,9 +193,15 @@ def _numbers(state: State) -> Iterator[str]:
     yield f"  latency {latency.median * 1e3:.1f} ms (p95 {latency.p95 * 1e3:.1f}, n {latency.n})"
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
     speed = measured.train_images_per_s
-    yield f"  trained {measured.training_s:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
+    yield f"  trained {measured.training_s or 0:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
     for flag in state.record.flags:
         yield f"  {flag.name}: {flag.reason}"
+    for variant in state.record.variants:
+        if variant.measurements is None or variant.metrics is None:
+            yield f"  {variant.name}: cannot: {variant.problem}"
+        else:
+            accuracy, latency = variant.metrics.map, variant.measurements.latency_s
+            yield f"  {variant.name}: map {number(accuracy)}, latency {latency.median * 1e3:.1f} ms ({variant.how})"
 
 
 def _plain(value: object) -> str:

@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 _FLOAT_BYTES = 4
 _STATES = 3  # of training: two are kept, a third is being written
 _DETECTION_BYTES = 24  # of one row of predictions.parquet, compressed
-_MEASUREMENT_IMAGES = 8  # warm-up, memory pass and operation count beside the timed passes, in images
+_MEASUREMENT_IMAGES = 90  # thresholds, memory passes and operation count beside the timed passes, in images
 
 
 def trial_s(rehearsal: Rehearsal, protocol: Protocol) -> float:
-    """Seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for."""
+    """Seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for.
+
+    A variant counts like the model itself; compiling, and passes that are taken again, are not foreseen.
+    """
     image_s = rehearsal.evaluation_s
-    latency_s = max(protocol.rounds * protocol.latency_images * image_s, protocol.latency_s)
-    throughput_s = max(protocol.latency_images * image_s, protocol.throughput_s)
+    round_s = protocol.latency_images * image_s
+    latency_s = max(protocol.rounds * round_s, protocol.latency_s) + round_s  # the phases
+    throughput_s = max(protocol.rounds * round_s, protocol.throughput_s)
     measurement_s = latency_s + throughput_s + (protocol.warmup + _MEASUREMENT_IMAGES) * image_s
     training_s = rehearsal.steps * rehearsal.step_s
-    return rehearsal.startup_s + training_s + rehearsal.evaluations * image_s + measurement_s
+    variants_s = len(protocol.variants) * (measurement_s + rehearsal.images * image_s)
+    return rehearsal.startup_s + training_s + rehearsal.evaluations * image_s + measurement_s + variants_s
 
 
 def expected_s(
@@ -71,17 +76,20 @@ def in_order(trials: Sequence[Trial], expected: Mapping[str, float]) -> tuple[Tr
 def needed_bytes(trials: Sequence[Trial], rehearsals: Mapping[str, Rehearsal]) -> int:
     """What these trials will write at most: each its weights and detections, and one after the other its checkpoints.
 
+    An exported variant is as large as the weights.
+
     Without a rehearsal from the catalogue: SGD keeps one number beside each parameter, AdamW two.
     """
     kept, passing = 0, 0
     for trial in trials:
         rehearsal = rehearsals.get(configuration(trial))
+        files = 1 + ("onnxruntime" in trial.protocol.variants)
         if rehearsal is not None:
-            rows = rehearsal.images * trial.protocol.detections
-            kept += rehearsal.weights_bytes + rows * _DETECTION_BYTES
+            rows = rehearsal.images * trial.protocol.detections * (1 + len(trial.protocol.variants))
+            kept += files * rehearsal.weights_bytes + rows * _DETECTION_BYTES
             passing = max(passing, _STATES * rehearsal.state_bytes)
         else:
             weights = BY_NAME[trial.architecture.name].parameters * _FLOAT_BYTES
-            kept += weights
+            kept += files * weights
             passing = max(passing, _STATES * weights * (2 if trial.hyperparameters.optimizer == "sgd" else 3))
     return kept + passing

@@ -85,7 +85,7 @@ def run_attempt(
         )
         files.commit(folder.outcome, record.encode(record.OUTCOME, ended))  # unless the child told already
 
-    child = Child(folder.path, folder.log, _environment(assignment.threads))
+    child = Child(folder.path, folder.log, child_environment(assignment.threads))
     try:
         _watch(child, folder.events, patience, on_event)
     except _GaveUp as verdict:
@@ -106,7 +106,7 @@ def run_attempt(
     finally:
         child.end()  # whatever it left behind would disturb the next trial
     code = child.exit_code() or 0
-    recorded = folder.trial.record.is_file()
+    recorded = folder.result.record.is_file()
     if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
         if recorded:
             leave("succeeded", None, None)
@@ -132,13 +132,16 @@ def available_cores() -> int:
     return cores
 
 
-def _environment(threads: int) -> dict[str, str]:
+def child_environment(threads: int) -> dict[str, str]:
+    """What a process that measures needs to be told beforehand."""
     return {
         # The same bits from run to run: by default MKL's products depend on how its threads happened to share them.
         "MKL_CBWR": "AUTO,STRICT",
         **os.environ,
-        # A spinning OpenMP pool slows small operations a hundredfold on a shared or throttled machine.
+        # A pool of threads that spins while it waits slows small operations a hundredfold on a shared or throttled
+        # machine; one that sleeps at once takes twice as long on an idle one, to wake up. So: spin briefly, then sleep.
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "10000",
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",

@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.report import statistics
 from harness.suite.catalog import BY_NAME
 from harness.suite.plan import TRIAL, configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.store.record import Memory
+    from harness.store.files import SuiteFolder
+    from harness.store.record import Flag, Inference, Memory, Metrics, Record, Variant
     from harness.store.results import State
     from harness.suite.spec import Trial
 
+AS_TRAINED = "as trained"  # the row of a trial itself, beside those of its variants
+CANNOT = "cannot"
+AT_THRESHOLD = "latency at "  # columns of the latency pass by score threshold, in seconds
 _MEANS = (
     "map",
     "map_50",
@@ -36,55 +41,88 @@ _MEANS = (
     "parameters",
     "flops",
     "wall_s",
+    "worst_memory_bytes",
+    "driver_memory_bytes",
+    "transform_s",
+    "forward_s",
+    "postprocess_s",
+    "joules_per_image",
+    "joules",
+    "compile_s",
+    "latency_n",
+    "latency_iqr_s",
+    "latency_p99_s",
+    "latency_low_s",
+    "latency_high_s",
 )
 
 
-def trial_frame(states: Iterable[State]) -> pd.DataFrame:
-    """One row a trial; numbers are NaN where it has no record."""
+def trial_frame(states: Iterable[State], folder: SuiteFolder | None = None) -> pd.DataFrame:
+    """One row a trial, and one more for each of its variants; numbers are NaN where it has no record.
+
+    Args:
+        folder: where the raw samples are, for the interval of a latency.
+    """
     states = tuple(states)
     settings = _settings(states)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
         row = BY_NAME.get(choice.name)
-        rows.append(
-            {
-                "trial_id": trial.trial_id,
-                "configuration": configuration(trial),
-                "dataset": trial.dataset.name,
-                "architecture": choice.name,
-                "setting": settings[trial.trial_id],
-                "backbone": row.backbone if row else None,
-                "stages": row.stages if row else None,
-                "weights": _weights(trial),
-                "image_size": _size(trial),
-                "seed": trial.seed,
-                "rehearsal": trial.limit is not None,
-                "outcome": _outcome(state),
-                **_numbers(state),
-            }
-        )
+        fixed = {
+            "trial_id": trial.trial_id,
+            "configuration": configuration(trial),
+            "dataset": trial.dataset.name,
+            "architecture": choice.name,
+            "setting": settings[trial.trial_id],
+            "backbone": row.backbone if row else None,
+            "stages": row.stages if row else None,
+            "weights": _weights(trial),
+            "image_size": _size(trial),
+            "seed": trial.seed,
+            "rehearsal": trial.limit is not None,
+        }
+        named = {"variant": AS_TRAINED, "how": _as_trained(trial), "outcome": _outcome(state)}
+        own = [{**fixed, **named, **_plain(state)}]
+        own += [{**fixed, **_variant(variant, state)} for variant in (state.record.variants if state.record else ())]
+        if folder is not None and state.record is not None:
+            samples = folder.trial(trial.trial_id).samples
+            own = [{**line, **_interval(samples, line["variant"])} for line in own]
+        rows += own
     return pd.DataFrame(rows)
 
 
+def _interval(samples: Path, variant: str) -> dict[str, float]:
+    found = statistics.read_latency(samples, variant)
+    if found is None:
+        return {}
+    interval = statistics.median_latency(found)
+    return {"latency_low_s": interval.low, "latency_high_s": interval.high}
+
+
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration, best mAP first: means over seeds, `map_sd` (ddof 1), `n`, the outcomes.
+    """One row a configuration and variant, best mAP first: means over seeds, `map_sd` (ddof 1), `n`, the outcomes.
 
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
     """
     if trials.empty:
         return trials.assign(n=[], map_sd=[], outcomes=[], flags=[])
-    groups = trials.groupby("configuration", sort=False)
-    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal"]
+    groups = trials.groupby(["configuration", "variant"], sort=False)
+    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal", "how"]
     frame = groups[fixed].first()
-    frame[list(_MEANS)] = groups[list(_MEANS)].mean()
+    means = [*_MEANS, *(name for name in trials if name.startswith(AT_THRESHOLD))]
+    frame[means] = groups[means].mean()
     frame["map_sd"] = groups["map"].std(ddof=1)
     frame["n"] = groups["map"].count()
+    frame["batch_size"] = groups["batch_size"].first()
     frame["outcomes"] = groups["outcome"].agg(_counted)
     frame["flags"] = groups["flags"].agg(
         lambda column: tuple(dict.fromkeys(flag for flags in column for flag in flags))
     )
-    return frame.reset_index().sort_values("map", ascending=False, kind="stable", ignore_index=True)
+    frame = frame.reset_index()
+    deployed = frame.groupby("configuration")["variant"].transform("nunique") > 1
+    frame["label"] = [_label(row, named=several) for (_, row), several in zip(frame.iterrows(), deployed, strict=True)]
+    return frame.sort_values("map", ascending=False, kind="stable", ignore_index=True)
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,31 +133,78 @@ def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["map"] > best_before]
 
 
-def _numbers(state: State) -> dict[str, Any]:
-    if state.record is None:
-        return {**dict.fromkeys(_MEANS, float("nan")), "flags": ()}
-    metrics, measured, model = state.record.metrics, state.record.measurements, state.record.model
+def _label(row: pd.Series, *, named: bool) -> str:
+    """What a row is called: the architecture, what tells it apart, and how it runs where there are several ways."""
+    setting = f" ({row['setting']})" if row["setting"] else ""
+    way = row["how"] if row["variant"] == AS_TRAINED else row["variant"]
+    return f"{row['architecture']}{setting}" + (f", {way}" if named else "")
+
+
+def _plain(state: State) -> dict[str, Any]:
+    """The model as it was trained, and its training."""
+    record = state.record
+    if record is None:
+        return {**dict.fromkeys(_MEANS, float("nan")), "batch_size": float("nan"), "flags": ()}
+    measured = record.measurements
     return {
+        **_deployed(record, record.metrics, measured, record.flags),
+        "train_images_per_s": measured.train_images_per_s,
+        "training_memory_bytes": _peak(measured.memory.training),
+        "wall_s": sum(a.wall_s for a in record.attempts if a.outcome != "rehearsed"),
+        "joules": measured.joules,
+    }
+
+
+def _variant(variant: Variant, state: State) -> dict[str, Any]:
+    """The same weights in another way, or why that cannot be."""
+    assert state.record is not None
+    named = {"variant": variant.name, "how": variant.how or ""}
+    if variant.metrics is None or variant.measurements is None:
+        flags = (("cannot", variant.problem or "no reason was given"),)
+        return {**dict.fromkeys((*_MEANS, "batch_size"), float("nan")), **named, "outcome": CANNOT, "flags": flags}
+    numbers = _deployed(state.record, variant.metrics, variant.measurements, variant.flags)
+    return {**numbers, **named, "outcome": "succeeded", "compile_s": variant.compile_s}
+
+
+def _deployed(record: Record, metrics: Metrics, measured: Inference, flags: tuple[Flag, ...]) -> dict[str, Any]:
+    phases = measured.phases_s
+    return {
+        **dict.fromkeys(_MEANS, float("nan")),
         "map": metrics.map,
         "map_50": metrics.map_50,
         "map_75": metrics.map_75,
         "latency_median_s": measured.latency_s.median,
         "latency_p95_s": measured.latency_s.p95,
+        "latency_n": measured.latency_s.n,
+        "latency_iqr_s": measured.latency_s.iqr,
+        "latency_p99_s": measured.latency_s.p99,
+        **{f"{AT_THRESHOLD}{at.score_threshold:g}": at.latency_s.median for at in measured.latency_by_threshold},
         "throughput_images_per_s": measured.throughput_images_per_s,
-        "train_images_per_s": measured.train_images_per_s,
-        "training_memory_bytes": _peak(measured.memory.training),
+        "batch_size": measured.throughput_batch_size,
         "inference_memory_bytes": _peak(measured.memory.inference),
-        "parameters": model.parameters,
-        "flops": model.flops,
-        "wall_s": sum(a.wall_s for a in state.record.attempts if a.outcome != "rehearsed"),
-        "flags": tuple((flag.name, flag.reason) for flag in state.record.flags),
+        "worst_memory_bytes": _peak(measured.memory.worst_case),
+        "driver_memory_bytes": measured.memory.inference.peak_driver_bytes,
+        "parameters": record.model.parameters,
+        "flops": record.model.flops,
+        "transform_s": phases.transform.median if phases else float("nan"),
+        "forward_s": phases.forward.median if phases else float("nan"),
+        "postprocess_s": phases.postprocess.median if phases else float("nan"),
+        "joules_per_image": measured.joules_per_image,
+        "flags": tuple((flag.name, flag.reason) for flag in flags),
     }
 
 
 def _peak(memory: Memory | None) -> int | None:
     if memory is None:
         return None
-    return memory.peak_reserved_bytes if memory.peak_reserved_bytes is not None else memory.peak_resident_bytes
+    peaks = (memory.peak_reserved_bytes, memory.peak_resident_bytes, memory.peak_driver_bytes)
+    return next((peak for peak in peaks if peak is not None), None)
+
+
+def _as_trained(trial: Trial) -> str:
+    """How the model runs by itself: eager, at the precision of its training."""
+    precision = trial.hyperparameters.precision
+    return "eager-fp32" if precision == "fp32" else f"eager-{precision}, autocast"
 
 
 def _outcome(state: State) -> str:

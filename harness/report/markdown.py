@@ -6,11 +6,11 @@ Owns wording, units and escaping. It reads well as text: columns are padded, lin
 from __future__ import annotations
 
 import itertools
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.report import data, method, night
-from harness.report.compare import pareto_front
+from harness.report import data, environments, method, night, speed
+from harness.report.compare import AS_TRAINED, pareto_front
+from harness.report.numbers import duration, mebibytes, milliseconds, number, points, share
 from harness.report.text import code, escape, fenced, table
 
 if TYPE_CHECKING:
@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.store.results import State
+    from harness.store.record import Record
+    from harness.store.results import Asked, State
 
-_MEBIBYTE = 2**20
 _WEIGHTS_OF = {
     "test": "test split, with the epoch that val chose where it was looked at, else the last one",
     "val": "val split, with the last epoch's weights",
 }
 _TIME = "%Y-%m-%d %H:%M"
-_MINUTE = 60
-_HOUR = 3600
 NOT_COMPARABLE = "not comparable"
 
 
@@ -40,7 +38,7 @@ def render(
     others: int,
     plots: dict[str, str],
     root: Path,
-    suite_file: str | None,
+    asked: Asked,
     generated: str,
 ) -> str:
     """The whole page.
@@ -50,7 +48,7 @@ def render(
         frame: `compare.configuration_frame` of the same states.
         plots: for each dataset the path of its plot, relative to the page.
         root: the folder of the page, which log paths are given relative to.
-        suite_file: for the commands that try a trial again.
+        asked: the suite's file, for the commands that try a trial again, and its prices.
         generated: when, for the coverage line.
     """
     parts = [f"# {escape(name)}: which detector to ship", _coverage(states, others, generated)]
@@ -62,15 +60,20 @@ def render(
         )
     for dataset in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
         rows = frame[frame["dataset"] == dataset]
+        here = [state.record for state in states if state.record and state.trial.dataset.name == dataset]
         parts.append(f"## {escape(dataset)}")
+        parts += _environments(here)
         parts += _answer(rows, states)
         parts += ["### Accuracy and speed", _speed_table(rows)]
         if dataset in plots:
             parts.append(f"![Speed against accuracy on {escape(dataset)}, with the Pareto front]({plots[dataset]})")
-        parts += ["### Models", _model_table(rows), "### What they cost to train and run", _cost_table(rows)]
+        parts += speed.sections(rows, pareto_front(rows[~rows["rehearsal"]]))
+        parts += ["### Models", _model_table(rows[rows["variant"] == AS_TRAINED])]
+        parts += ["### What they cost to train and run", _cost_table(rows)]
+        parts += speed.energy_and_money(rows, asked.cost)
         parts += data.section(dataset, states)
     parts += _doubts(frame)
-    parts += _failures(states, root, suite_file)
+    parts += _failures(states, root, asked.suite_file)
     parts += method.footer(states)
     return "\n\n".join(parts) + "\n"
 
@@ -84,6 +87,17 @@ def _coverage(states: Sequence[State], others: int, generated: str) -> str:
     when = f" First started {span[0]:{_TIME}}, last ended {span[1]:{_TIME}} UTC." if span else ""
     beside = f" {others} more lie in trials/, which the suite as last run does not ask for." if others else ""
     return f"{', '.join(said)}.{when} Written {generated}.{beside}"
+
+
+def _environments(records: Sequence[Record]) -> list[str]:
+    """A banner where speeds come from different environments."""
+    found = environments.differences([record.environment for record in records])
+    if not found:
+        return []
+    return [
+        f"> **Not one ranking:** these trials ran in different environments ({escape('; '.join(found))}). Their "
+        "accuracy compares; their speed, memory and energy do not."
+    ]
 
 
 def _answer(rows: pd.DataFrame, states: Sequence[State]) -> list[str]:
@@ -106,7 +120,7 @@ def _answer(rows: pd.DataFrame, states: Sequence[State]) -> list[str]:
         lines.append(f"- **Most accurate{stamp}:** {_sentence(best)}.")
         lines.append(
             f"- **Fastest{stamp}:** {_sentence(fastest)}: {slower:.1f}× faster, for "
-            f"{_points(fastest['map'] - best['map'])} mAP."
+            f"{points(fastest['map'] - best['map'])} mAP."
         )
     lines.append(_front(pareto_front(measured)))
     lines.append(_certainty(measured, states))
@@ -115,8 +129,8 @@ def _answer(rows: pd.DataFrame, states: Sequence[State]) -> list[str]:
 
 def _sentence(row: pd.Series) -> str:
     return (
-        f"{_label(row)}, mAP {_map(row)} at {_milliseconds(row['latency_median_s'])} ms "
-        f"(p95 {_milliseconds(row['latency_p95_s'])})"
+        f"{_label(row)}, mAP {_map(row)} at {milliseconds(row['latency_median_s'])} ms "
+        f"(p95 {milliseconds(row['latency_p95_s'])})"
     )
 
 
@@ -127,7 +141,7 @@ def _front(front: pd.DataFrame) -> str:
     text = f"- **Pareto front,** fastest first: {_label(steps[0])}"
     for before, after in itertools.pairwise(steps):
         times = after["latency_median_s"] / before["latency_median_s"]
-        text += f"; then {_label(after)}, {_points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
+        text += f"; then {_label(after)}, {points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
     return f"{text}."
 
 
@@ -145,7 +159,9 @@ def _certainty(measured: pd.DataFrame, states: Sequence[State]) -> str:
 
 
 def _speed_table(rows: pd.DataFrame) -> str:
-    header = ("architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome")
+    header = (
+        "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "batch", "outcome",
+    )  # fmt: skip
     front = set(pareto_front(rows[~rows["rehearsal"]]).index)
     return table(
         header,
@@ -153,11 +169,12 @@ def _speed_table(rows: pd.DataFrame) -> str:
             (
                 _label(row) + (" ★" if index in front else ""),
                 _map(row),
-                _share(row["map_50"]),
-                _share(row["map_75"]),
-                _milliseconds(row["latency_median_s"]),
-                _milliseconds(row["latency_p95_s"]),
-                _number(row["throughput_images_per_s"], 1),
+                share(row["map_50"]),
+                share(row["map_75"]),
+                milliseconds(row["latency_median_s"]),
+                milliseconds(row["latency_p95_s"]),
+                number(row["throughput_images_per_s"], 1),
+                number(row["batch_size"], 0),
                 _outcome(row),
             )
             for index, row in rows.iterrows()
@@ -174,8 +191,8 @@ def _model_table(rows: pd.DataFrame) -> str:
             {1: "one", 2: "two"}.get(row["stages"], "?"),
             escape(row["weights"]),
             row["image_size"],
-            _number(row["parameters"] / 1e6, 1),
-            _number(row["flops"] / 1e9, 1),
+            number(row["parameters"] / 1e6, 1),
+            number(row["flops"] / 1e9, 1),
         )
         for _, row in rows.iterrows()
     ]
@@ -183,22 +200,22 @@ def _model_table(rows: pd.DataFrame) -> str:
 
 
 def _cost_table(rows: pd.DataFrame) -> str:
-    header = ("architecture", "training img/s", "peak memory training MiB", "peak memory inference MiB", "wall time")
-    cells = [
-        (
-            _label(row),
-            _number(row["train_images_per_s"], 1),
-            _number(row["training_memory_bytes"] / _MEBIBYTE, 0),
-            _number(row["inference_memory_bytes"] / _MEBIBYTE, 0),
-            _duration(row["wall_s"]),
-        )
-        for _, row in rows.iterrows()
-    ]
-    return table(header, cells)
+    columns = {
+        "training img/s": [number(value, 1) for value in rows["train_images_per_s"]],
+        "peak memory training MiB": [mebibytes(value) for value in rows["training_memory_bytes"]],
+        "peak memory inference MiB": [mebibytes(value) for value in rows["inference_memory_bytes"]],
+        "with most boxes MiB": [mebibytes(value) for value in rows["worst_memory_bytes"]],
+        "as the driver sees it MiB": [mebibytes(value) for value in rows["driver_memory_bytes"]],
+        "wall time": [duration(value) for value in rows["wall_s"]],
+    }
+    if rows["driver_memory_bytes"].isna().all():
+        del columns["as the driver sees it MiB"]
+    labels = [_label(row) for _, row in rows.iterrows()]
+    return table(("architecture", *columns), list(zip(labels, *columns.values(), strict=True)))
 
 
 def _label(row: pd.Series) -> str:
-    return escape(row["architecture"]) + (f" ({escape(row['setting'])})" if row["setting"] else "")
+    return escape(row["label"])
 
 
 def _outcome(row: pd.Series) -> str:
@@ -242,29 +259,4 @@ def _failures(states: Sequence[State], root: Path, suite_file: str | None) -> li
 
 def _map(row: pd.Series) -> str:
     spread = f" ± {row['map_sd']:.3f}" if row["n"] > 1 else ""
-    return f"{_share(row['map'])}{spread}"
-
-
-def _share(value: Any) -> str:
-    return _number(value, 3)
-
-
-def _points(difference: float) -> str:
-    return f"{difference:+.3f}".replace("-", "\u2212")
-
-
-def _milliseconds(seconds: float) -> str:
-    return _number(seconds * 1e3, 1)
-
-
-def _number(value: Any, digits: int) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
-
-
-def _duration(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "–"
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    return f"{minutes} min {rest:02d} s" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{share(row['map'])}{spread}"

@@ -44,7 +44,13 @@ def _protocol(records: Sequence[Record]) -> str:
             "to the "
             "device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "
             f"{p.deployment_score_threshold:g}. The median and p95 of all samples; nothing clipped.",
-            f"- Throughput: its own pass, batches of {p.throughput_batch_size}, images ÷ wall time.",
+            "- Throughput: its own pass, "
+            + (
+                "batches of the largest power of two that fits"
+                if p.throughput_batch_size == "auto"
+                else f"batches of {p.throughput_batch_size}"
+            )
+            + ", images ÷ wall time, in rounds; under onnxruntime one image at a time.",
             f"- Accuracy: COCO mAP, IoU 0.50:0.95, score threshold {p.score_threshold:g}, {p.detections} detections an "
             "image, for every architecture alike; the weights and the precision "
             f"({', '.join(precisions)}) are those whose speed was measured.",
@@ -52,7 +58,12 @@ def _protocol(records: Sequence[Record]) -> str:
     lines += [
         "- Training img/s: without the first epoch (or its first 100 steps), waiting for data included.",
         "- Peak memory: reserved by the CUDA allocator on a GPU; on a CPU the whole process' resident set, python "
-        "included. Training and inference are separate passes.",
+        "included. Training, inference, and inference on the image with most boxes are separate passes.",
+        "- A pass in doubt is taken again, at most twice; the last one stands, flagged. `unstable`: timings of the "
+        "same image with an sd of 10 % of the mean, rounds more than 7 % apart, or phases that do not sum to the "
+        "latency within 10 %. `throttled`: a clock below 75 % of its default, or held back. `shared_device`: others on "
+        "the GPU, or taking more than 10 % of the cores' time. `loader_bound`: more than 10 % of training spent "
+        "waiting for data.",
         "- GFLOPs: one image, convolutions and matrix products, a multiply and an add counted as two.",
         "- Every raw timing and every detection lies beside its record: `trials/*/samples.parquet` and "
         "`predictions.parquet`.",
@@ -69,11 +80,14 @@ def _environment(environment: Environment, first: Environment) -> str:
     on = f"{e.device} ({escape(e.device_name)})"
     if e.device.startswith("cuda"):
         on += f", driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}, TF32 {'on' if e.tf32 else 'off'}"
+        on += f", power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
+        on += f", {e.sm_clock_mhz} MHz" if e.sm_clock_mhz else ""
+    waiting = f" that wait {escape(e.thread_waiting)}" if e.thread_waiting else ""
     commit = f", commit {e.git_commit[:12]}{' with changes' if e.git_dirty else ''}" if e.git_commit else ""
     return "\n".join(
         (
             f"- device {on}",
-            f"- CPU {escape(e.cpu)}, {e.threads} threads, {e.loader_workers} loader workers",
+            f"- CPU {escape(e.cpu)}, {e.threads} threads{waiting}, {e.loader_workers} loader workers",
             f"- {escape(e.platform)}, Python {e.python}, torch {e.torch}, torchvision {e.torchvision}, "
             f"torchmetrics {e.torchmetrics}, harness {e.harness}{commit}",
         )

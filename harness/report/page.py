@@ -24,10 +24,10 @@ def write(folder: SuiteFolder) -> Path:
     Raises:
         MachineError: the folder cannot be written.
     """
-    found = read_results(folder)
+    found, asked = read_results(folder), read_plan(folder)
     # What the suite no longer asks for would mix into its means; where no plan is, all there is counts.
     states = tuple(state for state in found if state.planned) or found
-    frame = compare.configuration_frame(compare.trial_frame(states))
+    frame = compare.configuration_frame(compare.trial_frame(states, folder))
     drawn = _draw(folder, frame)
     page = markdown.render(
         _name(folder, states),
@@ -36,7 +36,7 @@ def write(folder: SuiteFolder) -> Path:
         others=len(found) - len(states),
         plots=drawn,
         root=folder.path,
-        suite_file=read_plan(folder).suite_file,
+        asked=asked,
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     files.replace(folder.report, page.encode())

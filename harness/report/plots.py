@@ -82,7 +82,7 @@ def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
     middle = measured["latency_median_s"].max() * 0.6
     for _, row in measured.iterrows():
         left = row["latency_median_s"] > middle
-        name = row["architecture"] + (f"\n{row['setting']}" if row["setting"] else "")
+        name = row["label"]
         axes.annotate(
             name.replace("$", r"\$"),
             (row["latency_median_s"] * 1e3, row["map"]),

@@ -41,6 +41,7 @@ class Assignment:
         accumulate: in how many parts a batch passes; more than the trial's own after it ran out of memory. None: its
             own.
         checkpoint_s: longest training time between two checkpoints.
+        weights: a file of fine-tuned weights to examine; None: train them.
     """
 
     trial: Trial
@@ -51,6 +52,7 @@ class Assignment:
     rehearsal: str | None = None
     accumulate: int | None = None
     checkpoint_s: float = 600.0
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +242,14 @@ class Inference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements(Inference):
-    """Of a trial: the model as it was trained, and the training. `joules` is the GPU's energy over all of the trial."""
+    """Of a trial: the model as it was trained, and the training, which a measurement of given weights has not.
+
+    `joules` is the GPU's energy over all of the trial.
+    """
 
     train_images_per_s: float | None
     data_wait_share: float | None
-    training_s: float
+    training_s: float | None
     evaluation_s: float
     epochs: tuple[Epoch, ...]
     joules: float | None = None
@@ -254,15 +259,15 @@ class Measurements(Inference):
 class Model:
     """The fine-tuned model. `flops` is one image of the evaluated split, a multiply and an add counted as two.
 
-    `head` says whether the class head was replaced or kept; `epoch` whose weights these are; `state_sha256` is over
-    every tensor of the state dict; `checkpoint` is relative to the trial's folder.
+    `head` says whether the class head was replaced or kept; `epoch` whose weights these are, None where they were
+    given; `state_sha256` is over every tensor of the state dict; `checkpoint` is relative to the trial's folder.
     """
 
     parameters: int
     trainable_parameters: int
     flops: int
     head: Literal["new", "replaced", "kept"]
-    epoch: int
+    epoch: int | None
     state_sha256: str
     checkpoint: str
 
@@ -272,7 +277,8 @@ class Environment:
     """Where the numbers come from. None where a machine has no such thing or does not tell.
 
     `cores` are those that this process may use (affinity, cgroup), `logical_cpus` those of the machine. Clocks are the
-    GPU's defaults under load, not what they happened to be.
+    GPU's defaults under load, not what they happened to be. `thread_waiting` is OpenMP's wait policy and spin count,
+    which halve or double a CPU's latency.
     """
 
     device: str
@@ -303,6 +309,7 @@ class Environment:
     memory_clock_mhz: int | None = None
     logical_cpus: int | None = None
     governor: str | None = None
+    thread_waiting: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ Owns names, types, ranges and plain defaults of every key. `harness.suite.load` 
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,6 +26,8 @@ ObjectShare = Annotated[float, Ge(0.05), Le(0.9)]
 Part = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
+Level = Literal["quick", "standard", "publish"]
+Precision = Literal["fp32", "bf16", "fp16"]
 VariantName = Literal["eager-fp32", "eager-bf16", "eager-fp16", "channels_last", "compile", "onnxruntime"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -202,7 +204,7 @@ class Hyperparameters:
     warmup_steps: Natural | Literal["epoch"] = "epoch"
     warmup_factor: Above0 = 0.001
     clip_grad_norm: Above0 | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     validate_every: Natural = 0
     loader_workers: Natural | Literal["auto"] = "auto"
@@ -237,7 +239,7 @@ class Protocol:
 
     __pydantic_config__: ClassVar = _STRICT
 
-    level: Literal["quick", "standard", "publish"] = "standard"
+    level: Level = "standard"
     rounds: Positive = 3
     warmup: Annotated[int, Ge(10)] = 10
     latency_images: Annotated[int, Ge(20)] = 200
@@ -256,6 +258,12 @@ PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
     "standard": {"latency_images": 200, "latency_s": 10.0, "throughput_s": 10.0},
     "publish": {"latency_images": 200, "latency_s": 60.0, "throughput_s": 60.0},
 }
+
+
+def at_level(level: Level, protocol: Protocol) -> Protocol:
+    """A protocol with the durations of a level."""
+    changes: dict[str, Any] = {"level": level, **PROTOCOL_LEVELS[level]}
+    return replace(protocol, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

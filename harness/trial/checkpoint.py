@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -55,18 +55,23 @@ def save(path: Path, model: nn.Module, architecture: TrialArchitecture, class_na
     files.replace(path, stream.getbuffer())
 
 
+def header(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its detector: architecture, classes, image_size, model; plain values.
+
+    Raises:
+        WeightsError: the file is not such a checkpoint.
+    """
+    content = _read(path)
+    return {key: content[key] for key in ("architecture", "classes", "image_size", "model")}
+
+
 def load(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
     """The fine-tuned detector in evaluation mode, and its class names; label 1 is the first.
 
     Raises:
         WeightsError: the file is not such a checkpoint.
     """
-    content = build.read_state(path)
-    missing = _KEYS - set(content)
-    if missing or content["harness_checkpoint"] != _FORMAT:
-        raise WeightsError(
-            f"{path}: not a checkpoint of this harness (lacks {', '.join(sorted(missing)) or 'format 1'})"
-        )
+    content = _read(path)
     low, high = content["image_size"]
     model = build.rebuild(
         content["architecture"],
@@ -79,6 +84,16 @@ def load(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
         options=content["model"],
     )
     return model.eval(), tuple(content["classes"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = build.read_state(path)
+    missing = _KEYS - set(content)
+    if missing or content["harness_checkpoint"] != _FORMAT:
+        raise WeightsError(
+            f"{path}: not a checkpoint of this harness (lacks {', '.join(sorted(missing)) or 'format 1'})"
+        )
+    return content
 
 
 def state_sha256(model: nn.Module) -> str:

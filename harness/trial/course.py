@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,7 @@ from harness.trial.evaluate import accuracy
 from harness.trial.finetune import Training, finetune
 from harness.trial.loader import training_loader
 from harness.trial.measure import memory
+from harness.trial.measure.surroundings import Watch, doubts, look_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,7 @@ class Course:
         self._best: State | None = None  # of the validations: epoch, and weights on the CPU
         self._resumed: list[str] = []
         self._kept_at = time.monotonic()
+        self._watch: Watch | None = None
         self._joules_before = 0.0
         self._meter = _joules(ready.device)
         self.peak = memory.NO_MEMORY
@@ -56,6 +59,8 @@ class Course:
         memory.free_unused(ready.device)
         memory.reset_peak(ready.device)
         self._speaker.say("stage", stage="train")
+        if ready.device.type == "cuda" or not ready.workers:  # a CPU's loaders would look like others
+            self._watch = Watch(partial(look_around, ready.device), time.perf_counter_ns)
         with self._stop.deferred():
             training = finetune(
                 ready.model,
@@ -69,6 +74,8 @@ class Course:
                 keep=self._keep,
             )
         self._read_peak()
+        if self._watch is not None:
+            self._watch.close()
         self._stop.check()
         if self._best is not None:
             ready.model.load_state_dict(self._best["state"])
@@ -87,7 +94,8 @@ class Course:
     def flags(self) -> tuple[record.Flag, ...]:
         """What a reader should know of how these weights came about."""
         trial, accumulate = self._ready.trial, self._ready.hyperparameters.accumulate
-        flags = []
+        looks = self._watch.looks if self._watch is not None else ()
+        flags = [record.Flag(name=doubt.name, reason=f"training: {doubt.reason}") for doubt in doubts(looks)]
         if trial.limit:
             flags.append(record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"))
         if self._resumed:
@@ -127,6 +135,8 @@ class Course:
         return f"{self._ready.device.type} with {self._ready.threads} threads and torch {torch.__version__}"
 
     def _on_step(self, epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
+        if self._watch is not None:
+            self._watch.glance()
         say = self._speaker.say if step == steps else self._speaker.progress
         say(
             "step",

@@ -89,6 +89,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         memory_clock_mhz=card.default_clock("MEM") if card else None,
         logical_cpus=os.cpu_count(),
         governor=governor(),
+        thread_waiting=" ".join(filter(None, map(os.environ.get, ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")))) or None,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import WeightsError
 from harness.store import files, record
 from harness.trial import checkpoint, deploy, environment, measure, tables
 from harness.trial.course import Course
@@ -96,13 +97,18 @@ def prepare(assignment: record.Assignment, speaker: Speaker) -> Ready:
     speaker.say("stage", stage="data", device=str(device))
     data = open_dataset(trial.dataset, limit=trial.limit, import_folder=Path(assignment.import_folder))
     speaker.say("stage", stage="model")
-    model, head = build.build(
-        choice.name,
-        weights=choice.weights,
-        classes=len(data.splits["train"].class_names),
-        image_size=choice.image_size,
-        options=choice.model,
-    )
+    model: nn.Module
+    head: Any
+    if assignment.weights is not None:
+        model, head = _given(Path(assignment.weights), data.splits["train"].class_names), "kept"
+    else:
+        model, head = build.build(
+            choice.name,
+            weights=choice.weights,
+            classes=len(data.splits["train"].class_names),
+            image_size=choice.image_size,
+            options=choice.model,
+        )
     model.to(device)
     return Ready(
         trial=trial,
@@ -160,6 +166,39 @@ def run_trial(
     )
 
 
+def examine_given(
+    assignment: record.Assignment, ready: Ready, folder: ResultFolder, speaker: Speaker, stop: Stop
+) -> record.Record:
+    """Evaluate and measure weights that are there already; the record has no training.
+
+    Raises:
+        TrialError: they, or the images, cannot be used.
+        MachineError: the device is not there, the disk is full.
+    """
+    file = Path(assignment.weights or "")
+    found = examine_weights(ready, file, folder, speaker, stop)
+    return record.Record(
+        schema_version=record.SCHEMA_VERSION,
+        trial=ready.trial,
+        outcome="succeeded",
+        metrics=found.plain.metrics,
+        measurements=record.Measurements(
+            **inference_fields(found.plain.inference, training=None),
+            train_images_per_s=None,
+            data_wait_share=None,
+            training_s=None,
+            evaluation_s=found.plain.evaluation_s,
+            epochs=(),
+        ),
+        model=record.Model(**found.size, head=ready.head, epoch=None, checkpoint=str(file)),
+        data=record.Data(splits=ready.data.statistics, skipped=ready.data.skipped),
+        environment=environment.describe(ready.device, cores=assignment.threads, loader_workers=ready.workers),
+        flags=found.plain.flags,
+        attempts=(),
+        variants=found.variants,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What fine-tuned weights are worth: as they were trained, and as each variant; and how large they are."""
@@ -202,6 +241,21 @@ def inference_fields(inference: record.Inference, *, training: record.Memory | N
     """The fields of a deployed model's measurements, with what training took at most."""
     fields = {name: getattr(inference, name) for name in record.Inference.__slots__}
     return {**fields, "memory": replace(inference.memory, training=training)}
+
+
+def _given(file: Path, class_names: tuple[str, ...]) -> nn.Module:
+    """The fine-tuned detector in `file`.
+
+    Raises:
+        WeightsError: it cannot be loaded, or is for other classes than the images'.
+    """
+    model, theirs = checkpoint.load(file)
+    if theirs != class_names:
+        raise WeightsError(
+            f"{file}: detects {', '.join(theirs)}, but the images are labelled {', '.join(class_names)}; give the data "
+            "that it was trained on"
+        )
+    return model
 
 
 def _loader_workers(wanted: int | str, device: torch.device, threads: int) -> int:

@@ -1,4 +1,4 @@
-"""The child's story: read the assignment, rehearse or run the trial, commit what came out, say how it ended."""
+"""The child's story: read the assignment, rehearse, train or only examine, commit what came out, say how it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.store import files, record, results
 from harness.trial import failure
 from harness.trial.rehearse import rehearse
 from harness.trial.resume import States
-from harness.trial.run import prepare, run_trial
+from harness.trial.run import examine_given, prepare, run_trial
 from harness.trial.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
             if assignment.rehearsal:
                 rehearsal = rehearse(ready, speaker, where=assignment.rehearsal, startup_s=time.perf_counter() - began)
                 files.replace(folder.trial.rehearsal, record.encode(record.REHEARSAL, rehearsal))
+            elif assignment.weights:
+                finished = examine_given(assignment, ready, folder.result, speaker, stop)
             else:
                 finished = run_trial(assignment, ready, folder.trial, speaker, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
@@ -74,11 +76,13 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
 def _leave(folder: AttemptFolder, outcome: record.Outcome, finished: record.Record | None) -> None:
     """Commit the record with all attempts, then the outcome; nothing is left to resume."""
     if finished is not None:
-        earlier = results.history(folder.trial, before=folder.number)
+        trained = folder.result == folder.trial
+        earlier = results.history(folder.trial, before=folder.number) if trained else ()
         attempts = (*earlier, record.Attempt(number=folder.number, **_fields(outcome)))
         finished = replace(finished, attempts=attempts)
-        files.commit(folder.trial.record, record.encode(record.RECORD, finished))
-        States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
+        files.commit(folder.result.record, record.encode(record.RECORD, finished))
+        if trained:
+            States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
     files.commit(folder.outcome, record.encode(record.OUTCOME, outcome))
 
 

@@ -1,10 +1,9 @@
-"""Times of what a night does often, printed by pytest-benchmark; nothing here asserts a time."""
+"""Times of what a night does often, printed by `make bench`; nothing here asserts a time, some assert a ratio."""
 
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,97 +17,29 @@ from harness.suite.load import load_suite
 from harness.suite.plan import plan_trials
 from tests.conftest import ROOT
 from tests.store.make import make_folder, make_record, make_trial
-from tests.trial.test_evaluate import random_split
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+pytestmark = pytest.mark.bench
 
-def test_load_and_plan(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    """A suite of 3,000 trials, from its file to its ids."""
+
+def test_load(benchmark: BenchmarkFixture) -> None:
+    """The quickstart's file, checked."""
+    loaded = benchmark.pedantic(lambda: load_suite(ROOT / "suites" / "quickstart.yaml"), rounds=10)
+    assert len(loaded.settings) == 3
+
+
+def test_plan(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """10,000 trials, from the file to their ids."""
     path = tmp_path / "s.yaml"
     text = (ROOT / "suites" / "quickstart.yaml").read_text()
-    path.write_text(f"{text}seeds: {list(range(1000))}\n")
+    path.write_text(f"{text}sweep: {{momentum: [0.8, 0.9]}}\nseeds: {list(range(1667))}\n")
 
     def plan() -> int:
         return len(plan_trials(load_suite(path), {"shapes": "f"}, limit=None))
 
-    assert benchmark.pedantic(plan, rounds=3) == 3000
-
-
-def _coco_of_train2017_s_shape(path: Path) -> None:
-    """118,287 images and 860,001 boxes with polygons, some 300 MB; ids and sizes as in COCO."""
-    rng = np.random.default_rng(0)
-    images, count, classes = 118_287, 860_001, 80
-    sizes = rng.integers(300, 641, (images, 2)).tolist()
-    with path.open("w") as stream:
-        stream.write('{"info": {"description": "COCO 2017"}, "licenses": [], "images": [')
-        url = "http://images.cocodataset.org/train2017"
-        stream.write(
-            ",".join(
-                f'{{"license": 3, "file_name": "{n:012d}.jpg", "coco_url": "{url}/{n:012d}.jpg", "height": {height}, '
-                f'"width": {width}, "date_captured": "2013-11-14 11:18:45", "id": {n}}}'
-                for n, (width, height) in enumerate(sizes)
-            )
-        )
-        stream.write('], "annotations": [')
-        for start in range(0, count, 10_000):
-            rows = min(10_000, count - start)
-            points = rng.uniform(0, 300, (rows, 24)).round(2).tolist()
-            boxes = rng.uniform(2, 149, (rows, 4)).round(2).tolist()
-            owners = rng.integers(0, images, rows).tolist()
-            text = ",".join(
-                f'{{"segmentation": [{polygon}], "area": {box[2] * box[3]:.4f}, "iscrowd": 0, "image_id": {owner}, '
-                f'"bbox": {box}, "category_id": {1 + owner % classes}, "id": {start + row + 1}}}'
-                for row, (polygon, box, owner) in enumerate(zip(points, boxes, owners, strict=True))
-            )
-            stream.write(("," if start else "") + text)
-        categories = ",".join(
-            f'{{"supercategory": "x", "id": {n}, "name": "class {n}"}}' for n in range(1, classes + 1)
-        )
-        stream.write(f'], "categories": [{categories}]}}')
-
-
-def test_labels_of_coco(benchmark: BenchmarkFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """COCO train2017's labels from their file to the fingerprint, on one core in a fresh process: time and peak memory.
-
-    The bound on memory is asserted, since it does not depend on the machine's mood; the time (3 s asked) is printed.
-    """
-    path = tmp_path / "train2017.json"
-    _coco_of_train2017_s_shape(path)
-    script = (
-        "import os, re, sys, time\n"
-        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from pathlib import Path\n"
-        "from harness.data.load import load\n"
-        "from harness.suite.spec import FilesDataset\n"
-        "started = time.perf_counter()\n"
-        "loaded = load(FilesDataset(format='coco', path=Path(sys.argv[1])), depth='labels')\n"
-        "loaded.fingerprint()\n"
-        "took = time.perf_counter() - started\n"
-        "part = loaded.parts['all'].annotations\n"
-        # Not getrusage: its peak outlives exec, and is the test process' own.
-        "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
-        "print(took, peak, len(part), len(part.boxes))\n"
-    )
-    found = []
-
-    def read() -> None:
-        done = subprocess.run(
-            (sys.executable, "-c", script, path), capture_output=True, text=True, check=True, cwd=ROOT
-        )
-        found.append([float(word) for word in done.stdout.split()])
-
-    benchmark.pedantic(read, rounds=3)
-    times, peaks = [row[0] for row in found], [row[1] / 2**10 for row in found]
-    with capsys.disabled():
-        size = path.stat().st_size / 1e6
-        print(  # noqa: T201 - what the benchmark is for
-            f"\nCOCO train2017's shape, {size:.0f} MB: {min(times):.2f}–{max(times):.2f} s (n = {len(times)}), "
-            f"peak {max(peaks):.0f} MiB"
-        )
-    assert found[0][2:] == [118_287, 860_001]
-    assert max(peaks) < 1024
+    assert benchmark.pedantic(plan, rounds=3) == 3 * 2 * 1667
 
 
 def test_commit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
@@ -121,55 +52,78 @@ def test_commit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 
 
 def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    """The page of 200 records."""
-    folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(200)])
-    assert benchmark.pedantic(lambda: page.write(folder), rounds=2, warmup_rounds=1).is_file()
+    """The page of 1,000 records."""
+    folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(1000)])
+    assert benchmark.pedantic(lambda: page.write(folder), rounds=3, warmup_rounds=1).is_file()
 
 
 def test_accuracy(benchmark: BenchmarkFixture) -> None:
-    """COCO's numbers and each class' own, over 500 images."""
-    from harness.trial.evaluate import accuracy
+    """COCO's numbers and each class' own, over 5,000 images of 100 detections and 80 classes."""
+    from harness.trial.evaluate import Detections, Truth, accuracy
 
-    truths, found = random_split(0, images=500)
-    metrics = benchmark.pedantic(lambda: accuracy(truths, found, class_names=list("abcd"), split="val"), rounds=2)
-    assert metrics.images == 500
-
-
-@pytest.mark.parametrize("harness", [False, True], ids=["plain torchvision", "harness"])
-def test_training_step(benchmark: BenchmarkFixture, *, harness: bool) -> None:
-    """One step of Faster R-CNN, by the harness' loop and by torchvision's own lines: the ratio is what counts."""
-    from harness.suite.spec import Hyperparameters, ImageSize
-    from harness.trial.finetune import build_optimizer, finetune
-    from harness.trial.loader import EpochBatches
-    from harness.trial.models import build
-
-    torch.manual_seed(0)
-    model, _ = build.build(
-        "fasterrcnn_mobilenet_v3_large_fpn", weights="none", classes=2, image_size=ImageSize(min=64, max=64), options={}
-    )
-    images = [torch.rand(3, 64, 64) for _ in range(2)]
-    targets = [{"boxes": torch.tensor([[5.0, 5.0, 40.0, 40.0]]), "labels": torch.tensor([1])} for _ in range(2)]
-    h = Hyperparameters(epochs=1, batch_size=2, lr=1e-4, weight_decay=0.0, milestones=(), warmup_steps=0)
-
-    def ours() -> None:
-        finetune(
-            model,
-            [list(zip(images, targets, strict=True))] * 5,
-            EpochBatches(10, 2, 0),
-            h,
-            device=torch.device("cpu"),
-            on_step=lambda *_: None,
-            validate=lambda: (None, None),
+    rng = np.random.default_rng(0)
+    truths, found = [], []
+    for index in range(5000):
+        count = int(rng.integers(1, 15))
+        corners = rng.uniform(0, 400, (count, 2)).astype(np.float32)
+        boxes = torch.from_numpy(np.hstack([corners, corners + rng.uniform(8, 200, (count, 2)).astype(np.float32)]))
+        labels = torch.from_numpy(rng.integers(1, 81, count))
+        near = torch.from_numpy(rng.integers(0, count, 100))
+        moved = boxes[near] + torch.from_numpy(rng.normal(0, 8, (100, 4)).astype(np.float32))
+        moved[:, 2:] = torch.maximum(moved[:, 2:], moved[:, :2] + 1)
+        truths.append(
+            Truth(
+                name=str(index),
+                boxes=boxes,
+                labels=labels,
+                crowds=torch.zeros(count, dtype=torch.bool),
+                areas=(boxes[:, 2:] - boxes[:, :2]).prod(dim=1),
+            )
         )
+        scores = torch.from_numpy(rng.random(100, dtype=np.float32))
+        found.append(Detections(boxes=moved, scores=scores, labels=labels[near]))
+    names = [f"class {number}" for number in range(80)]
+    metrics = benchmark.pedantic(lambda: accuracy(truths, found, class_names=names, split="val"), rounds=2)
+    assert metrics.images == 5000
+    assert (metrics.map or 0) > 0
 
-    def plain() -> None:
-        optimizer = build_optimizer(list(model.parameters()), h)
-        model.train()
-        for _ in range(5):
-            loss = sum(model(images, targets).values())
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
 
-    benchmark.pedantic(ours if harness else plain, rounds=3, warmup_rounds=1)
-    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> None:
+    """Images/s of the training loader, on 200 JPEGs of 640 × 480 with mirror images."""
+    from PIL import Image
+
+    from harness.suite.spec import Augmentation, FilesDataset, LabelledImages, TrialDataset
+    from harness.trial.dataset import open_dataset
+    from harness.trial.loader import EpochBatches, TrainingSet, checked, training_loader
+
+    rng = np.random.default_rng(0)
+    images, count = [], 200
+    for index in range(count):
+        pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((640, 480)).save(tmp_path / f"{index}.jpg", quality=90)
+        images.append({"id": index, "file_name": f"{index}.jpg", "width": 640, "height": 480})
+    boxes = [
+        {"id": index + 1, "image_id": index, "category_id": 1, "bbox": [10, 10, 100, 90], "area": 9000, "iscrowd": 0}
+        for index in range(count)
+    ]
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "a"}]}))
+    split = LabelledImages(annotations=labels, images=tmp_path)
+    source = FilesDataset(format="coco", train=split, val=split)
+    from harness.data.load import load
+
+    fingerprint = load(source, depth="headers").fingerprint()
+    opened = open_dataset(
+        TrialDataset(name="jpegs", fingerprint=fingerprint, source=source), limit=None, import_folder=tmp_path
+    )
+    batches = EpochBatches(count, 8, 0)
+    loader = training_loader(TrainingSet(opened.splits["train"], Augmentation(), 0), batches, workers)
+
+    def epoch() -> int:
+        batches.begin(1)
+        return sum(len(checked(batch)) for batch in loader)
+
+    assert benchmark.pedantic(epoch, rounds=3, warmup_rounds=1) == count
+    assert benchmark.stats is not None
+    benchmark.extra_info["said"] = f"{count / benchmark.stats.stats.median:.0f} images/s"

@@ -43,7 +43,7 @@ def test_all_columns_are_there(tmp_path: Path) -> None:
         "peak memory training MiB", "peak memory inference MiB", "wall time",
     ):  # fmt: skip
         assert re.search(rf"\| +{re.escape(column)} +\|", text) or f"| {column} " in text, column
-    assert text.count(f"| {RETINA}") == 3
+    assert text.count(f"| {RETINA}") == 4
     assert "mobilenet_v3_large" in text
     tables = [block for block in text.split("\n\n") if block.startswith("| architecture")]
     for table in tables:

@@ -1,7 +1,8 @@
 """Speed, memory and energy of a deployed model, each in a pass of its own, at the deployment's score threshold.
 
-The passes, in order: latency (batch 1), its phases, its dependence on the score threshold, throughput at a fixed batch
-size, memory on the first images, memory on the image with most boxes. What is inside the clock stands in `timing`.
+The passes, in order: latency (batch 1) in turn with its phases, its dependence on the score threshold, throughput at a
+fixed batch size, memory on the first images, memory on the image with most boxes. What is inside the clock stands in
+`timing`.
 
 A pass that leaves a doubt (timings that disagree, a held-back clock, others on the device) is taken again, at most
 twice; the last one stands, with its doubts. The samples of all of them are kept.
@@ -29,7 +30,7 @@ from harness.store.record import (
     distribution,
 )
 from harness.trial.measure import memory, stability, surroundings, timing
-from harness.trial.measure.phases import NAMES, phases
+from harness.trial.measure.phases import NAMES, time_phases
 from harness.trial.measure.timing import Sample, Stopwatch
 
 if TYPE_CHECKING:
@@ -144,24 +145,20 @@ def measure(
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     run = deployment.detect
     images = images_to_time(items, protocol.latency_images)
-    latency = bench.take(
-        "latency", lambda watch: timing.latency(run, images, protocol, watch), stability.unstable_latency
-    )
-    typical = summary(latency.samples)
-    split = _phases(bench, deployment, images, protocol, typical.median)
+    latency = _latency(bench, deployment, images, protocol)
     by_threshold = _by_threshold(bench, deployment, images, protocol, thresholds)
     size = _batch_size(deployment, images, protocol, device)
     throughput = bench.take(
         "throughput", lambda watch: timing.throughput(run, images, protocol, size, watch), stability.unstable_throughput
     )
-    passes = {"latency": latency, **({"phases": split} if split else {}), "throughput": throughput}
+    passes = {"latency": latency, "throughput": throughput}
     inference = Inference(
-        latency_s=typical,
+        latency_s=summary(_named(latency.samples, "latency")),
         throughput_images_per_s=timing.images_per_s(throughput.samples),
         throughput_batch_size=size,
         throughput_rounds=tuple(timing.images_per_s(round_) for round_ in stability.rounds(throughput.samples)),
         memory=_memory(run, images, items, device),
-        phases_s=Phases(**{name: summary(_phase(split.samples, name)) for name in NAMES}) if split else None,
+        phases_s=_phases(latency.samples),
         latency_by_threshold=tuple(
             ThresholdLatency(score_threshold=threshold, latency_s=summary(samples))
             for threshold, samples in by_threshold.items()
@@ -232,32 +229,44 @@ def count_flops(run: timing.Run, image: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def _phases(
-    bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, latency: float
-) -> Pass | None:
+def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol) -> Pass:
+    """Rounds of whole images and, where the runtime shows them, rounds of their phases in turn."""
     model, postprocessor = deployment.model, deployment.postprocessor
-    if model is None or postprocessor is None:
-        return None
+
+    def run_pass(stopwatch: Stopwatch) -> tuple[Sample, ...]:
+        def phases(number: int) -> tuple[Sample, ...]:
+            if model is None or postprocessor is None:
+                return ()
+            return time_phases(
+                deployment.detect,
+                images,
+                range(number - 1, len(images), protocol.rounds),  # each image once, over all rounds
+                round_=number,
+                model=model,
+                postprocessor=postprocessor,
+                stopwatch=stopwatch,
+            )
+
+        return timing.latency(deployment.detect, images, protocol, stopwatch, after_round=phases)
 
     def judge(samples: Sequence[Sample]) -> tuple[Flag, ...]:
-        return stability.unsound_phases([summary(_phase(samples, name)).median for name in NAMES], latency)
+        whole = _named(samples, "latency")
+        flags = stability.unstable_latency(whole)
+        if model is not None:
+            medians = [summary(_named(samples, f"phase {name}")).median for name in NAMES]
+            flags += stability.unsound_phases(medians, summary(whole).median)
+        return flags
 
-    return bench.take(
-        "phases",
-        lambda watch: phases(
-            deployment.detect,
-            images,
-            model=model,
-            postprocessor=postprocessor,
-            warmup=protocol.warmup,
-            stopwatch=watch,
-        ),
-        judge,
-    )
+    return bench.take("latency", run_pass, judge)
 
 
-def _phase(samples: Sequence[Sample], name: str) -> list[Sample]:
-    return [sample for sample in samples if sample.name == f"phase {name}"]
+def _phases(samples: Sequence[Sample]) -> Phases | None:
+    by_name = {name: _named(samples, f"phase {name}") for name in NAMES}
+    return Phases(**{name: summary(found) for name, found in by_name.items()}) if all(by_name.values()) else None
+
+
+def _named(samples: Iterable[Sample], name: str) -> list[Sample]:
+    return [sample for sample in samples if sample.name == name]
 
 
 def _by_threshold(
@@ -271,7 +280,6 @@ def _by_threshold(
         deployment.detect,
         images[:_THRESHOLD_IMAGES],
         name=lambda threshold: f"latency at {threshold:g}",
-        warmup=protocol.warmup,
         stopwatch=bench.stopwatch(),
     )
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)

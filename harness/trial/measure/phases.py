@@ -1,7 +1,8 @@
 """Where the time of one image goes: transform, forward, post-processing.
 
-A pass of its own, because the synchronisation at the inner borders perturbs the total. The borders are the end of the
-detector's transform and the beginning of its `postprocess_detections`, which every torchvision detector has.
+Timings of their own, because the synchronisation at the inner borders perturbs the total; in rounds that take turns
+with those of the latency pass, so that both see the same machine. The borders are the end of the detector's transform
+and the beginning of its `postprocess_detections`, which every torchvision detector has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, cast
 
-from harness.trial.measure.timing import Run, Sample, Stopwatch, warm_up
+from harness.trial.measure.timing import Run, Sample, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 NAMES = ("transform", "forward", "postprocess")
 
 
-def phases(
+def time_phases(
     run: Run,
     images: Sequence[Tensor],
+    indices: Sequence[int],
     *,
+    round_: int,
     model: nn.Module,
     postprocessor: nn.Module,
-    warmup: int,
     stopwatch: Stopwatch,
 ) -> tuple[Sample, ...]:
-    """Time each image once, phase by phase.
+    """Time these of the images once each, phase by phase, on a model that is warm.
 
     Args:
         model: the detector that `run` runs; its `transform` is the first phase.
@@ -43,15 +45,14 @@ def phases(
 
     samples: list[Sample] = []
     with _marked(model, postprocessor, mark):
-        warm_up(run, [[image] for image in images], least=warmup, beat=stopwatch.beat)
-        for index, image in enumerate(images):
+        for index in indices:
             marks.clear()
             mark()
-            run([image])
+            run([images[index]])
             mark()
             for name, (begin, end) in zip(NAMES, itertools.pairwise(marks), strict=True):
                 seconds = (end - begin) * 1e-9
-                samples.append(Sample(name=f"phase {name}", round=1, index=index, images=1, seconds=seconds))
+                samples.append(Sample(name=f"phase {name}", round=round_, index=index, images=1, seconds=seconds))
             stopwatch.beat()
     return tuple(samples)
 

@@ -57,7 +57,7 @@ def unsound_phases(medians: Sequence[float], latency: float) -> tuple[Flag, ...]
     share = sum(medians) / latency
     if abs(share - 1) <= _PHASES:
         return ()
-    return _flags([f"they sum to {share:.0%} of the median latency"])
+    return _flags([f"its phases sum to {share:.0%} of the median latency"])
 
 
 def spread(samples: Sequence[Sample]) -> float | None:

@@ -76,6 +76,8 @@ def doubts(looks: Sequence[Look]) -> tuple[Flag, ...]:
 
     Clocks are judged by the looks between the first and the last: before and after a pass a device idles.
     """
+    if not looks:
+        return ()
     during = looks[1:-1]
     first, last = looks[0], looks[-1]
     wall_s = last.at_s - first.at_s

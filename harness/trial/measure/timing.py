@@ -77,8 +77,19 @@ def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int, beat: 
         beat()
 
 
-def latency(run: Run, images: Sequence[Tensor], protocol: Protocol, stopwatch: Stopwatch) -> tuple[Sample, ...]:
-    """Time image by image, in rounds over the same images; each has the protocol's images and its share of seconds."""
+def latency(
+    run: Run,
+    images: Sequence[Tensor],
+    protocol: Protocol,
+    stopwatch: Stopwatch,
+    *,
+    after_round: Callable[[int], Sequence[Sample]] = lambda _number: (),
+) -> tuple[Sample, ...]:
+    """Time image by image, in rounds over the same images; each has the protocol's images and its share of seconds.
+
+    Args:
+        after_round: given the number of the round that is over; may add samples of its own before the next.
+    """
     warm_up(run, [[image] for image in images], least=protocol.warmup, beat=stopwatch.beat)
     samples: list[Sample] = []
     for number in range(1, protocol.rounds + 1):
@@ -90,6 +101,7 @@ def latency(run: Run, images: Sequence[Tensor], protocol: Protocol, stopwatch: S
             spent += seconds
             position += 1
             stopwatch.beat()
+        samples += after_round(number)
     return tuple(samples)
 
 
@@ -126,14 +138,16 @@ def by_setting(
     images: Sequence[Tensor],
     *,
     name: Callable[[T], str],
-    warmup: int,
     stopwatch: Stopwatch,
 ) -> dict[T, tuple[Sample, ...]]:
-    """Time each image under each setting in turn, so that whatever drifts meanwhile drifts for all of them."""
+    """Time each image under each setting in turn, so that whatever drifts meanwhile drifts for all of them.
+
+    The model is warm.
+    """
     found: dict[T, list[Sample]] = {setting: [] for setting in settings}
     for setting in settings:
         set_to(setting)
-        warm_up(run, [[image] for image in images[:warmup]], least=1, beat=stopwatch.beat)
+        run([images[0]])
     for index, image in enumerate(images):
         for setting in settings:
             set_to(setting)

@@ -72,7 +72,7 @@ def test_settings_take_turns() -> None:
     """A device that slows down over time slows every setting alike."""
     device = Device(lambda call: 0.01 * (1 + call / 100))
     found = timing.by_setting(
-        (0.001, 0.3), lambda _: None, device.run, images(*[(8, 8)] * 20), name=str, warmup=10,
+        (0.001, 0.3), lambda _: None, device.run, images(*[(8, 8)] * 20), name=str,
         stopwatch=device.stopwatch(),
     )  # fmt: skip
     low, high = (np.mean([sample.seconds for sample in samples]) for samples in found.values())

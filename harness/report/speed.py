@@ -1,0 +1,138 @@
+"""The page's closer look at speed: how sure a latency is, where the time goes, other deployments, energy and money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report.compare import AS_TRAINED, AT_THRESHOLD, CANNOT
+from harness.report.numbers import milliseconds, number, points, share
+from harness.report.text import escape, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.suite.spec import Cost
+
+_HOUR = 3600
+_MILLION = 1e6
+
+
+def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
+    """Latency in detail; variants, where there are; what the score threshold does to the best architectures.
+
+    Args:
+        front: the rows on the Pareto front.
+    """
+    parts: list[str] = []
+    if rows["latency_median_s"].notna().any():
+        parts += ["### Latency in detail", _detail(rows), _DETAIL]
+    if (rows["variant"] != AS_TRAINED).any():
+        parts += ["### The same weights, deployed in other ways", _variants(rows)]
+    columns = [name for name in rows if name.startswith(AT_THRESHOLD)]
+    best = front.dropna(subset=columns, how="all") if columns else front.head(0)
+    if not best.empty:
+        parts += ["### Latency by score threshold", _thresholds(best, columns), _THRESHOLDS]
+    return parts
+
+
+def energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
+    """What an image and a trial take, where the GPU's driver counts energy or the suite names a price."""
+    energy = rows["joules_per_image"].notna().any()
+    if not energy and cost is None:
+        return []
+    measured = rows.dropna(subset=["latency_median_s"])
+    header = ["architecture"]
+    header += ["J per image", "kJ per trial"] if energy else []
+    header += [f"{cost.currency} per million images", f"{cost.currency} per trial"] if cost else []
+    cells = []
+    for _, row in measured.iterrows():
+        line = [escape(row["label"])]
+        if energy:
+            line += [number(row["joules_per_image"], 2), number(row["joules"] / 1e3, 1)]
+        if cost:
+            a_second = cost.per_gpu_hour / _HOUR
+            line += [
+                number(a_second * _MILLION / row["throughput_images_per_s"], 2),
+                number(a_second * row["wall_s"], 2),
+            ]
+        cells.append(tuple(line))
+    said = (
+        "Energy is the whole GPU's, by its driver: in the throughput pass, and over all of a trial. " if energy else ""
+    )
+    if cost:
+        said += (
+            f"Money at {cost.per_gpu_hour:g} {cost.currency} an hour of the device that was measured on: images at the "
+            "throughput above, trials by their wall time."
+        )
+    return ["### Energy and money", table(tuple(header), cells), said.strip()]
+
+
+_DETAIL = (
+    "n counts timings over all rounds; the 95 % interval of the median is a bootstrap over images, from "
+    "`samples.parquet`. Phases are timed in rounds of their own, in turn with those of whole images: their sum "
+    "should be the median, and the last column says how near it comes. Under onnxruntime they do not show."
+)
+_THRESHOLDS = (
+    "Median ms at each score threshold, image by image in turn, for what is on the Pareto front: more candidates, more "
+    "non-maximum suppression."
+)
+
+
+def _detail(rows: pd.DataFrame) -> str:
+    header = (
+        "architecture", "n", "median ms", "95 % interval", "IQR ms", "p99 ms", "transform ms", "forward ms",
+        "post-processing ms", "sum ÷ median",
+    )  # fmt: skip
+    cells = []
+    for _, row in rows.dropna(subset=["latency_median_s"]).iterrows():
+        total = row["transform_s"] + row["forward_s"] + row["postprocess_s"]
+        interval = "–"
+        if row["latency_low_s"] == row["latency_low_s"]:
+            interval = f"{milliseconds(row['latency_low_s'])} to {milliseconds(row['latency_high_s'])}"
+        cells.append(
+            (
+                escape(row["label"]),
+                number(row["latency_n"], 0),
+                milliseconds(row["latency_median_s"]),
+                interval,
+                milliseconds(row["latency_iqr_s"]),
+                milliseconds(row["latency_p99_s"]),
+                milliseconds(row["transform_s"]),
+                milliseconds(row["forward_s"]),
+                milliseconds(row["postprocess_s"]),
+                number(total / row["latency_median_s"], 2),
+            )
+        )
+    return table(header, cells)
+
+
+def _variants(rows: pd.DataFrame) -> str:
+    """Each variant beside the model as it was trained."""
+    header = ("architecture", "variant", "mAP", "difference", "latency ms", "faster", "compile s", "what it is")
+    cells = []
+    for _, group in rows.groupby("configuration", sort=False):
+        plain = group[group["variant"] == AS_TRAINED].iloc[0]
+        for _, row in group.iterrows():
+            own = row["variant"] == AS_TRAINED
+            what = next((reason for name, reason in row["flags"] if name == CANNOT), row["how"])
+            cells.append(
+                (
+                    escape(row["architecture"] + (f" ({row['setting']})" if row["setting"] else "")),
+                    AS_TRAINED if own else escape(row["variant"]),
+                    share(row["map"]),
+                    "" if own else points(row["map"] - plain["map"]),
+                    milliseconds(row["latency_median_s"]),
+                    ""
+                    if own
+                    else f"{number(plain['latency_median_s'] / row['latency_median_s'], 2)}×".replace("–×", "–"),
+                    number(row["compile_s"], 1),
+                    escape(what),
+                )
+            )
+    return table(header, cells, left=2)
+
+
+def _thresholds(best: pd.DataFrame, columns: list[str]) -> str:
+    header = ("architecture", *(name.removeprefix(AT_THRESHOLD) for name in columns))
+    cells = [(escape(row["label"]), *(milliseconds(row[name]) for name in columns)) for _, row in best.iterrows()]
+    return table(header, cells)

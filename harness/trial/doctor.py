@@ -1,0 +1,148 @@
+"""python -m harness.trial.doctor DEVICE THREADS: is this machine fit to measure on? Exits with 0 if so, else with 1.
+
+Looks at what disturbs timings (clocks, others on the device, memory) and measures one model five times: what differs
+between these, where nothing does, is what a difference between two detectors must exceed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.errors import HarnessError
+from harness.suite.spec import ImageSize, Protocol, at_level
+from harness.trial import deploy, environment, measure
+from harness.trial.measure import memory, surroundings, timing
+from harness.trial.models import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.store.record import Flag
+
+_TIMES = 5
+_SPREAD = 0.05  # the issue's bound for two measurements of one checkpoint
+_IDLE_S = 2.0
+_LEAST_FREE = 2 * 2**30
+_GIBIBYTE = 2**30
+_MODEL = "fasterrcnn_mobilenet_v3_large_fpn"
+_SIDE = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: `good` is None where there is nothing to judge by."""
+
+    good: bool | None
+    text: str
+
+
+def examine(device: torch.device) -> Iterator[Finding]:
+    """Every finding, as it is made; the last ones take seconds."""
+    yield from _machine(device)
+    yield from _memory(device)
+    before = surroundings.look_around(device)
+    time.sleep(_IDLE_S)
+    idle = surroundings.doubts((before, surroundings.look_around(device)))
+    yield Finding(
+        good=not idle,
+        text="; ".join(flag.reason for flag in idle) + ": end them, or wait"
+        if idle
+        else f"nobody else uses the {'GPU' if device.type == 'cuda' else 'cores'}",
+    )
+    yield from _same_against_same(device)
+
+
+def main(name: str, threads: int) -> int:
+    """Print what is found; returns the exit code."""
+    try:
+        device = environment.choose_device(name)
+    except HarnessError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    environment.prepare(device, Protocol(), threads=threads, seed=0)
+    bad = 0
+    for finding in examine(device):
+        bad += finding.good is False
+        print(f"{ {True: 'ok ', False: 'BAD', None: ' – '}[finding.good] }  {finding.text}", flush=True)
+    print(f"not fit to measure on: {bad} of these must change" if bad else "fit to measure on")
+    return 1 if bad else 0
+
+
+def _machine(device: torch.device) -> Iterator[Finding]:
+    e = environment.describe(device, cores=torch.get_num_threads(), loader_workers=0)
+    yield Finding(
+        good=None,
+        text=f"{e.device} ({e.device_name}); CPU {e.cpu}, {e.threads} of {e.logical_cpus} logical CPUs; "
+        f"torch {e.torch}, torchvision {e.torchvision}",
+    )
+    if device.type == "cuda":
+        told = e.driver is not None
+        clocks = f", {e.sm_clock_mhz} MHz, power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
+        yield Finding(
+            good=told,
+            text=f"driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}{clocks}"
+            if told
+            else "the NVIDIA driver does not answer: clocks, energy and other processes stay unknown",
+        )
+    elif e.governor is None:
+        yield Finding(good=None, text="CPU governor: the kernel does not tell (a virtual machine?)")
+    else:
+        advice = (
+            "" if e.governor == "performance" else ": set it to performance (cpupower frequency-set -g performance)"
+        )
+        yield Finding(good=e.governor == "performance", text=f"CPU governor {e.governor}{advice}")
+
+
+def _memory(device: torch.device) -> Iterator[Finding]:
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        yield Finding(
+            good=free > _LEAST_FREE, text=f"{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB of GPU memory free"
+        )
+    available = memory.available_bytes()
+    if available is not None:
+        yield Finding(good=available > _LEAST_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
+
+
+def _same_against_same(device: torch.device) -> Iterator[Finding]:
+    """One small detector with random weights, five times over."""
+    model, _ = build.build(
+        _MODEL,
+        weights="none",
+        classes=3,
+        image_size=ImageSize(min=_SIDE, max=_SIDE),
+        options={"rpn_post_nms_top_n_test": 100},
+    )
+    detector = deploy.eager(model.to(device), _MODEL, device=device, precision="fp32")
+    protocol = at_level("quick", Protocol())
+    detector.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    images = [torch.rand(3, _SIDE, _SIDE) for _ in range(protocol.latency_images)]
+    bench = measure.Bench.on(device, lambda: None)
+    timing.latency(detector.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
+    medians: list[float] = []
+    doubts: list[Flag] = []
+    for _ in range(_TIMES):
+        watch = surroundings.Watch(bench.look, bench.clock)
+        samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.glance))
+        watch.close()
+        medians.append(measure.summary(samples).median)
+        doubts += surroundings.doubts(watch.looks)
+    throttled = [flag.reason for flag in doubts if flag.name == "throttled"]
+    yield Finding(good=not throttled, text="; ".join(throttled) or "no throttling under load")
+    spread = max(medians) / min(medians) - 1
+    shown = ", ".join(f"{median * 1e3:.1f}" for median in medians)
+    yield Finding(
+        good=spread <= _SPREAD,
+        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (sd "
+        f"{statistics.stdev(medians) / statistics.mean(medians):.1%}); at most {_SPREAD:.0%} is fit",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,168 @@
+"""`harness measure` and `harness doctor`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TINY_MODEL
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+SUITE = (
+    "suite: tiny\ndatasets:\n"
+    "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
+    "  more: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 3}\n"
+    f"architectures:\n  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}"
+    "hyperparameters: {epochs: 1, batch_size: 2, lr: 1e-4}\n"
+    "protocol: {level: quick, throughput_batch_size: auto, variants: [eager-fp32, eager-fp16, onnxruntime]}\n"
+    "cost: {per_gpu_hour: 2.5, currency: EUR}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A suite file and the results folder of its first dataset's trial, with two variants."""
+    import os
+    import sys
+
+    root = tmp_path_factory.mktemp("measured")
+    suite = root / "tiny.yaml"
+    suite.write_text(SUITE)
+    command = (sys.executable, "-m", "harness", "run", str(suite), "--results", str(root / "results"))
+    done = subprocess.run(
+        (*command, "--no-rehearsal", "--select", "shapes*"),
+        capture_output=True, text=True, check=False, env={**os.environ, "CI": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return suite, root / "results"
+
+
+def _trial(results: Path) -> Path:
+    (folder,) = (results / "tiny" / "trials").glob("shapes-*")
+    return folder
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    return found
+
+
+def test_every_variant_is_a_row_with_its_own_accuracy_and_speed(trained: tuple[Path, Path]) -> None:
+    """In the record, the files and the page; what the trial was trained as is not measured twice."""
+    folder = _trial(trained[1])
+    found = _record(folder)
+    assert [variant["name"] for variant in found["variants"]] == ["eager-fp16", "onnxruntime"]
+    for variant in found["variants"]:
+        assert variant["problem"] is None
+        assert variant["metrics"]["images"] == 3
+        assert variant["measurements"]["latency_s"]["n"] == 60
+        assert (folder / f"predictions.{variant['name']}.parquet").is_file()
+    assert found["variants"][1]["metrics"]["map"] == pytest.approx(found["metrics"]["map"], abs=0.005)
+    assert (folder / found["variants"][1]["file"]).is_file()
+    assert found["measurements"]["throughput_batch_size"] == 64
+    assert found["variants"][1]["measurements"]["throughput_batch_size"] == 1
+    assert [at["score_threshold"] for at in found["measurements"]["latency_by_threshold"]] == [0.001, 0.05, 0.3]
+    assert found["measurements"]["memory"]["worst_case_image"] is not None
+    page = (trained[1] / "tiny" / "report.md").read_text()
+    for text in ("fasterrcnn_mobilenet_v3_large_fpn, onnxruntime", "deployed in other ways", "EUR per million images",
+                 "### Latency by score threshold", "post-processing ms"):  # fmt: skip
+        assert text in page
+
+
+def test_the_phases_are_told_and_sum_or_are_flagged(trained: tuple[Path, Path]) -> None:
+    """On a real model: within 10 % of the median latency, or the row says that they are not."""
+    found = _record(_trial(trained[1]))
+    phases = found["measurements"]["phases_s"]
+    total = sum(phases[name]["median"] for name in ("transform", "forward", "postprocess"))
+    apart = abs(total / found["measurements"]["latency_s"]["median"] - 1)
+    flagged = any("phases sum" in flag["reason"] for flag in found["flags"])
+    assert (apart > 0.10) == flagged
+
+
+def test_a_trial_is_measured_again_beside_its_record(harness_command: Command, trained: tuple[Path, Path]) -> None:
+    """By the start of its id or by its weights: the record stays, the new one has no training and its own samples."""
+    folder = _trial(trained[1])
+    before = (folder / "record.json").read_bytes()
+    for number, target in enumerate(("shapes-faster", str(folder / "checkpoints" / "weights.pt")), start=1):
+        done = harness_command("measure", target, "--results", trained[1], "--variants", "channels_last")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "as trained (fp32)" in done.stdout
+        assert "channels_last" in done.stdout
+        assert "latency against the trial's record:" in done.stdout
+        again = _record(folder / "measurements" / str(number))
+        assert again["measurements"]["training_s"] is None
+        assert again["metrics"] == json.loads(before)["metrics"]
+        assert again["model"]["state_sha256"] == json.loads(before)["model"]["state_sha256"]
+        assert (folder / "measurements" / str(number) / "samples.parquet").is_file()
+    assert (folder / "record.json").read_bytes() == before
+    shown = harness_command("report", trained[1] / "tiny")
+    assert shown.returncode == 0
+
+
+def test_weights_of_no_trial_are_measured_on_the_images_of_a_suite(
+    harness_command: Command, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Copied elsewhere they need to be told which; images of other classes are refused in words."""
+    weights = Path(shutil.copy(_trial(trained[1]) / "checkpoints" / "weights.pt", tmp_path / "mine.pt"))
+    alone = harness_command("measure", weights)
+    assert alone.returncode == 2
+    assert "belongs to no trial; name the images to measure on with --suite FILE" in alone.stderr
+    many = harness_command("measure", weights, "--suite", trained[0])
+    assert many.returncode == 2
+    assert "has the datasets shapes, more: name one with --dataset" in many.stderr
+    other = harness_command("measure", weights, "--suite", trained[0], "--dataset", "more", "--variants", "")
+    assert other.returncode == 1
+    assert "detects disc, " in other.stderr
+    assert "Traceback" not in other.stderr
+    done = harness_command("measure", weights, "--suite", trained[0], "--dataset", "shapes", "--variants", "")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("measurements/*/record.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing",), "no such trial in"),
+        (("shapes", "--variants", "tensorrt"), "known are eager-fp32"),
+        (("shapes", "--suite", "x.yaml"), "is no file; --suite is for a checkpoint"),
+        (("shapes", "--protocol", "slow"), "'slow' is not one of"),
+    ],
+)
+def test_a_wrong_command_is_told_in_words(
+    harness_command: Command, trained: tuple[Path, Path], arguments: tuple[str, ...], said: str
+) -> None:
+    """With exit code 2, and nothing measured."""
+    done = harness_command("measure", *arguments, "--results", trained[1])
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_checkpoint_is_told_in_words(
+    harness_command: Command, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Text, or another program's weights."""
+    path = tmp_path / "weights.pt"
+    path.write_text("no weights")
+    done = harness_command("measure", path, "--suite", trained[0], "--dataset", "shapes")
+    assert done.returncode == 2
+    assert "does not load as tensors alone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_whether_the_machine_is_fit(harness_command: Command) -> None:
+    """Each finding a line, the spread of one model measured five times, and a verdict that the exit code repeats."""
+    done = harness_command("doctor", "--device", "cpu")
+    assert "A/A: one model measured 5 times" in done.stdout
+    bad = done.stdout.count("\nBAD")
+    assert done.returncode == (1 if bad else 0)
+    assert ("not fit to measure on" if bad else "fit to measure on") in done.stdout
+    refused = harness_command("doctor", "--device", "cuda:99")
+    assert refused.returncode == 3
+    assert "cuda:99" in refused.stderr

@@ -1,0 +1,121 @@
+"""The CUDA path, where there is a GPU: clock, memory, precision, driver, batch search."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.suite.spec import ImageSize, Protocol
+from harness.trial import deploy, environment, measure, nvml
+from harness.trial.measure import memory, surroundings, timing
+from harness.trial.models import build
+from tests.trial.measure.fakes import protocol
+
+pytestmark = pytest.mark.gpu
+
+CUDA = torch.device("cuda:0")
+MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
+
+
+def _deployed(precision: str = "fp32") -> deploy.Deployment:
+    environment.prepare(CUDA, Protocol(), threads=4, seed=0)
+    model, _ = build.build(MOBILE, weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={})
+    return deploy.eager(model.to(CUDA), MOBILE, device=CUDA, precision=precision)
+
+
+def test_the_wall_clock_agrees_with_device_events() -> None:
+    """Time between two events around work that keeps the device busy is the time between two synchronised looks."""
+    block = torch.rand(4096, 4096, device=CUDA)
+    spans: list[float] = []
+
+    def work(_images: object) -> None:
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begin.record()
+        for _ in range(50):
+            block @ block
+        end.record()
+        end.synchronize()
+        spans.append(begin.elapsed_time(end) * 1e-3)
+
+    stopwatch = measure.Bench.on(CUDA, lambda: None).stopwatch()
+    samples = timing.latency(work, [torch.zeros(3, 8, 8)], protocol(), stopwatch)
+    timed = [sample.seconds for sample in samples]
+    assert statistics.median(timed) == pytest.approx(statistics.median(spans[-len(timed) :]), rel=0.05)
+
+
+def test_unsynchronised_work_is_waited_for() -> None:
+    """A call that only launches is timed with what it launched."""
+    block = torch.rand(8192, 8192, device=CUDA)
+    stopwatch = measure.Bench.on(CUDA, lambda: None).stopwatch()
+    seconds = [stopwatch.seconds(lambda _: [block @ block for _ in range(20)], []) for _ in range(5)]
+    flops = 20 * 2 * 8192**3
+    assert flops / min(seconds) < 4e15, "faster than any device: the clock did not wait"
+
+
+def test_memory_peaks_are_the_allocators_and_the_drivers() -> None:
+    """A block of 512 MiB shows in allocated and reserved; the driver sees at least what is reserved."""
+    memory.free_unused(CUDA)
+    memory.reset_peak(CUDA)
+    before = memory.read_peak(CUDA).peak_allocated_bytes
+    block = torch.ones(2**27, device=CUDA)
+    peak = memory.read_peak(CUDA)
+    del block
+    assert before is not None
+    assert peak.peak_allocated_bytes is not None
+    assert peak.peak_reserved_bytes is not None
+    assert peak.peak_allocated_bytes - before == pytest.approx(2**29, rel=0.01)
+    assert peak.peak_reserved_bytes >= peak.peak_allocated_bytes
+    if peak.peak_driver_bytes is not None:
+        assert peak.peak_driver_bytes >= peak.peak_reserved_bytes
+
+
+def test_bf16_runs_and_is_measured() -> None:
+    """Autocast inference gives finite boxes, and a whole measurement comes out of it."""
+    deployed = _deployed("bf16")
+    deployed.set_threshold(0.0, 100)
+    (found,) = deployed.detect([torch.rand(3, 320, 320)])
+    assert torch.isfinite(found.boxes).all()
+
+
+def test_the_driver_tells_of_this_card() -> None:
+    """Its name, clocks and energy; looks around while it works are not throttled into nothing."""
+    card = nvml.gpu(CUDA)
+    assert card is not None
+    first = card.joules()
+    for _ in range(200):
+        torch.rand(2048, 2048, device=CUDA) @ torch.rand(2048, 2048, device=CUDA)
+    torch.cuda.synchronize()
+    last = card.joules()
+    assert first is None or last is None or last >= first
+    described = environment.describe(CUDA, cores=1, loader_workers=0)
+    assert described.driver
+    assert described.pci_id
+    assert surroundings.look_around(CUDA).clock_share is not None
+
+
+def test_the_batch_search_ends_and_leaves_nothing() -> None:
+    """Doubling stops at the limit or at the first batch that does not fit; what it took is given back."""
+    deployed = _deployed()
+    deployed.set_threshold(0.05, 100)
+    images = [torch.rand(3, 320, 320)]
+    memory.free_unused(CUDA)
+    before = torch.cuda.memory_reserved(CUDA)
+    size = measure._batch_size(deployed, images, Protocol(throughput_batch_size="auto"), CUDA)
+    assert size & (size - 1) == 0
+    assert size >= 8
+    assert torch.cuda.memory_reserved(CUDA) <= before + 2**28
+
+
+def test_a_batch_that_does_not_fit_is_none(tmp_path: Path) -> None:
+    """Out of memory ends the search, not the trial."""
+    total = torch.cuda.get_device_properties(CUDA).total_memory
+    hog = deploy.Deployment(
+        how="",
+        detect=lambda images: (torch.empty(len(images) * total // 10, dtype=torch.uint8, device=CUDA), ())[1],
+        set_threshold=lambda *_: None,
+    )
+    size = measure._batch_size(hog, [torch.zeros(3, 8, 8)], Protocol(throughput_batch_size="auto"), CUDA)
+    assert size in {4, 8}

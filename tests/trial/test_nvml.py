@@ -1,0 +1,130 @@
+"""What the driver says, asked through a library that answers as nvidia-ml-py does; nothing here needs a GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+import torch
+
+from harness.trial import nvml
+
+
+class _Driver:
+    """nvidia-ml-py with one card. Methods named in `unsupported` raise as on a card that lacks them."""
+
+    NVMLError = pynvml.NVMLError
+
+    def __init__(self, *unsupported: str, **answers: Any) -> None:
+        self._unsupported, self._answers = unsupported, answers
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("NVML_") or ("Reason" in name and not name.startswith("nvmlDevice")):
+            return getattr(pynvml, name)
+
+        def answer(*_: object) -> Any:
+            if name in self._unsupported or name not in self._answers:
+                raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+            return self._answers[name]
+
+        return answer
+
+
+def _card(*unsupported: str, **answers: Any) -> nvml.Gpu:
+    return nvml.Gpu(_Driver(*unsupported, **answers), "handle")
+
+
+def test_numbers_come_in_our_units() -> None:
+    """Milliwatts, millijoules and megahertz as the driver counts them; bytes of the library's text decoded."""
+    card = _card(
+        nvmlDeviceGetClockInfo=1400,
+        nvmlDeviceGetDefaultApplicationsClock=1980,
+        nvmlDeviceGetTotalEnergyConsumption=12_345,
+        nvmlDeviceGetPowerManagementLimit=700_000,
+        nvmlDeviceGetPciInfo=SimpleNamespace(busId=b"00000000:3B:00.0"),
+        nvmlSystemGetDriverVersion="580.1",
+    )
+    assert card.clock_share() == pytest.approx(1400 / 1980)
+    assert card.joules() == 12.345
+    assert card.power_limit_w() == 700
+    assert card.pci_id() == "00000000:3B:00.0"
+    assert card.driver() == "580.1"
+
+
+def test_a_card_without_application_clocks_is_held_to_its_highest() -> None:
+    """As consumer cards are."""
+    card = _card(nvmlDeviceGetClockInfo=1000, nvmlDeviceGetMaxClockInfo=2000)
+    assert card.clock_share() == 0.5
+
+
+def test_what_a_card_does_not_tell_is_none() -> None:
+    """No error, no invented zero."""
+    card = _card()
+    assert (card.clock_share(), card.joules(), card.power_limit_w(), card.pci_id(), card.driver()) == (None,) * 5
+    assert card.held_back() == ()
+    assert card.processes() == {}
+
+
+@pytest.mark.parametrize(
+    ("bits", "reasons"),
+    [
+        (pynvml.nvmlClocksThrottleReasonGpuIdle | pynvml.nvmlClocksThrottleReasonApplicationsClocksSetting, ()),
+        (pynvml.nvmlClocksThrottleReasonSwPowerCap, ("power cap",)),
+        (
+            pynvml.nvmlClocksThrottleReasonSwThermalSlowdown | pynvml.nvmlClocksThrottleReasonHwSlowdown,
+            ("hardware slowdown", "temperature"),
+        ),
+    ],
+)
+def test_only_real_reasons_hold_a_clock_back(bits: int, reasons: tuple[str, ...]) -> None:
+    """Idleness and a user's own setting are none."""
+    assert _card(nvmlDeviceGetCurrentClocksThrottleReasons=bits).held_back() == reasons
+
+
+@pytest.mark.parametrize(
+    ("processes", "own", "others"),
+    [
+        ({10, 11}, {10, 11}, ()),
+        ({10, 99}, {10, 11}, (99,)),
+        ((), {10}, ()),
+        ((4242,), {10}, ()),  # a container: ours under the host's number
+        ((4242, 4243), {10}, (4243,)),
+    ],
+)
+def test_foreign_processes(processes: set[int], own: set[int], others: tuple[int, ...]) -> None:
+    """Neither this process nor what it started; in a container one of the unknown numbers is ours."""
+    assert nvml.foreign(processes, own) == others
+
+
+def test_our_tree_holds_our_children_and_no_stranger() -> None:
+    """A grandchild counts, init does not."""
+    script = "import subprocess, sys; subprocess.run((sys.executable, '-c', 'input()'))"
+    with subprocess.Popen((sys.executable, "-c", script), stdin=subprocess.PIPE) as child:
+        tree: frozenset[int] = frozenset()
+        while len(tree - {os.getpid(), child.pid}) < 1:
+            tree = nvml.own_tree()
+        assert {os.getpid(), child.pid} <= tree
+        assert 1 not in tree or os.getpid() == 1
+        child.communicate(b"\n")
+
+
+def test_memory_of_our_tree_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours and our workers', not a stranger's; hidden numbers are not zero."""
+    ours, stranger = SimpleNamespace(pid=os.getpid(), usedGpuMemory=300), SimpleNamespace(pid=1 << 22, usedGpuMemory=5)
+    hidden = SimpleNamespace(pid=os.getpid(), usedGpuMemory=None)
+    cuda = torch.device("cuda:0")
+    for listed, expected in (([ours, stranger], 300), ([hidden], None), ([], None)):
+        card = _card(nvmlDeviceGetComputeRunningProcesses=listed)
+        monkeypatch.setattr(nvml, "gpu", lambda _device, card=card: card)
+        assert nvml.own_bytes(cuda) == expected
+
+
+def test_a_cpu_has_no_driver() -> None:
+    """And is not asked for one."""
+    assert nvml.gpu(torch.device("cpu")) is None
+    assert nvml.own_bytes(torch.device("cpu")) is None
