@@ -6,6 +6,7 @@ The rooms, top to bottom; each imports only from those below it:
     progress   what a person sees while it runs
     flow       the story: load the suite, plan, skip what is recorded, rehearse, execute the rest, report
     night      the trials that are left, one after the other: what comes next, what is tried again, when to stop
+    again      fine-tuned weights measured once more, without training
     report     what the records mean: a frame, statistics, markdown, plots
     execute    where a trial runs: one child process, supervised; what follows from its end; how long it will take
     trial      inside the child, the only room that imports torch: build, fine-tune, resume, evaluate, measure, record
@@ -15,4 +16,4 @@ The rooms, top to bottom; each imports only from those below it:
     errors     every error and its exit code
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

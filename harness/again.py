@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from harness.data.admit import admit
 from harness.errors import UsageError
 from harness.execute import supervise
-from harness.store import files, record
+from harness.store import files, lock, record
+from harness.store.files import SuiteFolder
 from harness.suite.catalog import BY_NAME
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
 from harness.suite.plan import plan_trials
@@ -40,6 +41,7 @@ class Target:
     Attributes:
         trial: what names the images and the protocol.
         folder: the measurement goes to `measurements/<n>` in it.
+        lock: the suite's, or one beside the weights: two measurements at once disturb each other.
         import_folder: of the suite file, for a user's own Dataset.
         recorded: what the trial's own record said, and the folder of its samples.
     """
@@ -47,6 +49,7 @@ class Target:
     trial: Trial
     weights: Path
     folder: Path
+    lock: Path
     import_folder: str
     recorded: tuple[Record, ResultFolder] | None = None
 
@@ -61,7 +64,7 @@ class Remeasured:
 
 
 def trained(folder: TrialFolder, found: Record) -> Target:
-    """The weights that a trial left.
+    """The weights that a trial left, in results/<suite>/trials/<trial_id>.
 
     Raises:
         UsageError: they are gone.
@@ -78,6 +81,7 @@ def trained(folder: TrialFolder, found: Record) -> Target:
         trial=found.trial,
         weights=weights,
         folder=folder.path,
+        lock=SuiteFolder(folder.path.parents[1]).lock,
         import_folder=import_folder,
         recorded=(found, folder),
     )
@@ -106,7 +110,9 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
         image_size=ImageSize(min=low, max=high),
         model=header["model"],
     )
-    plain = resolve_hyperparameters(BY_NAME[architecture.name], Hyperparameters())
+    # Of these only the precision counts, without training: the suite's, as weights do not tell theirs.
+    precision = suite.settings[0].hyperparameters.precision
+    plain = resolve_hyperparameters(BY_NAME[architecture.name], Hyperparameters(precision=precision))
     alone = replace(
         suite,
         datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),
@@ -118,6 +124,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
         trial=plan_trials(alone, fingerprints, limit=None)[0],
         weights=weights.resolve(),
         folder=weights.resolve().parent,
+        lock=weights.resolve().parent / "measurements.lock",
         import_folder=str(suite_path.resolve().parent),
     )
 
@@ -144,9 +151,15 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
     """Evaluate and measure in a process of its own.
 
     Raises:
+        LockedError: a run, or another measurement, works there.
         MachineError: the device is not there, the disk is full.
         Interrupted: a signal came.
     """
+    with lock.locked(target.lock):
+        return _measure(target, device, on_event)
+
+
+def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
     folder = files.next_measurement(target.folder)
     assignment = record.Assignment(
         trial=target.trial,
@@ -167,9 +180,13 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
 def _header(weights: Path) -> dict[str, Any]:
     """Read by a process that may import torch."""
     done = subprocess.run(
-        (sys.executable, "-m", "harness.trial.header", str(weights)), capture_output=True, text=True, check=False
+        (sys.executable, "-P", "-m", "harness.trial.header", str(weights)),
+        capture_output=True,
+        text=True,
+        env=supervise.child_environment(1),
+        check=False,
     )
     if done.returncode:
-        raise UsageError(done.stderr.strip() or f"{weights}: cannot be read")
+        raise UsageError((done.stderr.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
     header: dict[str, Any] = json.loads(done.stdout)
     return header

@@ -9,6 +9,7 @@
     └── TrialError        1    this trial cannot go on; the others can
         ├── DataError          an image, a label or a user's Dataset is not what it must be
         ├── WeightsError       pretrained weights or a checkpoint cannot be had or do not fit
+        ├── CannotDeploy       a variant that this architecture or this machine cannot do: an answer, not a failure
         └── DivergedError      a loss is not finite
 
 `Interrupted` is no error of ours: a signal ends the program with 128 + its number (130 for SIGINT, 143 for SIGTERM).
@@ -65,6 +66,10 @@ class DataError(TrialError):
 
 class WeightsError(TrialError):
     """Pretrained weights cannot be had, or a file of weights does not fit the architecture."""
+
+
+class CannotDeploy(TrialError):  # noqa: N818 - an answer, not a failure
+    """A variant that this architecture or this machine cannot do: it becomes a row that says why."""
 
 
 class DivergedError(TrialError):

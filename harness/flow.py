@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from harness import __version__
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from harness.suite.spec import Trial
 
 log = logging.getLogger(__name__)
+
+ONNX_EXTRA = "pip install 'detection-harness[onnx]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,8 @@ def make_plan(
     if not selected:
         known = "\n".join(f"  {trial.trial_id}" for trial in trials)
         raise UsageError(f"--select {select}: matches none of the suite's trials:\n{known}")
+    if "onnxruntime" in suite.protocol.variants and not find_spec("onnxruntime"):
+        remarks += (f"the variant onnxruntime is not installed: its rows will say so; {ONNX_EXTRA}",)
     folder = SuiteFolder(results_folder / suite.name)
     where = (
         f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "
@@ -177,6 +182,7 @@ def doctor(device: str) -> int:
     done = subprocess.run(
         (sys.executable, "-P", "-m", "harness.trial.doctor", device, str(threads)),
         env=child_environment(threads),
+        start_new_session=True,  # its processes are told from others by their session
         check=False,
     )
     return done.returncode

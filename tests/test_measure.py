@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import TINY_MODEL
+from tests.conftest import ROOT, TINY_MODEL
 
+pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SUITE = (
     "suite: tiny\ndatasets:\n"
@@ -20,7 +26,7 @@ SUITE = (
     "  more: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 3}\n"
     f"architectures:\n  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}"
     "hyperparameters: {epochs: 1, batch_size: 2, lr: 1e-4}\n"
-    "protocol: {level: quick, throughput_batch_size: auto, variants: [eager-fp32, eager-fp16, onnxruntime]}\n"
+    "protocol: {level: quick, rounds: 1, throughput_batch_size: 2, variants: [eager-fp32, eager-fp16, onnxruntime]}\n"
     "cost: {per_gpu_hour: 2.5, currency: EUR}\n"
 )
 
@@ -28,9 +34,6 @@ SUITE = (
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A suite file and the results folder of its first dataset's trial, with two variants."""
-    import os
-    import sys
-
     root = tmp_path_factory.mktemp("measured")
     suite = root / "tiny.yaml"
     suite.write_text(SUITE)
@@ -61,11 +64,11 @@ def test_every_variant_is_a_row_with_its_own_accuracy_and_speed(trained: tuple[P
     for variant in found["variants"]:
         assert variant["problem"] is None
         assert variant["metrics"]["images"] == 3
-        assert variant["measurements"]["latency_s"]["n"] == 60
+        assert variant["measurements"]["latency_s"]["n"] == 20
         assert (folder / f"predictions.{variant['name']}.parquet").is_file()
     assert found["variants"][1]["metrics"]["map"] == pytest.approx(found["metrics"]["map"], abs=0.005)
     assert (folder / found["variants"][1]["file"]).is_file()
-    assert found["measurements"]["throughput_batch_size"] == 64
+    assert found["measurements"]["throughput_batch_size"] == 2
     assert found["variants"][1]["measurements"]["throughput_batch_size"] == 1
     assert [at["score_threshold"] for at in found["measurements"]["latency_by_threshold"]] == [0.001, 0.05, 0.3]
     assert found["measurements"]["memory"]["worst_case_image"] is not None
@@ -86,20 +89,19 @@ def test_the_phases_are_told_and_sum_or_are_flagged(trained: tuple[Path, Path]) 
 
 
 def test_a_trial_is_measured_again_beside_its_record(harness_command: Command, trained: tuple[Path, Path]) -> None:
-    """By the start of its id or by its weights: the record stays, the new one has no training and its own samples."""
+    """By the start of its id: the record stays, the new one has no training and samples of its own."""
     folder = _trial(trained[1])
     before = (folder / "record.json").read_bytes()
-    for number, target in enumerate(("shapes-faster", str(folder / "checkpoints" / "weights.pt")), start=1):
-        done = harness_command("measure", target, "--results", trained[1], "--variants", "channels_last")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "as trained (fp32)" in done.stdout
-        assert "channels_last" in done.stdout
-        assert "latency against the trial's record:" in done.stdout
-        again = _record(folder / "measurements" / str(number))
-        assert again["measurements"]["training_s"] is None
-        assert again["metrics"] == json.loads(before)["metrics"]
-        assert again["model"]["state_sha256"] == json.loads(before)["model"]["state_sha256"]
-        assert (folder / "measurements" / str(number) / "samples.parquet").is_file()
+    done = harness_command("measure", "shapes-faster", "--results", trained[1], "--variants", "channels_last")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "eager (fp32)" in done.stdout
+    assert "channels_last" in done.stdout
+    assert "latency against the trial's record:" in done.stdout
+    again = _record(folder / "measurements" / "1")
+    assert again["measurements"]["training_s"] is None
+    assert again["metrics"] == json.loads(before)["metrics"]
+    assert again["model"]["state_sha256"] == json.loads(before)["model"]["state_sha256"]
+    assert (folder / "measurements" / "1" / "samples.parquet").is_file()
     assert (folder / "record.json").read_bytes() == before
     shown = harness_command("report", trained[1] / "tiny")
     assert shown.returncode == 0
@@ -120,7 +122,8 @@ def test_weights_of_no_trial_are_measured_on_the_images_of_a_suite(
     assert other.returncode == 1
     assert "detects disc, " in other.stderr
     assert "Traceback" not in other.stderr
-    done = harness_command("measure", weights, "--suite", trained[0], "--dataset", "shapes", "--variants", "")
+    chosen = ("--suite", trained[0], "--dataset", "shapes", "--variants", "")
+    done = harness_command("measure", weights, *chosen)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(tmp_path.glob("measurements/*/record.json"))) == 1
 
@@ -166,3 +169,26 @@ def test_doctor_says_whether_the_machine_is_fit(harness_command: Command) -> Non
     refused = harness_command("doctor", "--device", "cuda:99")
     assert refused.returncode == 3
     assert "cuda:99" in refused.stderr
+
+
+def test_a_variant_whose_process_dies_costs_its_own_row(trained: tuple[Path, Path]) -> None:
+    """Killed as the kernel does it when memory is short: the rest is measured, and the row says what happened."""
+    command = (sys.executable, "-m", "harness", "measure", "shapes-faster", "--results", str(trained[1]))
+    with subprocess.Popen(
+        (*command, "--variants", "eager-fp16,channels_last"), stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as run:
+        killed = False
+        while run.poll() is None and not killed:
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    if b"harness.trial.variants" in path.read_bytes() and b"eager-fp16" in path.read_bytes():
+                        os.kill(int(path.parent.name), signal.SIGKILL)
+                        killed = True
+            time.sleep(0.05)
+        said = run.communicate()[0]
+    assert killed
+    assert run.returncode == 0, said
+    assert "eager-fp16: cannot: its process was killed by SIGKILL" in said
+    again = _record(max((_trial(trained[1]) / "measurements").iterdir(), key=lambda path: int(path.name)))
+    assert [variant["problem"] is None for variant in again["variants"]] == [False, True]
+    assert again["metrics"]["map"] is not None

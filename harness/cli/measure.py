@@ -109,7 +109,7 @@ def _target(target: str, results: Path, suite: Path | None, dataset: str | None)
         return again.checkpoint(path, suite, dataset)
     trial_folder = TrialFolder(path.resolve().parent.parent)
     record = read_record(trial_folder)
-    if record is None:
+    if record is None or path.resolve() != (trial_folder.path / record.model.checkpoint).resolve():
         raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
     return again.trained(trial_folder, record)
 
@@ -130,8 +130,8 @@ def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]
     """A table of what was measured, its doubts, and how it compares to the trial's own record."""
     from harness.report.text import table
 
-    rows = [_row(f"as trained ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
-    doubts = [("as trained", flag) for flag in record.flags]
+    rows = [_row(f"eager ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
+    doubts = [("eager", flag) for flag in record.flags]
     for variant in record.variants:
         if variant.measurements is None or variant.metrics is None:
             rows.append((variant.name, *("–",) * 5))
@@ -148,7 +148,7 @@ def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]
 
 def _row(name: str, measured: Inference, metrics: Metrics) -> tuple[str, ...]:
     latency, memory = measured.latency_s, measured.memory.inference
-    peak = memory.peak_reserved_bytes or memory.peak_resident_bytes or memory.peak_driver_bytes
+    peak = memory.peak_reserved_bytes or memory.peak_resident_bytes
     return (
         name,
         "–" if metrics.map is None else f"{metrics.map:.3f}",
@@ -168,7 +168,7 @@ def _cannot(problem: str | None) -> Flag:
 def _compared(now: Record, folder: ResultFolder, then: Record, recorded: ResultFolder) -> Iterator[str]:
     from harness.report import environments, statistics
 
-    ours, theirs = statistics.read_latency(folder.samples), statistics.read_latency(recorded.samples)
+    ours, theirs = (statistics.read_latencies(place.samples).get("as trained") for place in (folder, recorded))
     if ours is not None and theirs is not None:
         found = statistics.compare_latency(ours, theirs)
         called = "a difference" if found.differs else "not called a difference"

@@ -86,17 +86,16 @@ def trial_frame(states: Iterable[State], folder: SuiteFolder | None = None) -> p
         own = [{**fixed, **named, **_plain(state)}]
         own += [{**fixed, **_variant(variant, state)} for variant in (state.record.variants if state.record else ())]
         if folder is not None and state.record is not None:
-            samples = folder.trial(trial.trial_id).samples
-            own = [{**line, **_interval(samples, line["variant"])} for line in own]
+            samples = statistics.read_latencies(folder.trial(trial.trial_id).samples)
+            own = [{**line, **_interval(samples.get(line["variant"]))} for line in own]
         rows += own
     return pd.DataFrame(rows)
 
 
-def _interval(samples: Path, variant: str) -> dict[str, float]:
-    found = statistics.read_latency(samples, variant)
-    if found is None:
+def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
+    if samples is None:
         return {}
-    interval = statistics.median_latency(found)
+    interval = statistics.median_latency(samples)
     return {"latency_low_s": interval.low, "latency_high_s": interval.high}
 
 
@@ -108,12 +107,16 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     if trials.empty:
         return trials.assign(n=[], map_sd=[], outcomes=[], flags=[])
     groups = trials.groupby(["configuration", "variant"], sort=False)
-    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal", "how"]
+    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal"]
     frame = groups[fixed].first()
     means = [*_MEANS, *(name for name in trials if name.startswith(AT_THRESHOLD))]
     frame[means] = groups[means].mean()
     frame["map_sd"] = groups["map"].std(ddof=1)
     frame["n"] = groups["map"].count()
+    frame["latency_n"] = groups["latency_n"].sum(min_count=1)
+    # Over images, of one model; between seeds there is another spread, which `map_sd` tells.
+    frame.loc[groups.size() > 1, ["latency_low_s", "latency_high_s"]] = float("nan")
+    frame["how"] = groups["how"].agg(lambda column: "; ".join(dict.fromkeys(how for how in column if how)))
     frame["batch_size"] = groups["batch_size"].first()
     frame["outcomes"] = groups["outcome"].agg(_counted)
     frame["flags"] = groups["flags"].agg(
@@ -197,8 +200,7 @@ def _deployed(record: Record, metrics: Metrics, measured: Inference, flags: tupl
 def _peak(memory: Memory | None) -> int | None:
     if memory is None:
         return None
-    peaks = (memory.peak_reserved_bytes, memory.peak_resident_bytes, memory.peak_driver_bytes)
-    return next((peak for peak in peaks if peak is not None), None)
+    return memory.peak_reserved_bytes if memory.peak_reserved_bytes is not None else memory.peak_resident_bytes
 
 
 def _as_trained(trial: Trial) -> str:

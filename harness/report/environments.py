@@ -15,11 +15,16 @@ _NOT_SPEED = {"git_commit", "git_dirty", "torchmetrics", "loader_workers"}
 
 
 def differences(environments: Sequence[Environment]) -> tuple[str, ...]:
-    """`torch 2.11 / 2.15`, for each field in which they differ; what an older record does not tell is no difference."""
+    """`torch 2.11 / 2.15`, for each field in which they differ; what an older record does not tell is no difference.
+
+    But for how threads wait: before that was recorded they waited otherwise.
+    """
     rows = [asdict(environment) for environment in environments]
     found = []
     for name in rows[0] if rows else ():
-        values = list(dict.fromkeys(row[name] for row in rows if row[name] is not None))
+        told = name == "thread_waiting"
+        values = dict.fromkeys(row[name] for row in rows if told or row[name] is not None)
         if name not in _NOT_SPEED and len(values) > 1:
-            found.append(f"{name.replace('_', ' ')} {' / '.join(map(str, values))}")
+            said = " / ".join("not told" if value is None else str(value) for value in values)
+            found.append(f"{name.replace('_', ' ')} {said}")
     return tuple(found)

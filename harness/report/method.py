@@ -21,10 +21,6 @@ def footer(states: Sequence[State]) -> list[str]:
         return []
     parts = ["## How it was measured", _protocol(records), "## Where"]
     environments = list(dict.fromkeys(record.environment for record in records))
-    if len(environments) > 1:
-        parts.append(
-            f"> **{len(environments)} environments:** speeds from different environments do not compare; accuracy does."
-        )
     data = dict.fromkeys((record.trial.dataset.name, record.trial.dataset.fingerprint) for record in records)
     lines = [_environment(environment, environments[0]) for environment in environments]
     lines += [f"- data {escape(name)}: fingerprint {digest[:16]}" for name, digest in data]

@@ -29,7 +29,8 @@ def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
     if (rows["variant"] != AS_TRAINED).any():
         parts += ["### The same weights, deployed in other ways", _variants(rows)]
     columns = [name for name in rows if name.startswith(AT_THRESHOLD)]
-    best = front.dropna(subset=columns, how="all") if columns else front.head(0)
+    plain = rows[(rows["variant"] == AS_TRAINED) & rows["configuration"].isin(front["configuration"])]
+    best = plain.dropna(subset=columns, how="all") if columns else plain.head(0)
     if not best.empty:
         parts += ["### Latency by score threshold", _thresholds(best, columns), _THRESHOLDS]
     return parts
@@ -56,9 +57,11 @@ def energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
                 number(a_second * row["wall_s"], 2),
             ]
         cells.append(tuple(line))
-    said = (
-        "Energy is the whole GPU's, by its driver: in the throughput pass, and over all of a trial. " if energy else ""
-    )
+    said = ""
+    if energy:
+        said = (
+            "Energy is the whole GPU's, by its driver: in the throughput pass, and over a trial with all its passes. "
+        )
     if cost:
         said += (
             f"Money at {cost.per_gpu_hour:g} {cost.currency} an hour of the device that was measured on: images at the "
@@ -68,13 +71,14 @@ def energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
 
 
 _DETAIL = (
-    "n counts timings over all rounds; the 95 % interval of the median is a bootstrap over images, from "
-    "`samples.parquet`. Phases are timed in rounds of their own, in turn with those of whole images: their sum "
-    "should be the median, and the last column says how near it comes. Under onnxruntime they do not show."
+    "n counts timings over all rounds and seeds; the 95 % interval of one model's median is over images, from "
+    "`samples.parquet`; with several seeds the other columns are means of theirs. Phases are timed in rounds of their "
+    "own, in turn with those of whole images: their sum should be the median, and the last column says how near it "
+    "comes. Under onnxruntime they do not show."
 )
 _THRESHOLDS = (
-    "Median ms at each score threshold, image by image in turn, for what is on the Pareto front: more candidates, more "
-    "non-maximum suppression."
+    "Median ms at each score threshold, image by image in turn, for the architectures on the Pareto front as they were "
+    "trained: more candidates, more non-maximum suppression."
 )
 
 
@@ -114,7 +118,7 @@ def _variants(rows: pd.DataFrame) -> str:
         plain = group[group["variant"] == AS_TRAINED].iloc[0]
         for _, row in group.iterrows():
             own = row["variant"] == AS_TRAINED
-            what = next((reason for name, reason in row["flags"] if name == CANNOT), row["how"])
+            what = "; ".join((row["how"], *(reason for name, reason in row["flags"] if name == CANNOT))).strip("; ")
             cells.append(
                 (
                     escape(row["architecture"] + (f" ({row['setting']})" if row["setting"] else "")),

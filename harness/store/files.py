@@ -106,6 +106,10 @@ class AttemptFolder:
         """Progress, one JSON object a line, appended by the child."""
         return self.path / "events.jsonl"
 
+    def variant(self, name: str) -> VariantFolder:
+        """Of one variant's process."""
+        return VariantFolder(self.path / "variants" / name)
+
     @property
     def log(self) -> Path:
         """The child's standard output and error."""
@@ -140,6 +144,38 @@ class ResultFolder:
     def exported(self, variant: str) -> Path:
         """The file that a variant's runtime loads."""
         return self.path / f"model.{variant}.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFolder:
+    """What the process that examines one variant is told and tells; `attempts/<n>/variants/<name>`."""
+
+    path: Path
+
+    @property
+    def attempt(self) -> AttemptFolder:
+        """The attempt it belongs to."""
+        return AttemptFolder(self.path.parent.parent)
+
+    @property
+    def assignment(self) -> Path:
+        """What is asked for."""
+        return self.path / "trial.json"
+
+    @property
+    def events(self) -> Path:
+        """Progress."""
+        return self.path / "events.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        """Raw timings."""
+        return self.path / "samples.parquet"
+
+    @property
+    def found(self) -> Path:
+        """What came out, the last file to be written."""
+        return self.path / "variant.json"
 
 
 @dataclass(frozen=True, slots=True)

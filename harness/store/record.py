@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
 from harness.errors import HarnessError
-from harness.suite.spec import Trial  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.spec import Trial, VariantName  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ class Assignment:
             own.
         checkpoint_s: longest training time between two checkpoints.
         weights: a file of fine-tuned weights to examine; None: train them.
+        variant: examine these weights as this variant alone.
     """
 
     trial: Trial
@@ -53,6 +54,7 @@ class Assignment:
     accumulate: int | None = None
     checkpoint_s: float = 600.0
     weights: str | None = None
+    variant: VariantName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,6 +383,7 @@ RECORD = TypeAdapter(Record)
 OUTCOME = TypeAdapter(Outcome)
 ASSIGNMENT = TypeAdapter(Assignment)
 REHEARSAL = TypeAdapter(Rehearsal)
+VARIANT = TypeAdapter(Variant)
 
 
 def encode(adapter: TypeAdapter[T], value: T) -> bytes:

@@ -11,6 +11,7 @@ from torch import nn
 
 from harness.errors import WeightsError
 from harness.store import files
+from harness.suite.catalog import BY_NAME
 from harness.suite.spec import ImageSize, TrialArchitecture
 from harness.trial.models import build
 
@@ -62,6 +63,8 @@ def header(path: Path) -> dict[str, Any]:
         WeightsError: the file is not such a checkpoint.
     """
     content = _read(path)
+    if content["architecture"] not in BY_NAME:
+        raise WeightsError(f"{path}: is a {content['architecture']}, which this version does not know")
     return {key: content[key] for key in ("architecture", "classes", "image_size", "model")}
 
 

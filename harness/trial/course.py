@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.store.files import ResultFolder
+    from harness.suite.spec import Trial
+    from harness.trial.ready import Ready
     from harness.trial.resume import State, States
-    from harness.trial.run import Ready
     from harness.trial.speaker import Speaker
     from harness.trial.stop import Stop
+
+
+_LOOK_S = 10.0  # a night has many of these
 
 
 class Course:
@@ -60,7 +64,7 @@ class Course:
         memory.reset_peak(ready.device)
         self._speaker.say("stage", stage="train")
         if ready.device.type == "cuda" or not ready.workers:  # a CPU's loaders would look like others
-            self._watch = Watch(partial(look_around, ready.device), time.perf_counter_ns)
+            self._watch = Watch(partial(look_around, ready.device), time.perf_counter_ns, every_s=_LOOK_S)
         with self._stop.deferred():
             training = finetune(
                 ready.model,
@@ -96,8 +100,7 @@ class Course:
         trial, accumulate = self._ready.trial, self._ready.hyperparameters.accumulate
         looks = self._watch.looks if self._watch is not None else ()
         flags = [record.Flag(name=doubt.name, reason=f"training: {doubt.reason}") for doubt in doubts(looks)]
-        if trial.limit:
-            flags.append(record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"))
+        flags += rehearsal_flag(trial)
         if self._resumed:
             flags.append(
                 record.Flag(name="resumed", reason=f"training was cut and went on {', then '.join(self._resumed)}")
@@ -184,6 +187,13 @@ class Course:
 
     def _read_peak(self) -> None:
         self.peak = memory.larger(self.peak, memory.read_peak(self._ready.device))
+
+
+def rehearsal_flag(trial: Trial) -> tuple[record.Flag, ...]:
+    """Of a trial that uses only some of the images."""
+    if not trial.limit:
+        return ()
+    return (record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"),)
 
 
 def _joules(device: torch.device) -> float | None:

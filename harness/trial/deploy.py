@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 
-from harness.errors import HarnessError
+from harness.errors import CannotDeploy, HarnessError
 from harness.trial import checkpoint, export
 from harness.trial.agreement import agreement
 from harness.trial.evaluate import Detections, detect
@@ -34,12 +34,8 @@ Detect = Callable[[Sequence["Tensor"]], tuple[Detections, ...]]
 
 _HALF = {"eager-bf16": ("bf16", torch.bfloat16), "eager-fp16": ("fp16", torch.float16)}
 _AGREEMENT = 0.9
-_SCORE = 0.01  # between two runtimes at the same precision
+_SCORE = 0.01  # between two runtimes in fp32; in half precision each rounds in places of its own
 _SCORE_OF_HALF = 0.05
-
-
-class CannotDeploy(HarnessError):  # noqa: N818 - not an error of the trial: an answer
-    """A variant that this architecture or this machine cannot do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +69,7 @@ class Weights:
     checkpoint: Path
     architecture: str
     precision: str
+    tf32: bool
     device: torch.device
     threads: int
 
@@ -212,7 +209,9 @@ def _onnxruntime(
         raise CannotDeploy(f"{missing} is not installed: pip install 'detection-harness[onnx]'")
     model = weights.model().to("cpu")  # where it waits for the next export, and takes no room on the device
     plain = eager(model, weights.architecture, device=torch.device("cpu"), precision="fp32")
-    runtime = export.Runtime(model, plain.set_threshold, images[0], device=weights.device, threads=weights.threads)
+    runtime = export.Runtime(
+        model, plain.set_threshold, images[0], device=weights.device, threads=weights.threads, tf32=weights.tf32
+    )
     found = Deployment(
         how=runtime.how,
         detect=runtime.detect,
@@ -224,7 +223,7 @@ def _onnxruntime(
     return found
 
 
-def _check(found: Deployment, weights: Weights, images: Sequence[Tensor], score: float, detections: int) -> None:
+def _check(found: Deployment, weights: Weights, images: Sequence[Tensor], threshold: float, detections: int) -> None:
     """Compare with the weights run eagerly.
 
     Raises:
@@ -233,8 +232,9 @@ def _check(found: Deployment, weights: Weights, images: Sequence[Tensor], score:
     precision = weights.precision if found.model is not None else "fp32"
     plain = eager(weights.model(), weights.architecture, device=weights.device, precision=precision)
     for deployment in (plain, found):
-        deployment.set_threshold(score, detections)
-    share = agreement(_each(plain, images), _each(found, images), score=_SCORE)
+        deployment.set_threshold(threshold, detections)
+    score = _SCORE if precision == "fp32" else _SCORE_OF_HALF
+    share = agreement(_each(plain, images), _each(found, images), score=score)
     if share < _AGREEMENT:
         raise CannotDeploy(f"it detects something else than the model it was made of: only {share:.0%} is the same")
 

@@ -17,6 +17,7 @@ import harness
 from harness.errors import MachineError
 from harness.store.record import Environment
 from harness.trial import nvml
+from harness.trial.measure import memory
 
 if TYPE_CHECKING:
     from harness.suite.spec import Protocol
@@ -108,8 +109,10 @@ def _cpu() -> str:
 
 
 def _memory() -> int | None:
+    """Of the machine, or of this container if that is less."""
     kilobytes = _first(Path("/proc/meminfo"), r"MemTotal:\s+(\d+) kB")
-    return int(kilobytes) * 1024 if kilobytes else None
+    sizes = (int(kilobytes) * 1024 if kilobytes else None, memory.cgroup_limit_bytes())
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _first(path: Path, pattern: str) -> str | None:

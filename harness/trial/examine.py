@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,10 +11,10 @@ from harness.store.record import Inference, Memory, Metrics, Variant
 from harness.trial import deploy, measure, tables
 from harness.trial.evaluate import accuracy, evaluate
 from harness.trial.loader import evaluation_items
-from harness.trial.measure import memory
+from harness.trial.measure.passes import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     import torch
     from torch import Tensor
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from harness.trial.evaluate import Detections, Truth
     from harness.trial.measure.timing import Sample
     from harness.trial.speaker import Speaker
-
-log = logging.getLogger(__name__)
 
 _PROBES = 4  # images that a variant is compared on before it is timed
 
@@ -84,7 +81,7 @@ class Examiner:
             deployment,
             self.items,
             self.protocol,
-            bench=measure.Bench.on(self.device, self._beat),
+            bench=Bench.on(self.device, self._beat),
             device=self.device,
             thresholds=() if variant else measure.THRESHOLDS,
         )
@@ -95,23 +92,6 @@ class Examiner:
             flags=measured.flags,
             evaluation_s=evaluation_s,
         )
-
-    def variants(self, weights: Weights) -> Iterator[tuple[Variant, tuple[Sample, ...]]]:
-        """Each variant of the protocol, one after the other; what cannot be done is one that says why.
-
-        The model as it was trained is examined without being asked for, and not again here.
-        """
-        images = self._probes()
-        for name in self.protocol.variants:
-            if name == "eager-fp32" and weights.precision == "fp32":
-                continue
-            self.speaker.say("stage", stage="variant", variant=name)
-            memory.free_unused(self.device)
-            try:
-                yield self._variant(name, weights, images)
-            except deploy.CannotDeploy as error:
-                log.warning("%s: %s", name, error, exc_info=error.__cause__)
-                yield Variant(name=name, problem=str(error)), ()
 
     def detections(
         self, deployment: Deployment, split: str, items: Items, *, stage: str = "evaluate"
@@ -125,14 +105,16 @@ class Examiner:
 
         return evaluate(deployment.detect, evaluation_items(items, self.workers), on_image=on_image)
 
-    def _variant(
-        self, name: VariantName, weights: Weights, images: Sequence[Tensor]
-    ) -> tuple[Variant, tuple[Sample, ...]]:
+    def examine_variant(self, name: VariantName, weights: Weights) -> tuple[Variant, tuple[Sample, ...]]:
+        """Deploy the weights in another way, see that they still find the same, and examine that.
+
+        Raises:
+            CannotDeploy: this architecture or this machine cannot do it.
+        """
         protocol = self.protocol
         deployment = deploy.load(
-            name, weights, images, score_threshold=protocol.score_threshold, detections=protocol.detections
+            name, weights, self._probes(), score_threshold=protocol.score_threshold, detections=protocol.detections
         )
-        self.check()
         examined = deploy.attempt(lambda: self.examine(deployment, name))
         file = None
         if deployment.exported is not None:

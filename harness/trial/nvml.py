@@ -6,7 +6,6 @@ import functools
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -39,7 +38,7 @@ class Gpu:
         """`name(handle, …)`, or None where this GPU or driver has no answer."""
         try:
             return getattr(self.nvml, name)(self.handle, *arguments)
-        except self.nvml.NVMLError as error:
+        except (self.nvml.NVMLError, self.nvml.NVMLLibraryMismatchError) as error:  # of which the second is no first
             log.debug("%s: %s", name, error)
             return None
 
@@ -62,12 +61,9 @@ class Gpu:
         return tuple(reason for name, reason in _HELD_BACK.items() if bits & getattr(self.nvml, name))
 
     def processes(self) -> dict[int, int | None]:
-        """Memory in bytes by process that has a context on it; None where the driver hides it."""
-        found: dict[int, int | None] = {}
-        for name in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
-            for process in self.ask(name) or ():
-                found[process.pid] = process.usedGpuMemory
-        return found
+        """Memory in bytes by process that computes on it, a desktop's not; None where the driver hides it."""
+        listed = self.ask("nvmlDeviceGetComputeRunningProcesses") or ()
+        return {process.pid: process.usedGpuMemory for process in listed}
 
     def joules(self) -> float | None:
         """Energy since the driver was loaded."""
@@ -110,44 +106,33 @@ def gpu(device: torch.device) -> Gpu | None:
 
 
 def own_bytes(device: torch.device) -> int | None:
-    """What the driver says that this process and its children hold on the GPU."""
+    """What the driver says that this process and its children hold on the GPU; None where it cannot be told apart."""
     card = gpu(device)
     if card is None:
         return None
     processes = card.processes()
-    others = foreign(processes, own_tree())
-    known = [used for pid, used in processes.items() if pid not in others and used is not None]
+    known = [used for pid, used in processes.items() if used is not None and is_ours(pid)]
+    if not known and len(processes) == 1:  # a container: the only one there is must be this one
+        known = [used for used in processes.values() if used is not None]
     return sum(known) if known else None
 
 
-def foreign(processes: Collection[int], own: Collection[int]) -> tuple[int, ...]:
+def foreign(processes: Collection[int]) -> tuple[int, ...]:
     """Those that are not ours.
 
     In a container the driver counts by the host's numbers, so that none of ours is among them: then one of them, and it
     cannot be told which, is this process.
     """
-    others = tuple(pid for pid in processes if pid not in own)
+    others = tuple(pid for pid in processes if not is_ours(pid))
     return others if len(others) < len(processes) else others[1:]
 
 
-def own_tree() -> frozenset[int]:
-    """This process and all below it."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        fields = _read(stat).rpartition(")")[2].split()  # state, parent: proc(5)
-        if fields:
-            parents[int(stat.parent.name)] = int(fields[1])
-    own = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in own} - own:
-        own |= more
-    return frozenset(own)
-
-
-def _read(path: Path) -> str:
+def is_ours(pid: int) -> bool:
+    """Whether a process belongs to this trial: each has a session of its own, with its loaders and its variants."""
     try:
-        return path.read_text()
-    except OSError:  # the process has ended
-        return ""
+        return os.getsid(pid) == os.getsid(0)
+    except OSError:  # no such process here
+        return False
 
 
 def _text(value: str | bytes) -> str:

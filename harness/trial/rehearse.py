@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.suite.spec import ImageSize
     from harness.trial.dataset import Items
     from harness.trial.loader import Key
-    from harness.trial.run import Ready
+    from harness.trial.ready import Ready
     from harness.trial.speaker import Speaker
 
 

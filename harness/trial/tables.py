@@ -36,7 +36,7 @@ def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_name
 def samples(timings: Mapping[str, Sequence[Sample]]) -> memoryview:
     """Raw timings as Parquet, one row each.
 
-    Columns: variant, pass, repeat (0 the first time), round, index (in the file's order), image (the first image's
+    Columns: variant, pass, repeat (0 the first time), round, index (in the variant's order), image (the first image's
     number in the split), images, seconds.
 
     Args:
@@ -57,6 +57,11 @@ def samples(timings: Mapping[str, Sequence[Sample]]) -> memoryview:
             }
         )
     )
+
+
+def together(tables: Sequence[memoryview]) -> memoryview:
+    """Several files of samples as one."""
+    return _parquet(pa.concat_tables([pq.read_table(pa.BufferReader(table)) for table in tables]).unify_dictionaries())
 
 
 def _parquet(table: pa.Table) -> memoryview:

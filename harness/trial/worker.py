@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, Interrupted
 from harness.store import files, record, results
 from harness.trial import failure
+from harness.trial.ready import prepare
 from harness.trial.rehearse import rehearse
 from harness.trial.resume import States
-from harness.trial.run import examine_given, prepare, run_trial
+from harness.trial.run import examine_given, run_trial
 from harness.trial.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
                 rehearsal = rehearse(ready, speaker, where=assignment.rehearsal, startup_s=time.perf_counter() - began)
                 files.replace(folder.trial.rehearsal, record.encode(record.REHEARSAL, rehearsal))
             elif assignment.weights:
-                finished = examine_given(assignment, ready, folder.result, speaker, stop)
+                finished = examine_given(assignment, ready, folder, speaker, stop)
             else:
-                finished = run_trial(assignment, ready, folder.trial, speaker, stop)
+                finished = run_trial(assignment, ready, folder, speaker, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
         stop.check()  # a loader's process that a signal to all of them ended is no failure
         found = failure.classify(error)

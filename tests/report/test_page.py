@@ -93,7 +93,8 @@ def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> No
     text = page.write(make_folder(tmp_path, records)).read_text()
     assert "0.450 ± 0.071" in text
     assert "over 2 seeds" in text
-    assert "**2 environments:** speeds from different environments do not compare" in text
+    banner = text.index("> **Not one ranking:** these trials ran in different environments (device name GPU 0 / GPU 1)")
+    assert banner < text.index("| architecture")
 
 
 def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -80,9 +80,11 @@ def test_the_last_repetition_of_the_right_variant_is_read(tmp_path: Path) -> Non
             }
         )
     )
-    for variant, seconds in (("as trained", [1.0]), ("onnxruntime", [3.0])):
-        found = statistics.read_latency(path, variant)
-        assert found is not None
-        assert found["seconds"].tolist() == seconds
-    assert statistics.read_latency(path, "compile") is None
-    assert statistics.read_latency(tmp_path / "none.parquet") is None
+    found = statistics.read_latencies(path)
+    assert {variant: rows["seconds"].tolist() for variant, rows in found.items()} == {
+        "as trained": [1.0],
+        "onnxruntime": [3.0],
+    }
+    assert statistics.read_latencies(tmp_path / "none.parquet") == {}
+    path.write_bytes(path.read_bytes()[:-30])
+    assert statistics.read_latencies(path) == {}, "a torn file costs an interval, not the report"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ from harness.errors import SuiteError
 from harness.suite.load import load_suite
 from harness.suite.plan import plan_trials
 from harness.suite.spec import Trial
+from tests.conftest import ROOT
 
+OLD_IDS = [
+    "shapes-fasterrcnn_resnet50_fpn-s0-04d90b98",
+    "shapes-fasterrcnn_mobilenet_v3_large_fpn-s0-a0b6a245",
+    "shapes-retinanet_resnet50_fpn-s0-492ef7b2",
+]
 TEXT = """\
 suite: {name}
 datasets:
@@ -72,3 +79,12 @@ def test_the_same_trial_twice_is_an_error(tmp_path: Path) -> None:
     """Two equal entries would fight for one folder."""
     with pytest.raises(SuiteError, match="more than once"):
         _plan(tmp_path, change=("[fasterrcnn_resnet50_fpn, ", "[retinanet_resnet50_fpn, "))
+
+
+def test_keys_that_came_later_leave_older_ids_alone() -> None:
+    """The quickstart's trials, as version 0.1.0 named them; a variant that is asked for makes another trial."""
+    suite = load_suite(ROOT / "suites" / "quickstart.yaml")
+    fingerprints = {"shapes": "f" * 64}
+    assert [trial.trial_id for trial in plan_trials(suite, fingerprints, limit=None)] == OLD_IDS
+    asked = replace(suite, protocol=replace(suite.protocol, variants=("compile",)))
+    assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, limit=None)}

@@ -11,6 +11,7 @@ import torch
 from harness.suite.spec import ImageSize, Protocol
 from harness.trial import deploy, environment, measure, nvml
 from harness.trial.measure import memory, surroundings, timing
+from harness.trial.measure.passes import Bench
 from harness.trial.models import build
 from tests.trial.measure.fakes import protocol
 
@@ -40,7 +41,7 @@ def test_the_wall_clock_agrees_with_device_events() -> None:
         end.synchronize()
         spans.append(begin.elapsed_time(end) * 1e-3)
 
-    stopwatch = measure.Bench.on(CUDA, lambda: None).stopwatch()
+    stopwatch = Bench.on(CUDA, lambda: None).stopwatch()
     samples = timing.latency(work, [torch.zeros(3, 8, 8)], protocol(), stopwatch)
     timed = [sample.seconds for sample in samples]
     assert statistics.median(timed) == pytest.approx(statistics.median(spans[-len(timed) :]), rel=0.05)
@@ -49,7 +50,7 @@ def test_the_wall_clock_agrees_with_device_events() -> None:
 def test_unsynchronised_work_is_waited_for() -> None:
     """A call that only launches is timed with what it launched."""
     block = torch.rand(8192, 8192, device=CUDA)
-    stopwatch = measure.Bench.on(CUDA, lambda: None).stopwatch()
+    stopwatch = Bench.on(CUDA, lambda: None).stopwatch()
     seconds = [stopwatch.seconds(lambda _: [block @ block for _ in range(20)], []) for _ in range(5)]
     flops = 20 * 2 * 8192**3
     assert flops / min(seconds) < 4e15, "faster than any device: the clock did not wait"

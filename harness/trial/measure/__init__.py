@@ -10,9 +10,8 @@ twice; the last one stands, with its doubts. The samples of all of them are kept
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,25 +28,31 @@ from harness.store.record import (
     ThresholdLatency,
     distribution,
 )
-from harness.trial.measure import memory, stability, surroundings, timing
+from harness.trial.measure import memory, stability, timing
+from harness.trial.measure.passes import Bench, Pass, merged
 from harness.trial.measure.phases import NAMES, time_phases
-from harness.trial.measure.timing import Sample, Stopwatch
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from torch import Tensor
 
     from harness.suite.spec import Protocol
     from harness.trial.dataset import Items
     from harness.trial.deploy import Deployment
-    from harness.trial.measure.surroundings import Look
+    from harness.trial.measure.timing import Sample, Stopwatch
 
 MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
 THRESHOLDS = (0.001, 0.05, 0.3)
-_MOST_REPEATS = 2
 _MOST_WAIT = 0.10
 _MEMORY_IMAGES = 20
 _THRESHOLD_IMAGES = 20
-_MOST_BATCH = {"cuda": 1024, "cpu": 64}  # a CPU gains nothing beyond, and would take hours to say so
+# A CPU gains nothing beyond, and would take hours to say so. On a GPU RoI align counts its work in 32 bits: 1,000
+# proposals of 256 x 7 x 7 in a larger batch overflow.
+_MOST_BATCH = {"cuda": 128, "cpu": 64}
+_ENERGY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,72 +62,6 @@ class Measured:
     inference: Inference
     samples: tuple[Sample, ...]
     flags: tuple[Flag, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """A pass as it stands: the samples of its last repetition, those of all, and the looks around during the last."""
-
-    samples: tuple[Sample, ...]
-    all_samples: tuple[Sample, ...]
-    looks: tuple[Look, ...]
-    flags: tuple[Flag, ...]
-    repeats: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What every pass needs.
-
-    Attributes:
-        synchronize: wait until the device has finished all it was given.
-        look: take a look around.
-        beat: called between two timed calls, outside of the clock: a sign of progress.
-        clock: in nanoseconds.
-    """
-
-    synchronize: Callable[[], None]
-    look: Callable[[], Look]
-    beat: Callable[[], None] = lambda: None
-    clock: Callable[[], int] = time.perf_counter_ns
-
-    @classmethod
-    def on(cls, device: torch.device, beat: Callable[[], None]) -> Bench:
-        """A real one."""
-        synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
-        return cls(synchronize=synchronize, look=partial(surroundings.look_around, device), beat=beat)
-
-    def stopwatch(self, between: Callable[[], None] = lambda: None) -> Stopwatch:
-        """For one pass; `between` is called where `beat` is."""
-
-        def both() -> None:
-            self.beat()
-            between()
-
-        return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=both)
-
-    def take(self, name: str, run_pass: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
-        """Run a pass, again while there are doubts, at most twice; then keep it with them."""
-        every: list[Sample] = []
-        for repeat in range(_MOST_REPEATS + 1):
-            watch = surroundings.Watch(self.look, self.clock)
-            samples = tuple(replace(sample, repeat=repeat) for sample in run_pass(self.stopwatch(watch.glance)))
-            watch.close()
-            every += samples
-            flags = (*judge(samples), *surroundings.doubts(watch.looks))
-            if not flags:
-                break
-        again = f" (taken {repeat + 1} times)" if repeat else ""
-        return Pass(
-            samples=samples,
-            all_samples=tuple(every),
-            looks=tuple(watch.looks),
-            flags=tuple(replace(flag, reason=f"{name}: {flag.reason}{again}") for flag in flags),
-            repeats=repeat,
-        )
-
-
-Judge = Callable[[Sequence[Sample]], tuple[Flag, ...]]
 
 
 def measure(
@@ -143,21 +82,18 @@ def measure(
         DataError: an image cannot be read.
     """
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
-    run = deployment.detect
     images = images_to_time(items, protocol.latency_images)
     latency = _latency(bench, deployment, images, protocol)
     by_threshold = _by_threshold(bench, deployment, images, protocol, thresholds)
-    size = _batch_size(deployment, images, protocol, device)
-    throughput = bench.take(
-        "throughput", lambda watch: timing.throughput(run, images, protocol, size, watch), stability.unstable_throughput
-    )
+    size, throughput = _throughput(bench, deployment, images, protocol, device)
+    del images  # a gigabyte at most, which is not the model's
     passes = {"latency": latency, "throughput": throughput}
     inference = Inference(
         latency_s=summary(_named(latency.samples, "latency")),
         throughput_images_per_s=timing.images_per_s(throughput.samples),
         throughput_batch_size=size,
         throughput_rounds=tuple(timing.images_per_s(round_) for round_ in stability.rounds(throughput.samples)),
-        memory=_memory(run, images, items, device),
+        memory=_memory(deployment.detect, items, device),
         phases_s=_phases(latency.samples),
         latency_by_threshold=tuple(
             ThresholdLatency(score_threshold=threshold, latency_s=summary(samples))
@@ -201,14 +137,6 @@ def images_to_time(items: Items, count: int) -> list[Tensor]:
 def summary(samples: Sequence[Sample]) -> Distribution:
     """Of the seconds of a pass, over all its rounds."""
     return distribution([[sample.seconds for sample in round_] for round_ in stability.rounds(samples)])
-
-
-def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
-    """One flag of each name, with every reason once."""
-    reasons: dict[str, dict[str, None]] = {}
-    for flag in flags:
-        reasons.setdefault(flag.name, {})[flag.reason] = None
-    return tuple(Flag(name=name, reason="; ".join(found)) for name, found in reasons.items())
 
 
 def loader_bound(data_wait_share: float | None) -> tuple[Flag, ...]:
@@ -286,15 +214,44 @@ def _by_threshold(
     return found
 
 
+def _throughput(
+    bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, device: torch.device
+) -> tuple[int, Pass]:
+    """The batch size, and the pass at it; `auto` halves where a whole pass takes more memory than the search saw."""
+    size = _batch_size(deployment, images, protocol, device)
+    while True:
+        try:
+            taken = bench.take(
+                "throughput",
+                partial(_throughput_once, deployment, images, protocol, size),
+                stability.unstable_throughput,
+            )
+        except torch.cuda.OutOfMemoryError:
+            if protocol.throughput_batch_size != "auto" or size == 1:
+                raise
+            size //= 2
+            memory.free_unused(device)
+        else:
+            return size, taken
+
+
+def _throughput_once(
+    deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, size: int, stopwatch: Stopwatch
+) -> tuple[Sample, ...]:
+    return timing.throughput(deployment.detect, images, protocol, size, stopwatch)
+
+
 def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, device: torch.device) -> int:
     """The protocol's, or for `auto` the largest power of two that fits; the search leaves no memory behind."""
     if not deployment.batched:
         return 1
     if isinstance(protocol.throughput_batch_size, int):
         return protocol.throughput_batch_size
+    # A batch is padded to its tallest and its widest image.
+    hardest = [max(images, key=lambda image: image.shape[1]), max(images, key=lambda image: image.shape[2])]
     try:
         return timing.largest_power_of_two(
-            lambda size: _fits(deployment, images, size, device), most=_MOST_BATCH[device.type]
+            lambda size: _fits(deployment, hardest, size, device), most=_MOST_BATCH[device.type]
         )
     finally:
         memory.free_unused(device)
@@ -312,39 +269,47 @@ def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: t
         return idle is None or peak is None or free is None or 2 * (peak - idle) < free
     try:
         deployment.detect([images[index % len(images)] for index in range(size)])
-    except torch.cuda.OutOfMemoryError:
+    except RuntimeError as error:  # out of memory, from torch or from a library below it
+        log.info("a batch of %d does not pass: %s", size, error)
         return False
     finally:
         memory.free_unused(device)
     return True
 
 
-def _memory(run: timing.Run, images: Sequence[Tensor], items: Items, device: torch.device) -> MemoryPasses:
-    """Inference on the first images, and on the one with most boxes."""
+def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses:
+    """Inference on the first images, and on the one with most boxes; of the images only these are held."""
 
-    def peak(batch: Sequence[Tensor]) -> Memory:
+    def peak(indices: Iterable[int]) -> Memory:
+        batches = [items[index].image for index in indices]
         memory.free_unused(device)
         memory.reset_peak(device)
-        for image in batch:
+        for image in batches:
             run([image])
         return memory.read_peak(device)
 
-    inference = peak(images[:_MEMORY_IMAGES])
+    inference = peak(range(min(_MEMORY_IMAGES, len(items))))
     if items.annotations is None:  # a user's Dataset tells nothing before it is read
         return MemoryPasses(training=None, inference=inference)
     offsets = items.annotations.offsets
-    crowded = items[int((offsets[1:] - offsets[:-1]).argmax())]
+    crowded = int((offsets[1:] - offsets[:-1]).argmax())
     return MemoryPasses(
-        training=None, inference=inference, worst_case=peak([crowded.image]), worst_case_image=crowded.name
+        training=None,
+        inference=inference,
+        worst_case=peak([crowded]),
+        worst_case_image=items.annotations.file_names[crowded],
     )
 
 
 def _joules_per_image(throughput: Pass) -> float | None:
-    """The pass' mean power, warm-up included because the counter knows no single batch, over its timed seconds."""
+    """The pass' mean power, warm-up included because the counter knows no single batch, over its timed seconds.
+
+    None for a pass so short that the counter, which moves some ten times a second, tells too little.
+    """
     first, last = throughput.looks[0].joules, throughput.looks[-1].joules
-    if first is None or last is None:
-        return None
     wall_s = throughput.looks[-1].at_s - throughput.looks[0].at_s
+    if first is None or last is None or wall_s < _ENERGY_S:
+        return None
     timed_s = sum(sample.seconds for sample in throughput.samples)
     images = sum(sample.images for sample in throughput.samples)
     return (last - first) * timed_s / wall_s / images

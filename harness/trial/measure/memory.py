@@ -16,6 +16,7 @@ from harness.trial import nvml
 
 log = logging.getLogger(__name__)
 
+_CGROUP = Path("/sys/fs/cgroup")  # as a container sees its own, in version 2
 NO_MEMORY = Memory(peak_allocated_bytes=None, peak_reserved_bytes=None, peak_resident_bytes=None)
 
 
@@ -64,10 +65,25 @@ def read_peak(device: torch.device) -> Memory:
 
 
 def available_bytes() -> int | None:
-    """Memory that the system can still give without swapping."""
+    """Memory that can still be had without swapping: of the machine, or of this process' cgroup if that is less."""
     meminfo = Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text()) if meminfo.exists() else None
-    return int(found.group(1)) * 1024 if found else None
+    of_machine = int(found.group(1)) * 1024 if found else None
+    limit, used = cgroup_limit_bytes(), _number(_CGROUP / "memory.current")
+    if limit is None or used is None:
+        return of_machine
+    of_group = max(0, limit - used)
+    return of_group if of_machine is None else min(of_machine, of_group)
+
+
+def cgroup_limit_bytes() -> int | None:
+    """What a container may take; None where nothing limits it."""
+    return _number(_CGROUP / "memory.max")
+
+
+def _number(path: Path) -> int | None:
+    text = path.read_text().strip() if path.is_file() else ""
+    return int(text) if text.isdigit() else None
 
 
 def larger(first: Memory, second: Memory) -> Memory:

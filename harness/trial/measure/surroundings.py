@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LEAST_CLOCK = 0.75  # of the default: the issue's bound, far below what boost clocks wander by
 _MOST_OTHERS = 0.10  # of the cores' time
 _MOST_PAUSED = 0.01  # of the wall time
-_INTERVAL_S = 0.5
+_MOST_LOOKS = 0.10  # a single dip in a long training is no throttling
 _SETTLED_S = 0.5  # counters advance in hundredths of a second: shorter passes tell too little
 
 
@@ -55,45 +55,44 @@ class Look:
 class Watch:
     """Looks around at the beginning of a pass, now and then during it, and at its end."""
 
-    def __init__(self, look: Callable[[], Look], clock: Callable[[], int]) -> None:
-        self._look, self._clock = look, clock
+    def __init__(self, look: Callable[[], Look], clock: Callable[[], int], *, every_s: float = 0.5) -> None:
+        self._look, self._clock, self._every_s = look, clock, every_s
         self.looks = [look()]
         self._looked = clock()
 
     def glance(self) -> None:
         """Call between two timed calls."""
-        if self._clock() - self._looked >= _INTERVAL_S * 1e9:
+        if self._clock() - self._looked >= self._every_s * 1e9:
             self.looks.append(self._look())
             self._looked = self._clock()
 
     def close(self) -> None:
-        """Take the last look, in which the counters end."""
+        """Take the last look, right after the last call: the clock is still up, and the counters end here."""
         self.looks.append(self._look())
 
 
 def doubts(looks: Sequence[Look]) -> tuple[Flag, ...]:
-    """`throttled` and `shared_device`, where the looks during a pass show it, with the reason.
+    """`throttled` and `shared_device`, where the looks of a pass show it, with the reason.
 
-    Clocks are judged by the looks between the first and the last: before and after a pass a device idles.
+    Clocks are judged by all looks but the first, before which a device idles: more than a tenth of them must show it.
     """
     if not looks:
         return ()
-    during = looks[1:-1]
-    first, last = looks[0], looks[-1]
+    first, last, later = looks[0], looks[-1], looks[1:]
     wall_s = last.at_s - first.at_s
-    throttled = []
-    clocks = [look.clock_share for look in during if look.clock_share is not None]
-    if clocks and min(clocks) < _LEAST_CLOCK:
-        throttled.append(f"its clock fell to {min(clocks):.0%} of the default")
-    reasons = dict.fromkeys(reason for look in during for reason in look.held_back)
-    if reasons:
-        throttled.append(f"the device held its clock back: {', '.join(reasons)}")
     long_enough = wall_s >= _SETTLED_S
+    throttled, shared = [], []
+    slow = [look.clock_share for look in later if look.clock_share is not None and look.clock_share < _LEAST_CLOCK]
+    if len(slow) > _MOST_LOOKS * len(later):
+        throttled.append(f"its clock fell to {min(slow):.0%} of the default")
+    held = [look for look in later if look.held_back]
+    if len(held) > _MOST_LOOKS * len(later):
+        reasons = dict.fromkeys(reason for look in held for reason in look.held_back)
+        throttled.append(f"the device held its clock back: {', '.join(reasons)}")
     if first.paused_s is not None and last.paused_s is not None and long_enough:
-        paused = (last.paused_s - first.paused_s) / wall_s
+        paused = (last.paused_s - first.paused_s) / (wall_s * first.cores)
         if paused > _MOST_PAUSED:
             throttled.append(f"the container's CPU quota paused it for {paused:.0%} of the time")
-    shared = []
     foreign = dict.fromkeys(pid for look in looks for pid in look.foreign)
     if foreign:
         shared.append(f"other processes were on the GPU: {', '.join(map(str, foreign))}")
@@ -115,7 +114,7 @@ def look_around(device: torch.device) -> Look:
             at_s=time.monotonic(),
             clock_share=card.clock_share(),
             held_back=card.held_back(),
-            foreign=nvml.foreign(card.processes(), nvml.own_tree()),
+            foreign=nvml.foreign(card.processes()),
             joules=card.joules(),
         )
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

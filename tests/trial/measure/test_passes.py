@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from harness.store.record import Flag
 from harness.trial import measure
 from harness.trial.dataset import Item
 from harness.trial.deploy import Deployment
-from harness.trial.measure import stability, surroundings
+from harness.trial.measure import memory, stability, surroundings
+from harness.trial.measure.passes import Bench, merged
 from harness.trial.measure.surroundings import Look
 from harness.trial.measure.timing import Sample
 from tests.trial.measure.fakes import Device, protocol
@@ -74,7 +76,7 @@ def _deployment(detect: Callable[..., Any], model: _Model | None = None) -> Depl
 
 
 def _measure(device: Device, deployment: Deployment, look: Callable[[], Look] | None = None) -> measure.Measured:
-    bench = measure.Bench(synchronize=device.synchronize, look=look or device.look, clock=device.clock)
+    bench = Bench(synchronize=device.synchronize, look=look or device.look, clock=device.clock)
     return measure.measure(deployment, _Items(), protocol(), bench=bench, device=CPU, thresholds=())
 
 
@@ -196,7 +198,7 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
         (_looks({"clock_share": 0.74}), "throttled", "fell to 74% of the default"),
         (_looks({"held_back": ("power cap",)}), "throttled", "power cap"),
         (_looks(last={"paused_s": 0.01}), None, ""),
-        (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 25%"),
+        (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 12%"),
         (_looks({"foreign": (77,)}), "shared_device", "77"),
         (_looks(last={"others_s": 0.39}), None, ""),
         (_looks(last={"others_s": 0.44}), "shared_device", "others took 11% of the cores"),
@@ -209,14 +211,11 @@ def test_surroundings_raise_exactly_their_flag(looks: list[Look], name: str | No
     assert not name or said in flags[0].reason
 
 
-def test_an_idle_clock_before_and_after_a_pass_is_no_throttling() -> None:
-    """A GPU that nothing runs on lowers its clock."""
-    looks = [
-        replace(_QUIET[0], clock_share=0.2),
-        replace(_QUIET[1], clock_share=1.0),
-        replace(_QUIET[2], clock_share=0.2),
-    ]
+def test_an_idle_clock_before_a_pass_is_no_throttling() -> None:
+    """A GPU that nothing runs on lowers its clock; one dip among many looks is no throttling either."""
+    looks = [Look(at_s=float(second), clock_share=0.2 if second in {0, 7} else 1.0) for second in range(20)]
     assert surroundings.doubts(looks) == ()
+    assert [flag.name for flag in surroundings.doubts(looks[6:9])] == ["throttled"]
 
 
 def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
@@ -260,7 +259,7 @@ def test_loader_bound_is_more_than_a_tenth_of_training(share: float | None, *, f
 def test_flags_of_one_name_are_one_flag() -> None:
     """Their reasons stand side by side, each once."""
     flags = [Flag(name="unstable", reason="a"), Flag(name="throttled", reason="c"), Flag(name="unstable", reason="b")]
-    assert measure.merged([*flags, flags[0]]) == (
+    assert merged([*flags, flags[0]]) == (
         Flag(name="unstable", reason="a; b"),
         Flag(name="throttled", reason="c"),
     )
@@ -272,7 +271,7 @@ def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.Monk
     monkeypatch.setattr(measure.memory, "free_unused", lambda _device: given_back.append(1))
     monkeypatch.setattr(measure, "_fits", lambda _deployment, _images, size, _device: size <= 16)
     device = Device([0.01])
-    bench = measure.Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
+    bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
     found = measure.measure(
         _deployment(device.run),
         _Items(),
@@ -291,3 +290,46 @@ def test_images_to_time_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -
     assert len(measure.images_to_time(_Items(), 5)) == 2
     monkeypatch.setattr(measure, "MOST_IMAGE_BYTES", 10)
     assert len(measure.images_to_time(_Items(), 5)) == 1
+
+
+def test_energy_is_the_mean_power_over_the_timed_seconds() -> None:
+    """100 W over batches of 8 in 0.4 s are 5 J an image; a pass shorter than the counter's pace tells nothing."""
+    for seconds, expected in ((0.4, 5.0), (0.01, None)):
+        device = Device([seconds])
+
+        def look(device: Device = device) -> Look:
+            return Look(at_s=device.now * 1e-9, joules=100 * device.now * 1e-9)
+
+        found = _measure(device, _deployment(device.run), look)
+        assert found.inference.joules_per_image == (pytest.approx(expected, rel=1e-3) if expected else None)
+
+
+def test_a_whole_pass_that_does_not_fit_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search saw less memory than the pass takes: half as many, instead of the end of the trial."""
+    monkeypatch.setattr(measure, "_batch_size", lambda *_: 32)
+    device = Device([0.01])
+
+    def run(batch: Sequence[Tensor]) -> tuple[()]:
+        if len(batch) > 8:
+            raise torch.cuda.OutOfMemoryError
+        return device.run(batch)
+
+    bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
+    auto = protocol(throughput_batch_size="auto")
+    found = measure.measure(_deployment(run), _Items(), auto, bench=bench, device=CPU, thresholds=())
+    assert found.inference.throughput_batch_size == 8
+    fixed = protocol(throughput_batch_size=32)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        measure.measure(_deployment(run), _Items(), fixed, bench=bench, device=CPU, thresholds=())
+
+
+def test_a_container_has_only_what_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smaller of what the machine has left and what the cgroup allows."""
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    of_machine = memory.available_bytes()
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert memory.cgroup_limit_bytes() is None
+    assert memory.available_bytes() == pytest.approx(of_machine, rel=0.2)
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert memory.available_bytes() == 4000
