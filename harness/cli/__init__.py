@@ -17,6 +17,7 @@ from harness.cli.exits import FAILED, exit_codes, progress_bar
 from harness.cli.look import show, status, suite_folder
 from harness.cli.measure import doctor, measure
 from harness.cli.options import DEVICE, RESULTS
+from harness.cli.recommend import recommend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ main.add_command(status)
 main.add_command(show)
 main.add_command(measure)
 main.add_command(doctor)
+main.add_command(recommend)
 
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))

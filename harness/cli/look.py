@@ -63,10 +63,10 @@ def show(trial_id: str, results: Path) -> None:
 def _status(folder: SuiteFolder) -> Iterator[str]:
     from harness.report import night
     from harness.store import lock
-    from harness.store.results import read_plan, read_results
+    from harness.store.results import covered, read_plan, read_results
 
     found = read_results(folder)
-    states = tuple(state for state in found if state.planned) or found
+    states = covered(found)
     measured, failed, left = night.counts(states)
     yield f"{folder.path.name}: {measured} of {len(states)} trials measured, {failed} failed, {left} left"
     span = night.span(states)

@@ -78,7 +78,7 @@ def _environment(environment: Environment, first: Environment) -> str:
         on += f", driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}, TF32 {'on' if e.tf32 else 'off'}"
         on += f", power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
         on += f", {e.sm_clock_mhz} MHz" if e.sm_clock_mhz else ""
-    waiting = f" that wait {escape(e.thread_waiting)}" if e.thread_waiting else ""
+    waiting = f" (OpenMP waits: {escape(e.thread_waiting)})" if e.thread_waiting else ""
     commit = f", commit {e.git_commit[:12]}{' with changes' if e.git_dirty else ''}" if e.git_commit else ""
     return "\n".join(
         (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.report import compare, markdown, plots
 from harness.store import files
-from harness.store.results import State, read_plan, read_results
+from harness.store.results import State, covered, read_plan, read_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,7 @@ def write(folder: SuiteFolder) -> Path:
         MachineError: the folder cannot be written.
     """
     found, asked = read_results(folder), read_plan(folder)
-    # What the suite no longer asks for would mix into its means; where no plan is, all there is counts.
-    states = tuple(state for state in found if state.planned) or found
+    states = covered(found)
     frame = compare.configuration_frame(compare.trial_frame(states, folder))
     drawn = _draw(folder, frame)
     page = markdown.render(

@@ -90,6 +90,14 @@ def read_results(folder: SuiteFolder) -> tuple[State, ...]:
     return tuple(states)
 
 
+def covered(states: tuple[State, ...]) -> tuple[State, ...]:
+    """Those that a comparison is over: what the suite asks for, or all where no plan is.
+
+    What it no longer asks for would mix into its means.
+    """
+    return tuple(state for state in states if state.planned) or states
+
+
 def read_plan(folder: SuiteFolder) -> Asked:
     """The suite as it was last run here; nothing where it never was, or where the plan cannot be read."""
     nothing = Asked(suite_file=None, trials=())

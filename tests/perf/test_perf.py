@@ -93,7 +93,7 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
     """Images/s of the training loader, on 200 JPEGs of 640 × 480 with mirror images."""
     from PIL import Image
 
-    from harness.suite.spec import Augmentation, FilesDataset, LabelledImages, TrialDataset
+    from harness.suite.spec import Augmentation, FilesDataset, LabelledImages, SplitRule, TrialDataset
     from harness.trial.dataset import open_dataset
     from harness.trial.loader import EpochBatches, TrainingSet, checked, training_loader
 
@@ -109,14 +109,15 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
     ]
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "a"}]}))
-    split = LabelledImages(annotations=labels, images=tmp_path)
-    source = FilesDataset(format="coco", train=split, val=split)
+    every = LabelledImages(annotations=labels, images=tmp_path)
+    source = FilesDataset(format="coco", all=every, split=SplitRule(val=0.1))
     from harness.data.load import load
 
     fingerprint = load(source, depth="headers").fingerprint()
     opened = open_dataset(
         TrialDataset(name="jpegs", fingerprint=fingerprint, source=source), limit=None, import_folder=tmp_path
     )
+    count = len(opened.splits["train"])
     batches = EpochBatches(count, 8, 0)
     loader = training_loader(TrainingSet(opened.splits["train"], Augmentation(), 0), batches, workers)
 

@@ -1,0 +1,66 @@
+"""`harness recommend`: the detector to ship within limits, in the terminal, with the reason each other one lost."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.exits import FAILED, exit_codes
+from harness.cli.look import suite_folder
+
+_SECONDS = {"ms": 1e-3, "s": 1.0}
+_BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_METRICS = ("map", "map_50", "map_75")
+
+
+def _quantity(value: str, units: dict[str, float], example: str) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value)
+    unit = next((unit for unit in units if found and unit.lower() == found[2].lower()), None)
+    if found is None or unit is None:
+        raise click.BadParameter(f"{value!r} is no quantity such as {example} (known: {', '.join(units)})")
+    return float(found[1]) * units[unit]
+
+
+def _latency(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else _quantity(value, _SECONDS, "30ms")
+
+
+def _memory(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else round(_quantity(value, _BYTES, "4GB"))
+
+
+@click.command()
+@click.argument("results_dir", type=click.Path(path_type=Path))
+@click.option("--max-latency", callback=_latency, metavar="30ms", help="Median latency, batch 1.")
+@click.option("--max-memory", callback=_memory, metavar="4GB", help="Peak memory of inference.")
+@click.option("--min-map", type=click.FloatRange(0, 1), metavar="0.3", help="Of the metric that --metric names.")
+@click.option("--metric", type=click.Choice(_METRICS), default="map", show_default=True, help="What to be best in.")
+def recommend(
+    results_dir: Path, max_latency: float | None, max_memory: int | None, min_map: float | None, metric: str
+) -> None:
+    """Say which detector of RESULTS_DIR (results/<suite>) to ship within limits, and why each other one lost.
+
+    Exits with 1 where a dataset has none.
+    """
+    from harness.report.compare import configuration_frame, trial_frame
+    from harness.report.recommend import Bounds, advise, sentence
+    from harness.store.results import covered, read_results
+
+    with exit_codes():
+        frame = configuration_frame(trial_frame(covered(read_results(suite_folder(results_dir)))))
+        bounds = Bounds(max_latency_s=max_latency, max_memory_bytes=max_memory, min_metric=min_map)
+        found = advise(frame, bounds, metric)
+        for advice in found:
+            if advice.chosen is None:
+                click.echo(f"{advice.dataset}: nothing keeps to these limits")
+            else:
+                click.echo(f"{advice.dataset}: ship {advice.chosen['label']}: {sentence(advice.chosen, metric)}")
+                doubts = dict.fromkeys(name for name, _ in advice.chosen["flags"])
+                if doubts:
+                    click.echo(f"  in doubt: {', '.join(doubts)}; the report says why")
+            for label, reason in advice.lost:
+                click.echo(f"  not {label}: {reason}")
+        sys.exit(0 if found and all(advice.chosen is not None for advice in found) else FAILED)
