@@ -50,7 +50,7 @@ def test_a_coco_folder_runs_to_a_report(
     record = _record(results)
     assert list(record) == [
         "schema_version", "trial", "outcome", "metrics", "measurements", "model", "data", "environment", "flags",
-        "attempts",
+        "attempts", "variants",
     ]  # fmt: skip
     assert record["outcome"] == "succeeded"
     assert record["metrics"]["split"] == "test"  # type: ignore[index]
