@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.suite.spec import Level, Precision, Protocol, Trial, VariantName
 
+_LOCK = "measurements.lock"
 _HANG_S = 15 * 60.0
 
 
@@ -124,7 +125,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
         trial=plan_trials(alone, fingerprints, limit=None)[0],
         weights=weights.resolve(),
         folder=weights.resolve().parent,
-        lock=weights.resolve().parent / "measurements.lock",
+        lock=weights.resolve().parent / _LOCK,
         import_folder=str(suite_path.resolve().parent),
     )
 
@@ -145,6 +146,16 @@ def adjusted(
     h = target.trial.hyperparameters
     h = replace(h, precision=precision) if precision is not None else h
     return replace(target, trial=replace(target.trial, protocol=protocol, hyperparameters=h))
+
+
+def elsewhere(target: Target, folder: Path) -> Target:
+    """The same, but what is found goes into `folder`: weights may lie where nothing can be written.
+
+    Raises:
+        UsageError: it cannot be created.
+    """
+    files.make_folder(folder)
+    return replace(target, folder=folder, lock=folder / _LOCK)
 
 
 def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:

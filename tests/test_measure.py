@@ -122,10 +122,11 @@ def test_weights_of_no_trial_are_measured_on_the_images_of_a_suite(
     assert other.returncode == 1
     assert "detects disc, " in other.stderr
     assert "Traceback" not in other.stderr
-    chosen = ("--suite", trained[0], "--dataset", "shapes", "--variants", "")
+    out = tmp_path / "elsewhere"
+    chosen = ("--suite", trained[0], "--dataset", "shapes", "--variants", "", "--out", out)
     done = harness_command("measure", weights, *chosen)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list(tmp_path.glob("measurements/*/record.json"))) == 1
+    assert len(list(out.glob("measurements/*/record.json"))) == 1
 
 
 @pytest.mark.parametrize(

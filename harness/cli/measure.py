@@ -50,9 +50,11 @@ def _variants(
 @click.option(
     "--variants", callback=_variants, metavar="A,B", help="Other variants than the trial's, e.g. onnxruntime."
 )
+@click.option("--out", type=click.Path(path_type=Path), help="Where it goes, if not beside the weights.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Other than that of the training.")
-def measure(
+def measure(  # noqa: PLR0913 - a command's options
     target: str,
+    *,
     results: Path,
     device: str,
     suite: Path | None,
@@ -60,6 +62,7 @@ def measure(
     protocol: Level | None,
     variants: tuple[VariantName, ...] | None,
     precision: Precision | None,
+    out: Path | None,
 ) -> None:
     """Evaluate and measure fine-tuned weights again, without training: a file of weights, or a trial's.
 
@@ -71,6 +74,8 @@ def measure(
         chosen = again.adjusted(
             _target(target, results, suite, dataset), level=protocol, variants=variants, precision=precision
         )
+        if out is not None:
+            chosen = again.elsewhere(chosen, out.resolve())
         night.listen_for_signals()
         found = again.measure(chosen, device=device, on_event=_stages())
         if found.record is None:
