@@ -317,6 +317,7 @@ def describe(stage: str, step: Mapping[str, Any]) -> str:
         "model": "building the model",
         "evaluate": "evaluating",
         "measure": "measuring speed and memory",
+        "variant": "deploying the weights in another way",
         "train": "training",
     }.get(stage, stage)
 
