@@ -45,13 +45,18 @@ def recommend(
 
     Exits with 1 where a dataset has none.
     """
+    from harness.report import environments
     from harness.report.compare import configuration_frame, trial_frame
     from harness.report.recommend import Bounds, advise, sentence
     from harness.store.results import covered, read_results
 
     with exit_codes():
-        frame = configuration_frame(trial_frame(covered(read_results(suite_folder(results_dir)))))
+        states = covered(read_results(suite_folder(results_dir)))
+        frame = configuration_frame(trial_frame(states))
         bounds = Bounds(max_latency_s=max_latency, max_memory_bytes=max_memory, min_metric=min_map)
+        others = environments.differences([state.record.environment for state in states if state.record])
+        if others:
+            click.echo(f"measured in different environments ({'; '.join(others)}): their speeds do not compare")
         found = advise(frame, bounds, metric)
         for advice in found:
             if advice.chosen is None:

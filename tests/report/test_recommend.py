@@ -73,6 +73,13 @@ def test_every_other_one_is_told_why_it_lost(harness_command: Command, tmp_path:
     assert "map 0.381, −0.031, 2.0× faster" in freely.stdout
 
 
+def test_other_environments_are_told(harness_command: Command, tmp_path: Path) -> None:
+    """A recommendation over two machines says that their speeds do not compare."""
+    make_folder(tmp_path, [make_record(make_trial(FASTER)), make_record(make_trial(MOBILE), cpu="another CPU")])
+    done = harness_command("recommend", tmp_path)
+    assert "measured in different environments (cpu a CPU / another CPU): their speeds do not compare" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
