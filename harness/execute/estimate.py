@@ -25,7 +25,7 @@ _MEASUREMENT_IMAGES = 90  # thresholds, memory passes and operation count beside
 def trial_s(rehearsal: Rehearsal, protocol: Protocol) -> float:
     """Seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for.
 
-    A variant counts like the model itself; compiling, and passes that are taken again, are not foreseen.
+    A variant counts like the model itself, and starts a process; compiling, and passes that are taken again, are not foreseen.
     """
     image_s = rehearsal.evaluation_s
     round_s = protocol.latency_images * image_s
@@ -33,7 +33,7 @@ def trial_s(rehearsal: Rehearsal, protocol: Protocol) -> float:
     throughput_s = max(protocol.rounds * round_s, protocol.throughput_s)
     measurement_s = latency_s + throughput_s + (protocol.warmup + _MEASUREMENT_IMAGES) * image_s
     training_s = rehearsal.steps * rehearsal.step_s
-    variants_s = len(protocol.variants) * (measurement_s + rehearsal.images * image_s)
+    variants_s = len(protocol.variants) * (rehearsal.startup_s + measurement_s + rehearsal.images * image_s)
     return rehearsal.startup_s + training_s + rehearsal.evaluations * image_s + measurement_s + variants_s
 
 
