@@ -25,7 +25,8 @@ _MEASUREMENT_IMAGES = 90  # thresholds, memory passes and operation count beside
 def trial_s(rehearsal: Rehearsal, protocol: Protocol) -> float:
     """Seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for.
 
-    A variant counts like the model itself, and starts a process; compiling, and passes that are taken again, are not foreseen.
+    A variant counts like the model itself, and starts a process. Compiling, and passes that are taken again, are not
+    foreseen.
     """
     image_s = rehearsal.evaluation_s
     round_s = protocol.latency_images * image_s
