@@ -76,10 +76,25 @@ Content = bytes | memoryview | Callable[[Stream], None]
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptFolder:
-    """One attempt's files."""
+class ProcessFolder:
+    """What a process of `harness.trial` is told, and what it tells while it works."""
 
     path: Path
+
+    @property
+    def assignment(self) -> Path:
+        """What the parent asked for."""
+        return self.path / "trial.json"
+
+    @property
+    def events(self) -> Path:
+        """Progress, one JSON object a line, appended by the child."""
+        return self.path / "events.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder(ProcessFolder):
+    """One attempt's files."""
 
     @property
     def number(self) -> int:
@@ -95,16 +110,6 @@ class AttemptFolder:
     def result(self) -> ResultFolder:
         """Where its record goes: the trial's folder; of a measurement without training its own."""
         return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS else self.trial
-
-    @property
-    def assignment(self) -> Path:
-        """What the parent asked for."""
-        return self.path / "trial.json"
-
-    @property
-    def events(self) -> Path:
-        """Progress, one JSON object a line, appended by the child."""
-        return self.path / "events.jsonl"
 
     def variant(self, name: str) -> VariantFolder:
         """Of one variant's process."""
@@ -147,25 +152,13 @@ class ResultFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantFolder:
-    """What the process that examines one variant is told and tells; `attempts/<n>/variants/<name>`."""
-
-    path: Path
+class VariantFolder(ProcessFolder):
+    """The process that examines one variant: `attempts/<n>/variants/<name>`."""
 
     @property
     def attempt(self) -> AttemptFolder:
         """The attempt it belongs to."""
         return AttemptFolder(self.path.parent.parent)
-
-    @property
-    def assignment(self) -> Path:
-        """What is asked for."""
-        return self.path / "trial.json"
-
-    @property
-    def events(self) -> Path:
-        """Progress."""
-        return self.path / "events.jsonl"
 
     @property
     def samples(self) -> Path:
