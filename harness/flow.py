@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ONNX_EXTRA = "pip install 'detection-harness[onnx]'"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -85,7 +83,9 @@ def make_plan(
         known = "\n".join(f"  {trial.trial_id}" for trial in trials)
         raise UsageError(f"--select {select}: matches none of the suite's trials:\n{known}")
     if "onnxruntime" in suite.protocol.variants and not find_spec("onnxruntime"):
-        remarks += (f"the variant onnxruntime is not installed: its rows will say so; {ONNX_EXTRA}",)
+        remarks += (
+            "the variant onnxruntime is not installed: its rows will say so; pip install 'detection-harness[onnx]'",
+        )
     folder = SuiteFolder(results_folder / suite.name)
     where = (
         f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "

@@ -172,8 +172,9 @@ def _cannot(problem: str | None) -> Flag:
 
 def _compared(now: Record, folder: ResultFolder, then: Record, recorded: ResultFolder) -> Iterator[str]:
     from harness.report import environments, statistics
+    from harness.store.record import AS_TRAINED
 
-    ours, theirs = (statistics.read_latencies(place.samples).get("as trained") for place in (folder, recorded))
+    ours, theirs = (statistics.read_latencies(place.samples).get(AS_TRAINED) for place in (folder, recorded))
     if ours is not None and theirs is not None:
         found = statistics.compare_latency(ours, theirs)
         called = "a difference" if found.differs else "not called a difference"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.report import statistics
+from harness.store.record import AS_TRAINED
 from harness.suite.catalog import BY_NAME
 from harness.suite.plan import TRIAL, configuration
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from harness.store.results import State
     from harness.suite.spec import Trial
 
-AS_TRAINED = "as trained"  # the row of a trial itself, beside those of its variants
 CANNOT = "cannot"
 AT_THRESHOLD = "latency at "  # columns of the latency pass by score threshold, in seconds
 _MEANS = (
@@ -163,7 +163,7 @@ def _variant(variant: Variant, state: State) -> dict[str, Any]:
     assert state.record is not None
     named = {"variant": variant.name, "how": variant.how or ""}
     if variant.metrics is None or variant.measurements is None:
-        flags = (("cannot", variant.problem or "no reason was given"),)
+        flags = ((CANNOT, variant.problem or "no reason was given"),)
         return {**dict.fromkeys((*_MEANS, "batch_size"), float("nan")), **named, "outcome": CANNOT, "flags": flags}
     numbers = _deployed(state.record, variant.metrics, variant.measurements, variant.flags)
     return {**numbers, **named, "outcome": "succeeded", "compile_s": variant.compile_s}

@@ -9,9 +9,10 @@ import itertools
 from typing import TYPE_CHECKING
 
 from harness.report import data, environments, method, night, speed
-from harness.report.compare import AS_TRAINED, pareto_front
+from harness.report.compare import pareto_front
 from harness.report.numbers import duration, mebibytes, milliseconds, number, points, share
 from harness.report.text import code, escape, fenced, table
+from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.report.compare import CANNOT
 from harness.report.numbers import mebibytes, milliseconds, points, share
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
     if row["rehearsal"]:
         return ["a rehearsal on some of the images"]
     if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
-        why = next((reason for name, reason in row["flags"] if name == "cannot"), None)
+        why = next((reason for name, reason in row["flags"] if name == CANNOT), None)
         return [f"not measured: {why or row['outcomes']}"]
     found = []
     if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from harness.report.compare import AS_TRAINED, AT_THRESHOLD, CANNOT
+from harness.report.compare import AT_THRESHOLD, CANNOT
 from harness.report.numbers import milliseconds, number, points, share
 from harness.report.text import escape, table
+from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +93,7 @@ def _detail(rows: pd.DataFrame) -> str:
     for _, row in rows.dropna(subset=["latency_median_s"]).iterrows():
         total = row["transform_s"] + row["forward_s"] + row["postprocess_s"]
         interval = "–"
-        if row["latency_low_s"] == row["latency_low_s"]:
+        if not math.isnan(row["latency_low_s"]):
             interval = f"{milliseconds(row['latency_low_s'])} to {milliseconds(row['latency_high_s'])}"
         cells.append(
             (

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from harness.store.record import AS_TRAINED
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,7 +31,7 @@ _BETWEEN_RUNS = 0.05  # what a machine that `harness doctor` calls fit may diffe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A value with the limits that a bootstrap over images gives it."""
+    """A value with its limits, of chance over images."""
 
     value: float
     low: float
@@ -63,7 +65,7 @@ def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
         frame = pd.read_parquet(samples)
         frame = frame[frame["pass"].eq("latency")]
         if "variant" not in frame:  # the first schema
-            frame = frame.assign(variant="as trained", repeat=0)
+            frame = frame.assign(variant=AS_TRAINED, repeat=0)
         last = frame.groupby("variant", observed=True)["repeat"].transform("max")
         frame = frame[frame["repeat"] == last]
         groups = frame.groupby("variant", observed=True)[["round", "image", "seconds"]]

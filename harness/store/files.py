@@ -11,6 +11,7 @@
         rehearsal.json                              how long a step takes, before the first trial
         checkpoints/  weights.pt  training-<n>.state
         attempts/<n>/  trial.json  events.jsonl  log.txt  outcome.json
+        attempts/<n>/variants/<name>/               the same of a variant's process, and what it found
 
 A commit is: a temporary file in the same folder, write, fsync, `os.link` to its name (the first one wins), fsync of the
 folder. So a reader sees a whole file or none, whatever is killed or full.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SCHEMA_VERSION = 2  # 1 had no variants, phases, thresholds or energy; what it lacks reads as not measured
+AS_TRAINED = "as trained"  # in samples.parquet and the report: the model itself, beside its variants
 _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
@@ -262,7 +263,8 @@ class Model:
     """The fine-tuned model. `flops` is one image of the evaluated split, a multiply and an add counted as two.
 
     `head` says whether the class head was replaced or kept; `epoch` whose weights these are, None where they were
-    given; `state_sha256` is over every tensor of the state dict; `checkpoint` is relative to the trial's folder.
+    given; `state_sha256` is over every tensor of the state dict; `checkpoint` is relative to the trial's
+    folder, or the path of weights that were given.
     """
 
     parameters: int

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.store import record
-from harness.trial import nvml
 from harness.trial.evaluate import accuracy
 from harness.trial.finetune import Training, finetune
 from harness.trial.loader import training_loader
@@ -53,7 +52,7 @@ class Course:
         self._kept_at = time.monotonic()
         self._watch: Watch | None = None
         self._joules_before = 0.0
-        self._meter = _joules(ready.device)
+        self._meter = look_around(ready.device).joules
         self.peak = memory.NO_MEMORY
 
     def train(self) -> Training:
@@ -92,7 +91,7 @@ class Course:
 
     def joules(self) -> float | None:
         """The GPU's energy since the trial began, without what lay between two attempts."""
-        now = _joules(self._ready.device)
+        now = look_around(self._ready.device).joules
         return self._joules_before + now - self._meter if now is not None and self._meter is not None else None
 
     def flags(self) -> tuple[record.Flag, ...]:
@@ -194,8 +193,3 @@ def rehearsal_flag(trial: Trial) -> tuple[record.Flag, ...]:
     if not trial.limit:
         return ()
     return (record.Flag(name="rehearsal", reason=f"only the first {trial.limit} images of each split"),)
-
-
-def _joules(device: torch.device) -> float | None:
-    card = nvml.gpu(device)
-    return card.joules() if card is not None else None

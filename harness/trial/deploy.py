@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from harness.suite.spec import VariantName
-
-T = TypeVar("T")
 
 Detect = Callable[[Sequence["Tensor"]], tuple[Detections, ...]]
 
@@ -95,18 +93,8 @@ def load(
     Raises:
         CannotDeploy: this architecture or this machine cannot do it; says why.
     """
-    return attempt(lambda: _builders()[variant](variant, weights, images, score_threshold, detections))
-
-
-def attempt(work: Callable[[], T]) -> T:
-    """Do something with a variant; whatever a runtime raises is this variant's end, not the trial's.
-
-    Raises:
-        CannotDeploy: says what was raised.
-        HarnessError: one of ours: a full disk, an image that cannot be read.
-    """
     try:
-        return work()
+        return _builders()[variant](variant, weights, images, score_threshold, detections)
     except HarnessError:
         raise
     except torch.cuda.OutOfMemoryError:
@@ -162,7 +150,7 @@ def _half(variant: str, weights: Weights, images: Sequence[Tensor], score: float
     whole = _of_module(plain.model.to(dtype), weights.architecture, run, f"whole model in {precision}")
     try:
         share = agreement(reference, _each(whole, images), score=_SCORE_OF_HALF)
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         why = first_line(error)
     else:
         if share >= _AGREEMENT:

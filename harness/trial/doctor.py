@@ -69,9 +69,13 @@ def main(name: str, threads: int) -> int:
         return error.exit_code
     environment.prepare(device, Protocol(), threads=threads, seed=0)
     bad = 0
-    for finding in examine(device):
-        bad += finding.good is False
-        print(f"{ {True: 'ok ', False: 'BAD', None: ' – '}[finding.good] }  {finding.text}", flush=True)
+    try:
+        for finding in examine(device):
+            bad += finding.good is False
+            _print(finding)
+    except RuntimeError as error:  # a device that is full, or another's alone
+        bad += 1
+        _print(Finding(good=False, text=f"the device does not work: {deploy.first_line(error)}"))
     print(f"not fit to measure on: {bad} of these must change" if bad else "fit to measure on")
     return 1 if bad else 0
 

@@ -115,7 +115,7 @@ class Examiner:
         deployment = deploy.load(
             name, weights, self._probes(), score_threshold=protocol.score_threshold, detections=protocol.detections
         )
-        examined = deploy.attempt(lambda: self.examine(deployment, name))
+        examined = self.examine(deployment, name)
         file = None
         if deployment.exported is not None:
             path = self.folder.exported(name)

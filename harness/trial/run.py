@@ -37,13 +37,12 @@ def run_trial(
     file = trial_folder.checkpoints / "weights.pt"
     checkpoint.save(file, ready.model, ready.trial.architecture, ready.data.splits["train"].class_names)
     found = examine_weights(replace(assignment, weights=str(file)), ready, folder, speaker, stop)
-    return record.Record(
-        schema_version=record.SCHEMA_VERSION,
-        trial=ready.trial,
-        outcome="succeeded",
-        metrics=found.plain.metrics,
+    return _record(
+        assignment,
+        ready,
+        found,
         measurements=record.Measurements(
-            **inference_fields(found.plain.inference, training=course.peak),
+            **_inference_fields(found.plain.inference, training=course.peak),
             train_images_per_s=training.images_per_s,
             data_wait_share=training.data_wait_share,
             training_s=training.wall_s,
@@ -57,11 +56,7 @@ def run_trial(
             epoch=course.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        data=record.Data(splits=ready.data.statistics, skipped=ready.data.skipped),
-        environment=environment.describe(ready.device, cores=assignment.threads, loader_workers=ready.workers),
-        flags=merged((*found.plain.flags, *measure.loader_bound(training.data_wait_share), *course.flags())),
-        attempts=(),
-        variants=found.variants,
+        flags=(*measure.loader_bound(training.data_wait_share), *course.flags()),
     )
 
 
@@ -75,13 +70,12 @@ def examine_given(
         MachineError: the device is not there, the disk is full.
     """
     found = examine_weights(assignment, ready, folder, speaker, stop)
-    return record.Record(
-        schema_version=record.SCHEMA_VERSION,
-        trial=ready.trial,
-        outcome="succeeded",
-        metrics=found.plain.metrics,
+    return _record(
+        assignment,
+        ready,
+        found,
         measurements=record.Measurements(
-            **inference_fields(found.plain.inference, training=None),
+            **_inference_fields(found.plain.inference, training=None),
             train_images_per_s=None,
             data_wait_share=None,
             training_s=None,
@@ -89,11 +83,7 @@ def examine_given(
             epochs=(),
         ),
         model=record.Model(**found.size, head=ready.head, epoch=None, checkpoint=assignment.weights or ""),
-        data=record.Data(splits=ready.data.statistics, skipped=ready.data.skipped),
-        environment=environment.describe(ready.device, cores=assignment.threads, loader_workers=ready.workers),
-        flags=(*found.plain.flags, *rehearsal_flag(ready.trial)),
-        attempts=(),
-        variants=found.variants,
+        flags=rehearsal_flag(ready.trial),
     )
 
 
@@ -121,12 +111,37 @@ def examine_weights(
     model.to("meta")  # its memory is not the variants'
     memory.free_unused(ready.device)
     found = variants.examine_each(assignment, folder, speaker, stop)
-    timings = [tables.samples({"as trained": plain.samples}), *(samples for _, samples in found if samples)]
+    timings = [tables.samples({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
     files.replace(folder.result.samples, tables.together(timings))
     return Found(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
 
 
-def inference_fields(inference: record.Inference, *, training: record.Memory | None) -> dict[str, Any]:
+def _inference_fields(inference: record.Inference, *, training: record.Memory | None) -> dict[str, Any]:
     """The fields of a deployed model's measurements, with what training took at most."""
     fields = {name: getattr(inference, name) for name in record.Inference.__slots__}
     return {**fields, "memory": replace(inference.memory, training=training)}
+
+
+def _record(
+    assignment: record.Assignment,
+    ready: Ready,
+    found: Found,
+    *,
+    measurements: record.Measurements,
+    model: record.Model,
+    flags: tuple[record.Flag, ...],
+) -> record.Record:
+    """All that is known, but for the attempts; `flags` come beside those of the measurement."""
+    return record.Record(
+        schema_version=record.SCHEMA_VERSION,
+        trial=ready.trial,
+        outcome="succeeded",
+        metrics=found.plain.metrics,
+        measurements=measurements,
+        model=model,
+        data=record.Data(splits=ready.data.statistics, skipped=ready.data.skipped),
+        environment=environment.describe(ready.device, cores=assignment.threads, loader_workers=ready.workers),
+        flags=merged((*found.plain.flags, *flags)),
+        attempts=(),
+        variants=found.variants,
+    )

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,8 +104,6 @@ def _run_apart(
     assignment: record.Assignment, name: VariantName, place: VariantFolder, speaker: Speaker, stop: Stop
 ) -> str | None:
     """Run the process to its end; says what went wrong with it, if it could not say so itself."""
-    from dataclasses import replace
-
     files.make_folder(place.path)
     asked = replace(assignment, variant=name)
     files.replace(place.assignment, record.encode(record.ASSIGNMENT, asked))

@@ -32,8 +32,6 @@ from harness.trial.measure import memory, stability, timing
 from harness.trial.measure.passes import Bench, Pass, merged
 from harness.trial.measure.phases import NAMES, time_phases
 
-log = logging.getLogger(__name__)
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -43,6 +41,8 @@ if TYPE_CHECKING:
     from harness.trial.dataset import Items
     from harness.trial.deploy import Deployment
     from harness.trial.measure.timing import Sample, Stopwatch
+
+log = logging.getLogger(__name__)
 
 MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
 THRESHOLDS = (0.001, 0.05, 0.3)
