@@ -68,6 +68,10 @@ def test_a_coco_folder_runs_to_a_report(
     assert abs(latency.median() - record["measurements"]["latency_s"]["median"]) < 1e-12  # type: ignore[index]
     predictions = pd.read_parquet(folder / "predictions.parquet")
     assert list(predictions.columns) == ["image", "class", "score", "x1", "y1", "x2", "y2"]
+    truths = pd.read_parquet(folder / "truths.parquet")
+    assert truths["image"].tolist() == ["000.jpg"] * 2 + ["001.jpg"] + ["002.jpg"] * 2
+    assert truths["class"].astype("object").fillna("none").tolist() == ["bolt", "nut", "none", "bolt", "nut"]
+    assert truths["crowd"].eq(True).tolist() == [False] * 4 + [True]
 
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 1 trials measured" in page

@@ -5,7 +5,7 @@
       lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
-        samples.parquet  predictions.parquet        what the record was computed from, written before it
+        samples.parquet  predictions.parquet  truths.parquet    what the record was computed from, written before it
         predictions.<variant>.parquet  model.<variant>.onnx
         measurements/<n>/                           measured again without training: an attempt's files and a record's
         rehearsal.json                              how long a step takes, before the first trial
@@ -146,6 +146,11 @@ class ResultFolder:
     def predictions(self, variant: str | None = None) -> Path:
         """Detections on the evaluated split, of the model as it was trained, or of a variant."""
         return self.path / (f"predictions.{variant}.parquet" if variant else "predictions.parquet")
+
+    @property
+    def truths(self) -> Path:
+        """Labels of the evaluated split, which the detections are judged by."""
+        return self.path / "truths.parquet"
 
     def exported(self, variant: str) -> Path:
         """The file that a variant's runtime loads."""

@@ -74,6 +74,8 @@ class Examiner:
         truths, found = self.detections(deployment, self.split, self.items)
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
+        if variant is None:
+            files.replace(self.folder.truths, tables.truths(truths, self.items.class_names))
         files.replace(self.folder.predictions(variant), tables.predictions(truths, found, self.items.class_names))
 
         self.speaker.say("stage", **{**stage, "stage": "measure"})

@@ -33,6 +33,29 @@ def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_name
     return _parquet(table)
 
 
+def truths(labelled: Sequence[Truth], class_names: tuple[str, ...]) -> memoryview:
+    """Labels as Parquet: image, class, x1, y1, x2, y2 (pixels of the file), crowd, area (pixels²).
+
+    One row a box, in the order of evaluation; an image without boxes is a row without the rest.
+    """
+    columns: dict[str, list[object]] = {
+        name: [] for name in ("image", "class", "x1", "y1", "x2", "y2", "crowd", "area")
+    }
+    for truth in labelled:
+        rows = zip(
+            truth.labels.tolist(), truth.boxes.tolist(), truth.crowds.tolist(), truth.areas.tolist(), strict=True
+        )
+        boxes = [(class_names[label - 1], *box, bool(crowd), area) for label, box, crowd, area in rows]
+        for row in boxes or [(None,) * 7]:
+            for column, value in zip(columns.values(), (truth.name, *row), strict=True):
+                column.append(value)
+    kinds = {"image": pa.string(), "class": pa.string(), "crowd": pa.bool_()}
+    arrays = {name: pa.array(values, kinds.get(name, pa.float32())) for name, values in columns.items()}
+    for name in ("image", "class"):
+        arrays[name] = arrays[name].dictionary_encode()
+    return _parquet(pa.table(arrays))
+
+
 def samples(timings: Mapping[str, Sequence[Sample]]) -> memoryview:
     """Raw timings as Parquet, one row each.
 
