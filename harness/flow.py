@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
@@ -27,9 +28,9 @@ from harness.suite.load import Suite, load_suite
 from harness.suite.plan import plan_trials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
-    from pathlib import Path
+    from typing import BinaryIO
 
     from harness.night import Watcher
     from harness.suite.spec import Trial
@@ -155,15 +156,40 @@ def run(
     return Summary(report=report, succeeded=succeeded, failed=failed, given_up=len(given_up), late=late, left=len(left))
 
 
-def write_report(folder: SuiteFolder) -> Path:
-    """Render the page of a results folder.
+def write_report(
+    folder: SuiteFolder,
+    *,
+    bootstrap: bool = True,
+    baseline: str | None = None,
+    exports: Mapping[str, Path | BinaryIO] | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Path:
+    """Render the report of a results folder.
+
+    Args:
+        bootstrap: whether to compute what stored detections tell.
+        baseline: the row that others are compared with; None: the most accurate one.
+        exports: by format (`harness.report.exports.FORMATS`) the file, or the stream, that the comparison also goes to.
+        progress: told how many trials' detections are examined, of how many.
 
     Raises:
         MachineError: it cannot be written.
+        UsageError: a file cannot be written there, or there is no such baseline.
     """
     from harness.report import page  # pandas and matplotlib take a second, which plan and validate need not wait for
+    from harness.report.comparison import compared
+    from harness.report.exports import FORMATS
 
-    return page.write(folder)
+    found = compared(folder, bootstrap=bootstrap, baseline=baseline, progress=progress)
+    path = page.write(folder, found)
+    for name, place in (exports or {}).items():
+        content = FORMATS[name](found.frame)
+        if isinstance(place, Path):
+            files.make_folder(place.parent)
+            files.replace(place, content)
+        else:
+            place.write(content)
+    return path
 
 
 def fetch(suite: Suite) -> int:

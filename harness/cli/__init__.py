@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import __version__
-from harness.cli import night
+from harness.cli import export, night
+from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.exits import FAILED, exit_codes, progress_bar
 from harness.cli.look import show, status, suite_folder
@@ -42,6 +43,7 @@ main.add_command(show)
 main.add_command(measure)
 main.add_command(doctor)
 main.add_command(recommend)
+main.add_command(compare)
 
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
@@ -128,12 +130,28 @@ def validate(suite: Path, results: Path, select: str | None, device: str, limit:
 
 @main.command()
 @click.argument("results_dir", type=click.Path(path_type=Path))
-def report(results_dir: Path) -> None:
-    """Write the report of RESULTS_DIR (results/<suite>) again from its records."""
+@click.option("--baseline", metavar="NAME", help="Row that others are compared with; default: the most accurate one.")
+@click.option("--no-bootstrap", is_flag=True, help="Leave out what is computed from stored detections: seconds sooner.")
+@export.options
+def report(results_dir: Path, baseline: str | None, *, no_bootstrap: bool, **wanted: str | None) -> None:
+    """Write the report of RESULTS_DIR (results/<suite>) again from its records.
+
+    An export without FILE goes beside it, as report.csv and so on; one to - goes to the standard output.
+    """
     from harness import flow
 
     with exit_codes():
-        click.echo(f"Report: {flow.write_report(suite_folder(results_dir))}")
+        folder = suite_folder(results_dir)
+        places = export.places(folder.path, wanted)
+        with progress_bar("examining stored detections") as progress:
+            path = flow.write_report(
+                folder, bootstrap=not no_bootstrap, baseline=baseline, exports=places, progress=progress
+            )
+        aside = "-" in wanted.values()
+        click.echo(f"Report: {path} and {folder.page.name}", err=aside)
+        for place in places.values():
+            if isinstance(place, Path):
+                click.echo(f"Export: {place}", err=aside)
 
 
 @main.command("list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -10,26 +9,17 @@ import click
 
 from harness.cli.exits import FAILED, exit_codes
 from harness.cli.look import suite_folder
+from harness.cli.options import BYTES, SECONDS, quantity
 
-_SECONDS = {"ms": 1e-3, "s": 1.0}
-_BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _METRICS = ("map", "map_50", "map_75")
 
 
-def _quantity(value: str, units: dict[str, float], example: str) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value)
-    unit = next((unit for unit in units if found and unit.lower() == found[2].lower()), None)
-    if found is None or unit is None:
-        raise click.BadParameter(f"{value!r} is no quantity such as {example} (known: {', '.join(units)})")
-    return float(found[1]) * units[unit]
-
-
 def _latency(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    return None if value is None else _quantity(value, _SECONDS, "30ms")
+    return None if value is None else quantity(value, SECONDS, "30ms")
 
 
 def _memory(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    return None if value is None else round(_quantity(value, _BYTES, "4GB"))
+    return None if value is None else round(quantity(value, BYTES, "4GB"))
 
 
 @click.command()
@@ -46,7 +36,7 @@ def recommend(
     Exits with 1 where a dataset has none.
     """
     from harness.report import environments
-    from harness.report.compare import configuration_frame, trial_frame
+    from harness.report.frames import configuration_frame, trial_frame
     from harness.report.recommend import Bounds, advise, sentence
     from harness.store.results import covered, read_results
 

@@ -40,6 +40,9 @@ class Split(Protocol):
     def read_image(self, index: int) -> NDArray[np.uint8]:
         """Image `index` as uint8 [H, W, 3], RGB, upright."""
 
+    def image_path(self, index: int) -> str | None:
+        """The file that holds image `index`; None where it is drawn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Files:
@@ -63,6 +66,9 @@ class _Files:
             )
         return pixels
 
+    def image_path(self, index: int) -> str | None:
+        return self.part.paths[index]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Drawn:
@@ -73,6 +79,9 @@ class _Drawn:
 
     def read_image(self, index: int) -> NDArray[np.uint8]:
         return self.drawing.read_image(index)
+
+    def image_path(self, index: int) -> str | None:  # noqa: ARG002 - it is in no file
+        return None
 
 
 def split_names(dataset: PythonDataset | SyntheticDataset) -> tuple[str, ...]:

@@ -62,16 +62,23 @@ def _splits(splits: Mapping[str, SplitStatistics]) -> str:
     )
 
 
+def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[str], str]:
+    """The classes that a table shows, most boxes first, and what to say of those left out."""
+    ordered = sorted(names, key=lambda name: -boxes.get(name, 0))
+    if len(ordered) <= _MOST_CLASSES:
+        return ordered, ""
+    half = _MOST_CLASSES // 2
+    return [*ordered[:half], *ordered[-half:]], (
+        f"\n\nThe most and the least frequent; {len(ordered) - _MOST_CLASSES} classes lie between."
+    )
+
+
 def _classes(splits: Mapping[str, SplitStatistics]) -> str:
     first = next(iter(splits.values())).boxes_per_class
-    names = sorted(first, key=lambda name: -sum(s.boxes_per_class.get(name, 0) for s in splits.values()))
-    shown, half = names, _MOST_CLASSES // 2
-    if len(names) > _MOST_CLASSES:
-        shown = [*names[:half], *names[-half:]]
+    total = {name: sum(s.boxes_per_class.get(name, 0) for s in splits.values()) for name in first}
+    shown, note = some_classes(list(first), total)
     rows = [(escape(name), *(f"{s.boxes_per_class.get(name, 0):,}" for s in splits.values())) for name in shown]
-    text = table(("boxes of class", *splits), rows)
-    hidden = len(names) - len(shown)
-    return f"{text}\n\nThe most and the least frequent; {hidden} classes lie between." if hidden else text
+    return table(("boxes of class", *splits), rows) + note
 
 
 def _spread(values: Spread) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 _MEBIBYTE = 2**20
+_GIBIBYTE = 2**30
 _MINUTE = 60
 _HOUR = 3600
 
@@ -33,6 +34,11 @@ def milliseconds(seconds: Any) -> str:
 def mebibytes(size: Any) -> str:
     """From bytes."""
     return number(None if size is None else size / _MEBIBYTE, 0)
+
+
+def gibibytes(size: Any) -> str:
+    """From bytes."""
+    return number(None if size is None else size / _GIBIBYTE, 1)
 
 
 def duration(seconds: float) -> str:

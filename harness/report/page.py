@@ -1,58 +1,44 @@
-"""Write a results folder's page and plots from what lies in it: a pure function of the records."""
+"""Write a results folder's report, as markdown and as one HTML file: a pure function of what lies in the folder."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.report import compare, markdown, plots
+from harness.report import html, markdown
+from harness.report.drawing import draw
 from harness.store import files
-from harness.store.results import State, covered, read_plan, read_results
+from harness.store.results import read_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
+    from harness.report.comparison import Comparison
     from harness.store.files import SuiteFolder
 
+_SHEET_BYTES = 1_000_000  # of all sheets of images together: the HTML page holds each once more
 
-def write(folder: SuiteFolder) -> Path:
-    """Render `report.md` and its plots, each replaced atomically; returns the page's path.
+
+def write(folder: SuiteFolder, found: Comparison) -> Path:
+    """Render `report.md`, its pictures and `report.html`, each replaced atomically; returns the path of the first.
 
     Raises:
-        MachineError: the folder cannot be written.
+        MachineError: the disk is full or failing.
+        UsageError: the folder cannot be written.
     """
-    found, asked = read_results(folder), read_plan(folder)
-    states = covered(found)
-    frame = compare.configuration_frame(compare.trial_frame(states, folder))
-    drawn = _draw(folder, frame)
-    page = markdown.render(
-        _name(folder, states),
-        states,
-        frame,
-        others=len(found) - len(states),
-        plots=drawn,
+    drawn = {part.dataset: draw(folder, part, most_bytes=_SHEET_BYTES // len(found.parts)) for part in found.parts}
+    name = found.states[0].trial.suite if found.states else folder.path.name
+    text = markdown.render(
+        name,
+        found,
+        drawn=drawn,
         root=folder.path,
-        asked=asked,
+        asked=read_plan(folder),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    files.replace(folder.report, page.encode())
+    files.replace(folder.report, text.encode())
+    plots = {part.dataset: drawn[part.dataset].paths.get("speed-accuracy") for part in found.parts}
+    charts = {path: part.rows for part in found.parts if (path := plots[part.dataset]) is not None}
+    page = html.render(text, title=f"{name}: which detector to ship", charts=charts, root=folder.path)
+    files.replace(folder.page, page.encode())
     return folder.report
-
-
-def _draw(folder: SuiteFolder, frame: pd.DataFrame) -> dict[str, str]:
-    drawn: dict[str, str] = {}
-    for dataset in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
-        picture = plots.speed_accuracy(frame[frame["dataset"] == dataset], f"{dataset}: speed against accuracy")
-        if picture is not None:
-            path = folder.plots / f"speed-accuracy-{re.sub(r'[^A-Za-z0-9._-]', '_', dataset)}.svg"
-            files.make_folder(folder.plots)
-            files.replace(path, picture)
-            drawn[dataset] = str(path.relative_to(folder.path))
-    return drawn
-
-
-def _name(folder: SuiteFolder, states: tuple[State, ...]) -> str:
-    return states[0].trial.suite if states else folder.path.name

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
-from harness.report.compare import pareto_front
+from harness.report.frames import pareto_front
+from harness.report.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
-_COLOURS = {1: "#d1495b", 2: "#00798c"}
+STAGES = {1: "#d1495b", 2: "#00798c"}  # colours
 _STYLE: Any = {
     "svg.hashsalt": "harness",
     "svg.fonttype": "path",
@@ -22,29 +29,49 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+_LONGEST = 60  # characters of a name
+
+
+@contextmanager
+def figure(width: float, height: float) -> Iterator[Figure]:
+    """A figure in the page's style, in inches."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # an emoji is a box
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def svg(drawn: Figure) -> bytes:
+    """The figure's bytes; to be called within `figure`."""
+    stream = io.BytesIO()
+    drawn.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
+
+
+def plain(text: str) -> str:
+    """A name as a figure shows it: no formula, nothing unprintable, not endless."""
+    shown = printable(text).replace("$", r"\$")
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
 def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
     """Latency against mAP with the Pareto front; None where nothing is measured.
 
     Args:
-        rows: configurations of one dataset; whiskers show the standard deviation over seeds where n > 1.
+        rows: configurations of one dataset; whiskers are `map_low` to `map_high`, where there are such.
     """
     measured = rows.dropna(subset=["map", "latency_median_s"])
     if measured.empty:
         return None
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
-        axes = figure.add_subplot()
-        for stages, colour in _COLOURS.items():
+    with figure(8, 4.5) as drawn:
+        axes = drawn.add_subplot()
+        for stages, colour in STAGES.items():
             group = measured[measured["stages"] == stages]
             if group.empty:
                 continue
-            whiskers = group["map_sd"].fillna(0.0) if group["map_sd"].notna().any() else None
             axes.errorbar(
                 group["latency_median_s"] * 1e3,
                 group["map"],
-                yerr=whiskers,
+                yerr=_whiskers(group),
                 fmt="o",
                 color=colour,
                 markersize=8,
@@ -66,15 +93,25 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
         axes.set_xlabel("latency, median, batch 1 (ms, lower is better)")
         axes.set_ylabel("mAP, IoU 0.50:0.95 (higher is better)")
         axes.set_xlim(0, measured["latency_median_s"].max() * 1e3 * 1.25)
-        axes.set_ylim(0, min(1.0, (measured["map"] + measured["map_sd"].fillna(0)).max() * 1.25 + 0.02))
+        axes.set_ylim(0, min(1.0, _highest(measured) * 1.25 + 0.02))
         axes.grid(visible=True, color="#eeeeee")
         axes.set_axisbelow(True)
-        axes.set_title(title.replace("$", r"\$"), loc="left")
+        axes.set_title(plain(title), loc="left")
         # Above the axes, where no point can lie under it.
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
+        return svg(drawn)
+
+
+def _highest(rows: pd.DataFrame) -> float:
+    return float(rows[[name for name in ("map", "map_high") if name in rows]].max().max())
+
+
+def _whiskers(rows: pd.DataFrame) -> NDArray[np.float64] | None:
+    """The 95 % intervals over images, as lengths below and above; None where no row has one."""
+    if "map_low" not in rows or rows["map_low"].isna().all():
+        return None
+    ends: NDArray[np.float64] = np.array([rows["map"] - rows["map_low"], rows["map_high"] - rows["map"]])
+    return np.nan_to_num(ends).clip(min=0)
 
 
 def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
@@ -82,9 +119,8 @@ def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
     middle = measured["latency_median_s"].max() * 0.6
     for _, row in measured.iterrows():
         left = row["latency_median_s"] > middle
-        name = row["label"]
         axes.annotate(
-            name.replace("$", r"\$"),
+            plain(row["label"]),
             (row["latency_median_s"] * 1e3, row["map"]),
             xytext=(-9 if left else 9, 6),
             textcoords="offset points",

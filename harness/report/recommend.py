@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.report.compare import CANNOT
+from harness.report.frames import CANNOT
 from harness.report.numbers import mebibytes, milliseconds, points, share
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ..
     """The best of `metric` within the bounds, by dataset; of equals the faster one.
 
     Args:
-        frame: `compare.configuration_frame`; rehearsals never win.
+        frame: `frames.configuration_frame`; rehearsals never win.
     """
     return tuple(_advise(str(dataset), rows, bounds, metric) for dataset, rows in frame.groupby("dataset", sort=False))
 

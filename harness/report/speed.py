@@ -1,22 +1,17 @@
-"""The page's closer look at speed: how sure a latency is, where the time goes, other deployments, energy and money."""
+"""The page's closer look at speed: how sure a latency is, where the time goes, other deployments."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from harness.report.compare import AT_THRESHOLD, CANNOT
+from harness.report.frames import AT_THRESHOLD, CANNOT
 from harness.report.numbers import milliseconds, number, points, share
 from harness.report.text import escape, table
 from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from harness.suite.spec import Cost
-
-_HOUR = 3600
-_MILLION = 1e6
 
 
 def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
@@ -36,40 +31,6 @@ def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
     if not best.empty:
         parts += ["### Latency by score threshold", _thresholds(best, columns), _THRESHOLDS]
     return parts
-
-
-def energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
-    """What an image and a trial take, where the GPU's driver counts energy or the suite names a price."""
-    energy = rows["joules_per_image"].notna().any()
-    if not energy and cost is None:
-        return []
-    measured = rows.dropna(subset=["latency_median_s"])
-    header = ["architecture"]
-    header += ["J per image", "kJ per trial"] if energy else []
-    header += [f"{cost.currency} per million images", f"{cost.currency} per trial"] if cost else []
-    cells = []
-    for _, row in measured.iterrows():
-        line = [escape(row["label"])]
-        if energy:
-            line += [number(row["joules_per_image"], 2), number(row["joules"] / 1e3, 1)]
-        if cost:
-            a_second = cost.per_gpu_hour / _HOUR
-            line += [
-                number(a_second * _MILLION / row["throughput_images_per_s"], 2),
-                number(a_second * row["wall_s"], 2),
-            ]
-        cells.append(tuple(line))
-    said = ""
-    if energy:
-        said = (
-            "Energy is the whole GPU's, by its driver: in the throughput pass, and over a trial with all its passes. "
-        )
-    if cost:
-        said += (
-            f"Money at {cost.per_gpu_hour:g} {cost.currency} an hour of the device that was measured on: images at the "
-            "throughput above, trials by their wall time."
-        )
-    return ["### Energy and money", table(tuple(header), cells), said.strip()]
 
 
 _DETAIL = (

@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.report.drawing import Drawn
+
+# GitHub takes $ for a formula, and makes links of bare addresses.
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "://": ":&#47;&#47;", "www.": "www&#46;"}
+
+
+def printable(text: object) -> str:
+    """Text on one line, without what does not show: control characters, marks that turn the direction of writing."""
+    return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
+
 
 def escape(text: object) -> str:
-    """Text from a file as markdown that shows it and does nothing; an underscore inside a word needs no escape."""
-    printable = "".join(character if character.isprintable() else " " for character in str(text))
-    plain = " ".join(printable.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in "\\`*[]|~" else character for character in plain)
+    """Text from a file as markdown that shows it and does nothing."""
+    plain = printable(text)
+    for character, entity in _ENTITIES.items():
+        plain = plain.replace(character, entity)
+    plain = re.sub(r"[\\`*\[\]|~]", r"\\\g<0>", plain)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", plain)  # inside a word it is no emphasis
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -31,6 +43,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
         ":" + "-" * (width - 1) if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)
     ]
     return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def figure(drawn: Drawn, kind: str, alt: str) -> list[str]:
+    """A picture, where it was drawn."""
+    return [f"![{escape(alt)}]({drawn.paths[kind]})"] if kind in drawn.paths else []
 
 
 def fenced(text: str) -> str:

@@ -253,9 +253,19 @@ class SuiteFolder:
         return self.path / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The same as one HTML file."""
+        return self.path / "report.html"
+
+    @property
     def plots(self) -> Path:
         """Pictures of the page."""
         return self.path / "plots"
+
+    @property
+    def cache(self) -> Path:
+        """What the report computed from detections, by their content; can be deleted at any time."""
+        return self.path / "cache"
 
     def trial(self, trial_id: str) -> TrialFolder:
         """The folder of one trial."""

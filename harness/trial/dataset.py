@@ -68,6 +68,9 @@ class Items(Protocol):
             DataError: it is not usable; says which, and why.
         """
 
+    def path(self, index: int) -> str | None:
+        """The file that holds its image, where there is one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -122,6 +125,9 @@ class _SplitItems:
     def __len__(self) -> int:
         return len(self.annotations)
 
+    def path(self, index: int) -> str | None:
+        return self._split.image_path(index)
+
     def __getitem__(self, index: int) -> Item:
         annotations = self.annotations
         rows = annotations.rows(index)
@@ -155,6 +161,9 @@ class _UserItems:
 
     def __len__(self) -> int:
         return self._length
+
+    def path(self, index: int) -> str | None:  # noqa: ARG002 - only the user's code knows
+        return None
 
     def __getitem__(self, index: int) -> Item:
         try:

@@ -75,7 +75,7 @@ class Examiner:
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
         if variant is None:
-            files.replace(self.folder.truths, tables.truths(truths, self.items.class_names))
+            files.replace(self.folder.truths, tables.truths(truths, self.items))
         files.replace(self.folder.predictions(variant), tables.predictions(truths, found, self.items.class_names))
 
         self.speaker.say("stage", **{**stage, "stage": "measure"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.trial.dataset import Items
     from harness.trial.evaluate import Detections, Truth
     from harness.trial.measure.timing import Sample
 
@@ -33,25 +35,28 @@ def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_name
     return _parquet(table)
 
 
-def truths(labelled: Sequence[Truth], class_names: tuple[str, ...]) -> memoryview:
-    """Labels as Parquet: image, class, x1, y1, x2, y2 (pixels of the file), crowd, area (pixels²).
+def truths(labelled: Sequence[Truth], items: Items) -> memoryview:
+    """Labels as Parquet: image, file, class, x1, y1, x2, y2 (pixels of the file), crowd, area (pixels²).
 
-    One row a box, in the order of evaluation; an image without boxes is a row without the rest.
+    One row a box, in the order of evaluation; an image without boxes is a row without the rest. `file` is where the
+    image lay, absolute, if it lay in one.
     """
     columns: dict[str, list[object]] = {
-        name: [] for name in ("image", "class", "x1", "y1", "x2", "y2", "crowd", "area")
+        name: [] for name in ("image", "file", "class", "x1", "y1", "x2", "y2", "crowd", "area")
     }
-    for truth in labelled:
+    for index, truth in enumerate(labelled):
+        path = items.path(index)
+        file = str(Path(path).absolute()) if path is not None else None
         rows = zip(
             truth.labels.tolist(), truth.boxes.tolist(), truth.crowds.tolist(), truth.areas.tolist(), strict=True
         )
-        boxes = [(class_names[label - 1], *box, bool(crowd), area) for label, box, crowd, area in rows]
+        boxes = [(items.class_names[label - 1], *box, bool(crowd), area) for label, box, crowd, area in rows]
         for row in boxes or [(None,) * 7]:
-            for column, value in zip(columns.values(), (truth.name, *row), strict=True):
+            for column, value in zip(columns.values(), (truth.name, file, *row), strict=True):
                 column.append(value)
-    kinds = {"image": pa.string(), "class": pa.string(), "crowd": pa.bool_()}
+    kinds = {"image": pa.string(), "file": pa.string(), "class": pa.string(), "crowd": pa.bool_()}
     arrays = {name: pa.array(values, kinds.get(name, pa.float32())) for name, values in columns.items()}
-    for name in ("image", "class"):
+    for name in ("image", "file", "class"):
         arrays[name] = arrays[name].dictionary_encode()
     return _parquet(pa.table(arrays))
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from harness import flow
 from harness.execute import supervise
 from harness.progress import PlainView
-from harness.report import page
 from harness.store import files, record, results
 from tests.store.make import make_attempt, make_folder, make_record, make_trial
 
@@ -37,11 +36,11 @@ def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
     assert all("cannot be read" in problem for problem in told)
     for length in (0, 1, len(whole) // 2, len(whole.rstrip()) - 1):
         path.write_bytes(whole[:length])
-        text = page.write(folder).read_text()
+        text = flow.write_report(folder).read_text()
         assert "0 of 1 trials measured, 1 left" in text
         assert "**unreadable, 1 trial:**" in text
     path.write_bytes(whole)
-    assert "1 of 1 trials measured." in page.write(folder).read_text()
+    assert "1 of 1 trials measured." in flow.write_report(folder).read_text()
 
 
 def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_suite: Callable[..., Path]) -> None:

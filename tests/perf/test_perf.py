@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.report import page
+from harness import flow
 from harness.store import files, record
 from harness.suite.load import load_suite
 from harness.suite.plan import plan_trials
@@ -54,7 +54,7 @@ def test_commit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """The page of 1,000 records."""
     folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(1000)])
-    assert benchmark.pedantic(lambda: page.write(folder), rounds=3, warmup_rounds=1).is_file()
+    assert benchmark.pedantic(lambda: flow.write_report(folder), rounds=3, warmup_rounds=1).is_file()
 
 
 def test_accuracy(benchmark: BenchmarkFixture) -> None:

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from harness.report import page
+from harness import flow
 from harness.store import files, record, results
 from harness.store.record import Flag
 from tests.conftest import ROOT
@@ -24,26 +24,26 @@ def _three() -> list[object]:
 
 
 def test_the_answer_comes_first(tmp_path: Path) -> None:
-    """Most accurate, fastest with what it costs, the front's steps, and how sure that is, before any table."""
-    text = page.write(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    """What to ship, who is faster and for what, the front's steps, and how sure that is, before any table."""
+    text = flow.write_report(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
     answer = text[: text.index("| architecture")]
     assert "3 of 3 trials measured" in answer
-    assert f"**Most accurate:** {FASTER}, mAP 0.412 at 40.0 ms" in answer
-    assert f"**Fastest:** {MOBILE}, mAP 0.381 at 20.0 ms (p95 20.0): 2.0× faster, for −0.031 mAP" in answer
+    assert f"**Ship {FASTER}:** 0.412 mAP at 40.0 ms (p95 40.0) in " in answer
+    assert f"**{MOBILE}** is 2.0× faster for −0.031 mAP." in answer
     assert f"fastest first: {MOBILE}; then {FASTER}, +0.031 mAP for 2.0× the latency." in answer
     assert "n=1" in answer
 
 
 def test_all_columns_are_there(tmp_path: Path) -> None:
     """Every number that the comparison promises, with its unit, and every row in every table."""
-    text = page.write(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    text = flow.write_report(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
     for column in (
         "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
         "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs", "training img/s",
         "peak memory training MiB", "peak memory inference MiB", "wall time",
     ):  # fmt: skip
         assert re.search(rf"\| +{re.escape(column)} +\|", text) or f"| {column} " in text, column
-    assert text.count(f"| {RETINA}") == 4
+    assert text.count(f"| {RETINA}") == 5
     assert "mobilenet_v3_large" in text
     tables = [block for block in text.split("\n\n") if block.startswith("| architecture")]
     for table in tables:
@@ -53,8 +53,8 @@ def test_all_columns_are_there(tmp_path: Path) -> None:
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     """Page and plot, the time of writing aside."""
     folder = make_folder(tmp_path, _three())  # type: ignore[arg-type]
-    first = page.write(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
-    second = page.write(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
+    first = flow.write_report(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
+    second = flow.write_report(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
     assert re.sub(r"Written .*", "", first[0]) == re.sub(r"Written .*", "", second[0])
     assert first[1] == second[1]
 
@@ -67,7 +67,7 @@ def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
         failed=((make_trial(FASTER), make_outcome()),),
         left=(make_trial(MOBILE),),
     )
-    text = page.write(folder).read_text()
+    text = flow.write_report(folder).read_text()
     assert "1 of 3 trials measured, **1 failed**, 1 left" in text
     assert "killed by signal 9 (SIGKILL)" in text
     (link,) = re.findall(r"\(<(.+log\.txt)>\)", text)
@@ -80,17 +80,18 @@ def test_rehearsals_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -
     """A rehearsal's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
     rehearsal = make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001,
                             flags=(Flag(name="rehearsal", reason="only the first 4 images"),))  # fmt: skip
-    text = page.write(make_folder(tmp_path, [rehearsal, make_record(make_trial(), map=0.3)])).read_text()
-    assert f"**Most accurate and fastest:** {RETINA}, mAP 0.300" in text
+    text = flow.write_report(make_folder(tmp_path, [rehearsal, make_record(make_trial(), map=0.3)])).read_text()
+    assert f"**Ship {RETINA}:** 0.300 mAP" in text
+    assert f"{RETINA} alone: nothing else is faster or more accurate" in text
     assert "succeeded, not comparable" in text
-    alone = page.write(make_folder(tmp_path / "alone", [rehearsal])).read_text()
-    assert "fastest (not comparable):**" in alone
+    alone = flow.write_report(make_folder(tmp_path / "alone", [rehearsal])).read_text()
+    assert f"**Most accurate (not comparable) {FASTER}:** 0.900 mAP" in alone
 
 
 def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
     """± sd over seeds; records from two environments never compare in silence."""
     records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
-    text = page.write(make_folder(tmp_path, records)).read_text()
+    text = flow.write_report(make_folder(tmp_path, records)).read_text()
     assert "0.450 ± 0.071" in text
     assert "over 2 seeds" in text
     banner = text.index("> **Not one ranking:** these trials ran in different environments (device name GPU 0 / GPU 1)")
@@ -102,14 +103,14 @@ def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Pat
     kept, old = (make_record(make_trial(seed=seed), map=value) for seed, value in ((0, 0.4), (1, 0.8)))
     folder = make_folder(tmp_path, [kept, old], failed=((make_trial(FASTER), make_outcome()),))
     files.replace(folder.plan, results.encode_plan(results.Asked(suite_file=None, trials=(kept.trial,))))
-    text = page.write(folder).read_text()
+    text = flow.write_report(folder).read_text()
     assert "1 of 1 trials measured." in text
     assert "2 more lie in trials/" in text
     assert "0.400" in text
     assert "±" not in text
     assert "killed by" not in text
     folder.plan.unlink()
-    assert "2 of 3 trials measured, **1 failed**" in page.write(folder).read_text()
+    assert "2 of 3 trials measured, **1 failed**" in flow.write_report(folder).read_text()
 
 
 def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
@@ -119,12 +120,12 @@ def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
     trial = folder.trial(made.trial.trial_id)
     trial.record.write_bytes(b"{")
     files.commit(trial.attempts()[0].outcome, record.encode(record.OUTCOME, make_outcome("succeeded", "")))
-    assert "**unreadable, 1 trial:** " in page.write(folder).read_text()
+    assert "**unreadable, 1 trial:** " in flow.write_report(folder).read_text()
 
 
 def test_a_split_without_boxes_is_said(tmp_path: Path) -> None:
     """Measured, but with no accuracy: not the same as not measured."""
-    text = page.write(make_folder(tmp_path, [make_record(make_trial(), map=None)])).read_text()
+    text = flow.write_report(make_folder(tmp_path, [make_record(make_trial(), map=None)])).read_text()
     assert "The evaluated split has no boxes" in text
 
 
@@ -134,7 +135,7 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
     reason = "boom |\n<script>alert(1)</script> [x](javascript:y)"
     failed = ((make_trial(FASTER, dataset="d"), make_outcome(reason=reason)),)
     folder = make_folder(tmp_path, [make_record(make_trial(dataset="d"))], failed=failed)
-    text = page.write(folder).read_text()
+    text = flow.write_report(folder).read_text()
     assert "<script>" not in text
     assert "[x](javascript" not in text
     from harness.report.text import escape
@@ -145,10 +146,10 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
 
 def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
     """A split without boxes has no mAP; an empty plan has no rows: neither crashes."""
-    assert "–" in page.write(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)])).read_text()
+    assert "–" in flow.write_report(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)])).read_text()
     assert (
         "0 of 1 trials measured, 1 left"
-        in page.write(make_folder(tmp_path / "b", [], left=(make_trial(),))).read_text()
+        in flow.write_report(make_folder(tmp_path / "b", [], left=(make_trial(),))).read_text()
     )
 
 
@@ -156,5 +157,5 @@ def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
     """The page under results/examples comes out of its own records again, the time of writing aside."""
     example = ROOT / "results" / "examples" / "quickstart"
     copied = shutil.copytree(example, tmp_path / "quickstart")
-    again = page.write(files.SuiteFolder(copied)).read_text()
+    again = flow.write_report(files.SuiteFolder(copied)).read_text()
     assert re.sub("Written .*", "", again) == re.sub("Written .*", "", (example / "report.md").read_text())

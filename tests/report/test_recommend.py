@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.compare import configuration_frame, trial_frame
+from harness.report.frames import configuration_frame, trial_frame
 from harness.report.recommend import Bounds, advise
 from harness.store import record
 from harness.store.files import SuiteFolder

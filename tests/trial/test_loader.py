@@ -131,6 +131,9 @@ class _Broken:
     def __len__(self) -> int:
         return 2
 
+    def path(self, index: int) -> str | None:
+        return None
+
     def __getitem__(self, index: int) -> Item:
         raise DataError(f"image {index} is torn")
 

@@ -42,6 +42,9 @@ class _Items:
     def __len__(self) -> int:
         return self._count
 
+    def path(self, index: int) -> str | None:
+        return None
+
     def __getitem__(self, index: int) -> Item:
         none = torch.zeros(0)
         return Item(name=str(index), image=torch.zeros(3, 8, 8), boxes=none, labels=none, crowds=none, areas=none)

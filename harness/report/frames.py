@@ -102,10 +102,12 @@ def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """One row a configuration and variant, best mAP first: means over seeds, `map_sd` (ddof 1), `n`, the outcomes.
 
+    `trial_ids` are of the seeds that the means are over.
+
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
     """
     if trials.empty:
-        return trials.assign(n=[], map_sd=[], outcomes=[], flags=[])
+        return trials.assign(n=[], map_sd=[], outcomes=[], flags=[], trial_ids=[])
     groups = trials.groupby(["configuration", "variant"], sort=False)
     fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal"]
     frame = groups[fixed].first()
@@ -119,6 +121,8 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     frame["how"] = groups["how"].agg(lambda column: "; ".join(dict.fromkeys(how for how in column if how)))
     frame["batch_size"] = groups["batch_size"].first()
     frame["outcomes"] = groups["outcome"].agg(_counted)
+    measured = trials[trials["map"].notna()].groupby(["configuration", "variant"], sort=False)["trial_id"].agg(tuple)
+    frame["trial_ids"] = [measured.get(key, ()) for key in frame.index]
     frame["flags"] = groups["flags"].agg(
         lambda column: tuple(dict.fromkeys(flag for flags in column for flag in flags))
     )
@@ -134,6 +138,14 @@ def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
     ordered = measured.sort_values(["latency_median_s", "map"], ascending=[True, False], kind="stable")
     best_before = ordered["map"].cummax().shift(fill_value=-1.0)
     return ordered[ordered["map"] > best_before]
+
+
+def leading(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The models as trained that a close look is worth most: the Pareto front, then the most accurate, best first."""
+    measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna()]
+    front = pareto_front(measured).index
+    chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:most]
+    return measured.loc[sorted(chosen)]
 
 
 def _label(row: pd.Series, *, named: bool) -> str:

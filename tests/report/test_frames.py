@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.report import environments, page
-from harness.report.compare import configuration_frame, pareto_front, trial_frame
+from harness import flow
+from harness.report import environments
+from harness.report.frames import configuration_frame, pareto_front, trial_frame
 from harness.store import files, record, results
 from harness.store.results import read_results
 from harness.suite.spec import Cost, ImageSize
@@ -103,7 +104,7 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
     assert ("cannot", "no such operator") in variant["flags"]
-    text = page.write(files.SuiteFolder(tmp_path)).read_text()
+    text = flow.write_report(files.SuiteFolder(tmp_path)).read_text()
     assert "whole; no such operator" in text
     assert "2.00×" in text
 
@@ -122,7 +123,7 @@ def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, [make_record(make_trial())])
     asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
     files.replace(folder.plan, results.encode_plan(asked))
-    text = page.write(folder).read_text()
+    text = flow.write_report(folder).read_text()
     row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
 

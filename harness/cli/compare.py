@@ -1,0 +1,164 @@
+"""`harness compare`: one results folder against another, in the terminal, as data, or as a check that can fail."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.exits import FAILED, exit_codes, progress_bar
+from harness.cli.look import suite_folder
+from harness.cli.options import BYTES, SECONDS, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from harness.report.against.limits import Judged, Limit
+    from harness.report.against.pairs import Pair
+    from harness.report.against.verdicts import Compared, Evidences
+    from harness.store.files import SuiteFolder
+
+_EXAMPLES = "map:-0.01, latency:+10%, p95:+5ms, memory:+500MB or throughput:-10images/s"
+_RATES = {"images/s": 1.0, "img/s": 1.0}
+_UNITS: Mapping[str, dict[str, float]] = {
+    "map": {},
+    "map_50": {},
+    "map_75": {},
+    "latency": SECONDS,
+    "p95": SECONDS,
+    "throughput": _RATES,
+    "memory": BYTES,
+    "train_speed": _RATES,
+}
+_COLOURS = {"better": "green", "worse": "red"}
+
+
+def _limits(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> tuple[Limit, ...]:
+    return tuple(_limit(text.strip()) for value in values for text in value.split(","))
+
+
+def _limit(text: str) -> Limit:
+    from harness.report.against.limits import Limit
+
+    found = re.fullmatch(r"(\w+)\s*:\s*([+-])\s*((\d+(?:\.\d+)?)\s*(\S*))", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no limit with a sign, such as {_EXAMPLES}")
+    metric, sign, amount, number, unit = found.groups()
+    if metric not in _UNITS:
+        raise click.BadParameter(f"{text!r}: {metric!r} is none of {', '.join(_UNITS)}")
+    units = _UNITS[metric]
+    if unit == "%":
+        most = float(number) / 100
+    elif units:
+        most = quantity(amount, units, f"10% or 10{next(iter(units))}")
+    elif not unit:
+        most = float(number)
+    else:
+        raise click.BadParameter(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
+    return Limit(text=text, metric=metric, direction=1 if sign == "+" else -1, most=most, relative=unit == "%")
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as data, in SI units.")
+@click.option(
+    "--fail-on",
+    "limits",
+    multiple=True,
+    callback=_limits,
+    metavar="METRIC:±LIMIT",
+    help=f"Exit with 1 where B moved further than that: {_EXAMPLES}. Repeat it, or part limits by commas.",
+)
+def compare(a: str, b: str, *, as_json: bool, limits: tuple[Limit, ...]) -> None:
+    """Say of each detector whether B is better than A, worse, or neither, in accuracy and in speed.
+
+    A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
+    """
+    with exit_codes(), contextlib.ExitStack() as opened:
+        from harness.report.against import told
+        from harness.report.against.limits import judge
+
+        folders = _opened(a, opened), _opened(b, opened)
+        compared = _compared(folders)
+        judged = judge(compared, limits)
+        if as_json:
+            click.echo(json.dumps(told.data((a, b), compared, judged), indent=2, allow_nan=False))
+        else:
+            _print(a, b, compared, judged)
+    sys.exit(FAILED if any(one.broken for one in judged) else 0)
+
+
+def _opened(text: str, opened: contextlib.ExitStack) -> SuiteFolder:
+    from harness.store import git
+
+    path, commit = git.parted(text)
+    return suite_folder(path) if commit is None else opened.enter_context(git.at_commit(path, commit))
+
+
+def _compared(folders: tuple[SuiteFolder, SuiteFolder]) -> tuple[Compared, ...]:
+    from harness.report.against import pairs, verdicts
+    from harness.store.results import covered, read_results
+
+    references, candidates = (pairs.rows(covered(read_results(folder))) for folder in folders)
+    found = pairs.pair(references, candidates)
+    evidence = _evidence(folders[0], found, 0), _evidence(folders[1], found, 1)
+    return verdicts.compare(found, folders, evidence)
+
+
+def _evidence(folder: SuiteFolder, found: Sequence[Pair], side: int) -> Evidences:
+    """What the detections tell of those trials of one side that have a counterpart they can be compared with."""
+    from harness.report.against.objections import objections
+    from harness.report.evidence.gather import gather
+
+    rows = [pair.rows[side] for pair in found if not objections(pair, "accuracy")]
+    states = {state.trial.trial_id: state for row in rows for state in row.measured}
+    with progress_bar("examining detections") as progress:
+        return gather(folder, tuple(states.values()), progress=progress)
+
+
+def _print(a: str, b: str, compared: Sequence[Compared], judged: Sequence[Judged]) -> None:
+    from harness.report.against import told
+    from harness.report.text import printable
+
+    click.echo(f"A, the reference: {printable(a)}\nB, the candidate: {printable(b)}")
+    datasets: dict[str, list[Compared]] = {}
+    for row in compared:
+        datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
+    for dataset, rows in datasets.items():
+        click.echo(f"\n{printable(dataset)}:\n")
+        _print_table(told.HEADER, [told.cells(row) for row in rows])
+        for line in _after(told.reasons(rows)):
+            click.echo(line)
+    click.echo(f"\n{told.summary(compared)}")
+    for line in _after(map(told.judgement, judged)):
+        click.echo(line)
+
+
+def _after(lines: Iterator[str]) -> Iterator[str]:
+    """Lines parted by an empty one from what stands above, if there are any."""
+    for number, line in enumerate(lines):
+        yield line if number else f"\n{line}"
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Folded to a terminal's width, where there is one."""
+    from harness.report.text import table
+
+    if not sys.stdout.isatty():
+        click.echo(table(header, rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table()
+    for number, name in enumerate(header):
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    Console().print(shown)

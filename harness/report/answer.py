@@ -1,0 +1,135 @@
+"""The page's first lines: what to ship, what else there is, and how sure that is."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from harness.report.frames import pareto_front
+from harness.report.numbers import gibibytes, milliseconds, points, share
+from harness.report.text import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    import pandas as pd
+
+    from harness.report.certainty import Certainty
+    from harness.report.statistics import Interval
+    from harness.store.results import State
+
+NOT_COMPARABLE = "not comparable"
+_WEIGHTS_OF = {
+    "test": "test split, with the epoch that val chose where it was looked at, else the last one",
+    "val": "val split, with the last epoch's weights",
+}
+
+
+def section(rows: pd.DataFrame, states: Sequence[State], certainty: Certainty) -> list[str]:
+    """What to ship, who is faster and for what, who ties, the Pareto front, and how sure it is."""
+    measured = rows.dropna(subset=["map", "latency_median_s"])
+    if measured["rehearsal"].any() and not measured["rehearsal"].all():
+        measured = measured[~measured["rehearsal"]]
+    if measured.empty and rows["latency_median_s"].notna().any():
+        return ["The evaluated split has no boxes: there are speeds below, but nothing to call accurate."]
+    if measured.empty:
+        return ["Nothing is measured here yet."]
+    best = measured.loc[measured["map"].idxmax()]
+    front = pareto_front(measured)
+    lines = [_ship(best, certainty, rehearsal=bool(measured["rehearsal"].any()))]
+    lines += [_faster(row, best, certainty) for index, row in front[::-1].iterrows() if index != best.name]
+    lines += _ties(measured, best, certainty)
+    lines += [_front(front), _how_sure(measured, states, certainty)]
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def accuracy(row: pd.Series) -> str:
+    """mAP, with the standard deviation over seeds where there are several."""
+    spread = f" ± {row['map_sd']:.3f}" if row["n"] > 1 else ""
+    return f"{share(row['map'])}{spread}"
+
+
+def span(interval: Interval | None) -> str:
+    """The ends of an interval of a metric."""
+    return "–" if interval is None else f"{share(interval.low)} … {share(interval.high)}"
+
+
+def change(interval: Interval) -> str:
+    """A difference with its interval."""
+    return f"{points(interval.value)} ({points(interval.low)} … {points(interval.high)})"
+
+
+def _ship(best: pd.Series, certainty: Certainty, *, rehearsal: bool) -> str:
+    memory = best["inference_memory_bytes"]
+    interval = certainty.intervals.get(best.name)
+    sure = f" (95 % interval {span(interval)})" if interval else ""
+    return (
+        f"**{'Most accurate (' + NOT_COMPARABLE + ')' if rehearsal else 'Ship'} {escape(best['label'])}:** "
+        f"{accuracy(best)} mAP{sure} at {milliseconds(best['latency_median_s'])} ms "
+        f"(p95 {milliseconds(best['latency_p95_s'])})" + ("" if math.isnan(memory) else f" in {gibibytes(memory)} GiB")
+        + "."
+    )  # fmt: skip
+
+
+def _faster(row: pd.Series, best: pd.Series, certainty: Certainty) -> str:
+    times = best["latency_median_s"] / row["latency_median_s"]
+    pair = certainty.pair(row.name, best.name)
+    cost = points(row["map"] - best["map"]) + " mAP"
+    if pair is not None:
+        d = pair.difference
+        cost = f"{points(d.value)} mAP (95 % interval {points(d.low)} … {points(d.high)})"
+    return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
+
+
+def _ties(measured: pd.DataFrame, best: pd.Series, certainty: Certainty) -> list[str]:
+    """Those whose accuracy may be the best one's, by chance over images."""
+    tied = [index for index in measured.index if _tie(certainty, index, best.name)]
+    if not tied:
+        return []
+    names = [f"**{escape(measured.loc[index, 'label'])}**" for index in tied]
+    return [
+        f"{_listed([*names, '**' + escape(best['label']) + '**'])} are a tie on accuracy: on these images a difference "
+        "of this size may be chance."
+    ]
+
+
+def _tie(certainty: Certainty, first: Hashable, second: Hashable) -> bool:
+    pair = certainty.pair(first, second)
+    return pair is not None and pair.tie
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _front(front: pd.DataFrame) -> str:
+    steps = [row for _, row in front.iterrows()]
+    if len(steps) == 1:
+        return f"**Pareto front:** {escape(steps[0]['label'])} alone: nothing else is faster or more accurate."
+    text = f"**Pareto front,** fastest first: {escape(steps[0]['label'])}"
+    for before, after in itertools.pairwise(steps):
+        times = after["latency_median_s"] / before["latency_median_s"]
+        text += (
+            f"; then {escape(after['label'])}, {points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
+        )
+    return f"{text}."
+
+
+def _how_sure(measured: pd.DataFrame, states: Sequence[State], certainty: Certainty) -> str:
+    seeds = sorted(set(measured["n"]))
+    here = set(measured["dataset"])
+    records = [state.record for state in states if state.record and state.trial.dataset.name in here]
+    splits = {record.metrics.split for record in records}
+    images = sorted({record.metrics.images for record in records})
+    on = f"accuracy is on the {' and '.join(_WEIGHTS_OF[split] for split in sorted(splits))}"
+    on += f" ({' or '.join(f'{count:,}' for count in images)} images)"
+    said = "**How sure:** "
+    if certainty.intervals:
+        said += "intervals are of chance over images, with these trained weights; "
+    if seeds == [1]:
+        return (
+            f"{said}one seed each (n=1), {on}; a repeated training moves mAP by a point or more, so a small difference "
+            "here decides nothing."
+        )
+    return f"{said}± is the standard deviation over {' or '.join(map(str, seeds))} seeds; {on}."

@@ -1,0 +1,80 @@
+"""The page's section on which accuracies differ: pairs on the Pareto front, and everything against the baseline."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from harness.report.answer import change
+from harness.report.certainty import LEVEL
+from harness.report.frames import pareto_front
+from harness.report.numbers import number
+from harness.report.text import escape, table
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    import pandas as pd
+
+    from harness.report.part import Part
+
+
+def section(part: Part) -> list[str]:
+    """A table of pairs, and what it means; nothing where nothing can be paired."""
+    rows, certainty = part.rows, part.certainty
+    cells = []
+    for first, second in _wanted(part):
+        pair = certainty.pair(first, second)
+        if pair is None:
+            continue
+        ours, theirs = rows.loc[first], rows.loc[second]
+        cells.append(
+            (
+                escape(ours["label"]),
+                escape(theirs["label"]),
+                change(pair.difference),
+                "< 0.001" if pair.adjusted_p < 0.001 else number(pair.adjusted_p, 3),  # noqa: PLR2004 - digits shown
+                "tie" if pair.tie else "more accurate" if pair.difference.value > 0 else "less accurate",
+                _between_seeds(ours, theirs),
+                f"{number(ours['latency_median_s'] / theirs['latency_median_s'], 2)}×",
+            )
+        )
+    if not cells:
+        return []
+    header = (
+        "architecture", "against", "difference of mAP (95 % interval)", "p", "verdict", "seeds' standard error",
+        "latency ratio",
+    )  # fmt: skip
+    return ["### Which differences are real", table(header, cells, left=2), _meaning(part)]
+
+
+def _wanted(part: Part) -> Iterator[tuple[Hashable, Hashable]]:
+    """Each pair once, the better row first: those with the baseline, then those on the front."""
+    rows = part.rows
+    order = list(rows.index)
+    front = [index for index in order if index in set(pareto_front(rows[~rows["rehearsal"]]).index)]
+    pairs = [(index, part.baseline) for index in order if part.baseline is not None and index != part.baseline]
+    seen = {frozenset(pair) for pair in pairs}
+    yield from pairs
+    yield from (pair for pair in itertools.combinations(front, 2) if frozenset(pair) not in seen)
+
+
+def _between_seeds(ours: pd.Series, theirs: pd.Series) -> str:
+    """Of the difference of the means, by what seeds alone do; independent seeds add their variances."""
+    if min(ours["n"], theirs["n"]) < 2:  # noqa: PLR2004 - one seed has no spread
+        return "–"
+    return f"± {math.sqrt(ours['map_sd'] ** 2 / ours['n'] + theirs['map_sd'] ** 2 / theirs['n']):.3f}"
+
+
+def _meaning(part: Part) -> str:
+    named = escape(part.rows.loc[part.baseline, "label"]) if part.baseline is not None else "none"
+    return (
+        f"Baseline: {named}. Both detectors see the same images, drawn with replacement 1,000 times from the evaluated "
+        "split (a paired bootstrap, bias-corrected intervals). A verdict other than *tie* has p below "
+        f"{1 - LEVEL:.2f} after Holm's correction for all {len(part.certainty.pairs)} pairs of this dataset; the "
+        "intervals are of each pair alone. Rows of one group in the table above tie with the first of it. All this is "
+        "chance over images, with the weights as they were trained: what other seeds would change stands beside it and "
+        "is part of neither interval nor verdict; a difference within twice that error may well turn round when "
+        "trained again."
+    )

@@ -1,0 +1,129 @@
+"""All that one trial's stored detections tell, computed together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.report.evidence import precision
+from harness.report.evidence.match import match, overlaps
+from harness.report.evidence.threshold import best_f1, calibrate, confusion, kept
+from harness.report.evidence.tide import break_down
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.report.evidence.read import Detections, Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a detector's detections on the evaluated split tell. K classes, I images, G boxes.
+
+    Attributes:
+        labels: which images and labels: only evidence on equal ones can be paired.
+        map: COCO's mAP on all images.
+        replicates: float64 [1000], the same on images drawn with replacement; the same draws for equal `labels`.
+        class_map: float64 [K]; NaN without boxes.
+        class_low: float64 [K], the lower end of its 95 % interval over images.
+        class_high: float64 [K].
+        error_counts: int64 [6], by `tide.KINDS`.
+        error_costs: float64 [6], in mAP at IoU 0.50.
+        thresholds: float64 [K], of best F1 (`threshold.Cuts`).
+        f1: float64 [K].
+        precision: float64 [K], at that threshold.
+        recall: float64 [K].
+        curves: float32 [K, 101], precision over recall.
+        confusion: int64 [K + 1, K + 1], at those thresholds.
+        calibration_counts: int64 [10] (`threshold.Calibration`).
+        calibration_scores: float64 [10].
+        calibration_precision: float64 [10].
+        calibration_error: over all classes.
+        class_calibration_errors: float64 [K].
+        offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
+        found: bool [G], which boxes were found at those thresholds.
+        wrong: int64 [I], how many detections at those thresholds found none.
+        looked_for: int64 [I], how many boxes there are to find.
+    """
+
+    labels: str
+    map: float
+    replicates: NDArray[np.float64]
+    class_map: NDArray[np.float64]
+    class_low: NDArray[np.float64]
+    class_high: NDArray[np.float64]
+    error_counts: NDArray[np.int64]
+    error_costs: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    curves: NDArray[np.float32]
+    confusion: NDArray[np.int64]
+    calibration_counts: NDArray[np.int64]
+    calibration_scores: NDArray[np.float64]
+    calibration_precision: NDArray[np.float64]
+    calibration_error: float
+    class_calibration_errors: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    found: NDArray[np.bool_]
+    wrong: NDArray[np.int64]
+    looked_for: NDArray[np.int64]
+
+
+def examine(labels: Labels, detections: Detections, *, deployed: float) -> Evidence:
+    """Match once, then everything else.
+
+    Args:
+        deployed: the deployment's score threshold, below which calibration does not look.
+    """
+    near = overlaps(labels, detections)
+    matches = match(labels, detections, near)
+    images = len(labels.images)
+    whole = precision.average_precisions(labels, detections, matches, precision.once(images))
+    again = precision.average_precisions(labels, detections, matches, precision.drawn(images))
+    low, high = _spans(again.mean(axis=0))
+    errors = break_down(labels, detections, matches, near)
+    cuts = best_f1(labels, detections, matches)
+    calibration = calibrate(labels, detections, matches, least=deployed)
+    shown = kept(detections, cuts.thresholds) & (matches.ignored & 1 == 0)
+    true = shown & (matches.true & 1 != 0)
+    found = np.zeros(len(labels.boxes), dtype=np.bool_)
+    found[matches.found[true]] = True
+    return Evidence(
+        labels=labels.fingerprint(),
+        map=float(precision.means(whole)[0]),
+        replicates=precision.means(again),
+        class_map=whole.mean(axis=0)[:, 0],
+        class_low=low,
+        class_high=high,
+        error_counts=errors.counts,
+        error_costs=errors.costs,
+        thresholds=cuts.thresholds,
+        f1=cuts.f1,
+        precision=cuts.precision,
+        recall=cuts.recall,
+        curves=cuts.curves.astype(np.float32),
+        confusion=confusion(labels, detections, matches, near, shown),
+        calibration_counts=calibration.counts,
+        calibration_scores=calibration.scores,
+        calibration_precision=calibration.precision,
+        calibration_error=calibration.error,
+        class_calibration_errors=calibration.class_errors,
+        offsets=labels.offsets,
+        found=found,
+        wrong=np.bincount(detections.images[shown & ~true], minlength=images).astype(np.int64),
+        looked_for=np.bincount(labels.image_of[~labels.crowds], minlength=images).astype(np.int64),
+    )
+
+
+def _spans(replicates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 95 % interval of each class: two float64 [K] from float64 [K, R], over the replicates that have its boxes."""
+    low, high = np.full((2, len(replicates)), np.nan)
+    for number, values in enumerate(replicates):
+        known = values[~np.isnan(values)]
+        if len(known):
+            low[number], high[number] = np.percentile(known, (2.5, 97.5))
+    return low, high

@@ -1,0 +1,146 @@
+"""The evidence of every trial of a results folder: computed where it is new, else read from the folder's cache.
+
+The cache is keyed by content: what was found, the labels, and this code's version. It can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import multiprocessing
+import os
+import signal
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.report.evidence.examine import Evidence, examine
+from harness.report.evidence.read import UnreadableError, read_detections, read_labels
+from harness.store import files
+from harness.store.record import AS_TRAINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.store.files import SuiteFolder
+    from harness.store.results import State
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1  # of the computation: raise it when any number of `Evidence` changes its meaning
+_FEW = 5_000_000  # bytes of detections that are examined sooner than processes start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One file of detections, and what it is judged by."""
+
+    key: tuple[str, str]
+    detections: Path
+    truths: Path
+    class_names: tuple[str, ...]
+    deployed: float
+    cached: Path
+
+    def read(self) -> Evidence | None:
+        """From the cache."""
+        try:
+            with np.load(self.cached, allow_pickle=False) as stored:
+                found = {name: stored[name] for name in stored.files}
+            return Evidence(**{name: value if value.ndim else value.item() for name, value in found.items()})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            log.info("%s: cannot be used (%s), computed anew", self.cached, error)
+            return None
+
+
+def gather(
+    folder: SuiteFolder, states: Sequence[State], *, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> dict[tuple[str, str], Evidence]:
+    """By trial id and variant (`AS_TRAINED` for the model itself); without those that left no labels or detections.
+
+    Args:
+        progress: told how many are done, of how many.
+    """
+    jobs = [job for state in states for job in _jobs(folder, state)]
+    found = {job.key: evidence for job in jobs if (evidence := job.read()) is not None}
+    new = [job for job in jobs if job.key not in found]
+    progress(len(found), len(jobs))
+    for job, evidence in _examined(new):
+        if evidence is not None:
+            found[job.key] = evidence
+            _write(job.cached, evidence)
+        progress(len(jobs) - len(new) + new.index(job) + 1, len(jobs))
+    return {job.key: found[job.key] for job in jobs if job.key in found}
+
+
+def _jobs(folder: SuiteFolder, state: State) -> Iterator[_Job]:
+    if state.record is None:
+        return
+    trial = folder.trial(state.trial.trial_id)
+    names = [None, *(variant.name for variant in state.record.variants if variant.metrics is not None)]
+    for name in names:
+        detections = trial.predictions(name)
+        if not detections.is_file() or not trial.truths.is_file():
+            continue
+        class_names = tuple(state.record.metrics.per_class)
+        deployed = state.trial.protocol.deployment_score_threshold
+        digest = hashlib.sha256(repr((_VERSION, class_names, deployed)).encode())
+        for path in (detections, trial.truths):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        yield _Job(
+            key=(state.trial.trial_id, name or AS_TRAINED),
+            detections=detections,
+            truths=trial.truths,
+            class_names=class_names,
+            deployed=deployed,
+            cached=folder.cache / f"{digest.hexdigest()[:32]}.npz",
+        )
+
+
+def _examined(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Evidence | None]]:
+    """In order; side by side where there is much to do."""
+    workers = min(len(jobs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if workers < 2 or sum(job.detections.stat().st_size for job in jobs) < _FEW:  # noqa: PLR2004 - one is this one
+        yield from ((job, _examine(job)) for job in jobs)
+        return
+    # Not forked: a progress bar's thread may hold a lock that the copy would wait for in vain.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_deaf) as pool:
+        try:
+            yield from zip(jobs, pool.map(_examine, jobs), strict=True)
+        except BrokenProcessPool:
+            log.warning("a process that examines detections was killed, likely for want of memory: one at a time now")
+            yield from ((job, _examine(job)) for job in jobs)
+
+
+def _deaf() -> None:
+    """Ctrl-C is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _examine(job: _Job) -> Evidence | None:
+    try:
+        labels = read_labels(job.truths.read_bytes(), job.class_names)
+        return examine(labels, read_detections(job.detections.read_bytes(), labels), deployed=job.deployed)
+    except (OSError, UnreadableError) as error:
+        log.warning("%s: cannot be used: %s", job.detections, error)
+        return None
+
+
+def _write(path: Path, evidence: Evidence) -> None:
+    stream = io.BytesIO()
+    columns: dict[str, Any] = {name: np.asarray(value) for name, value in asdict(evidence).items()}
+    np.savez_compressed(stream, **columns)
+    try:
+        files.make_folder(path.parent)
+        files.replace(path, stream.getbuffer())
+    except HarnessError as error:  # results that one may only read are as good
+        log.info("%s: not kept for the next time: %s", path, error)

@@ -1,0 +1,185 @@
+"""Labels and detections as arrays, from what a trial left beside its record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_BOX = ("x1", "y1", "x2", "y2")
+_MOST = 100  # detections of one class in one image that COCO's metrics look at
+
+
+class UnreadableError(ValueError):
+    """Stored labels or detections are not what they must be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """The labels of an evaluated split. Boxes are sorted by image.
+
+    Attributes:
+        class_names: all that the detector knows; a class number indexes it.
+        images: every evaluated image's name, in the order of evaluation.
+        files: where each lay; None for one that was drawn, or came from the user's own code.
+        offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
+        boxes: float64 [G, 4], xyxy, pixels.
+        classes: int64 [G].
+        crowds: bool [G]; a crowd region neither rewards nor punishes.
+    """
+
+    class_names: tuple[str, ...]
+    images: tuple[str, ...]
+    files: tuple[str | None, ...]
+    offsets: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    crowds: NDArray[np.bool_]
+
+    @property
+    def image_of(self) -> NDArray[np.int64]:
+        """int64 [G]: the image of each box."""
+        return np.repeat(np.arange(len(self.images)), np.diff(self.offsets))
+
+    def positives(self) -> NDArray[np.int64]:
+        """int64 [K]: how many boxes of each class there are to find."""
+        return np.bincount(self.classes[~self.crowds], minlength=len(self.class_names)).astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """Equal for equal images and labels, in their order, wherever the files lay."""
+        digest = hashlib.sha256("\0".join((*self.class_names, "", *self.images)).encode("utf-8", "backslashreplace"))
+        for column in (self.offsets, self.boxes, self.classes, self.crowds):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """What a detector found, sorted by image, then by falling score.
+
+    Attributes:
+        images: int64 [D], rows of `Labels.images`.
+        classes: int64 [D].
+        scores: float64 [D].
+        boxes: float64 [D, 4], xyxy, pixels.
+    """
+
+    images: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
+        """Only these rows."""
+        return Detections(
+            images=self.images[rows], classes=self.classes[rows], scores=self.scores[rows], boxes=self.boxes[rows]
+        )
+
+
+def read_labels(data: bytes, class_names: Sequence[str]) -> Labels:
+    """From the bytes of truths.parquet: a row a box; a row without a class is an image without boxes.
+
+    Raises:
+        UnreadableError: it is not such a file.
+    """
+    table = _table(data, ("image", "class", *_BOX, "crowd"))
+    rows, names = _numbers(table["image"])
+    order = np.argsort(rows, kind="stable")
+    _, first = np.unique(rows, return_index=True)
+    boxed = order[~np.asarray(table["class"].is_null())[order]]
+    known = {name: number for number, name in enumerate(class_names)}
+    return Labels(
+        class_names=tuple(class_names),
+        images=tuple(names),
+        files=tuple(table["file"].take(first).to_pylist()) if "file" in table.column_names else (None,) * len(names),
+        offsets=np.concatenate(([0], np.cumsum(np.bincount(rows[boxed], minlength=len(names))))).astype(np.int64),
+        boxes=_boxes(table)[boxed],
+        classes=_classes(table, known, boxed),
+        crowds=table["crowd"].to_numpy(zero_copy_only=False)[boxed].astype(np.bool_),
+    )
+
+
+def read_detections(data: bytes, labels: Labels) -> Detections:
+    """From the bytes of predictions.parquet, of the best 100 of each class in each image.
+
+    Raises:
+        UnreadableError: it is not such a file, or names an image or a class that the labels do not have.
+    """
+    table = _table(data, ("image", "class", "score", *_BOX))
+    place = {name: row for row, name in enumerate(labels.images)}
+    known = {name: number for number, name in enumerate(labels.class_names)}
+    own, names = _numbers(table["image"])
+    try:
+        images = np.array([place[name] for name in names], dtype=np.int64)[own] if len(own) else own
+    except KeyError as error:
+        raise UnreadableError(f"detections in an image that has no labels: {error}") from None
+    scores = table["score"].to_numpy().astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise UnreadableError("a score is not finite")
+    classes = _classes(table, known, np.arange(len(scores)))
+    boxes = _boxes(table)
+    order = np.lexsort((-scores, images))
+    found = Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
+    return found.take(_ranks(found) < _MOST)
+
+
+def _table(data: bytes, columns: tuple[str, ...]) -> pa.Table:
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise UnreadableError(str(error)) from None
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise UnreadableError(f"no column {', '.join(missing)}")
+    return table
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """Each value's number, and the values, in the order of first occurrence."""
+    encoded = column.combine_chunks()
+    if not hasattr(encoded, "indices"):
+        encoded = encoded.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    values = encoded.dictionary.to_pylist()
+    used, first, compact = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[compact], [values[code] for code in used[order]]
+
+
+def _classes(table: pa.Table, known: dict[str, int], rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The class number of each of these rows."""
+    numbers, names = _numbers(table["class"].take(rows))
+    unknown = sorted(map(str, set(names) - set(known)))
+    if unknown:
+        raise UnreadableError(f"a class that the record does not name: {', '.join(unknown)}")
+    return np.array([known[name] for name in names], dtype=np.int64)[numbers] if names else numbers
+
+
+def _boxes(table: pa.Table) -> NDArray[np.float64]:
+    return np.stack([table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _BOX], axis=1)
+
+
+def _ranks(found: Detections) -> NDArray[np.int64]:
+    """Of each detection the number of better ones of its class in its image."""
+    order = np.lexsort((np.arange(len(found)), found.classes, found.images))
+    images, classes = found.images[order], found.classes[order]
+    new = (images[1:] != images[:-1]) | (classes[1:] != classes[:-1])
+    starts = np.flatnonzero(np.append(len(order) > 0, new))
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    return ranks

@@ -1,0 +1,198 @@
+"""The comparison as files for other programs: CSV, Parquet, JSON and a LaTeX table.
+
+Owns the order and the names of their columns, all in SI units but for the LaTeX table, and that no name in them can do
+anything where the file is opened. The same frame gives the same bytes. Writing them is `harness.flow.export`'s.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.report.frames import AT_THRESHOLD
+from harness.report.numbers import mebibytes, milliseconds, number, share
+from harness.report.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+_FIRST = (
+    "dataset",
+    "label",
+    "architecture",
+    "setting",
+    "variant",
+    "how",
+    "n",
+    "map",
+    "map_sd",
+    "map_low",
+    "map_high",
+    "tie_group",
+    "map_50",
+    "map_75",
+    "latency_median_s",
+    "latency_low_s",
+    "latency_high_s",
+    "latency_p95_s",
+    "throughput_images_per_s",
+    "batch_size",
+    "inference_memory_bytes",
+    "parameters",
+    "flops",
+)
+_LAST = ("rehearsal", "outcomes", "flags", "trial_ids", "configuration")
+# What a spreadsheet takes for the start of a formula, in the width of East Asian keyboards too (OWASP, CSV Injection).
+_FORMULA = "=+-@＝＋－＠"
+_FLAGS = pa.list_(pa.struct([("name", pa.string()), ("reason", pa.string())]))
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\char34}",
+    "[": "{[}",  # behind the end of a row it would be that row's option, as would the asterisk
+    "*": "{*}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+_LATIN_1 = 0x100  # from here on pdflatex knows some letters only, and stops at any other
+# Of the LaTeX table: what a column is called, which one of the frame it is, how it reads, and what is best in it.
+_MEASURED: tuple[tuple[str, str, Callable[[Any], str], str | None], ...] = (
+    ("mAP", "map", share, "max"),
+    (r"mAP\textsubscript{50}", "map_50", share, "max"),
+    ("latency (ms)", "latency_median_s", milliseconds, "min"),
+    ("p95 (ms)", "latency_p95_s", milliseconds, "min"),
+    ("throughput (img/s)", "throughput_images_per_s", lambda value: number(value, 1), "max"),
+    ("memory (MiB)", "inference_memory_bytes", mebibytes, "min"),
+    ("parameters (M)", "parameters", lambda value: number(value / 1e6, 1), None),
+)
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 with a header: what is not known is an empty cell, and text that looks like a formula begins with '."""
+    table = _ordered(frame)
+    for name in table:
+        table[name] = [_cell(value) for value in table[name]] if table[name].dtype.kind == "O" else table[name]
+    text: str = table.to_csv(index=False, lineterminator="\n")
+    return text.encode()
+
+
+def to_parquet(frame: pd.DataFrame) -> bytes:
+    """The numbers as they are; `flags` is a list of (name, reason)."""
+    ordered = _ordered(frame)
+    table = pa.Table.from_pandas(ordered.drop(columns="flags"), preserve_index=False)
+    flags = pa.array([_named(flags) for flags in ordered["flags"]], _FLAGS)
+    table = table.add_column(ordered.columns.get_loc("flags"), "flags", flags)
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+def to_json(frame: pd.DataFrame) -> bytes:
+    """A list with one object a row; null is what is not known. All but ASCII is escaped, so nothing in it can act."""
+    table = _ordered(frame)
+    rows = [
+        {name: _named(value) if name == "flags" else _plain(value) for name, value in zip(table, row, strict=True)}
+        for row in table.itertuples(index=False, name=None)
+    ]
+    return json.dumps(rows, indent=2, allow_nan=False).encode() + b"\n"
+
+
+def to_latex(frame: pd.DataFrame) -> bytes:
+    """A table for a paper: the main columns in display units, the best of each dataset bold; rehearsals never are."""
+    table = frame.reindex(columns=["dataset", "label", "rehearsal", "map_sd", *(name for _, name, _, _ in _MEASURED)])
+    datasets = tuple(dict.fromkeys(table["dataset"]))
+    lines: list[str] = []
+    for dataset in datasets:
+        rows = table[table["dataset"] == dataset]
+        if len(datasets) > 1:
+            lines += [r"\midrule"] if lines else []
+            lines.append(rf"\multicolumn{{{len(_MEASURED) + 1}}}{{l}}{{\textit{{{_latex(dataset)}}}}} \\")
+        lines += _latex_rows(rows)
+    text = (
+        "% \\usepackage[T1]{fontenc} \\usepackage{booktabs}",
+        rf"\begin{{tabular}}{{l{'r' * len(_MEASURED)}}}",
+        r"\toprule",
+        rf"architecture & {' & '.join(header for header, _, _, _ in _MEASURED)} \\",
+        r"\midrule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+    )
+    return "".join(f"{line}\n" for line in text).encode()
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
+    "csv": to_csv,
+    "parquet": to_parquet,
+    "json": to_json,
+    "latex": to_latex,
+}
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a reader looks for first, then the rest as it comes; a column's name tells its unit."""
+    named = frame.rename(columns=lambda name: f"{name}_s".replace(" ", "_") if name.startswith(AT_THRESHOLD) else name)
+    rest = [name for name in named if name not in {*_FIRST, *_LAST}]
+    return named[[name for name in (*_FIRST, *rest, *_LAST) if name in named]].copy()
+
+
+def _cell(value: Any) -> Any:
+    """A CSV cell of a column that is not of numbers."""
+    if isinstance(value, tuple):
+        value = "; ".join(part if isinstance(part, str) else ": ".join(part) for part in value)
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(tuple(_FORMULA)) else text
+
+
+def _named(flags: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"name": name, "reason": reason} for name, reason in flags]
+
+
+def _plain(value: Any) -> Any:
+    """A number, text, truth or null, as JSON has them."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int) or value is None else str(value)
+
+
+def _latex_rows(rows: pd.DataFrame) -> list[str]:
+    """One dataset's lines."""
+    cells = {name: [_latex(show(value)) for value in rows[name]] for _, name, show, _ in _MEASURED}
+    real = rows[~rows["rehearsal"].astype(bool)]
+    for _, name, show, best in _MEASURED:
+        if best and real[name].notna().any():
+            winner = _latex(show(getattr(real[name], best)()))
+            candidates = zip(cells[name], rows["rehearsal"], strict=True)
+            # What reads the same is as good.
+            cells[name] = [
+                rf"\textbf{{{cell}}}" if cell == winner and not rehearsal else cell for cell, rehearsal in candidates
+            ]
+    spreads = ["" if math.isnan(sd) else rf" $\pm$ {share(sd)}" for sd in rows["map_sd"]]
+    cells["map"] = [f"{cell}{spread}" for cell, spread in zip(cells["map"], spreads, strict=True)]
+    labels = [
+        _latex(label) + (" (rehearsal)" if rehearsal else "")
+        for label, rehearsal in zip(rows["label"], rows["rehearsal"], strict=True)
+    ]
+    return [rf"{' & '.join(line)} \\" for line in zip(labels, *cells.values(), strict=True)]
+
+
+def _latex(text: object) -> str:
+    """Text that LaTeX shows as it stands; what pdflatex has no letter for is a question mark."""
+    plain = printable(text).replace("–", "--")
+    return "".join(_LATEX.get(letter, letter if ord(letter) < _LATIN_1 else "?") for letter in plain)

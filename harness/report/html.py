@@ -1,0 +1,218 @@
+"""The page as one HTML file that needs nothing else: no network, no folder beside it but the logs that it links to.
+
+Owns the way from markdown to that file: headings with anchors, tables that the page's script sorts and filters, images
+inside. What it looks like and what its controls do stands in `assets/`; the words are `harness.report.markdown`'s.
+
+Text from data is inert thrice: markdown passes no HTML through, links may only lead to files and web pages, and the
+file's own security policy runs no script but those written here, known by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from harness.report import chart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+_LONG = 8  # with more rows than these a table has a filter
+_SHORT = 40  # a cell of no more characters than these stays on one line
+_IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+_LINKS = {"", "http", "https"}
+_CONTENTS = {"h2": 2, "h3": 3}
+
+
+def render(text: str, *, title: str, charts: Mapping[str, pd.DataFrame], root: Path) -> str:
+    """The report as one HTML file; the same arguments and files give the same bytes.
+
+    Args:
+        text: the whole report in markdown, as `report.md` holds it.
+        title: plain text for the browser's tab.
+        charts: for the path of a static picture, as the text's image link names it, the configurations of that dataset,
+            which an interactive picture shows in its place wherever scripts run.
+        root: the folder of `report.md`, which image paths are relative to; no file outside it is read.
+    """
+    drawn = {path: made for path, rows in charts.items() if (made := chart.speed_accuracy(rows)) is not None}
+    parser = _parser()
+    tokens = parser.parse(text)
+    contents = _anchor(tokens)
+    tokens = list(_wrap_tables(_place_images(tokens, drawn, root)))
+    body = parser.renderer.render(tokens, parser.options, {})
+    plain = "".join(character if character.isprintable() else " " for character in title)
+    return _document(plain, contents=contents, body=body, plots='<figure class="plot">' in body)
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.validateLink = _allowed  # type: ignore[method-assign]
+    return parser
+
+
+def _allowed(url: str) -> bool:
+    """Whether a link may be one: `javascript:`, `data:`, `file:` and whatever else is not a page stay text."""
+    try:
+        return urlsplit(url).scheme in _LINKS
+    except ValueError:
+        return False
+
+
+def _anchor(tokens: Sequence[Token]) -> str:
+    """Give each heading an id and a link to itself; returns the items of a table of contents."""
+    used: set[str] = set()
+    lines: list[str] = []
+    for opened, inline in itertools.pairwise(tokens):
+        if opened.type != "heading_open":
+            continue
+        name = _plain(inline)
+        slug = _unused(re.sub(r"\W+", "-", name.lower()).strip("-") or "section", used)
+        opened.attrSet("id", slug)
+        link = Token("html_inline", "", 0, content=f'<a class="anchor" href="#{slug}" aria-label="Link to here"></a>')
+        inline.children = [*(inline.children or ()), link]
+        if opened.tag in _CONTENTS:
+            lines.append(f'<li class="{opened.tag}"><a href="#{slug}">{escape(name)}</a></li>')
+    return "\n".join(lines)
+
+
+def _plain(inline: Token) -> str:
+    """The words of a line, or of an image, without what they look like."""
+    return "".join(child.content for child in inline.children or () if child.type != "html_inline")
+
+
+def _unused(slug: str, used: set[str]) -> str:
+    numbered, number = slug, 1
+    while numbered in used:
+        number += 1
+        numbered = f"{slug}-{number}"
+    used.add(numbered)
+    return numbered
+
+
+def _place_images(tokens: Sequence[Token], drawn: Mapping[str, dict[str, Any]], root: Path) -> list[Token]:
+    """Every image's file inside the page; one that stands alone is a figure, with its chart where it has one."""
+    placed = list(tokens)
+    for position, token in enumerate(tokens):
+        images = [child for child in token.children or () if child.type == "image"]
+        for image in images:
+            path = unquote(str(image.attrGet("src")))
+            image.type, image.content = "html_inline", _image(path, _plain(image), root)
+            if len(token.children or ()) == 1 and tokens[position - 1].type == "paragraph_open":
+                content = _figure(image.content, drawn.get(path))
+                placed[position - 1 : position + 2] = [_html(), _html(content), _html()]
+    return placed
+
+
+def _html(content: str = "") -> Token:
+    return Token("html_block", "", 0, content=content)
+
+
+def _image(path: str, alt: str, root: Path) -> str:
+    """The file as a data URI, or its words where there is no such file below the root."""
+    try:
+        file = (root / path).resolve()
+        kind = _IMAGES[file.suffix.lower()]
+        inside = file.is_relative_to(root.resolve())
+        content = file.read_bytes() if inside else b""
+    except (OSError, ValueError, KeyError):
+        content = b""
+    if not content:
+        return f'<em class="missing">{escape(alt)}</em>'
+    return f'<img src="data:{kind};base64,{base64.b64encode(content).decode()}" alt="{escape(alt)}">'
+
+
+def _figure(image: str, drawn: dict[str, Any] | None) -> str:
+    """The image, which print and a browser without scripts show, and the chart, hidden until a script draws it."""
+    if drawn is None:
+        return f"<figure>{image}</figure>\n"
+    choices = "".join(f'<option value="{axis["name"]}">{escape(axis["choice"])}</option>' for axis in drawn["axes"])
+    whiskers = " Whiskers: 95 % interval over images." if drawn["whiskers"] else ""
+    return (
+        f'<figure class="plot">{image}\n<div class="interactive" hidden>\n<div class="controls">\n'
+        f'<label>Against <select class="axis" autocomplete="off">{choices}</select></label>\n'
+        '<label><input type="checkbox" class="log" autocomplete="off"> logarithmic</label>\n'
+        f'<label><input type="checkbox" class="labels" autocomplete="off"{" checked" if drawn["labels"] else ""}> names'
+        '</label>\n</div>\n<div class="drawing"></div>\n'
+        f"<figcaption>Point at a mark for its numbers. Dashed: the Pareto front on these axes.{whiskers}</figcaption>\n"
+        f'</div>\n<script type="application/json">{_json(drawn)}</script>\n</figure>\n'
+    )
+
+
+def _json(content: Any) -> str:
+    """JSON that ends no script element: only ASCII, and no `<`."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _wrap_tables(tokens: Sequence[Token]) -> Iterable[Token]:
+    """Each table in a box of its own, which scrolls, named by its heading; long ones and answers ask for a filter."""
+    heading, first = "", False
+    for position, token in enumerate(tokens):
+        if token.type == "heading_open":
+            heading = _plain(tokens[position + 1])
+            first = first or token.tag == "h2"
+        if token.type == "table_open":
+            rows = _rows(tokens[position:])
+            wanted = " data-filter" if first or rows > _LONG else ""
+            first = False
+            yield _html(f'<div class="table" role="region" tabindex="0" aria-label="{escape(heading)}"{wanted}>\n')
+        if token.type == "td_open" and len(tokens[position + 1].content) <= _SHORT:
+            token.attrSet("class", "short")
+        yield token
+        if token.type == "table_close":
+            yield _html("</div>\n")
+
+
+def _rows(tokens: Sequence[Token]) -> int:
+    kinds = [token.type for token in tokens]
+    return kinds[: kinds.index("table_close")].count("tr_open") - 1
+
+
+def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
+    page, style = _asset("page.js"), _asset("page.css")
+    modules = [chart.libraries(), _asset("plot.js")] if plots else []
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
+    # Styles may be inline: markdown aligns a table's cells so, and the drawn picture brings its own.
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
+    scripts = "".join(f'<script type="module">{module}</script>\n' for module in modules)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>{style}</style>
+<script>{page}</script>
+</head>
+<body>
+<button type="button" class="theme" hidden aria-label="Switch between light and dark">◐</button>
+<nav aria-label="Contents"><ul>
+{contents}
+</ul></nav>
+<main>
+{body}</main>
+{scripts}</body>
+</html>
+"""
+
+
+def _asset(name: str) -> str:
+    return resources.files("harness.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

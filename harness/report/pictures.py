@@ -1,0 +1,207 @@
+"""Pictures of evaluated images: what is labelled, and what each architecture found, side by side.
+
+A detection that is right at IoU 0.50 is green, a wrong one red; an object that was missed is orange. Detections are
+those at each class' best threshold. A sheet is made smaller until it fits its share of the page.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from harness.data.images import read_pixels
+from harness.data.splits import draw
+from harness.errors import DataError
+from harness.report.evidence.match import match, overlaps
+from harness.report.evidence.threshold import kept
+from harness.report.text import printable
+from harness.suite.spec import SyntheticDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.report.evidence.read import Detections, Labels
+    from harness.store.record import Record
+
+log = logging.getLogger(__name__)
+
+_SIDES = (240, 200, 170, 140, 110, 80)  # pixels of a picture's longer side
+_QUALITY = 82
+_MARGIN, _CAPTION = 6, 16
+_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
+LABELLED, RIGHT, WRONG, MISSED = (64, 156, 255), (40, 200, 80), (255, 60, 60), (255, 165, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one architecture shows at its best thresholds: its detections, whether each is right, which boxes it missed.
+
+    Attributes:
+        detections: only those shown.
+        right: bool [D].
+        found: bool [G].
+    """
+
+    name: str
+    detections: Detections
+    right: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Box:
+    corners: tuple[float, ...]
+    text: str
+    colour: tuple[int, int, int]
+
+
+def see(name: str, labels: Labels, detections: Detections, thresholds: NDArray[np.float64]) -> Seen:
+    """What is shown of the detections, and what is right in it."""
+    shown = detections.take(kept(detections, thresholds))
+    matches = match(labels, shown, overlaps(labels, shown))
+    shown_at_all = matches.ignored & 1 == 0
+    found = np.zeros(len(labels.boxes), dtype=np.bool_)
+    found[matches.found[matches.found >= 0]] = True
+    return Seen(
+        name=name,
+        detections=shown.take(shown_at_all),
+        right=matches.true[shown_at_all] & 1 != 0,
+        found=found,
+    )
+
+
+def reader(record: Record, labels: Labels) -> Callable[[int], NDArray[np.uint8]]:
+    """Reads evaluated images by their number, as uint8 [H, W, 3]; the function raises DataError where it cannot."""
+    source = record.trial.dataset.source
+    if isinstance(source, SyntheticDataset):
+        return draw(source, record.metrics.split).read_image
+
+    def read(index: int) -> NDArray[np.uint8]:
+        path = labels.files[index]
+        if path is None:
+            raise DataError("only the Dataset's own code knows its pixels")
+        return read_pixels(path)
+
+    return read
+
+
+def sheet(
+    images: Sequence[int],
+    labels: Labels,
+    architectures: Sequence[Seen],
+    read: Callable[[int], NDArray[np.uint8]],
+    *,
+    most_bytes: int,
+) -> bytes | None:
+    """A JPEG: a row an image, the labels first, then each architecture; None where no image can be read."""
+    pixels: dict[int, Image.Image] = {}
+    for index in images:
+        try:
+            picture = Image.fromarray(read(index))
+        except DataError as error:
+            log.info("%s is left out of a picture: %s", labels.images[index], error)
+            continue
+        pixels[index] = picture
+    if not pixels:
+        return None
+    data = b""
+    for side in _SIDES:
+        data = _encoded(_sheet(pixels, labels, architectures, side))
+        if len(data) <= most_bytes:
+            break
+    return data
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+    return stream.getvalue()
+
+
+def _sheet(pixels: dict[int, Image.Image], labels: Labels, architectures: Sequence[Seen], side: int) -> Image.Image:
+    font = ImageFont.load_default(max(9, side // 18))
+    width, height = side + _MARGIN, side + _CAPTION + _MARGIN
+    heads = ("labelled", *(seen.name for seen in architectures))
+    whole = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pixels) + _CAPTION + _MARGIN), _PAPER)
+    pen = ImageDraw.Draw(whole)
+    for column, head in enumerate(heads):
+        pen.text((_MARGIN + column * width, 4), _fitting(head, font, side), _INK, font)
+    for row, (index, picture) in enumerate(pixels.items()):
+        top = _CAPTION + _MARGIN + row * height
+        pen.text((_MARGIN, top), _fitting(labels.images[index], font, side), _FAINT, font)
+        for column, boxes in enumerate(
+            (_labelled(labels, index), *(_seen(labels, one, index) for one in architectures))
+        ):
+            drawn = _with_boxes(picture, boxes, side, font)
+            whole.paste(drawn, (_MARGIN + column * width, top + _CAPTION))
+    return whole
+
+
+def _labelled(labels: Labels, index: int) -> list[_Box]:
+    return [
+        _Box(
+            corners=tuple(labels.boxes[box]),
+            text=labels.class_names[labels.classes[box]] + (" (crowd)" if labels.crowds[box] else ""),
+            colour=LABELLED,
+        )
+        for box in range(labels.offsets[index], labels.offsets[index + 1])
+    ]
+
+
+def _seen(labels: Labels, seen: Seen, index: int) -> list[_Box]:
+    """Missed objects below, then what was found, the best on top."""
+    boxes = [
+        _Box(corners=tuple(labels.boxes[box]), text="", colour=MISSED)
+        for box in range(labels.offsets[index], labels.offsets[index + 1])
+        if not seen.found[box] and not labels.crowds[box]
+    ]
+    found = seen.detections
+    boxes += [
+        _Box(
+            corners=tuple(found.boxes[row]),
+            text=f"{labels.class_names[found.classes[row]]} {found.scores[row]:.2f}",
+            colour=RIGHT if seen.right[row] else WRONG,
+        )
+        for row in np.flatnonzero(found.images == index)[::-1]
+    ]
+    return boxes
+
+
+def _with_boxes(
+    picture: Image.Image, boxes: Sequence[_Box], side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> Image.Image:
+    scale = side / max(picture.size)
+    shape = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    drawn = picture.resize(shape, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BILINEAR)
+    pen = ImageDraw.Draw(drawn)
+    for box in boxes:
+        left, top, right, bottom = (value * scale for value in box.corners)
+        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.colour, width=2)
+    for box in boxes:  # after all of them, so that no line crosses a name
+        text = _fitting(box.text, font, drawn.width - 4)
+        if not text:
+            continue
+        left, top = box.corners[0] * scale, box.corners[1] * scale
+        _, _, width, height = pen.textbbox((0, 0), text, font)
+        x = max(0, min(left, drawn.width - width - 3))
+        y = top - height - 2 if top > height + 2 else top
+        pen.rectangle((x, y, x + width + 2, y + height + 2), fill=box.colour)
+        pen.text((x + 1, y), text, _INK, font)
+    return drawn
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """What of it fits, from its start."""
+    plain = printable(text).encode("utf-8", "replace").decode()
+    if font.getlength(plain) <= width:
+        return plain
+    while plain and font.getlength(f"{plain}…") > width:
+        plain = plain[:-1]
+    return f"{plain}…"

@@ -1,0 +1,217 @@
+"""The comparison as files: other programs read back what the frame says, and no name in it does anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.report.exports import FORMATS, to_csv, to_json, to_latex, to_parquet
+from harness.report.frames import configuration_frame, trial_frame
+from harness.store.record import Flag
+from harness.store.results import read_results
+from tests.conftest import ROOT
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+HOSTILE = (
+    "=cmd()",
+    "+1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r-1",
+    "＝1",
+    "a|b`c",
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1))",
+    "two\nlines",
+    "\u202eright-to-left\u200f\x1b[31m",
+    '5 "inches", 100 % & $x_1^2 {}~#\\',
+    "\U0001f642 ok",
+)
+
+
+def _folder(root: Path) -> Path:
+    """Three seeds of one with a doubt, a faster one, a rehearsal that beats both, one that failed."""
+    doubt = (Flag(name="unstable", reason="rounds lie 9 % apart"), Flag(name="resumed", reason="at step 3"))
+    records = [make_record(make_trial(seed=seed), map=0.4 + seed / 100, latency_s=0.04, flags=doubt) for seed in (0, 1)]
+    records += [make_record(make_trial(MOBILE), map=0.381, latency_s=0.02)]
+    records += [make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001)]
+    make_folder(root, records, failed=((make_trial(MOBILE, h={"lr": 0.5}), make_outcome()),))
+    return root
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> pd.DataFrame:
+    folder = make_folder(tmp_path, [])
+    _folder(folder.path)
+    return configuration_frame(trial_frame(read_results(folder)))
+
+
+def _hostile(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same numbers under every hostile name, in each column of text."""
+    rows = pd.concat([frame.iloc[[0]]] * len(HOSTILE), ignore_index=True)
+    for name in ("dataset", "label", "architecture", "setting", "how"):
+        rows[name] = list(HOSTILE)
+    rows["flags"] = [((text, text),) for text in HOSTILE]
+    return rows
+
+
+def test_csv_says_what_the_frame_says(frame: pd.DataFrame) -> None:
+    """Every number to the last bit, the main columns first, empty where nothing is known, flags as text."""
+    rows = list(csv.DictReader(io.StringIO(to_csv(frame).decode())))
+    assert list(rows[0])[:9] == [
+        "dataset", "label", "architecture", "setting", "variant", "how", "n", "map", "map_sd",
+    ]  # fmt: skip
+    assert set(rows[0]) >= set(frame.columns)
+    for row, (_, told) in zip(rows, frame.iterrows(), strict=True):
+        assert row["label"] == told["label"]
+        for name in ("map", "map_sd", "latency_median_s", "inference_memory_bytes"):
+            assert math.isnan(told[name]) if row[name] == "" else float(row[name]) == told[name]
+    assert {row["flags"] for row in rows} == {"", "unstable: rounds lie 9 % apart; resumed: at step 3"}
+
+
+def test_no_cell_is_a_formula_and_no_row_is_two(frame: pd.DataFrame) -> None:
+    """Text that a spreadsheet would compute begins with an apostrophe; numbers below zero stay numbers."""
+    hostile = _hostile(frame).assign(map_low=-0.5)
+    rows = list(csv.DictReader(io.StringIO(to_csv(hostile).decode())))
+    assert len(rows) == len(HOSTILE)
+    for row in rows:
+        assert row["map_low"] == "-0.5"
+        for name in ("dataset", "label", "setting", "flags"):
+            assert row[name].isprintable()
+            assert row[name].strip()[0] not in "=+-@＝"
+    assert [row["label"] for row in rows][:3] == ["'=cmd()", "'+1", "'@SUM(A1)"]
+
+
+def test_parquet_gives_the_frame_back(frame: pd.DataFrame) -> None:
+    """Types and numbers, and flags as names with reasons, however hostile."""
+    for told in (frame, _hostile(frame)):
+        back = pd.read_parquet(io.BytesIO(to_parquet(told)))
+        numbers = told.select_dtypes("number").columns
+        pd.testing.assert_frame_equal(back[numbers], told[numbers])
+        assert list(back["label"]) == list(told["label"])
+        flags = [tuple((flag["name"], flag["reason"]) for flag in flags) for flags in back["flags"]]
+        assert flags == list(told["flags"])
+
+
+def test_json_is_plain_data(frame: pd.DataFrame) -> None:
+    """One object a row, null for what is not known, nothing but ASCII on the wire and every name whole in it."""
+    rows = json.loads(to_json(frame), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    failed = next(row for row in rows if row["outcomes"] == "failed")
+    assert [len(row["trial_ids"]) for row in rows] == [row["n"] for row in rows]
+    assert (failed["map"], failed["n"], failed["flags"]) == (None, 0, [])
+    seeds = next(row for row in rows if row["n"] == 2)
+    assert seeds["map"] == pytest.approx(0.405)
+    assert seeds["flags"][0] == {"name": "unstable", "reason": "rounds lie 9 % apart"}
+    text = to_json(_hostile(frame))
+    assert text.isascii()
+    assert [row["label"] for row in json.loads(text)] == list(HOSTILE)
+
+
+def test_latex_is_a_table_of_the_main_columns(frame: pd.DataFrame) -> None:
+    """In display units, the best bold, never a rehearsal, and a dash for what is not known."""
+    text = to_latex(frame).decode()
+    lines = {line.split(" & ")[0]: line for line in text.splitlines() if " & " in line}
+    assert lines[RETINA.replace("_", r"\_")].endswith(
+        r"& \textbf{0.405} $\pm$ 0.007 & \textbf{0.203} & 40.0 & 40.0 & \textbf{100.0} & \textbf{1,024} & 0.0 \\"
+    )
+    (mobile,) = (line for name, line in lines.items() if "lr 0.01" in name)
+    assert r"& 0.381 & 0.191 & \textbf{20.0} & \textbf{20.0}" in mobile
+    (rehearsal,) = (line for name, line in lines.items() if "rehearsal" in name)
+    assert "textbf" not in rehearsal
+    assert "& -- & -- &" in next(line for name, line in lines.items() if "lr 0.5" in name)
+    assert "multicolumn" not in text
+
+
+def test_latex_shows_names_and_does_nothing(frame: pd.DataFrame) -> None:
+    """Every character that LaTeX would act upon is escaped, each row is one line, datasets are told apart."""
+    text = to_latex(_hostile(frame)).decode()
+    assert text.count("multicolumn") == len({*HOSTILE})
+    assert r"a\textbar{}b\textasciigrave{}c" in text
+    assert r"100 \% \& \$x\_1\textasciicircum{}2 \{\}\textasciitilde{}\#\textbackslash{}" in text
+    assert r"{[}x](javascript:alert(1))" in text
+    assert "? ok" in text
+    assert all(ord(letter) < 0x100 and (letter.isprintable() or letter == "\n") for letter in text)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
+def test_pdflatex_takes_the_table(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """Hostile names included."""
+    page = (
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
+        f"{to_latex(_hostile(frame)).decode()}\\end{{document}}\n"
+    )
+    (tmp_path / "page.tex").write_text(page)
+    done = subprocess.run(
+        ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"),
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_same_frame_gives_the_same_bytes(frame: pd.DataFrame) -> None:
+    """In every format; and a column that is not known yet only comes in addition."""
+    for export in FORMATS.values():
+        assert export(frame) == export(frame.copy())
+    more = frame.assign(map_low=0.1, map_high=0.6, tie_group=[*"aab", None][: len(frame)], surprise=1)
+    header = to_csv(more).decode().splitlines()[0].split(",")
+    assert header[header.index("map_sd") + 1 :][:3] == ["map_low", "map_high", "tie_group"]
+    assert "surprise" in header
+
+
+def test_nothing_measured_is_an_empty_table(tmp_path: Path) -> None:
+    """No trials, no rows, no crash."""
+    empty = configuration_frame(trial_frame(read_results(make_folder(tmp_path, []))))
+    assert json.loads(to_json(empty)) == []
+    assert pd.read_parquet(io.BytesIO(to_parquet(empty))).empty
+    assert len(to_csv(empty).decode().splitlines()) == 1
+    assert r"\bottomrule" in to_latex(empty).decode()
+
+
+def test_thresholds_are_named_with_their_unit(frame: pd.DataFrame) -> None:
+    """`latency at 0.05` of the frame is in seconds, and says so outside."""
+    told: Any = json.loads(to_json(frame.assign(**{"latency at 0.05": 0.5})))
+    assert told[0]["latency_at_0.05_s"] == 0.5
+
+
+def test_report_writes_what_is_asked_for(harness_command: Command, tmp_path: Path) -> None:
+    """Beside the report, where FILE says (its folder is made), or to the standard output alone."""
+    root, other = _folder(tmp_path / "made"), tmp_path / "new" / "numbers.parquet"
+    done = harness_command("report", root, "--csv", "--latex", "--parquet", other, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 4
+    assert (root / "report.csv").read_bytes().startswith(b"dataset,label,")
+    assert b"toprule" in (root / "report.tex").read_bytes()
+    assert len(pd.read_parquet(other)) == 4
+    assert not (root / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--csv", "made"), "'made' is a folder, not a FILE; RESULTS_DIR comes before the options"),
+        (("made", "--csv", "-", "--json", "-"), "--csv and --json: all to -"),
+        (("made", "--csv", "made/plan.json/a/x.csv"), "cannot be written"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(
+    harness_command: Command, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """A folder swallowed as FILE, two formats to one place, a place that is none: exit 2, no traceback."""
+    _folder(tmp_path / "made")
+    done = harness_command("report", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,269 @@
+"""The page is one file that works alone: its tables sort and filter, its picture moves, and text from data is text."""
+
+from __future__ import annotations
+
+import html as markup
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.report import chart, frames, html
+from harness.report.text import code, escape, fenced, table
+from harness.store import files
+from harness.store.results import covered, read_results
+from tests.conftest import ROOT
+
+HOSTILE = "a|b<script>alert(1)</script><img src=x onerror=alert(1)>`c` $x$ </script><!-- \u202e 🦆"
+PLOT = "plots/speed.svg"
+_SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+_PROBE = (Path(__file__).parent / "probe.js").read_text(encoding="utf-8")
+
+
+def _frame(*labels: str, **columns: Any) -> pd.DataFrame:
+    count = len(labels)
+    steps = range(1, count + 1)
+    plain: dict[str, Any] = {
+        "label": labels,
+        "stages": [1 + step % 2 for step in steps],
+        "map": [0.5 - step / 100 for step in steps],
+        "map_sd": float("nan"),
+        "n": 1,
+        "latency_median_s": [0.05 - step / 1000 for step in steps],
+        "latency_p95_s": 0.06,
+        "throughput_images_per_s": [10.0 * step for step in steps],
+        "inference_memory_bytes": 2.0**30,
+        "parameters": 4e7,
+        "joules_per_image": float("nan"),
+        "flags": [()] * count,
+        "rehearsal": False,
+    }
+    return pd.DataFrame({**plain, **columns})
+
+
+def _text() -> str:
+    rows = [
+        ("ten", "1,615", "–", "0.412 ± 0.006", "2 min 13 s"),
+        ("two", "96", "2.1×", "0.398 ± 0.030", "50 s"),
+        (escape(HOSTILE), "1,000", "−0.5", "0.052 ± 0.001", "1 h 02 min"),
+    ]
+    long = [(f"class {number}", str(number)) for number in range(9)]
+    return "\n\n".join(
+        [
+            "# made: which detector to ship",
+            f"## {escape(HOSTILE)}",
+            "### Accuracy and speed",
+            table(("name", "MiB", "faster", "mAP", "wall time"), rows),
+            f"![Speed]({PLOT})",
+            table(("short", "n"), [("x", "1"), ("y", "2")]),
+            "### Data",
+            table(("long", "n"), long),
+            f"**failed:** {escape(HOSTILE)}, [log](<trials/a b/log.txt>) {code(HOSTILE)}",
+            f"> {HOSTILE}",
+            fenced(HOSTILE),
+            "[x](javascript:alert(1)) [y](JaVaScRiPt:alert(1)) [z](vbscript:x) [w](data:x)",
+            "![v](data:image/svg+xml;base64,AA)",
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("page")
+    (made / "plots").mkdir()
+    (made / PLOT).write_text(_SVG)
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    flags = [(), (("unstable", "x"),), ()]
+    rows = _frame("ten", "two", HOSTILE, flags=flags, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
+    return html.render(_text(), title=HOSTILE, charts={PLOT: rows}, root=folder)
+
+
+@pytest.fixture(scope="module")
+def seen(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a real browser, without a network, says of the page after some clicks."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no chromium is installed")
+    path = folder / "page.html"
+    # Before the policy's own element, so that the policy stands as it is written, and the probe beside it.
+    path.write_text(page.replace('<meta charset="utf-8">', f'<meta charset="utf-8"><script>{_PROBE}</script>', 1))
+    flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
+             f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1200,2000",
+             "--virtual-time-budget=20000", "--dump-dom")  # fmt: skip
+    shown = subprocess.run([browser, *flags, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="result">(.*?)</pre>', shown.stdout, re.DOTALL)
+    assert found, shown.stderr[-2000:]
+    result: dict[str, Any] = json.loads(markup.unescape(found[1]))
+    assert "stopped" not in result, result
+    return result
+
+
+def test_the_page_runs_alone_and_without_a_complaint(seen: dict[str, Any]) -> None:
+    """No error, no warning, no breach of its own policy, and nothing asked of any network."""
+    assert seen["complaints"] == []
+    assert seen["requests"] == []
+
+
+def test_tables_sort_as_numbers_and_back(seen: dict[str, Any]) -> None:
+    """A click sorts up, the next down, the third restores; thousands, signs, ×, ± and durations count, dashes last."""
+    sorts = seen["sorts"]
+    assert sorts["MiB"] == [["96", "1,000", "1,615"], ["1,615", "1,000", "96"], ["1,615", "96", "1,000"]]
+    assert sorts["faster"] == [["−0.5", "2.1×", "–"], ["2.1×", "−0.5", "–"], ["–", "2.1×", "−0.5"]]
+    assert sorts["mAP"][0] == ["0.052 ± 0.001", "0.398 ± 0.030", "0.412 ± 0.006"]
+    assert sorts["wall time"][0] == ["50 s", "2 min 13 s", "1 h 02 min"]
+    assert sorts["name"][0][1:] == ["ten", "two"]
+    assert seen["aria"] == ["ascending", "descending", "none"]
+
+
+def test_filters_stand_above_long_and_leading_tables(seen: dict[str, Any]) -> None:
+    """The first table of a dataset and one of nine rows; case does not matter, and the rows shown are counted."""
+    assert seen["filtered"] == [True, False, True]
+    assert seen["filter"] == {"rows": ["two"], "said": "1 of 3 rows", "again": "3 of 3 rows"}
+
+
+def test_the_picture_shows_every_row_on_every_axis(seen: dict[str, Any]) -> None:
+    """A mark a row, whiskers for intervals, a front, names on demand; the controls change axis and scale."""
+    first, throughput, log, bare = (seen["plot"][step] for step in ("first", "throughput", "log", "bare"))
+    assert (first["marks"], first["whiskers"], first["fronts"], len(first["names"])) == (3, 2, 1, 3)
+    assert first["title"] == "latency, median, batch 1 (ms), lower is better"
+    assert throughput["title"] == "throughput (images/s), higher is better"
+    assert throughput["marks"] == log["marks"] == bare["marks"] == 3
+    assert throughput["ticks"] != log["ticks"]
+    assert bare["names"] == []
+    assert seen["choices"] == ["latency", "throughput", "memory", "parameters"]
+    assert seen["static"] == "none"
+
+
+def test_hostile_text_stays_text(seen: dict[str, Any]) -> None:
+    """In tables, quotes, code, the tab, the picture's names and its tooltip: shown as it stands, run nowhere."""
+    assert seen["alerts"] == 0
+    assert seen["strangers"] == []
+    assert seen["title"] == " ".join(HOSTILE.replace("\u202e", " ").split())
+    assert any(name.startswith("a|b<script>alert(1)</script>") for name in seen["plot"]["first"]["names"])
+    assert HOSTILE in seen["tooltip"]
+    assert "latency, median" in seen["tooltip"]
+    assert "0.470" in seen["tooltip"]
+    assert seen["links"] == ["trials/a%20b/log.txt"]
+
+
+def test_the_theme_can_be_switched(seen: dict[str, Any]) -> None:
+    """From light, which the browser prefers, to dark and back; another ground each time."""
+    assert [theme for theme, _ in seen["themes"]] == ["dark", "light"]
+    assert seen["themes"][0][1] != seen["themes"][1][1]
+
+
+def test_the_same_input_gives_the_same_bytes(page: str, folder: Path) -> None:
+    """Nothing is numbered from a counter, and no time is told."""
+    flags = [(), (("unstable", "x"),), ()]
+    rows = _frame("ten", "two", HOSTILE, flags=flags, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
+    assert html.render(_text(), title=HOSTILE, charts={PLOT: rows}, root=folder) == page
+
+
+def test_data_ends_no_script(page: str) -> None:
+    """In a script's data there is no `<`, and in the libraries nothing that ends or hides a script."""
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert "<" not in data
+    assert json.loads(data)["spec"]["datasets"]
+    assert html._json("</script>\u2028") == '"\\u003c/script>\\u2028"'
+    for mark in ("</script", "<script", "<!--", "\r", "\0"):
+        assert mark not in chart.libraries()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "javascript:x",
+        " JAVASCRIPT:x",
+        "java\tscript:x",
+        "vbscript:x",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "blob:x",
+    ],
+)
+def test_only_files_and_web_pages_are_linked(link: str) -> None:
+    """Whatever could run something stays text."""
+    assert not html._allowed(link)
+    assert html._allowed("trials/x/log.txt")
+    assert html._allowed("https://example.org")
+
+
+def test_images_come_from_below_the_root_alone(tmp_path: Path) -> None:
+    """An SVG, a PNG and a JPEG are inside the page; outside, missing, or of another kind, the words remain."""
+    root = tmp_path / "root"
+    root.mkdir()
+    for path in ("root/a b.svg", "root/c.png", "root/d.jpg", "root/secret.txt", "outside.svg"):
+        (tmp_path / path).write_text(_SVG)
+    (root / "link.svg").symlink_to(tmp_path / "outside.svg")
+    made = html.render("![one](<a b.svg>)\n\ntext ![two](c.png) and ![three](d.jpg)", title="t", charts={}, root=root)
+    assert re.findall(r'src="data:(.*?);base64,', made) == ["image/svg+xml", "image/png", "image/jpeg"]
+    for path in (
+        "gone.svg",
+        "../outside.svg",
+        "link.svg",
+        "secret.txt",
+        "/etc/passwd",
+        "%00.svg",
+        "https://x.org/a.png",
+    ):
+        made = html.render(f"![words <b>]({path})", title="t", charts={}, root=root)
+        assert "words &lt;b&gt;</em>" in made
+        assert "<img" not in made
+
+
+def test_without_a_chart_there_is_no_library(tmp_path: Path) -> None:
+    """A page without anything measured stays small, whether nothing is asked for or nothing has an mAP."""
+    unmeasured = _frame("x", map=float("nan"))
+    for charts in ({}, {PLOT: unmeasured}):
+        made = html.render(f"# t\n\n![Speed]({PLOT})", title="t", charts=charts, root=tmp_path)
+        assert len(made) < 30_000
+        assert "application/json" not in made
+
+
+def test_headings_are_places_and_contents(tmp_path: Path) -> None:
+    """Every heading has an id of its own; the contents hold the second and third level, in order."""
+    made = html.render("# T\n\n## a b\n\n### Data\n\n## ★\n\n### Data", title="t", charts={}, root=tmp_path)
+    contents = made[: made.index("</nav>")]
+    assert re.findall(r'<li class="(h\d)"><a href="#(.*?)">', contents) == [
+        ("h2", "a-b"), ("h3", "data"), ("h2", "section"), ("h3", "data-2"),
+    ]  # fmt: skip
+    assert re.findall(r'<h\d id="(.*?)">', made) == ["t", "a-b", "data", "section", "data-2"]
+
+
+def test_axes_are_those_measured_and_fronts_follow_them() -> None:
+    """More throughput is better, less of all else; rehearsals are on no front; what is not finite is not a number."""
+    rows = _frame("slow", "fast", "rehearsed", joules_per_image=[2.0, float("nan"), float("inf")])
+    rows["rehearsal"] = [False, False, True]
+    rows["throughput_images_per_s"] = [30.0, 20.0, 90.0]
+    made = chart.speed_accuracy(rows)
+    assert made is not None
+    assert [axis["name"] for axis in made["axes"]] == ["latency", "throughput", "memory", "parameters", "energy"]
+    (points,) = made["spec"]["datasets"].values()
+    assert [point["front"] for point in points] == [
+        ["latency", "throughput", "memory", "parameters", "energy"], ["latency"], [],
+    ]  # fmt: skip
+    assert [point["values"]["energy"] for point in points] == [2.0, None, None]
+    assert points[0]["values"]["latency"] == pytest.approx(49.0)
+    assert points[0]["numbers"]["memory of inference"] == "1,024 MiB"
+
+
+def test_the_committed_example_renders() -> None:
+    """A real report: every table in a box, its plot interactive, its picture inside."""
+    root = ROOT / "results" / "examples" / "quickstart"
+    folder, text = files.SuiteFolder(root), (root / "report.md").read_text()
+    rows = frames.configuration_frame(frames.trial_frame(covered(read_results(folder)), folder))
+    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    made = html.render(text, title="quickstart", charts={path: rows}, root=root)
+    body = made[made.index("<main>") : made.index("</main>")]
+    tables = len(re.findall(r"^\| :?-", text, re.MULTILINE))
+    assert body.count('<div class="table"') == body.count("<table>") == tables
+    assert body.count('<figure class="plot"><img src="data:image/svg+xml') == 1

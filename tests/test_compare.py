@@ -1,0 +1,200 @@
+"""`harness compare` as a person runs it: folders and commits, tables and data, checks that fail and say why."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.store import git
+from harness.store.files import SuiteFolder
+from harness.suite.spec import TrialArchitecture
+from tests.conftest import ROOT
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+MOBILE, RETINA = "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _made(root: Path, *, map: float = 0.5, latency_s: float = 0.02, second: bool = True) -> SuiteFolder:
+    """Two detectors, the second one failed where `second` says no."""
+    trial = make_trial(MOBILE)
+    records = [make_record(make_trial(), map=map, latency_s=latency_s)]
+    records += [make_record(trial)] if second else []
+    return make_folder(root, records, failed=() if second else ((trial, make_outcome()),))
+
+
+def _detected(folder: SuiteFolder, right: int) -> None:
+    """Forty images with one box each, of which the first `right` were found."""
+    box = {"x1": 10.0, "y1": 10.0, "x2": 50.0, "y2": 50.0}
+    images = [f"{number}.jpg" for number in range(40)]
+    truths = [{"image": name, "class": "disc", **box, "crowd": False, "area": 1600.0} for name in images]
+    found = [{"image": name, "class": "disc", "score": 0.9, **box} for name in images[:right]]
+    trial = folder.trial(make_trial().trial_id)
+    for path, rows in ((trial.truths, truths), (trial.predictions(), found)):
+        stream = io.BytesIO()
+        pd.DataFrame(rows).to_parquet(stream)
+        path.write_bytes(stream.getvalue())
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")
+    subprocess.run(("git", *identity, *arguments), cwd=folder, check=True, capture_output=True)
+
+
+def test_a_table_says_what_is_better(harness_command: Command, tmp_path: Path) -> None:
+    """From stored detections, with the interval; what does not compare with its reason; counts at the end; exit 0."""
+    a, b = _made(tmp_path / "a", map=0.25), _made(tmp_path / "b", map=0.9, second=False)
+    _detected(a, right=10)
+    _detected(b, right=36)
+    done = harness_command("compare", a.path, b.path)
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in table}) == 1
+    cells = [cell.strip() for cell in next(line for line in table if RETINA in line).split("|")[1:-1]]
+    assert cells[:3] == [RETINA, "0.250", "0.900"]
+    assert cells[3].startswith("+0.6")
+    assert cells[4:] == ["better", "20.0", "20.0", "+0.0 %", "tie"]
+    assert f"{MOBILE}: accuracy and speed not comparable: not measured in B: failed: killed by signal 9" in done.stdout
+    assert "accuracy: 1 better, 1 not comparable; speed: 1 tie, 1 not comparable" in done.stdout
+
+
+def test_json_says_the_same(harness_command: Command, tmp_path: Path) -> None:
+    """In SI units, null for what is not known, limits and their verdicts included."""
+    a, b = _made(tmp_path / "a"), _made(tmp_path / "b", map=0.4, second=False)
+    done = harness_command("compare", a.path, b.path, "--json", "--fail-on", "map:-0.05,latency:+10%")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    first, second = told["rows"]
+    assert first["accuracy"]["reasons"] == ["no stored detections in A and B, one seed"]
+    assert (first["a"]["map"], first["b"]["map"], second["b"]["map"]) == (0.5, 0.4, None)
+    assert first["b"]["latency_median_s"] == 0.02
+    assert first["speed"]["verdict"] == "tie"
+    assert told["summary"]["speed"] == {"better": 0, "worse": 0, "tie": 1, "not comparable": 1}
+    broken = {(one["limit"], one["label"]): one["broken"] for one in told["limits"]}
+    assert broken == {
+        ("map:-0.05", RETINA): True, ("map:-0.05", MOBILE): True,
+        ("latency:+10%", RETINA): False, ("latency:+10%", MOBILE): True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "said"),
+    [
+        (("map:-0.01",), 1, f"FAIL map:-0.01: {RETINA} on shapes: 0.500 to 0.480, −0.020; verdict: not comparable"),
+        (("map:-0.03",), 0, f"ok map:-0.03: {RETINA}"),
+        (("map:-5%", "latency:+1ms"), 1, "FAIL latency:+1ms: retinanet_resnet50_fpn on shapes: 20.0 ms to 22.0 ms"),
+        (("latency:+10%, p95:+3 ms",), 0, "ok p95:+3 ms"),
+        (("memory:+1GB,throughput:-5images/s",), 0, "ok memory:+1GB"),
+        (("train_speed:-5%",), 1, f"FAIL train_speed:-5%: {RETINA} on shapes: cannot be compared: not measured in A"),
+    ],
+)
+def test_a_check_fails_where_a_limit_is_broken(
+    harness_command: Command, tmp_path: Path, *, limits: tuple[str, ...], code: int, said: str
+) -> None:
+    """Exit 1, with the numbers and the verdict beside; repeated or parted by commas."""
+    a, b = _made(tmp_path / "a"), _made(tmp_path / "b", map=0.48, latency_s=0.022)
+    done = harness_command("compare", a.path, b.path, *(part for limit in limits for part in ("--fail-on", limit)))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("map:0.01", "no limit with a sign, such as map:-0.01"),
+        ("mAP:-0.01", "'mAP' is none of map, map_50"),
+        ("latency:+10", "'10' is no quantity such as 10% or 10ms (known: ms, s)"),
+        ("map:-1ms", "map is between 0 and 1"),
+        ("", "no limit"),
+    ],
+)
+def test_wrong_limits_are_told(harness_command: Command, tmp_path: Path, limit: str, said: str) -> None:
+    """Exit 2, with what is allowed."""
+    done = harness_command("compare", tmp_path, tmp_path, "--fail-on", limit)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_commit_is_read_as_it_was(harness_command: Command, tmp_path: Path) -> None:
+    """Detections and records from git, though the folder has other ones now, or none; the work tree is not touched."""
+    repository = tmp_path / "repository"
+    folder = _made(repository / "results" / "made", map=0.25)
+    _detected(folder, right=10)
+    _git(repository, "init", "-q")
+    _git(repository, "add", ".")
+    _git(repository, "commit", "-qm", "one")
+    _detected(folder, right=36)
+    _git(repository, "commit", "-qam", "two")
+    before = subprocess.run(("git", "status", "--short"), cwd=repository, capture_output=True, check=True).stdout
+    done = harness_command("compare", f"{folder.path}@HEAD~1", f"{folder.path}@HEAD")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy: 1 better, 1 tie" in done.stdout
+    after = subprocess.run(("git", "status", "--short"), cwd=repository, capture_output=True, check=True).stdout
+    assert before == after == b""
+    _git(repository, "rm", "-rqf", "results")
+    gone = harness_command("compare", f"{folder.path}@HEAD@{{0}}", f"{folder.path}@HEAD~1")
+    assert "accuracy: 1 worse, 1 tie" in gone.stdout, gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("repository/made@nowhere", "nowhere: no commit of the repository"),
+        ("repository/made@--output=x", "no commit of the repository"),
+        ("repository/other@HEAD", "other: not in commit HEAD"),
+        ("repository/made/trials@HEAD", "holds no results of a suite"),
+        ("outside@HEAD", "not a git repository"),
+        ("outside", "no results of a suite"),
+    ],
+)
+def test_what_no_commit_has_is_told(harness_command: Command, tmp_path: Path, place: str, said: str) -> None:
+    """Unknown commit, no repository, a folder that git does not have: exit 2, one message."""
+    _made(tmp_path / "repository" / "made")
+    (tmp_path / "outside").mkdir()
+    _git(tmp_path / "repository", "init", "-q")
+    _git(tmp_path / "repository", "add", ".")
+    _git(tmp_path / "repository", "commit", "-qm", "one")
+    done = harness_command("compare", tmp_path / place, tmp_path / "repository" / "made")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_at_in_a_name_is_no_commit(tmp_path: Path) -> None:
+    """A folder that is there is itself; git's own @ in HEAD@{1} stays with the commit."""
+    (tmp_path / "a@b").mkdir()
+    assert git.parted(str(tmp_path / "a@b")) == (tmp_path / "a@b", None)
+    assert git.parted("results/x@HEAD@{1}") == (Path("results/x"), "HEAD@{1}")
+    assert git.parted("a@b/x@main") == (Path("a@b/x"), "main")
+    assert git.parted("results/x") == (Path("results/x"), None)
+
+
+def test_names_do_nothing_in_a_terminal(harness_command: Command, tmp_path: Path) -> None:
+    """Control characters and marks of direction from a record become spaces."""
+
+    def named(seed: int, name: str) -> TrialArchitecture:
+        return replace(make_trial().architecture, weights=name, weights_sha256=f"{seed}" * 64)
+
+    trials = [replace(make_trial(seed=seed), architecture=named(seed, "/w/\x1b[31mred\u202e\n.pt"), trial_id=f"t{seed}")
+              for seed in (0, 1)]  # fmt: skip
+    folder = make_folder(tmp_path, [make_record(trial) for trial in trials])
+    done = harness_command("compare", folder.path, folder.path)
+    assert "[31mred .pt 00000000" in done.stdout
+    assert all(letter.isprintable() or letter == "\n" for letter in done.stdout)
+
+
+def test_the_committed_example_ties_with_itself(harness_command: Command, tmp_path: Path) -> None:
+    """Real records."""
+    example = shutil.copytree(ROOT / "results" / "examples" / "quickstart", tmp_path / "quickstart")
+    done = harness_command("compare", example, example, "--fail-on", "map:-0.01,latency:+10%,memory:+1%")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "accuracy: 3 tie; speed: 3 tie" in done.stdout
