@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.data.admit import admit
-from harness.errors import Interrupted, UsageError
+from harness.errors import HarnessError, Interrupted, UsageError
 from harness.execute.supervise import available_cores, child_environment
 from harness.night import Night, Plan, as_found
 from harness.store import files, lock, results
@@ -126,7 +126,7 @@ def run(
         given_up = () if retry_failed else plan.given_up
         plan = replace(plan, over={}) if retry_failed else plan
         files.replace(plan.folder.plan, results.encode_plan(_asked_for(plan)))
-        report = write_report(plan.folder)
+        _write_report_between(plan.folder)
         watcher.begin(plan)
         night = Night(
             plan=plan,
@@ -134,7 +134,7 @@ def run(
             threads=available_cores(),
             watcher=watcher,
             fail_fast=fail_fast,
-            report=lambda: write_report(plan.folder),
+            report=lambda: _write_report_between(plan.folder),
         )
         try:
             stop = False
@@ -153,7 +153,9 @@ def run(
             watcher.close()
     succeeded = sum(trial.trial_id in as_found(plan).records for trial in plan.selected)
     failed = len(plan.selected) - succeeded - len(late) - len(left)
-    return Summary(report=report, succeeded=succeeded, failed=failed, given_up=len(given_up), late=late, left=len(left))
+    return Summary(
+        report=plan.folder.report, succeeded=succeeded, failed=failed, given_up=len(given_up), late=late, left=len(left)
+    )
 
 
 def write_report(
@@ -230,6 +232,23 @@ def _asked_for(plan: Plan) -> results.Asked:
     if plan.trials[0].limit is not None:
         full = tuple(trial for trial in results.read_plan(plan.folder).trials if trial.limit is None)
     return results.Asked(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
+
+
+def _write_report_between(folder: SuiteFolder) -> None:
+    """The report between two trials: what it stumbles over must not cost the trials that are left.
+
+    Raises:
+        MachineError: the disk is full or failing, which the trials would run into as well.
+        UsageError: the folder cannot be written.
+    """
+    try:
+        write_report(folder)
+    except HarnessError:
+        raise
+    except Exception:
+        log.exception(
+            "the report could not be written; the run goes on, and `harness report %s` tries again", folder.path
+        )
 
 
 def _write_last_report(folder: SuiteFolder) -> None:

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from harness import flow
+from harness.errors import MachineError
+from harness.store.files import SuiteFolder
 from tests.conftest import TINY_MODEL
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -77,8 +81,14 @@ def test_a_coco_folder_runs_to_a_report(
     assert "1 of 1 trials measured" in page
     assert "fasterrcnn_mobilenet_v3_large_fpn" in page
     assert "on the test split" in page
-    (picture,) = re.findall(r"!\[.*\]\((.+)\)", page)
-    assert (results / "tiny" / picture).read_text().startswith("<?xml")
+    kinds = {"speed-accuracy", "learning", "confusion", "images", "worst", "precision-recall", "calibration"}
+    pictures = re.findall(r"!\[.*\]\((.+)\)", page)
+    assert {Path(picture).stem.removesuffix("-parts") for picture in pictures} <= {*kinds, "disputed"}
+    assert any("images-" in picture for picture in pictures)  # of the user's own files
+    for picture in pictures:
+        assert (results / "tiny" / picture).read_bytes()[:3] in {b"<?x", b"\xff\xd8\xff"}
+    assert truths["file"].str.endswith(".jpg").all()
+    assert (results / "tiny" / "report.html").read_text().startswith("<!doctype html>")
 
     again = harness_command("run", suite, "--results", results)
     assert again.returncode == 0
@@ -105,6 +115,26 @@ def test_a_users_dataset_runs_and_a_broken_one_fails_with_a_reason(
     assert "1 of 2 trials measured, **1 failed**" in page
     assert "labels\\[0\\]: expected 1 to 1" in page
     assert "log.txt" in page
+    assert next((results / "tiny" / "plots").glob("images-good.jpg")).stat().st_size > 1000  # its images lie in no file
+
+
+def test_a_report_that_stumbles_costs_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between two trials a fault of the report is told and no more; a full disk stops the run as ever."""
+
+    def stumble(_folder: object) -> None:
+        raise KeyError("a column")
+
+    def full(_folder: object) -> None:
+        raise MachineError("the disk is full")
+
+    monkeypatch.setattr(flow, "write_report", stumble)
+    flow._write_report_between(SuiteFolder(tmp_path))
+    assert "the run goes on" in caplog.text
+    monkeypatch.setattr(flow, "write_report", full)
+    with pytest.raises(MachineError):
+        flow._write_report_between(SuiteFolder(tmp_path))
 
 
 def test_a_rehearsal_is_stamped_and_never_counts_as_done(

@@ -62,11 +62,13 @@ def compared(
     for dataset in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
         rows = frame[frame["dataset"] == dataset]
         judged = certainty.judge(rows[~rows["rehearsal"]], evidence)
+        here = tuple(state for state in states if state.trial.dataset.name == dataset)
         parts.append(
             Part(
                 dataset=str(dataset),
                 rows=_with_intervals(rows, judged),
-                states=tuple(state for state in states if state.trial.dataset.name == dataset),
+                states=here,
+                measured={state.trial.trial_id: state.record for state in here if state.record},
                 evidence=evidence,
                 certainty=judged,
                 baseline=_baseline(rows, baseline),

@@ -84,13 +84,14 @@ def _sheets(folder: SuiteFolder, part: Part, most_bytes: int) -> tuple[dict[str,
     known = mistakes.examined(part, _COLUMNS)
     seen = []
     try:
-        labels = read_labels(folder.trial(known[0][1]).truths.read_bytes(), part.class_names)
+        truths = folder.trial(known[0][1]).truths.read_bytes()
+        labels = read_labels(truths, part.class_names)
         for row, trial_id, evidence in known:
             found = read_detections(folder.trial(trial_id).predictions().read_bytes(), labels)
             seen.append(pictures.see(row["label"], labels, found, evidence.thresholds))
+        read = pictures.reader(part.records(known[0][0])[0], labels, truths)
     except (OSError, UnreadableError):
         return {}, ()  # gone since they were examined
-    read = pictures.reader(part.records(known[0][0])[0], labels)
     worst = [int(image) for _, _, evidence in known for image in mistakes.worst_images(evidence, 1)]
     chosen = {
         "images": _fixed(labels),

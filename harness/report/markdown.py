@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.report import answer, classes, data, differences, environments, method, mistakes, models, night, speed
+from harness.report import (
+    answer,
+    classes,
+    data,
+    differences,
+    environments,
+    method,
+    mistakes,
+    models,
+    night,
+    scores,
+    speed,
+)
 from harness.report.answer import NOT_COMPARABLE
 from harness.report.frames import pareto_front
 from harness.report.numbers import milliseconds, number, share
@@ -67,10 +79,10 @@ def _dataset(part: Part, drawn: Drawn, asked: Asked) -> list[str]:
         *figure(drawn, "speed-accuracy", f"Speed against accuracy on {part.dataset}, with the Pareto front"),
         *differences.section(part),
         *speed.sections(rows, pareto_front(rows[~rows["rehearsal"]])),
-        *classes.accuracy(part),
+        *classes.section(part),
         *_learning(drawn),
         *mistakes.section(part, drawn),
-        *classes.scores(part, drawn),
+        *scores.section(part, drawn),
         *models.sections(rows, asked.cost),
         *data.section(part.dataset, part.states),
     ]
@@ -133,6 +145,11 @@ def _speed_table(rows: pd.DataFrame) -> str:
         )
     said = ["★ on the Pareto front: nothing measured is both faster and more accurate."] if front else []
     said += ["The interval is over images; rows of one group tie on accuracy with its first."] if sure else []
+    if rows.loc[~rows["rehearsal"] & rows["map"].notna(), "map_low"].isna().any():
+        said.append(
+            "mAP without an interval: no labels and detections to draw from (records of an older version, or "
+            "`--no-bootstrap`)."
+        )
     return "\n\n".join([table(header, cells), " ".join(said)] if said else [table(header, cells)])
 
 

@@ -23,6 +23,7 @@ class Part:
     Attributes:
         rows: of `frames.configuration_frame`, best first.
         states: its trials.
+        measured: their records, by trial id.
         evidence: of these, by trial id and variant.
         certainty: of the rows.
         baseline: the row that all others are compared with; None where nothing is measured.
@@ -31,6 +32,7 @@ class Part:
     dataset: str
     rows: pd.DataFrame
     states: tuple[State, ...]
+    measured: Mapping[str, Record]
     evidence: Mapping[tuple[str, str], Evidence]
     certainty: Certainty
     baseline: Hashable | None
@@ -38,11 +40,18 @@ class Part:
     @property
     def class_names(self) -> tuple[str, ...]:
         """As the first record has them; nothing without one."""
-        return next((tuple(state.record.metrics.per_class) for state in self.states if state.record), ())
+        return next((tuple(record.metrics.per_class) for record in self.measured.values()), ())
+
+    def boxes(self) -> dict[str, int]:
+        """How many boxes of each class the evaluated split has, where records tell."""
+        for record in self.measured.values():
+            if record.data.splits:
+                return dict(record.data.splits[record.metrics.split].boxes_per_class)
+        return {}
 
     def records(self, row: pd.Series) -> tuple[Record, ...]:
         """Of a row's measured seeds."""
-        return tuple(state.record for state in self.states if state.record and state.trial.trial_id in row["trial_ids"])
+        return tuple(self.measured[trial_id] for trial_id in row["trial_ids"])
 
     def typical(self, row: pd.Series) -> tuple[str, Evidence] | None:
         """The trial of median mAP among a row's seeds (of two the lower), and its evidence; None without any."""

@@ -18,9 +18,10 @@ from harness.data.images import read_pixels
 from harness.data.splits import draw
 from harness.errors import DataError
 from harness.report.evidence.match import match, overlaps
+from harness.report.evidence.read import read_thumbnails
 from harness.report.evidence.threshold import kept
 from harness.report.text import printable
-from harness.suite.spec import SyntheticDataset
+from harness.suite.spec import PythonDataset, SyntheticDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,17 +78,24 @@ def see(name: str, labels: Labels, detections: Detections, thresholds: NDArray[n
     )
 
 
-def reader(record: Record, labels: Labels) -> Callable[[int], NDArray[np.uint8]]:
-    """Reads evaluated images by their number, as uint8 [H, W, 3]; the function raises DataError where it cannot."""
+def reader(record: Record, labels: Labels, truths: bytes) -> Callable[[int], NDArray[np.uint8]]:
+    """Reads evaluated images by their number, as uint8 [H, W, 3]; the function raises DataError where it cannot.
+
+    Args:
+        truths: the bytes of truths.parquet, which holds small copies of images that lie in no file.
+    """
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
         return draw(source, record.metrics.split).read_image
+    thumbnails = read_thumbnails(truths) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
-        path = labels.files[index]
-        if path is None:
+        path, name = labels.files[index], labels.images[index]
+        if path is not None:
+            return read_pixels(path)
+        if name not in thumbnails:
             raise DataError("only the Dataset's own code knows its pixels")
-        return read_pixels(path)
+        return thumbnails[name]
 
     return read
 

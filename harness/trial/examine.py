@@ -12,6 +12,7 @@ from harness.trial import deploy, measure, tables
 from harness.trial.evaluate import accuracy, evaluate
 from harness.trial.loader import evaluation_items
 from harness.trial.measure.passes import Bench
+from harness.trial.thumbnails import Thumbnail, keeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +72,13 @@ class Examiner:
         stage = {"stage": "evaluate", **({"variant": variant} if variant else {})}
         self.speaker.say("stage", **stage)
         started = time.perf_counter()
-        truths, found = self.detections(deployment, self.split, self.items)
+        thumbnails: dict[int, Thumbnail] = {}
+        keep = thumbnails if variant is None and self.items.annotations is None else None
+        truths, found = self.detections(deployment, self.split, self.items, thumbnails=keep)
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
         if variant is None:
-            files.replace(self.folder.truths, tables.truths(truths, self.items))
+            files.replace(self.folder.truths, tables.truths(truths, self.items, thumbnails))
         files.replace(self.folder.predictions(variant), tables.predictions(truths, found, self.items.class_names))
 
         self.speaker.say("stage", **{**stage, "stage": "measure"})
@@ -96,16 +99,29 @@ class Examiner:
         )
 
     def detections(
-        self, deployment: Deployment, split: str, items: Items, *, stage: str = "evaluate"
+        self,
+        deployment: Deployment,
+        split: str,
+        items: Items,
+        *,
+        stage: str = "evaluate",
+        thumbnails: dict[int, Thumbnail] | None = None,
     ) -> tuple[tuple[Truth, ...], tuple[Detections, ...]]:
-        """Detections on a split at accuracy's thresholds."""
+        """Detections on a split at accuracy's thresholds.
+
+        Args:
+            thumbnails: takes small copies of the first images, by their number.
+        """
         deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
 
         def on_image(done: int) -> None:
             self.speaker.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
             self.check()
 
-        return evaluate(deployment.detect, evaluation_items(items, self.workers), on_image=on_image)
+        seen = evaluation_items(items, self.workers)
+        if thumbnails is not None:
+            seen = keeping(seen, thumbnails)
+        return evaluate(deployment.detect, seen, on_image=on_image)
 
     def examine_variant(self, name: VariantName, weights: Weights) -> tuple[Variant, tuple[Sample, ...]]:
         """Deploy the weights in another way, see that they still find the same, and examine that.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.trial.dataset import Items
     from harness.trial.evaluate import Detections, Truth
     from harness.trial.measure.timing import Sample
+    from harness.trial.thumbnails import Thumbnail
 
 
 def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_names: tuple[str, ...]) -> memoryview:
@@ -35,26 +36,30 @@ def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_name
     return _parquet(table)
 
 
-def truths(labelled: Sequence[Truth], items: Items) -> memoryview:
+def truths(labelled: Sequence[Truth], items: Items, thumbnails: Mapping[int, Thumbnail]) -> memoryview:
     """Labels as Parquet: image, file, class, x1, y1, x2, y2 (pixels of the file), crowd, area (pixels²).
 
     One row a box, in the order of evaluation; an image without boxes is a row without the rest. `file` is where the
-    image lay, absolute, if it lay in one.
+    image lay, absolute, if it lay in one; of one that did not, its first row may hold `thumbnail` (JPEG), `width` and
+    `height`.
     """
-    columns: dict[str, list[object]] = {
-        name: [] for name in ("image", "file", "class", "x1", "y1", "x2", "y2", "crowd", "area")
-    }
+    names = ("image", "file", "thumbnail", "width", "height", "class", "x1", "y1", "x2", "y2", "crowd", "area")
+    columns: dict[str, list[object]] = {name: [] for name in names}
     for index, truth in enumerate(labelled):
         path = items.path(index)
         file = str(Path(path).absolute()) if path is not None else None
+        small = thumbnails.get(index)
+        shown = (small.jpeg, small.width, small.height) if small else (None,) * 3
         rows = zip(
             truth.labels.tolist(), truth.boxes.tolist(), truth.crowds.tolist(), truth.areas.tolist(), strict=True
         )
         boxes = [(items.class_names[label - 1], *box, bool(crowd), area) for label, box, crowd, area in rows]
-        for row in boxes or [(None,) * 7]:
-            for column, value in zip(columns.values(), (truth.name, file, *row), strict=True):
+        for number, row in enumerate(boxes or [(None,) * 7]):
+            values = (truth.name, file, *(shown if number == 0 else (None,) * 3), *row)
+            for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
-    kinds = {"image": pa.string(), "file": pa.string(), "class": pa.string(), "crowd": pa.bool_()}
+    kinds = dict.fromkeys(("image", "file", "class"), pa.string()) | dict.fromkeys(("width", "height"), pa.int32())
+    kinds |= {"thumbnail": pa.binary(), "crowd": pa.bool_()}
     arrays = {name: pa.array(values, kinds.get(name, pa.float32())) for name, values in columns.items()}
     for name in ("image", "file", "class"):
         arrays[name] = arrays[name].dictionary_encode()

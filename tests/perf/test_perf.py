@@ -16,6 +16,7 @@ from harness.store import files, record
 from harness.suite.load import load_suite
 from harness.suite.plan import plan_trials
 from tests.conftest import ROOT
+from tests.report.made import drawn_detections, drawn_labels, of_classes, write
 from tests.store.make import make_folder, make_record, make_trial
 
 if TYPE_CHECKING:
@@ -55,6 +56,34 @@ def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """The page of 1,000 records."""
     folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(1000)])
     assert benchmark.pedantic(lambda: flow.write_report(folder), rounds=3, warmup_rounds=1).is_file()
+
+
+def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
+    """Intervals and difference of two detectors: 1,000 draws of 5,000 images, 100 detections each, 80 classes."""
+    from harness.report import certainty
+    from harness.report.evidence.examine import examine
+
+    rng = np.random.default_rng(0)
+    truth = drawn_labels(rng, images=5000, classes=80, most=14, crowds=0.01)
+    found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
+
+    def both() -> certainty.Difference:
+        ours, theirs = (examine(truth, one, deployed=0.05) for one in found)
+        return certainty.difference([ours], [theirs])
+
+    assert benchmark.pedantic(both, rounds=1).p <= 1
+
+
+def test_report_with_everything(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """The page of 12 trials of 5,000 images, with nothing cached."""
+    rng = np.random.default_rng(0)
+    truth = drawn_labels(rng, images=5000, classes=80, most=14, crowds=0.01)
+    trials = [make_trial(h={"lr": number / 1000}) for number in range(1, 13)]
+    records = [of_classes(make_record(trial, latency_s=0.01 * k, map=0.3), truth) for k, trial in enumerate(trials, 1)]
+    folder = make_folder(tmp_path, records)
+    for made in records:
+        write(folder, made, truth, drawn_detections(rng, truth, each=100, hits=0.15))
+    assert benchmark.pedantic(lambda: flow.write_report(folder), rounds=1).is_file()
 
 
 def test_accuracy(benchmark: BenchmarkFixture) -> None:

@@ -52,7 +52,8 @@ class _Job:
     def read(self) -> Evidence | None:
         """From the cache."""
         try:
-            with np.load(self.cached, allow_pickle=False) as stored:
+            data = io.BytesIO(self.cached.read_bytes())  # numpy leaves a damaged file open
+            with np.load(data, allow_pickle=False) as stored:
                 found = {name: stored[name] for name in stored.files}
             return Evidence(**{name: value if value.ndim else value.item() for name, value in found.items()})
         except FileNotFoundError:

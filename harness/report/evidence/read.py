@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +136,24 @@ def read_detections(data: bytes, labels: Labels) -> Detections:
     order = np.lexsort((-scores, images))
     found = Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
     return found.take(_ranks(found) < _MOST)
+
+
+def read_thumbnails(data: bytes) -> dict[str, NDArray[np.uint8]]:
+    """By image name, those that a trial kept: uint8 [H, W, 3], at the size of what they show.
+
+    Raises:
+        UnreadableError: it is not such a file.
+    """
+    names = ["image", "thumbnail", "width", "height"]
+    try:
+        rows = pq.read_table(io.BytesIO(data), columns=names, filters=pc.field("thumbnail").is_valid()).to_pylist()
+    except (OSError, ValueError) as error:
+        raise UnreadableError(str(error)) from None
+    found = {}
+    for row in rows:
+        with Image.open(io.BytesIO(row["thumbnail"]), formats=("JPEG",)) as picture:
+            found[row["image"]] = np.asarray(picture.resize((row["width"], row["height"])))
+    return found
 
 
 def _table(data: bytes, columns: tuple[str, ...]) -> pa.Table:

@@ -1,0 +1,135 @@
+"""Labels and detections for tests: by hand, or drawn from a seed; and as the files that a trial leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.report.evidence.read import Detections, Labels
+from harness.store.record import ClassMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.store.files import SuiteFolder
+    from harness.store.record import Record
+
+Box = tuple[float, float, float, float]
+CLASSES = ("disc", "square")
+
+
+def labels(
+    *images: Sequence[tuple[int, Box]], classes: tuple[str, ...] = CLASSES, crowds: Sequence[int] = ()
+) -> Labels:
+    """Of each image its (class, box) pairs; `crowds` are the rows of boxes that are crowd regions."""
+    rows = [row for image in images for row in image]
+    return Labels(
+        class_names=classes,
+        images=tuple(f"{number}.png" for number in range(len(images))),
+        files=(None,) * len(images),
+        offsets=np.cumsum([0, *map(len, images)]).astype(np.int64),
+        boxes=np.array([box for _, box in rows], dtype=np.float64).reshape(-1, 4),
+        classes=np.array([number for number, _ in rows], dtype=np.int64),
+        crowds=np.isin(np.arange(len(rows)), crowds),
+    )
+
+
+def detections(*rows: tuple[int, int, float, Box]) -> Detections:
+    """From (image, class, score, box), in any order."""
+    return _sorted(
+        np.array([row[0] for row in rows], dtype=np.int64),
+        np.array([row[1] for row in rows], dtype=np.int64),
+        np.array([row[2] for row in rows], dtype=np.float64),
+        np.array([row[3] for row in rows], dtype=np.float64).reshape(-1, 4),
+    )
+
+
+def drawn_labels(
+    rng: np.random.Generator,
+    *,
+    images: int = 20,
+    classes: int = 3,
+    most: int = 4,
+    crowds: float = 0.1,
+    names: tuple[str, ...] | None = None,
+) -> Labels:
+    """Boxes of 10 to 40 pixels in images of 140; some without."""
+    counts = rng.integers(0, most + 1, images)
+    total = int(counts.sum())
+    corners = rng.uniform(0, 100, (total, 2))
+    return Labels(
+        class_names=names or tuple(f"class {number}" for number in range(classes)),
+        images=tuple(f"{number:04d}.png" for number in range(images)),
+        files=(None,) * images,
+        offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        boxes=np.hstack([corners, corners + rng.uniform(10, 40, (total, 2))]),
+        classes=rng.integers(0, classes, total),
+        crowds=rng.random(total) < crowds,
+    )
+
+
+def drawn_detections(
+    rng: np.random.Generator, truth: Labels, *, each: int = 12, hits: float = 0.7, shift: float = 3.0
+) -> Detections:
+    """So many detections an image; a share of them near a box, shifted by some pixels, mostly of its class."""
+    images = np.repeat(np.arange(len(truth.images)), each)
+    corners = rng.uniform(0, 100, (len(images), 2))
+    boxes = np.hstack([corners, corners + rng.uniform(10, 40, (len(images), 2))])
+    classes = rng.integers(0, len(truth.class_names), len(images))
+    scores = rng.random(len(images)) * 0.6
+    counts = np.diff(truth.offsets)[images]
+    near = (rng.random(len(images)) < hits) & (counts > 0)
+    of = np.minimum(
+        truth.offsets[images] + (rng.random(len(images)) * counts).astype(int), max(0, len(truth.boxes) - 1)
+    )
+    moved = truth.boxes[of] + rng.normal(0, shift, (len(images), 4))
+    moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
+    boxes[near] = moved[near]
+    classes = np.where(near & (rng.random(len(images)) < 0.8), truth.classes[of], classes)
+    scores = np.where(near, scores + 0.4 * rng.random(len(images)), scores)
+    return _sorted(images, classes, scores, boxes)
+
+
+def write(folder: SuiteFolder, record: Record, truth: Labels, found: Detections, variant: str | None = None) -> None:
+    """What the trial leaves beside its record."""
+    trial = folder.trial(record.trial.trial_id)
+    write_truths(trial.truths, truth)
+    table = {
+        "image": pa.array([truth.images[image] for image in found.images], pa.string()).dictionary_encode(),
+        "class": pa.array([truth.class_names[number] for number in found.classes], pa.string()).dictionary_encode(),
+        "score": found.scores.astype(np.float32),
+        **{name: found.boxes[:, side].astype(np.float32) for side, name in enumerate(("x1", "y1", "x2", "y2"))},
+    }
+    pq.write_table(pa.table(table), trial.predictions(variant))
+
+
+def write_truths(path: Path, truth: Labels) -> None:
+    """Labels as a trial leaves them."""
+    rows = []
+    for image, name in enumerate(truth.images):
+        inside = range(truth.offsets[image], truth.offsets[image + 1])
+        rows += [
+            (name, truth.files[image], truth.class_names[truth.classes[box]], *truth.boxes[box], truth.crowds[box], 1.0)
+            for box in inside
+        ] or [(name, truth.files[image], *(None,) * 7)]
+    names = ("image", "file", "class", "x1", "y1", "x2", "y2", "crowd", "area")
+    kinds = [pa.string()] * 3 + [pa.float32()] * 4 + [pa.bool_(), pa.float32()]
+    columns = zip(names, kinds, zip(*rows, strict=True), strict=True)
+    pq.write_table(pa.table({name: pa.array(list(values), kind) for name, kind, values in columns}), path)
+
+
+def of_classes(record: Record, truth: Labels) -> Record:
+    """The record as of a detector of these classes and images."""
+    per_class = {name: ClassMetrics(map=record.metrics.map, mar_100=0.5) for name in truth.class_names}
+    metrics = dataclasses.replace(record.metrics, per_class=per_class, images=len(truth.images))
+    return dataclasses.replace(record, metrics=metrics)
+
+
+def _sorted(images: np.ndarray, classes: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> Detections:
+    order = np.lexsort((-scores, images))
+    return Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
