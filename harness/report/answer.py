@@ -60,6 +60,13 @@ def change(interval: Interval) -> str:
     return f"{points(interval.value)} ({points(interval.low)} … {points(interval.high)})"
 
 
+def by_seeds(ours: pd.Series, theirs: pd.Series) -> str:
+    """The standard error of a difference of means by what seeds alone do: independent ones add their variances."""
+    if min(ours["n"], theirs["n"]) < 2:  # noqa: PLR2004 - one seed has no spread
+        return "–"
+    return f"± {math.sqrt(ours['map_sd'] ** 2 / ours['n'] + theirs['map_sd'] ** 2 / theirs['n']):.3f}"
+
+
 def _ship(best: pd.Series, certainty: Certainty, *, rehearsal: bool) -> str:
     memory = best["inference_memory_bytes"]
     interval = certainty.intervals.get(best.name)
@@ -77,8 +84,9 @@ def _faster(row: pd.Series, best: pd.Series, certainty: Certainty) -> str:
     pair = certainty.pair(row.name, best.name)
     cost = points(row["map"] - best["map"]) + " mAP"
     if pair is not None:
-        d = pair.difference
-        cost = f"{points(d.value)} mAP (95 % interval {points(d.low)} … {points(d.high)})"
+        d, seeds = pair.difference, by_seeds(row, best)
+        beside = "" if seeds == "–" else f"; {seeds} by seeds"
+        cost = f"{points(d.value)} mAP (95 % interval {points(d.low)} … {points(d.high)}{beside})"
     return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
 
 
@@ -87,10 +95,12 @@ def _ties(measured: pd.DataFrame, best: pd.Series, certainty: Certainty) -> list
     tied = [index for index in measured.index if _tie(certainty, index, best.name)]
     if not tied:
         return []
-    names = [f"**{escape(measured.loc[index, 'label'])}**" for index in tied]
+    together = [*tied, best.name]
+    fastest = measured.loc[measured.loc[together, "latency_median_s"].idxmin(), "label"]
+    names = _listed([f"**{escape(measured.loc[index, 'label'])}**" for index in together])
     return [
-        f"{_listed([*names, '**' + escape(best['label']) + '**'])} are a tie on accuracy: on these images a difference "
-        "of this size may be chance."
+        f"{names} are a tie on accuracy: on these images a difference of this size may be chance. The fastest of them "
+        f"is {escape(fastest)}."
     ]
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import TYPE_CHECKING
 
-from harness.report.answer import change
+from harness.report.answer import by_seeds, change
 from harness.report.certainty import LEVEL
 from harness.report.frames import pareto_front
 from harness.report.numbers import number
@@ -15,14 +14,14 @@ from harness.report.text import escape, table
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    import pandas as pd
-
     from harness.report.part import Part
 
 
 def section(part: Part) -> list[str]:
     """A table of pairs, and what it means; nothing where nothing can be paired."""
     rows, certainty = part.rows, part.certainty
+    if not certainty.pairs:
+        return []
     cells = []
     for first, second in _wanted(part):
         pair = certainty.pair(first, second)
@@ -36,7 +35,7 @@ def section(part: Part) -> list[str]:
                 change(pair.difference),
                 "< 0.001" if pair.adjusted_p < 0.001 else number(pair.adjusted_p, 3),  # noqa: PLR2004 - digits shown
                 "tie" if pair.tie else "more accurate" if pair.difference.value > 0 else "less accurate",
-                _between_seeds(ours, theirs),
+                by_seeds(ours, theirs),
                 f"{number(ours['latency_median_s'] / theirs['latency_median_s'], 2)}×",
             )
         )
@@ -50,21 +49,14 @@ def section(part: Part) -> list[str]:
 
 
 def _wanted(part: Part) -> Iterator[tuple[Hashable, Hashable]]:
-    """Each pair once, the better row first: those with the baseline, then those on the front."""
+    """Each pair once: every row against the baseline, then the others on the front, the better one first."""
     rows = part.rows
-    order = list(rows.index)
-    front = [index for index in order if index in set(pareto_front(rows[~rows["rehearsal"]]).index)]
-    pairs = [(index, part.baseline) for index in order if part.baseline is not None and index != part.baseline]
+    leading = set(pareto_front(rows[~rows["rehearsal"]]).index)
+    front = [index for index in rows.index if index in leading]
+    pairs = [(index, part.baseline) for index in rows.index if part.baseline is not None and index != part.baseline]
     seen = {frozenset(pair) for pair in pairs}
     yield from pairs
     yield from (pair for pair in itertools.combinations(front, 2) if frozenset(pair) not in seen)
-
-
-def _between_seeds(ours: pd.Series, theirs: pd.Series) -> str:
-    """Of the difference of the means, by what seeds alone do; independent seeds add their variances."""
-    if min(ours["n"], theirs["n"]) < 2:  # noqa: PLR2004 - one seed has no spread
-        return "–"
-    return f"± {math.sqrt(ours['map_sd'] ** 2 / ours['n'] + theirs['map_sd'] ** 2 / theirs['n']):.3f}"
 
 
 def _meaning(part: Part) -> str:

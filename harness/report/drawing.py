@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report import curves, frames, mistakes, pictures, plots
-from harness.report.evidence.read import UnreadableError, read_detections, read_labels
+from harness.report.evidence.labels import labels_of
+from harness.report.evidence.read import UnreadableError, read_detections
 from harness.store import files
 
 if TYPE_CHECKING:
@@ -82,14 +83,16 @@ def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
 def _sheets(folder: SuiteFolder, part: Part, most_bytes: int) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
     """A few fixed images, the worst of each architecture and the most disputed; and the names of all images."""
     known = mistakes.examined(part, _COLUMNS)
+    trial, record = folder.trial(known[0][1]), part.measured[known[0][1]]
     seen = []
     try:
-        truths = folder.trial(known[0][1]).truths.read_bytes()
-        labels = read_labels(truths, part.class_names)
+        labels = labels_of(trial, record, {})
+        if labels is None:
+            return {}, ()
         for row, trial_id, evidence in known:
             found = read_detections(folder.trial(trial_id).predictions().read_bytes(), labels)
             seen.append(pictures.see(row["label"], labels, found, evidence.thresholds))
-        read = pictures.reader(part.records(known[0][0])[0], labels, truths)
+        read = pictures.reader(trial, record, labels)
     except (OSError, UnreadableError):
         return {}, ()  # gone since they were examined
     worst = [int(image) for _, _, evidence in known for image in mistakes.worst_images(evidence, 1)]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.results import Asked, State
 
+_ROUNDING = 1e-3  # of mAP: stored boxes are float32, and so are torchmetrics'
 _TIME = "%Y-%m-%d %H:%M"
 
 
@@ -61,7 +62,7 @@ def render(
         )
     for part in found.parts:
         parts += _dataset(part, drawn[part.dataset], asked)
-    parts += _doubts(frame)
+    parts += _doubts(found)
     parts += _failures(states, root, asked.suite_file)
     parts += method.footer(states)
     return "\n\n".join(parts) + "\n"
@@ -160,12 +161,21 @@ def _outcome(row: pd.Series) -> str:
     return ", ".join(dict.fromkeys(said))
 
 
-def _doubts(frame: pd.DataFrame) -> list[str]:
+def _doubts(found: Comparison) -> list[str]:
     lines = [
         f"- {escape(row['label'])} on {escape(row['dataset'])}: {name}: {escape(reason)}"
-        for _, row in frame.iterrows()
+        for _, row in found.frame.iterrows()
         for name, reason in row["flags"]
     ]
+    for part in found.parts:
+        for index, interval in part.certainty.intervals.items():
+            row = part.rows.loc[index]
+            if abs(interval.value - row["map"]) > _ROUNDING:
+                lines.append(
+                    f"- {escape(row['label'])} on {escape(row['dataset'])}: its records say mAP {share(row['map'])}, "
+                    f"but the stored detections have {share(interval.value)} on the stored labels: they do not belong "
+                    "together"
+                )
     return ["## Doubts", "\n".join(dict.fromkeys(lines))] if lines else []
 
 

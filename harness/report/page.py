@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.report import html, markdown
+from harness.report import chart, html, markdown
 from harness.report.drawing import draw
 from harness.store import files
 from harness.store.results import read_plan
@@ -26,6 +26,8 @@ def write(folder: SuiteFolder, found: Comparison) -> Path:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
+    if not found.frame.empty and found.frame["map"].notna().any():
+        chart.prepare()
     drawn = {part.dataset: draw(folder, part, most_bytes=_SHEET_BYTES // len(found.parts)) for part in found.parts}
     name = found.states[0].trial.suite if found.states else folder.path.name
     text = markdown.render(

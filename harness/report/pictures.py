@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.report.evidence.read import Detections, Labels
+    from harness.store.files import ResultFolder
     from harness.store.record import Record
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """A photograph no larger than it will be drawn; `longer` is its longer side before, which boxes are given in."""
+
+    image: Image.Image
+    longer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Box:
     corners: tuple[float, ...]
     text: str
@@ -78,16 +87,17 @@ def see(name: str, labels: Labels, detections: Detections, thresholds: NDArray[n
     )
 
 
-def reader(record: Record, labels: Labels, truths: bytes) -> Callable[[int], NDArray[np.uint8]]:
+def reader(folder: ResultFolder, record: Record, labels: Labels) -> Callable[[int], NDArray[np.uint8]]:
     """Reads evaluated images by their number, as uint8 [H, W, 3]; the function raises DataError where it cannot.
 
     Args:
-        truths: the bytes of truths.parquet, which holds small copies of images that lie in no file.
+        folder: the trial's, which holds small copies of images that lie in no file.
+        labels: of the trial.
     """
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
         return draw(source, record.metrics.split).read_image
-    thumbnails = read_thumbnails(truths) if isinstance(source, PythonDataset) else {}
+    thumbnails = read_thumbnails(folder.truths.read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
         path, name = labels.files[index], labels.images[index]
@@ -109,14 +119,12 @@ def sheet(
     most_bytes: int,
 ) -> bytes | None:
     """A JPEG: a row an image, the labels first, then each architecture; None where no image can be read."""
-    pixels: dict[int, Image.Image] = {}
+    pixels: dict[int, _Picture] = {}
     for index in images:
         try:
-            picture = Image.fromarray(read(index))
+            pixels[index] = _reduced(Image.fromarray(read(index)))
         except DataError as error:
             log.info("%s is left out of a picture: %s", labels.images[index], error)
-            continue
-        pixels[index] = picture
     if not pixels:
         return None
     data = b""
@@ -127,13 +135,19 @@ def sheet(
     return data
 
 
+def _reduced(image: Image.Image) -> _Picture:
+    longer = max(image.size)
+    image.thumbnail((_SIDES[0], _SIDES[0]), Image.Resampling.LANCZOS)
+    return _Picture(image=image, longer=longer)
+
+
 def _encoded(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
     return stream.getvalue()
 
 
-def _sheet(pixels: dict[int, Image.Image], labels: Labels, architectures: Sequence[Seen], side: int) -> Image.Image:
+def _sheet(pixels: dict[int, _Picture], labels: Labels, architectures: Sequence[Seen], side: int) -> Image.Image:
     font = ImageFont.load_default(max(9, side // 18))
     width, height = side + _MARGIN, side + _CAPTION + _MARGIN
     heads = ("labelled", *(seen.name for seen in architectures))
@@ -183,11 +197,12 @@ def _seen(labels: Labels, seen: Seen, index: int) -> list[_Box]:
 
 
 def _with_boxes(
-    picture: Image.Image, boxes: Sequence[_Box], side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    picture: _Picture, boxes: Sequence[_Box], side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> Image.Image:
-    scale = side / max(picture.size)
-    shape = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    drawn = picture.resize(shape, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BILINEAR)
+    own = side / max(picture.image.size)
+    shape = max(1, round(picture.image.width * own)), max(1, round(picture.image.height * own))
+    drawn = picture.image.resize(shape, Image.Resampling.LANCZOS if own < 1 else Image.Resampling.BILINEAR)
+    scale = side / picture.longer
     pen = ImageDraw.Draw(drawn)
     for box in boxes:
         left, top, right, bottom = (value * scale for value in box.corners)

@@ -30,6 +30,7 @@ _STYLE: Any = {
     "axes.spines.right": False,
 }
 _LONGEST = 60  # characters of a name
+_LABELLED = 25  # with more points than these only the front's are named: the others would lie over each other
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
             label="Pareto front",
             zorder=2,
         )
-        _label_points(axes, measured)
+        _label_points(axes, measured if len(measured) <= _LABELLED else front)
         axes.set_xlabel("latency, median, batch 1 (ms, lower is better)")
         axes.set_ylabel("mAP, IoU 0.50:0.95 (higher is better)")
         axes.set_xlim(0, measured["latency_median_s"].max() * 1e3 * 1.25)

@@ -21,15 +21,19 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.report.evidence.examine import Evidence, examine
-from harness.report.evidence.read import UnreadableError, read_detections, read_labels
+from harness.report.evidence.labels import labels_of
+from harness.report.evidence.read import UnreadableError, read_detections
 from harness.store import files
 from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.store.files import SuiteFolder
+    from harness.data.splits import Split
+    from harness.report.evidence.read import Labels
+    from harness.store.files import SuiteFolder, TrialFolder
+    from harness.store.record import Record
     from harness.store.results import State
 
 log = logging.getLogger(__name__)
@@ -44,8 +48,7 @@ class _Job:
 
     key: tuple[str, str]
     detections: Path
-    truths: Path
-    class_names: tuple[str, ...]
+    labels: Labels
     deployed: float
     cached: Path
 
@@ -71,7 +74,8 @@ def gather(
     Args:
         progress: told how many are done, of how many.
     """
-    jobs = [job for state in states for job in _jobs(folder, state)]
+    opened: dict[str, Mapping[str, Split]] = {}
+    jobs = [job for state in states for job in _jobs(folder, state, opened)]
     found = {job.key: evidence for job in jobs if (evidence := job.read()) is not None}
     new = [job for job in jobs if job.key not in found]
     progress(len(found), len(jobs))
@@ -83,28 +87,34 @@ def gather(
     return {job.key: found[job.key] for job in jobs if job.key in found}
 
 
-def _jobs(folder: SuiteFolder, state: State) -> Iterator[_Job]:
+def _jobs(folder: SuiteFolder, state: State, opened: dict[str, Mapping[str, Split]]) -> Iterator[_Job]:
     if state.record is None:
         return
     trial = folder.trial(state.trial.trial_id)
     names = [None, *(variant.name for variant in state.record.variants if variant.metrics is not None)]
-    for name in names:
-        detections = trial.predictions(name)
-        if not detections.is_file() or not trial.truths.is_file():
-            continue
-        class_names = tuple(state.record.metrics.per_class)
-        deployed = state.trial.protocol.deployment_score_threshold
-        digest = hashlib.sha256(repr((_VERSION, class_names, deployed)).encode())
-        for path in (detections, trial.truths):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    stored = [(name, path) for name in names if (path := trial.predictions(name)).is_file()]
+    labels = _labels(trial, state.record, opened) if stored else None
+    if labels is None:
+        return
+    deployed = state.trial.protocol.deployment_score_threshold
+    for name, path in stored:
+        digest = hashlib.sha256(repr((_VERSION, labels.fingerprint(), deployed)).encode())
+        digest.update(path.read_bytes())
         yield _Job(
             key=(state.trial.trial_id, name or AS_TRAINED),
-            detections=detections,
-            truths=trial.truths,
-            class_names=class_names,
+            detections=path,
+            labels=labels,
             deployed=deployed,
             cached=folder.cache / f"{digest.hexdigest()[:32]}.npz",
         )
+
+
+def _labels(folder: TrialFolder, record: Record, opened: dict[str, Mapping[str, Split]]) -> Labels | None:
+    try:
+        return labels_of(folder, record, opened)
+    except (OSError, UnreadableError) as error:
+        log.warning("%s: cannot be used: %s", folder.truths, error)
+        return None
 
 
 def _examined(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Evidence | None]]:
@@ -129,8 +139,8 @@ def _deaf() -> None:
 
 def _examine(job: _Job) -> Evidence | None:
     try:
-        labels = read_labels(job.truths.read_bytes(), job.class_names)
-        return examine(labels, read_detections(job.detections.read_bytes(), labels), deployed=job.deployed)
+        found = read_detections(job.detections.read_bytes(), job.labels)
+        return examine(job.labels, found, deployed=job.deployed)
     except (OSError, UnreadableError) as error:
         log.warning("%s: cannot be used: %s", job.detections, error)
         return None

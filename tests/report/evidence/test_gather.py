@@ -13,7 +13,7 @@ from harness.report.evidence.examine import Evidence
 from harness.report.evidence.gather import gather
 from harness.report.evidence.read import read_detections, read_labels
 from harness.store.files import SuiteFolder
-from harness.store.record import AS_TRAINED, Record
+from harness.store.record import AS_TRAINED, RECORD, Record, encode
 from harness.store.results import read_results
 from tests.report.made import detections, drawn_detections, drawn_labels, labels, of_classes, write, write_truths
 from tests.store.make import make_folder, make_record, make_trial
@@ -109,6 +109,30 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: py
         write_truths(trial.truths, labels([(0, BOX)], classes=("class 0", "class 1", "class 2")))
     assert set(_gathered(folder)) == {(records[1].trial.trial_id, AS_TRAINED)}
     assert damage == "truths" or "cannot be used" in caplog.text
+
+
+def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
+    """Without stored labels, the very images are drawn again, if they are still those of the record; else nothing."""
+    from harness.data.splits import draw, fingerprint
+    from harness.suite.spec import SyntheticDataset
+
+    trial = make_trial()
+    source = trial.dataset.source
+    assert isinstance(source, SyntheticDataset)
+    dataset = dataclasses.replace(trial.dataset, fingerprint=fingerprint(source))
+    truth = draw(source, "val").annotations
+    names = labels([], [], classes=truth.class_names)
+    record = of_classes(make_record(dataclasses.replace(trial, dataset=dataset)), names)
+    record = dataclasses.replace(record, metrics=dataclasses.replace(record.metrics, images=len(truth)))
+    folder = make_folder(tmp_path, [record])
+    named = dataclasses.replace(names, images=truth.file_names)
+    found = detections(*((0, int(k), 0.9, tuple(box)) for k, box in zip(truth.labels, truth.boxes, strict=True)))
+    write(folder, record, named, found)
+    folder.trial(record.trial.trial_id).truths.unlink()
+    assert [evidence.looked_for.sum() for evidence in _gathered(folder).values()] == [len(truth.boxes)]
+    changed = dataclasses.replace(record, trial=trial)  # whose fingerprint is another
+    folder.trial(record.trial.trial_id).record.write_bytes(encode(RECORD, changed))
+    assert not _gathered(folder)
 
 
 def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
