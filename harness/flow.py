@@ -183,7 +183,6 @@ def write_report(
     from harness.report.exports import FORMATS
 
     found = compared(folder, bootstrap=bootstrap, baseline=baseline, progress=progress)
-    path = page.write(folder, found)
     for name, place in (exports or {}).items():
         content = FORMATS[name](found.frame)
         if isinstance(place, Path):
@@ -191,7 +190,7 @@ def write_report(
             files.replace(place, content)
         else:
             place.write(content)
-    return path
+    return page.write(folder, found)
 
 
 def fetch(suite: Suite) -> int:

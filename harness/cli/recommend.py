@@ -38,6 +38,7 @@ def recommend(
     from harness.report import environments
     from harness.report.frames import configuration_frame, trial_frame
     from harness.report.recommend import Bounds, advise, sentence
+    from harness.report.text import printable
     from harness.store.results import covered, read_results
 
     with exit_codes():
@@ -48,14 +49,16 @@ def recommend(
         if others:
             click.echo(f"measured in different environments ({'; '.join(others)}): their speeds do not compare")
         found = advise(frame, bounds, metric)
+        lines = []
         for advice in found:
             if advice.chosen is None:
-                click.echo(f"{advice.dataset}: nothing keeps to these limits")
+                lines.append(f"{advice.dataset}: nothing keeps to these limits")
             else:
-                click.echo(f"{advice.dataset}: ship {advice.chosen['label']}: {sentence(advice.chosen, metric)}")
+                lines.append(f"{advice.dataset}: ship {advice.chosen['label']}: {sentence(advice.chosen, metric)}")
                 doubts = dict.fromkeys(name for name, _ in advice.chosen["flags"])
-                if doubts:
-                    click.echo(f"  in doubt: {', '.join(doubts)}; the report says why")
-            for label, reason in advice.lost:
-                click.echo(f"  not {label}: {reason}")
+                lines += [f"  in doubt: {', '.join(doubts)}; the report says why"] if doubts else []
+            lines += [f"  not {label}: {reason}" for label, reason in advice.lost]
+        for line in lines:
+            indent = " " * (len(line) - len(line.lstrip(" ")))
+            click.echo(indent + printable(line))
         sys.exit(0 if found and all(advice.chosen is not None for advice in found) else FAILED)

@@ -35,7 +35,7 @@ def section(rows: pd.DataFrame, states: Sequence[State], certainty: Certainty) -
         return ["The evaluated split has no boxes: there are speeds below, but nothing to call accurate."]
     if measured.empty:
         return ["Nothing is measured here yet."]
-    best = measured.loc[measured["map"].idxmax()]
+    best = measured.sort_values(["map", "latency_median_s"], ascending=[False, True], kind="stable").iloc[0]
     front = pareto_front(measured)
     lines = [_ship(best, certainty, rehearsal=bool(measured["rehearsal"].any()))]
     lines += [_faster(row, best, certainty) for index, row in front[::-1].iterrows() if index != best.name]

@@ -10,12 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.report.statistics import Interval
+from harness.report.statistics import LEVEL, Interval, bias_corrected
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
     from harness.report.evidence.examine import Evidence
 
-LEVEL = 0.95
-_NORMAL = NormalDist()
+_DUST = 1e-9  # of mAP: means over the same seeds in another order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,8 @@ class Certainty:
     Attributes:
         intervals: of mAP, over images.
         pairs: every two rows that were evaluated on the same images.
-        groups: 1 for the best row and those that tie with it, 2 for the best of the rest, and so on.
+        groups: 1 for the best row and those that tie with it, 2 for the best of the rest, and so on; of rows that were
+            evaluated on the same images as the best.
     """
 
     intervals: Mapping[Hashable, Interval]
@@ -78,7 +77,7 @@ class Certainty:
 def interval(seeds: Sequence[Evidence]) -> Interval:
     """Of the mean mAP over seeds."""
     value, replicates = _mean(seeds)
-    low, high = _limits(replicates, value)
+    low, high = bias_corrected(replicates, value)
     return Interval(value=value, low=low, high=high)
 
 
@@ -95,9 +94,9 @@ def difference(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Differen
     first, again = _mean(ours)
     second, other = _mean(theirs)
     value, apart = first - second, again - other
-    low, high = _limits(apart, value)
+    low, high = bias_corrected(apart, value)
     spread = float(np.nanstd(apart, ddof=1))
-    p = math.erfc(abs(value) / spread / math.sqrt(2)) if spread > 0 else float(value == 0)
+    p = math.erfc(abs(value) / spread / math.sqrt(2)) if spread > _DUST else float(abs(value) < _DUST)
     return Difference(value=value, low=low, high=high, p=p)
 
 
@@ -124,26 +123,29 @@ def judge(rows: pd.DataFrame, evidence: Mapping[tuple[str, str], Evidence]) -> C
         for first, second in itertools.combinations(known, 2)
         if known[first][0].labels == known[second][0].labels
     ]
+    alike = [index for index, seeds in known.items() if seeds[0].labels == next(iter(known.values()))[0].labels]
     adjusted = holm([found.p for _, _, found in compared])
     pairs = tuple(
         Pair(first=first, second=second, difference=found, adjusted_p=p)
         for (first, second, found), p in zip(compared, adjusted, strict=True)
     )
     return Certainty(
-        intervals={index: interval(seeds) for index, seeds in known.items()}, pairs=pairs, groups=_groups(known, pairs)
+        intervals={index: interval(seeds) for index, seeds in known.items()},
+        pairs=pairs,
+        groups=_groups(alike, pairs),
     )
 
 
 def _seeds(row: pd.Series, evidence: Mapping[tuple[str, str], Evidence]) -> tuple[Evidence, ...] | None:
-    """The evidence of each of a row's measured seeds; None where one has none, or they saw other images."""
+    """The evidence of each of a row's measured seeds; None where one has none, or there is nothing to draw from."""
     found = [evidence.get((trial_id, row["variant"])) for trial_id in row["trial_ids"]]
     seeds = tuple(seed for seed in found if seed is not None)
-    if not seeds or len(seeds) < len(found) or len({seed.labels for seed in seeds}) > 1 or math.isnan(seeds[0].map):
+    if not seeds or len(seeds) < len(found) or len({seed.labels for seed in seeds}) > 1:
         return None
-    return seeds
+    return seeds if np.count_nonzero(seeds[0].looked_for) > 1 else None
 
 
-def _groups(rows: Sequence[Hashable] | Mapping[Hashable, object], pairs: Sequence[Pair]) -> dict[Hashable, int]:
+def _groups(rows: Sequence[Hashable], pairs: Sequence[Pair]) -> dict[Hashable, int]:
     """Each row's group: the first row without one heads the next, and takes those that tie with it."""
     ties = {frozenset((pair.first, pair.second)) for pair in pairs if pair.tie}
     groups: dict[Hashable, int] = {}
@@ -157,20 +159,6 @@ def _groups(rows: Sequence[Hashable] | Mapping[Hashable, object], pairs: Sequenc
 def _mean(seeds: Sequence[Evidence]) -> tuple[float, NDArray[np.float64]]:
     replicates: NDArray[np.float64] = np.mean([seed.replicates for seed in seeds], axis=0)
     return float(np.mean([seed.map for seed in seeds])), replicates
-
-
-def _limits(replicates: NDArray[np.float64], value: float) -> tuple[float, float]:
-    """The bias-corrected percentile interval (Efron, Canadian Journal of Statistics 9, 1981).
-
-    mAP of a drawn set lies a little too high, as interpolation takes the best precision that chance offers; plain
-    percentiles would carry that into the interval. A replicate that drew no box has no mAP and does not count.
-    """
-    known = replicates[~np.isnan(replicates)]
-    below = float(np.mean(known < value) + np.mean(known == value) / 2)
-    shift = 2 * _NORMAL.inv_cdf(min(max(below, 1 / len(known)), 1 - 1 / len(known)))
-    ends = [_NORMAL.cdf(shift + _NORMAL.inv_cdf(share)) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
-    low, high = np.quantile(known, ends)
-    return float(low), float(high)
 
 
 def _turned(pair: Pair) -> Pair:

@@ -7,6 +7,7 @@ the reader chooses into the spec; nothing is computed there.
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from harness.report.numbers import mebibytes, milliseconds, number, share
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 _STAGES = {1: "one-stage", 2: "two-stage"}
 _OTHER = "stages unknown"
@@ -96,9 +99,13 @@ def prepare() -> Future[str]:
     return ThreadPoolExecutor(1).submit(_bundled)
 
 
-def libraries() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one JavaScript module, which sets `window.vegaEmbed`."""
-    return prepare().result()
+def libraries() -> str | None:
+    """Vega, Vega-Lite and Vega-Embed as one JavaScript module, which sets `window.vegaEmbed`; None where that fails."""
+    try:
+        return prepare().result()
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("the page goes without its interactive picture: %s", error)
+        return None
 
 
 def _bundled() -> str:

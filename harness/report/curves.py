@@ -11,13 +11,12 @@ from harness.report.evidence.precision import RECALLS
 from harness.report.plots import figure, plain, svg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from harness.report.evidence.examine import Evidence
+    from harness.report.mistakes import Examined
     from harness.store.record import Epoch
 
 # Okabe and Ito's, told apart by colour-blind readers too; with other strokes once they run out.
@@ -29,20 +28,19 @@ _WRITTEN = 10  # classes of a matrix whose cells have room for numbers
 _POINTS = slice(None, None, 2)  # of 101 recalls
 
 
-def learning(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> bytes | None:
+def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes | None:
     """Mean over seeds of the training loss, and of val's mAP where it was looked at; the band is from least to most.
 
     Args:
-        curves: by label, each seed's epochs.
+        curves: (label, each seed's epochs).
     """
-    known = {label: [seed for seed in seeds if seed] for label, seeds in curves.items()}
-    known = {label: seeds for label, seeds in known.items() if seeds}
+    known = [(label, there) for label, seeds in curves if (there := [seed for seed in seeds if seed])]
     if not known:
         return None
-    looked = any(epoch.val_map is not None for seeds in known.values() for seed in seeds for epoch in seed)
+    looked = any(epoch.val_map is not None for _, seeds in known for seed in seeds for epoch in seed)
     with figure(9 if looked else 7, 4) as drawn:
         panels = drawn.subplots(1, 2 if looked else 1, squeeze=False)[0]
-        for (label, seeds), style in zip(known.items(), _styles(), strict=False):
+        for (label, seeds), style in zip(known, _styles(), strict=False):
             _band(panels[0], [[(e.epoch, e.loss) for e in seed] for seed in seeds], label, style)
             if looked:
                 values = [[(e.epoch, e.val_map) for e in seed if e.val_map is not None] for seed in seeds]
@@ -60,14 +58,13 @@ def learning(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> bytes | None:
         return svg(drawn)
 
 
-def precision_recall(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequence[str]) -> bytes:
+def precision_recall(known: Sequence[Examined]) -> bytes:
     """One panel for the mean over classes, then one for each of the classes with most boxes.
 
     Args:
         known: rows, and the evidence of one trial of each.
-        names: of all classes.
     """
-    first = known[0][2]
+    first, names = known[0][2], known[0][2].class_names
     boxes = first.confusion[:-1].sum(axis=1)
     chosen = [k for k in np.argsort(-boxes, kind="stable")[: _PANELS - 1].tolist() if boxes[k]]
     several = len(chosen) > 1
@@ -91,7 +88,7 @@ def precision_recall(known: Sequence[tuple[pd.Series, str, Evidence]], names: Se
         return svg(drawn)
 
 
-def calibration(known: Sequence[tuple[pd.Series, str, Evidence]]) -> bytes:
+def calibration(known: Sequence[Examined]) -> bytes:
     """The share of right detections over their mean score, in bins of 0.1."""
     with figure(6, 4.5) as drawn:
         axes = drawn.add_subplot()
@@ -116,9 +113,9 @@ def calibration(known: Sequence[tuple[pd.Series, str, Evidence]]) -> bytes:
         return svg(drawn)
 
 
-def confusion(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequence[str]) -> bytes:
+def confusion(known: Sequence[Examined]) -> bytes:
     """Matrices of the first architectures: what the objects of each labelled class were detected as, as shares."""
-    shown = known[:_MATRICES]
+    shown, names = known[:_MATRICES], known[0][2].class_names
     boxes = shown[0][2].confusion[:-1].sum(axis=1)
     chosen = sorted(np.argsort(-boxes, kind="stable")[:_CLASSES].tolist())
     places = [*chosen, len(names)]
@@ -127,8 +124,8 @@ def confusion(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequence[
     with figure(side * len(shown) + 0.8, side + 0.9) as drawn:
         panels = drawn.subplots(1, len(shown), squeeze=False)[0]
         for axes, (row, _, evidence) in zip(panels, shown, strict=True):
-            counts = evidence.confusion[np.ix_(places, places)]
-            _matrix(axes, counts, numbers=len(called) <= _WRITTEN)
+            counts, sums = evidence.confusion[np.ix_(places, places)], evidence.confusion[places].sum(axis=1)
+            _matrix(axes, counts, sums, numbers=len(called) <= _WRITTEN)
             axes.set_title(plain(row["label"])[:34], fontsize=9)
             middles = np.arange(len(called)) + 0.5
             axes.set_xticks(middles, called, rotation=90, fontsize=8)
@@ -139,10 +136,9 @@ def confusion(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequence[
         return svg(drawn)
 
 
-def _matrix(axes: Axes, counts: NDArray[np.int64], *, numbers: bool) -> None:
-    """Each row as shares of its sum."""
-    sums = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, sums, out=np.zeros(counts.shape), where=sums > 0)
+def _matrix(axes: Axes, counts: NDArray[np.int64], sums: NDArray[np.int64], *, numbers: bool) -> None:
+    """Each row as shares of all its objects, those detected as classes that are not shown included."""
+    shares = np.divide(counts, sums[:, None], out=np.zeros(counts.shape), where=sums[:, None] > 0)
     # Not imshow: that puts a bitmap into the SVG.
     axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
     axes.set_aspect("equal")

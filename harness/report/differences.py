@@ -6,9 +6,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 from harness.report.answer import by_seeds, change
-from harness.report.certainty import LEVEL
 from harness.report.frames import pareto_front
 from harness.report.numbers import number
+from harness.report.statistics import LEVEL
 from harness.report.text import escape, table
 
 if TYPE_CHECKING:

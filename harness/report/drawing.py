@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from harness.report.evidence.read import UnreadableError, read_detections
 from harness.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.report.evidence.read import Labels
     from harness.report.part import Part
@@ -51,22 +52,21 @@ def draw(folder: SuiteFolder, part: Part, *, most_bytes: int) -> Drawn:
     made: dict[str, bytes | None] = {
         "speed-accuracy": plots.speed_accuracy(part.rows, f"{part.dataset}: speed against accuracy"),
         "learning": curves.learning(
-            {
-                row["label"]: [record.measurements.epochs for record in part.records(row)]
+            [
+                (row["label"], [record.measurements.epochs for record in part.records(row)])
                 for _, row in frames.leading(part.rows, mistakes.MOST).iterrows()
-            }
+            ]
         ),
     }
     images: tuple[str, ...] = ()
     known = mistakes.examined(part, _COLUMNS)
     if known:
-        names = part.class_names
         made |= {
-            "precision-recall": curves.precision_recall(known, names),
+            "precision-recall": curves.precision_recall(known),
             "calibration": curves.calibration(known),
-            "confusion": curves.confusion(known, names),
+            "confusion": curves.confusion(known),
         }
-        sheets, images = _sheets(folder, part, most_bytes)
+        sheets, images = _sheets(folder, part, known, most_bytes)
         made |= sheets
     paths = {kind: _write(folder, f"{kind}-{part.dataset}", drawn) for kind, drawn in made.items() if drawn is not None}
     return Drawn(paths=paths, images=images)
@@ -74,15 +74,19 @@ def draw(folder: SuiteFolder, part: Part, *, most_bytes: int) -> Drawn:
 
 def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
     suffix = "jpg" if picture.startswith(b"\xff\xd8") else "svg"
-    path = folder.plots / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.{suffix}"
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    if safe != name:  # another name may come to the same
+        safe += f"-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
+    path = folder.plots / f"{safe}.{suffix}"
     files.make_folder(folder.plots)
     files.replace(path, picture)
     return str(path.relative_to(folder.path))
 
 
-def _sheets(folder: SuiteFolder, part: Part, most_bytes: int) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
+def _sheets(
+    folder: SuiteFolder, part: Part, known: Sequence[mistakes.Examined], most_bytes: int
+) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
     """A few fixed images, the worst of each architecture and the most disputed; and the names of all images."""
-    known = mistakes.examined(part, _COLUMNS)
     trial, record = folder.trial(known[0][1]), part.measured[known[0][1]]
     seen = []
     try:

@@ -141,8 +141,11 @@ def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def leading(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The models as trained that a close look is worth most: the Pareto front, then the most accurate, best first."""
-    measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna()]
+    """The models as trained that a close look is worth most, best first: of the front, then the most accurate.
+
+    Rehearsals are never among them.
+    """
+    measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna() & ~rows["rehearsal"]]
     front = pareto_front(measured).index
     chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:most]
     return measured.loc[sorted(chosen)]
@@ -224,6 +227,8 @@ def _as_trained(trial: Trial) -> str:
 def _outcome(state: State) -> str:
     if state.record is not None:
         return "succeeded"
+    if state.problem is not None:
+        return "unreadable"
     return state.last.outcome if state.last is not None else "not run yet"
 
 

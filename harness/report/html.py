@@ -182,7 +182,8 @@ def _rows(tokens: Sequence[Token]) -> int:
 
 def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
     page, style = _asset("page.js"), _asset("page.css")
-    modules = [chart.libraries(), _asset("plot.js")] if plots else []
+    libraries = chart.libraries() if plots else None
+    modules = [libraries, _asset("plot.js")] if libraries else []
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
     # Styles may be inline: markdown aligns a table's cells so, and the drawn picture brings its own.
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"

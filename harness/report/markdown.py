@@ -157,13 +157,13 @@ def _speed_table(rows: pd.DataFrame) -> str:
 def _outcome(row: pd.Series) -> str:
     said = [row["outcomes"]]
     said += [NOT_COMPARABLE] if row["rehearsal"] else []
-    said += [name for name, _ in row["flags"] if name != "rehearsal"]
+    said += [escape(name) for name, _ in row["flags"] if name != "rehearsal"]
     return ", ".join(dict.fromkeys(said))
 
 
 def _doubts(found: Comparison) -> list[str]:
     lines = [
-        f"- {escape(row['label'])} on {escape(row['dataset'])}: {name}: {escape(reason)}"
+        f"- {escape(row['label'])} on {escape(row['dataset'])}: {escape(name)}: {escape(reason)}"
         for _, row in found.frame.iterrows()
         for name, reason in row["flags"]
     ]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.report.evidence.examine import Evidence
     from harness.report.part import Part
 
+    Examined = tuple[pd.Series, str, Evidence]  # a row, its trial of median mAP, and what that found
+
 MOST = 12  # architectures that are looked at closely
 _CONFUSIONS = 8
 _NAMED = 5  # images
@@ -35,7 +37,7 @@ def section(part: Part, drawn: Drawn) -> list[str]:
         return []
     costs = [_costs(row, evidence) for row, _, evidence in known]
     parts = ["### What goes wrong", table(("mAP50 gained without", *KINDS), costs), _KINDS]
-    confused = _confusions(known, part.class_names)
+    confused = _confusions(known, known[0][2].class_names)
     if confused:
         header = ("labelled", "detected as", *(escape(row["label"]) for row, _, _ in known))
         parts += [table(header, confused, left=2), _CONFUSED]
@@ -46,9 +48,9 @@ def section(part: Part, drawn: Drawn) -> list[str]:
     return parts
 
 
-def examined(part: Part, most: int = MOST) -> list[tuple[pd.Series, str, Evidence]]:
+def examined(part: Part, most: int = MOST) -> list[Examined]:
     """The rows that are looked at closely, each with its trial of median mAP and what that found; on equal labels."""
-    rows = leading(part.rows[~part.rows["rehearsal"]], most)
+    rows = leading(part.rows, most)
     known = [(row, *found) for _, row in rows.iterrows() if (found := part.typical(row)) is not None]
     return [one for one in known if one[2].labels == known[0][2].labels]
 
@@ -60,7 +62,7 @@ def worst_images(evidence: Evidence, count: int) -> NDArray[np.intp]:
     return order[errors[order] > 0][:count]
 
 
-def most_disputed(known: Sequence[tuple[pd.Series, str, Evidence]], count: int) -> list[tuple[int, int, int, int]]:
+def most_disputed(known: Sequence[Examined], count: int) -> list[tuple[int, int, int, int]]:
     """(image, first, second, disputes), most disputed first: the two of `known` that disagree most about the image.
 
     A dispute is an object that one found and the other did not, or a wrong detection that one has more of.
@@ -97,7 +99,7 @@ def _costs(row: pd.Series, evidence: Evidence) -> tuple[str, ...]:
     return (escape(row["label"]), *(f"{points(float(cost))} ({count:,})" if count else "–" for cost, count in pairs))
 
 
-def _confusions(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequence[str]) -> list[tuple[str, ...]]:
+def _confusions(known: Sequence[Examined], names: Sequence[str]) -> list[tuple[str, ...]]:
     """The commonest, in how many of the labelled objects they happen."""
     total = np.sum([evidence.confusion for _, _, evidence in known], axis=0)
     np.fill_diagonal(total, 0)
@@ -110,7 +112,7 @@ def _confusions(known: Sequence[tuple[pd.Series, str, Evidence]], names: Sequenc
     ]
 
 
-def _images(known: Sequence[tuple[pd.Series, str, Evidence]], images: Sequence[str]) -> str:
+def _images(known: Sequence[Examined], images: Sequence[str]) -> str:
     lines = []
     for row, _, evidence in known:
         f1, errors = _by_image(evidence)

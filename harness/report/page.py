@@ -1,4 +1,7 @@
-"""Write a results folder's report, as markdown and as one HTML file: a pure function of what lies in the folder."""
+"""Write a results folder's report, as markdown and as one HTML file: a pure function of what lies in the folder.
+
+But for photographs: those of a dataset of files are read from where they lay, and left out where they are gone.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Part:
             (self.evidence[trial_id, row["variant"]].map, trial_id)
             for trial_id in row["trial_ids"]
             if (trial_id, row["variant"]) in self.evidence
+            and not math.isnan(self.evidence[trial_id, row["variant"]].map)
         ]
         if not known:
             return None

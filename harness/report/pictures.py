@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SIDES = (240, 200, 170, 140, 110, 80)  # pixels of a picture's longer side
+_SIDES = (240, 200, 170, 140, 110, 80, 56, 40)  # pixels of a picture's longer side
 _QUALITY = 82
 _MARGIN, _CAPTION = 6, 16
 _PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
@@ -105,7 +105,7 @@ def reader(folder: ResultFolder, record: Record, labels: Labels) -> Callable[[in
             return read_pixels(path)
         if name not in thumbnails:
             raise DataError("only the Dataset's own code knows its pixels")
-        return thumbnails[name]
+        return thumbnails[name].pixels()
 
     return read
 

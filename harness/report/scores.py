@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.report.data import some_classes
@@ -25,12 +26,12 @@ def section(part: Part, drawn: Drawn) -> list[str]:
     if not known:
         return []
     front = set(pareto_front(part.rows[~part.rows["rehearsal"]])["configuration"])
-    chosen, note = some_classes(part.class_names, part.boxes())
+    chosen, note = some_classes(known[0][2].class_names, part.boxes())
     parts = ["### Where to cut the scores", _CUTS]
     for row, trial_id, evidence in known:
         if row["configuration"] in front:
             parts.append(f"**{escape(row['label'])}** (trial {escape(trial_id)})")
-            parts.append(_cuts(evidence, part.class_names, chosen) + note)
+            parts.append(_cuts(evidence, chosen) + note)
     parts += figure(drawn, "precision-recall", "Precision over recall at IoU 0.50, by class")
     parts += figure(drawn, "calibration", "Share of right detections by score")
     right = [
@@ -45,23 +46,18 @@ def section(part: Part, drawn: Drawn) -> list[str]:
     return [*parts, table(("share that is right, of scores", "error", *bins), right), _CALIBRATION]
 
 
-def _cuts(evidence: Evidence, names: Sequence[str], chosen: Sequence[str]) -> str:
+def _cuts(evidence: Evidence, chosen: Sequence[str]) -> str:
     header = (
         "class", "mAP", "95 % interval", "best threshold", "F1 there", "precision", "recall", "calibration error",
     )  # fmt: skip
     cells = []
-    for k in map(names.index, chosen):
+    for name in chosen:
+        k = evidence.class_names.index(name)
         ends = f"{share(evidence.class_low[k])} … {share(evidence.class_high[k])}".replace("– … –", "–")
-        shares = (
-            evidence.thresholds,
-            evidence.f1,
-            evidence.precision,
-            evidence.recall,
-            evidence.class_calibration_errors,
-        )
-        cells.append(
-            (escape(names[k]), share(evidence.class_map[k]), ends, *(number(values[k], 2) for values in shares))
-        )
+        # Rounded down, so that the threshold as printed shows what the numbers beside it count.
+        cut = number(math.floor(evidence.thresholds[k] * 1000) / 1000, 3) if evidence.f1[k] > 0 else "–"
+        shares = (evidence.f1[k], evidence.precision[k], evidence.recall[k], evidence.class_calibration_errors[k])
+        cells.append((escape(name), share(evidence.class_map[k]), ends, cut, *(number(value, 2) for value in shares)))
     return table(header, cells)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEVEL = 0.95  # of intervals of accuracy
+_NORMAL = NormalDist()
 _REPLICATES = 1000
 _LEVEL = 0.99  # so that of pairs without a difference at most one in a hundred is called one by chance
 _SEED = 0
@@ -55,6 +58,23 @@ class LatencyRatio:
         """Whether it is called a difference: beyond chance, the drift, and what two processes differ by."""
         outside = self.ratio.low > 1 or self.ratio.high < 1
         return outside and abs(np.log(self.ratio.value)) > np.log1p(max(self.drift, _BETWEEN_RUNS))
+
+
+def bias_corrected(replicates: NDArray[np.float64], value: float) -> tuple[float, float]:
+    """The bias-corrected percentile interval (Efron, Canadian Journal of Statistics 9, 1981).
+
+    mAP of a drawn set lies a little too high, as interpolation takes the best precision that chance offers; plain
+    percentiles would carry that into the interval. A replicate that drew no box has no mAP and does not count.
+
+    Args:
+        replicates: float64 [R], some may be NaN, not all.
+        value: of the set that they were drawn from.
+    """
+    known = replicates[~np.isnan(replicates)]
+    below = float(np.mean(known < value) + np.mean(known == value) / 2)
+    shift = 2 * _NORMAL.inv_cdf(min(max(below, 1 / (len(known) + 1)), 1 - 1 / (len(known) + 1)))
+    low, high = np.quantile(known, [_NORMAL.cdf(shift + _NORMAL.inv_cdf((1 + sign * LEVEL) / 2)) for sign in (-1, 1)])
+    return float(low), float(high)
 
 
 def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:

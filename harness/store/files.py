@@ -1,7 +1,8 @@
 """Every path under a results folder, and every durable write.
 
     results/<suite>/
-      plan.json  report.md  plots/                  derived: rewritten atomically
+      plan.json  report.md  report.html  plots/     derived: rewritten atomically
+      cache/                                        what the report computed from detections
       lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten

@@ -41,6 +41,8 @@ def at_commit(path: Path, commit: str) -> Iterator[SuiteFolder]:
     if top.returncode:
         raise UsageError(f"{path}: git knows no commit {commit} of it: {top.stderr.strip()}")
     root = Path(top.stdout.strip()).resolve()
+    if not path.is_relative_to(root):
+        raise UsageError(f"{path}: lies outside of {root}, which git takes for its repository")
     inside = path.relative_to(root).as_posix()
     found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
     if found.returncode:

@@ -13,7 +13,7 @@ from harness.report.evidence.examine import Evidence, examine
 from harness.store.record import AS_TRAINED
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
-_BLANK = examine(labels([(0, (0.0, 0.0, 10.0, 10.0))]), detections(), deployed=0.05)
+_BLANK = examine(labels(*[[(0, (0.0, 0.0, 10.0, 10.0))]] * 2), detections(), deployed=0.05)
 
 
 def _evidence(value: float, noise: np.ndarray | None = None, *, on: str = "x") -> Evidence:
@@ -96,7 +96,23 @@ def test_only_equal_labels_are_paired_and_only_whole_rows() -> None:
     judged = certainty.judge(_rows(0.5, 0.4, 0.3), evidence)
     assert not judged.pairs
     assert set(judged.intervals) == {0, 1}
-    assert judged.groups == {0: 1, 1: 2}
+    assert judged.groups == {0: 1}  # the other was never compared with it
+
+
+def test_one_image_is_nothing_to_draw_from() -> None:
+    """Every draw would be the same image: no interval, no verdict, rather than certainty."""
+    one = examine(
+        labels([(0, (0.0, 0.0, 10.0, 10.0))], []), detections((0, 0, 0.9, (0.0, 0.0, 10.0, 10.0))), deployed=0.05
+    )
+    judged = certainty.judge(_rows(1.0), {("0", AS_TRAINED): one})
+    assert not judged.intervals
+
+
+def test_the_order_of_seeds_makes_no_difference() -> None:
+    """Means of the same numbers in another order differ in their last bit: that is a tie."""
+    rng = np.random.default_rng(0)
+    seeds = [_evidence(value, rng.normal(0, 0.01, 1000)) for value in (0.1, 0.2, 0.3)]
+    assert certainty.difference(seeds, seeds[::-1]).p == 1
 
 
 def test_a_real_detector_has_an_interval_around_its_map() -> None:

@@ -174,8 +174,10 @@ def test_data_ends_no_script(page: str) -> None:
     assert "<" not in data
     assert json.loads(data)["spec"]["data"]
     assert html._json("</script>\u2028") == '"\\u003c/script>\\u2028"'
+    libraries = chart.libraries()
+    assert libraries is not None
     for mark in ("</script", "<script", "<!--", "\r", "\0"):
-        assert mark not in chart.libraries()
+        assert mark not in libraries
 
 
 @pytest.mark.parametrize(

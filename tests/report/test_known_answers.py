@@ -57,9 +57,9 @@ def test_thresholds_are_told_for_each_class(tmp_path: Path) -> None:
     found = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (2, SQUARE, 0.6, BOX))
     text = flow.write_report(_folder(tmp_path, {RETINA: found})).read_text()
     disc = _row(text, "class ", "disc")
-    assert disc[3:7] == ["best threshold: 0.70", "F1 there: 0.80", "precision: 0.67", "recall: 1.00"]
+    assert disc[3:7] == ["best threshold: 0.699", "F1 there: 0.80", "precision: 0.67", "recall: 1.00"]
     assert _row(text, "class ", "square")[3:7] == [
-        "best threshold: 0.60", "F1 there: 0.67", "precision: 1.00", "recall: 0.50",
+        "best threshold: 0.600", "F1 there: 0.67", "precision: 1.00", "recall: 0.50",
     ]  # fmt: skip
 
 

@@ -84,10 +84,11 @@ def judge(compared: Sequence[Compared], limits: Sequence[Limit]) -> tuple[Judged
 
 def _judged(compared: Sequence[Compared], limit: Limit) -> Iterator[Judged]:
     metric = METRICS[limit.metric]
-    # What the reference's machine or architecture could not do either is no loss.
-    rows = [row for row in compared if row.pair.reference is not None and not row.pair.reference.impossible]
+    # What the reference has no number for either is no loss.
+    rows = [row for row in compared if row.pair.reference and known(row.pair.reference.numbers[metric.column])]
     if not rows:
-        yield Judged(limit=limit, compared=None, broken=True, reasons=("nothing to compare: A and B share no row",))
+        why = f"nothing to compare: A has no {limit.metric}"
+        yield Judged(limit=limit, compared=None, broken=True, reasons=(why,))
     for row in rows:
         reasons = objections(row.pair, metric.kind)
         values = [side.numbers[metric.column] for side in row.pair.rows]

@@ -58,7 +58,7 @@ def reasons(compared: Sequence[Compared]) -> Iterator[str]:
         for name, found in {"accuracy and speed": row.speed.reasons}.items() if both else why.items():
             said.setdefault(f"{name} not comparable: {'; '.join(found)}", []).append(row.pair.label)
         for name, verdict in verdicts.items():
-            if verdict.basis and "(" in verdict.basis:  # less than the rule
+            if verdict.basis:
                 said.setdefault(f"{name} rests on {verdict.basis}", []).append(row.pair.label)
         for remark in row.remarks:
             said.setdefault(remark, []).append(row.pair.label)

@@ -103,6 +103,8 @@ def _accuracy(pair: Pair, evidence: tuple[Evidences, Evidences]) -> Verdict:
         return _by_seeds(pair.reference, pair.candidate, f"no stored detections in {' and '.join(without)}")
     if len({one.labels for one in (*theirs, *ours)}) > 1:
         return Verdict(word=NOT_COMPARABLE, reasons=("different data: the stored labels differ",))
+    if any(math.isnan(one.map) for one in (*theirs, *ours)):
+        return Verdict(word=NOT_COMPARABLE, reasons=("the stored labels have no boxes",))
     difference = certainty.difference(ours, theirs)
     return Verdict(
         word=_direction(difference.value),
@@ -121,7 +123,7 @@ def _adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
             found.append(verdict)
             continue
         p = next(adjusted)
-        found.append(replace(verdict, p=p, word="tie" if p > 1 - certainty.LEVEL else verdict.word))
+        found.append(replace(verdict, p=p, word="tie" if p > 1 - statistics.LEVEL else verdict.word))
     return found
 
 
@@ -179,8 +181,23 @@ def _direction(gain: float) -> Word:
 def _remarks(pair: Pair) -> tuple[str, ...]:
     """What does not forbid the comparison."""
     found = [f"differs in {', '.join(told)}"] if (told := differing(pair)) else []
+    found += _of_seeds(pair.reference, pair.candidate) if pair.reference and pair.candidate else []
     for name, row in ((REFERENCE, pair.reference), (CANDIDATE, pair.candidate)):
         if row is not None and row.measured:
             found += [f"in doubt in {name}: {', '.join(row.doubts)}"] if row.doubts else []
             found += [f"{name}: {row.outcomes.replace('_', ' ')}"] if "," in row.outcomes else []
     return tuple(found)
+
+
+def _of_seeds(reference: Row, candidate: Row) -> list[str]:
+    """What training again may do to a difference, which chance over images says nothing of."""
+    apart = abs(candidate.numbers["map"] - reference.numbers["map"])
+    if not apart > _DUST:  # nor where one is not known
+        return []
+    single = [name for name, row in ((REFERENCE, reference), (CANDIDATE, candidate)) if len(row.measured) == 1]
+    if single:
+        return [f"one seed in {' and '.join(single)}: how much of a difference another seed would undo is not known"]
+    error = math.hypot(*(row.numbers["map_sd"] / math.sqrt(len(row.measured)) for row in (reference, candidate)))
+    if apart > 2 * error:
+        return []
+    return [f"the difference of mAP is within twice its standard error by seeds (± {error:.3f})"]

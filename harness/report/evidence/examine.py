@@ -11,6 +11,7 @@ from harness.report.evidence import precision
 from harness.report.evidence.match import match, overlaps
 from harness.report.evidence.threshold import best_f1, calibrate, confusion, kept
 from harness.report.evidence.tide import break_down
+from harness.report.statistics import bias_corrected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class Evidence:
 
     Attributes:
         labels: which images and labels: only evidence on equal ones can be paired.
+        class_names: [K].
         map: COCO's mAP on all images.
         replicates: float64 [1000], the same on images drawn with replacement; the same draws for equal `labels`.
         class_map: float64 [K]; NaN without boxes.
@@ -49,6 +51,7 @@ class Evidence:
     """
 
     labels: str
+    class_names: tuple[str, ...]
     map: float
     replicates: NDArray[np.float64]
     class_map: NDArray[np.float64]
@@ -84,7 +87,8 @@ def examine(labels: Labels, detections: Detections, *, deployed: float) -> Evide
     images = len(labels.images)
     whole = precision.average_precisions(labels, detections, matches, precision.once(images))
     again = precision.average_precisions(labels, detections, matches, precision.drawn(images))
-    low, high = _spans(again.mean(axis=0))
+    class_map = whole.mean(axis=0)[:, 0]
+    low, high = _spans(class_map, again.mean(axis=0))
     errors = break_down(labels, detections, matches, near)
     cuts = best_f1(labels, detections, matches)
     calibration = calibrate(labels, detections, matches, least=deployed)
@@ -94,9 +98,10 @@ def examine(labels: Labels, detections: Detections, *, deployed: float) -> Evide
     found[matches.found[true]] = True
     return Evidence(
         labels=labels.fingerprint(),
+        class_names=labels.class_names,
         map=float(precision.means(whole)[0]),
         replicates=precision.means(again),
-        class_map=whole.mean(axis=0)[:, 0],
+        class_map=class_map,
         class_low=low,
         class_high=high,
         error_counts=errors.counts,
@@ -119,11 +124,11 @@ def examine(labels: Labels, detections: Detections, *, deployed: float) -> Evide
     )
 
 
-def _spans(replicates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 95 % interval of each class: two float64 [K] from float64 [K, R], over the replicates that have its boxes."""
-    low, high = np.full((2, len(replicates)), np.nan)
-    for number, values in enumerate(replicates):
-        known = values[~np.isnan(values)]
-        if len(known):
-            low[number], high[number] = np.percentile(known, (2.5, 97.5))
+def _spans(
+    values: NDArray[np.float64], replicates: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 95 % interval of each class: two float64 [K], NaN where a class has no box."""
+    low, high = np.full((2, len(values)), np.nan)
+    for number in np.flatnonzero(~np.isnan(values)):
+        low[number], high[number] = bias_corrected(replicates[number], float(values[number]))
     return low, high

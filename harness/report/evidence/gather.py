@@ -11,7 +11,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -42,7 +41,7 @@ _VERSION = 1  # of the computation: raise it when any number of `Evidence` chang
 _FEW = 5_000_000  # bytes of detections that are examined sooner than processes start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Job:
     """One file of detections, and what it is judged by."""
 
@@ -58,10 +57,11 @@ class _Job:
             data = io.BytesIO(self.cached.read_bytes())  # numpy leaves a damaged file open
             with np.load(data, allow_pickle=False) as stored:
                 found = {name: stored[name] for name in stored.files}
-            return Evidence(**{name: value if value.ndim else value.item() for name, value in found.items()})
+            plain = {name: value if value.ndim else value.item() for name, value in found.items()}
+            return Evidence(**{**plain, "class_names": tuple(plain["class_names"].tolist())})
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # noqa: BLE001 - a damaged archive raises whatever it likes, and is only a cache
             log.info("%s: cannot be used (%s), computed anew", self.cached, error)
             return None
 
@@ -78,12 +78,13 @@ def gather(
     jobs = [job for state in states for job in _jobs(folder, state, opened)]
     found = {job.key: evidence for job in jobs if (evidence := job.read()) is not None}
     new = [job for job in jobs if job.key not in found]
-    progress(len(found), len(jobs))
-    for job, evidence in _examined(new):
+    done = len(jobs) - len(new)
+    progress(done, len(jobs))
+    for number, (job, evidence) in enumerate(_examined(new), 1):
         if evidence is not None:
             found[job.key] = evidence
             _write(job.cached, evidence)
-        progress(len(jobs) - len(new) + new.index(job) + 1, len(jobs))
+        progress(min(done + number, len(jobs)), len(jobs))
     return {job.key: found[job.key] for job in jobs if job.key in found}
 
 
@@ -98,8 +99,13 @@ def _jobs(folder: SuiteFolder, state: State, opened: dict[str, Mapping[str, Spli
         return
     deployed = state.trial.protocol.deployment_score_threshold
     for name, path in stored:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            log.warning("%s: cannot be used: %s", path, error)
+            continue
         digest = hashlib.sha256(repr((_VERSION, labels.fingerprint(), deployed)).encode())
-        digest.update(path.read_bytes())
+        digest.update(content)
         yield _Job(
             key=(state.trial.trial_id, name or AS_TRAINED),
             detections=path,

@@ -128,18 +128,31 @@ def read_detections(data: bytes, labels: Labels) -> Detections:
         images = np.array([place[name] for name in names], dtype=np.int64)[own] if len(own) else own
     except KeyError as error:
         raise UnreadableError(f"detections in an image that has no labels: {error}") from None
-    scores = table["score"].to_numpy().astype(np.float64)
-    if not np.isfinite(scores).all():
-        raise UnreadableError("a score is not finite")
+    scores, boxes = table["score"].to_numpy(zero_copy_only=False).astype(np.float64), _boxes(table)
+    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+        raise UnreadableError("a score or a box is not finite")
     classes = _classes(table, known, np.arange(len(scores)))
-    boxes = _boxes(table)
     order = np.lexsort((-scores, images))
     found = Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
     return found.take(_ranks(found) < _MOST)
 
 
-def read_thumbnails(data: bytes) -> dict[str, NDArray[np.uint8]]:
-    """By image name, those that a trial kept: uint8 [H, W, 3], at the size of what they show.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnail:
+    """A small JPEG, and the width and height of what it shows, in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """As uint8 [H, W, 3], at the size of what it shows."""
+        with Image.open(io.BytesIO(self.jpeg), formats=("JPEG",)) as picture:
+            return np.asarray(picture.resize((self.width, self.height)))
+
+
+def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:
+    """By image name, those that a trial kept in truths.parquet.
 
     Raises:
         UnreadableError: it is not such a file.
@@ -149,11 +162,7 @@ def read_thumbnails(data: bytes) -> dict[str, NDArray[np.uint8]]:
         rows = pq.read_table(io.BytesIO(data), columns=names, filters=pc.field("thumbnail").is_valid()).to_pylist()
     except (OSError, ValueError) as error:
         raise UnreadableError(str(error)) from None
-    found = {}
-    for row in rows:
-        with Image.open(io.BytesIO(row["thumbnail"]), formats=("JPEG",)) as picture:
-            found[row["image"]] = np.asarray(picture.resize((row["width"], row["height"])))
-    return found
+    return {row["image"]: Thumbnail(jpeg=row["thumbnail"], width=row["width"], height=row["height"]) for row in rows}
 
 
 def _table(data: bytes, columns: tuple[str, ...]) -> pa.Table:

@@ -71,7 +71,9 @@ def break_down(labels: Labels, detections: Detections, matches: Matches, near: O
         classes = np.where(mended, own_classes[errors.boxes], detections.classes)
         costs[kind] = _map_50(classes[kept], detections.scores[kept], (true | mended)[kept], positives) - base
     fewer = positives - np.bincount(missed, minlength=len(positives))
-    costs[_MISSED] = _map_50(detections.classes[counted], detections.scores[counted], true[counted], fewer) - base
+    # A class whose every object was missed drops out of the mean; with nothing left to find, all is found.
+    left = _map_50(detections.classes[counted], detections.scores[counted], true[counted], fewer)
+    costs[_MISSED] = (1.0 if positives.any() and not fewer.any() else left) - base
     counts = np.bincount(errors.kinds[errors.kinds >= 0], minlength=len(KINDS))
     counts[_MISSED] = len(missed)
     return Breakdown(counts=counts.astype(np.int64), costs=costs)

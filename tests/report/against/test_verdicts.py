@@ -336,13 +336,21 @@ def test_what_cannot_be_judged_breaks_its_limit(tmp_path: Path) -> None:
         ("map", MOBILE): (True, ("only in A",)),
         ("latency", RETINA): (True, ("different environment: torch 2.15 / 2.16",)),
         ("latency", MOBILE): (True, ("only in A",)),
-        ("train_speed", RETINA): (True, ("different environment: torch 2.15 / 2.16",)),
-        ("train_speed", MOBILE): (True, ("only in A",)),
     }
     (nothing,) = judge(_compared(make_folder(tmp_path / "c", []), make_folder(tmp_path / "d", b)), limits[:1])
     assert (nothing.broken, nothing.compared) == (True, None)
     (unknown,) = judge([_one(tmp_path / "e", a[:1], a[:1])], limits[2:])
-    assert (unknown.broken, unknown.reasons) == (True, ("not measured in A and B",))
+    assert (unknown.broken, unknown.reasons) == (True, ("nothing to compare: A has no train_speed",))
+
+
+def test_seeds_are_told_beside_the_verdict(tmp_path: Path) -> None:
+    """One seed tells nothing of another; with several, whether seeds alone differ as much."""
+    one = _one(tmp_path / "one", [make_record(make_trial(), map=0.5)], [make_record(make_trial(), map=0.4)])
+    assert any(remark.startswith("one seed in A and B") for remark in one.remarks)
+    a = [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate((0.5, 0.6, 0.4))]
+    b = [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate((0.48, 0.58, 0.38))]
+    several = _one(tmp_path / "several", a, b)
+    assert "the difference of mAP is within twice its standard error by seeds (± 0.082)" in several.remarks
 
 
 def test_what_the_reference_could_not_do_either_is_no_loss(tmp_path: Path) -> None:

@@ -89,4 +89,6 @@ def test_every_false_detection_has_one_kind() -> None:
 def test_nothing_labelled_or_nothing_found_breaks_nothing() -> None:
     """Empty on either side."""
     assert _broken_down(labels([], []), detections((0, DISC, 0.9, BOX))).counts.tolist() == [0, 0, 0, 0, 1, 0]
-    assert _broken_down(labels([(DISC, BOX)]), detections()).counts.tolist() == [0, 0, 0, 0, 0, 1]
+    nothing = _broken_down(labels([(DISC, BOX)]), detections())
+    assert nothing.counts.tolist() == [0, 0, 0, 0, 0, 1]
+    assert nothing.costs.tolist() == [0, 0, 0, 0, 0, 1]
