@@ -186,8 +186,7 @@ def write_report(
     for name, place in (exports or {}).items():
         content = FORMATS[name](found.frame)
         if isinstance(place, Path):
-            files.make_folder(place.parent)
-            files.replace(place, content)
+            files.write_out(place, content)
         else:
             place.write(content)
     return page.write(folder, found)

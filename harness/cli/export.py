@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BESIDE = ""  # the option without a FILE
 _STANDARD_OUTPUT = "-"
+_OWNED = {"plan.json", "lock.json", "report.md", "report.html", "plots", "cache", "trials"}
 _SUFFIXES = {"csv": "csv", "parquet": "parquet", "json": "json", "latex": "tex"}
 
 
@@ -46,11 +47,15 @@ def places(folder: Path, wanted: Mapping[str, str | None]) -> dict[str, Path | B
     """Where each format that was asked for goes.
 
     Raises:
-        UsageError: two of them go to one place.
+        UsageError: two of them go to one place, or one to a file of the results' own.
     """
     asked = {name: value for name, value in wanted.items() if value is not None}
     files = {name: Path(value) if value else folder / f"report.{_SUFFIXES[name]}" for name, value in asked.items()}
+    own = folder.resolve()
     for name, place in files.items():
+        inside = place.resolve().relative_to(own) if place.resolve().is_relative_to(own) else None
+        if inside is not None and inside.parts[:1] and inside.parts[0] in _OWNED:
+            raise UsageError(f"--{name} {place}: belongs to the results themselves; give another file")
         same = [f"--{other}" for other in files if files[other] == place]
         if len(same) > 1:
             raise UsageError(f"{' and '.join(same)}: all to {asked[name]}; give each its own file")

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.certainty import Certainty
+    from harness.report.part import Part
     from harness.report.statistics import Interval
     from harness.store.results import State
 
 NOT_COMPARABLE = "not comparable"
+_NOTHING = 0.01  # of mAP: less is no detector
 _WEIGHTS_OF = {
     "test": "test split, with the epoch that val chose where it was looked at, else the last one",
     "val": "val split, with the last epoch's weights",
 }
 
 
-def section(rows: pd.DataFrame, states: Sequence[State], certainty: Certainty) -> list[str]:
+def section(part: Part) -> list[str]:
     """What to ship, who is faster and for what, who ties, the Pareto front, and how sure it is."""
+    rows, certainty = part.rows, part.certainty
     measured = rows.dropna(subset=["map", "latency_median_s"])
     if measured["rehearsal"].any() and not measured["rehearsal"].all():
         measured = measured[~measured["rehearsal"]]
@@ -36,12 +39,22 @@ def section(rows: pd.DataFrame, states: Sequence[State], certainty: Certainty) -
     if measured.empty:
         return ["Nothing is measured here yet."]
     best = measured.sort_values(["map", "latency_median_s"], ascending=[False, True], kind="stable").iloc[0]
-    front = pareto_front(measured)
     lines = [_ship(best, certainty, rehearsal=bool(measured["rehearsal"].any()))]
-    lines += [_faster(row, best, certainty) for index, row in front[::-1].iterrows() if index != best.name]
+    front = pareto_front(measured)
+    if part.mixed:
+        lines.append("**Speed:** of different environments, so nothing is said of who is faster.")
+    else:
+        lines += [_faster(row, best, certainty) for index, row in front[::-1].iterrows() if index != best.name]
     lines += _ties(measured, best, certainty)
-    lines += [_front(front), _how_sure(measured, states, certainty)]
+    lines += [] if part.mixed else [_front(front)]
+    lines += [_how_sure(measured, part.states, certainty), *_in_doubt(measured)]
     return ["\n".join(f"- {line}" for line in lines)]
+
+
+def latency(row: pd.Series) -> str:
+    """The median in ms, with the standard deviation over seeds where there are several."""
+    spread = f" ± {milliseconds(row['latency_sd_s'])}" if row["n"] > 1 else ""
+    return f"{milliseconds(row['latency_median_s'])}{spread}"
 
 
 def accuracy(row: pd.Series) -> str:
@@ -71,22 +84,27 @@ def _ship(best: pd.Series, certainty: Certainty, *, rehearsal: bool) -> str:
     memory = best["inference_memory_bytes"]
     interval = certainty.intervals.get(best.name)
     sure = f" (95 % interval {span(interval)})" if interval else ""
-    return (
-        f"**{'Most accurate (' + NOT_COMPARABLE + ')' if rehearsal else 'Ship'} {escape(best['label'])}:** "
-        f"{accuracy(best)} mAP{sure} at {milliseconds(best['latency_median_s'])} ms "
-        f"(p95 {milliseconds(best['latency_p95_s'])})" + ("" if math.isnan(memory) else f" in {gibibytes(memory)} GiB")
-        + "."
+    numbers = (
+        f"{accuracy(best)} mAP{sure} at {latency(best)} ms (p95 {milliseconds(best['latency_p95_s'])})"
+        + ("" if math.isnan(memory) else f" in {gibibytes(memory)} GiB")
     )  # fmt: skip
+    if best["map"] < _NOTHING:
+        name = escape(best["label"])
+        return f"**Nothing to ship yet:** the best, {name}, has {numbers}: train longer, or look at the data."
+    word = f"Most accurate ({NOT_COMPARABLE})" if rehearsal else "Ship"
+    return f"**{word} {escape(best['label'])}:** {numbers}."
 
 
 def _faster(row: pd.Series, best: pd.Series, certainty: Certainty) -> str:
     times = best["latency_median_s"] / row["latency_median_s"]
-    pair = certainty.pair(row.name, best.name)
-    cost = points(row["map"] - best["map"]) + " mAP"
-    if pair is not None:
-        d, seeds = pair.difference, by_seeds(row, best)
-        beside = "" if seeds == "–" else f"; {seeds} by seeds"
-        cost = f"{points(d.value)} mAP (95 % interval {points(d.low)} … {points(d.high)}{beside})"
+    pair, seeds = certainty.pair(row.name, best.name), by_seeds(row, best)
+    value = pair.difference.value if pair else row["map"] - best["map"]
+    d = pair.difference if pair else None
+    told = [f"95 % interval {points(d.low)} … {points(d.high)}"] if d else []
+    told += [f"{seeds} by seeds" if pair else f"seeds: {seeds}"] if seeds != "–" else []
+    cost = f"{points(value)} mAP" + (f" ({'; '.join(told)})" if told else "")
+    if seeds != "–" and abs(value) < 2 * float(seeds.removeprefix("± ")):
+        cost += "; other seeds may turn that round"
     return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
 
 
@@ -102,6 +120,13 @@ def _ties(measured: pd.DataFrame, best: pd.Series, certainty: Certainty) -> list
         f"{names} are a tie on accuracy: on these images a difference of this size may be chance. The fastest of them "
         f"is {escape(fastest)}."
     ]
+
+
+def _in_doubt(measured: pd.DataFrame) -> list[str]:
+    """Whose numbers carry a flag: the first screen must not hide it."""
+    doubted = {row["label"]: list(dict.fromkeys(name for name, _ in row["flags"])) for _, row in measured.iterrows()}
+    names = [f"{escape(label)} ({escape(', '.join(flags))})" for label, flags in doubted.items() if flags]
+    return [f"**In doubt:** {', '.join(names)}; [why](#doubts)."] if names else []
 
 
 def _tie(certainty: Certainty, first: Hashable, second: Hashable) -> bool:

@@ -67,9 +67,9 @@ def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[s
     ordered = sorted(names, key=lambda name: -boxes.get(name, 0))
     if len(ordered) <= _MOST_CLASSES:
         return ordered, ""
-    half = _MOST_CLASSES // 2
+    half, hidden = _MOST_CLASSES // 2, len(ordered) - _MOST_CLASSES
     return [*ordered[:half], *ordered[-half:]], (
-        f"\n\nThe most and the least frequent; {len(ordered) - _MOST_CLASSES} classes lie between."
+        f"\n\nShown are the {half} most and the {half} least frequent classes; {hidden} lie between."
     )
 
 

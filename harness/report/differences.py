@@ -36,7 +36,7 @@ def section(part: Part) -> list[str]:
                 "< 0.001" if pair.adjusted_p < 0.001 else number(pair.adjusted_p, 3),  # noqa: PLR2004 - digits shown
                 "tie" if pair.tie else "more accurate" if pair.difference.value > 0 else "less accurate",
                 by_seeds(ours, theirs),
-                f"{number(ours['latency_median_s'] / theirs['latency_median_s'], 2)}×",
+                "–" if part.mixed else f"{number(ours['latency_median_s'] / theirs['latency_median_s'], 2)}×",
             )
         )
     if not cells:

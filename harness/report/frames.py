@@ -100,8 +100,9 @@ def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
 
 
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration and variant, best mAP first: means over seeds, `map_sd` (ddof 1), `n`, the outcomes.
+    """One row a configuration and variant, best mAP first and rehearsals last.
 
+    Means over seeds, with `map_sd` and `latency_sd_s` (ddof 1), their number `n`, and the outcomes.
     `trial_ids` are of the seeds that the means are over.
 
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
@@ -114,6 +115,7 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     means = [*_MEANS, *(name for name in trials if name.startswith(AT_THRESHOLD))]
     frame[means] = groups[means].mean()
     frame["map_sd"] = groups["map"].std(ddof=1)
+    frame["latency_sd_s"] = groups["latency_median_s"].std(ddof=1)
     frame["n"] = groups["map"].count()
     frame["latency_n"] = groups["latency_n"].sum(min_count=1)
     # Over images, of one model; between seeds there is another spread, which `map_sd` tells.
@@ -123,13 +125,11 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     frame["outcomes"] = groups["outcome"].agg(_counted)
     measured = trials[trials["map"].notna()].groupby(["configuration", "variant"], sort=False)["trial_id"].agg(tuple)
     frame["trial_ids"] = [measured.get(key, ()) for key in frame.index]
-    frame["flags"] = groups["flags"].agg(
-        lambda column: tuple(dict.fromkeys(flag for flags in column for flag in flags))
-    )
+    frame["flags"] = [_flags(group) for _, group in groups]
     frame = frame.reset_index()
     deployed = frame.groupby("configuration")["variant"].transform("nunique") > 1
     frame["label"] = [_label(row, named=several) for (_, row), several in zip(frame.iterrows(), deployed, strict=True)]
-    return frame.sort_values("map", ascending=False, kind="stable", ignore_index=True)
+    return frame.sort_values(["rehearsal", "map"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -151,11 +151,24 @@ def leading(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     return measured.loc[sorted(chosen)]
 
 
+def _flags(trials: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """Each flag once; one that not all seeds have says whose it is."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for flags, seed in zip(trials["flags"], trials["seed"], strict=True):
+        for flag in flags:
+            seeds.setdefault(flag, []).append(str(seed))
+    return tuple(
+        (name, reason if len(own) == len(trials) else f"seed {', '.join(own)}: {reason}")
+        for (name, reason), own in seeds.items()
+    )
+
+
 def _label(row: pd.Series, *, named: bool) -> str:
     """What a row is called: the architecture, what tells it apart, and how it runs where there are several ways."""
     setting = f" ({row['setting']})" if row["setting"] else ""
     way = row["how"] if row["variant"] == AS_TRAINED else row["variant"]
-    return f"{row['architecture']}{setting}" + (f", {way}" if named else "")
+    rehearsal = ", rehearsal" if row["rehearsal"] else ""
+    return f"{row['architecture']}{setting}" + (f", {way}" if named else "") + rehearsal
 
 
 def _plain(state: State) -> dict[str, Any]:

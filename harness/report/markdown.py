@@ -74,9 +74,9 @@ def _dataset(part: Part, drawn: Drawn, asked: Asked) -> list[str]:
     return [
         f"## {escape(part.dataset)}",
         *_environments([state.record for state in part.states if state.record]),
-        *answer.section(rows, part.states, part.certainty),
+        *answer.section(part),
         "### Accuracy and speed",
-        _speed_table(rows),
+        _speed_table(rows, mixed=part.mixed),
         *figure(drawn, "speed-accuracy", f"Speed against accuracy on {part.dataset}, with the Pareto front"),
         *differences.section(part),
         *speed.sections(rows, pareto_front(rows[~rows["rehearsal"]])),
@@ -120,13 +120,13 @@ def _environments(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _speed_table(rows: pd.DataFrame) -> str:
+def _speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
     sure = rows["map_low"].notna().any()
     header = (
         "architecture", "mAP", *(("95 % interval", "group") if sure else ()), "mAP50", "mAP75", "latency median ms",
-        "p95 ms", "throughput img/s", "batch", "outcome",
+        "p95 ms", "throughput img/s (batch)", "outcome",
     )  # fmt: skip
-    front = set(pareto_front(rows[~rows["rehearsal"]]).index)
+    front = set() if mixed else set(pareto_front(rows[~rows["rehearsal"]]).index)
     cells = []
     for index, row in rows.iterrows():
         interval = f"{share(row['map_low'])} … {share(row['map_high'])}".replace("– … –", "–")
@@ -137,10 +137,9 @@ def _speed_table(rows: pd.DataFrame) -> str:
                 *((interval, number(row["tie_group"], 0)) if sure else ()),
                 share(row["map_50"]),
                 share(row["map_75"]),
-                milliseconds(row["latency_median_s"]),
+                answer.latency(row),
                 milliseconds(row["latency_p95_s"]),
-                number(row["throughput_images_per_s"], 1),
-                number(row["batch_size"], 0),
+                f"{number(row['throughput_images_per_s'], 1)} ({number(row['batch_size'], 0)})".replace("– (–)", "–"),
                 _outcome(row),
             )
         )
@@ -148,8 +147,8 @@ def _speed_table(rows: pd.DataFrame) -> str:
     said += ["The interval is over images; rows of one group tie on accuracy with its first."] if sure else []
     if rows.loc[~rows["rehearsal"] & rows["map"].notna(), "map_low"].isna().any():
         said.append(
-            "mAP without an interval: no labels and detections to draw from (records of an older version, or "
-            "`--no-bootstrap`)."
+            "mAP without an interval: labels or detections are missing (an older version, `--no-bootstrap`), cannot be "
+            "read (`harness report` says why), or are of a single image with boxes."
         )
     return "\n\n".join([table(header, cells), " ".join(said)] if said else [table(header, cells)])
 

@@ -44,7 +44,8 @@ def section(part: Part, drawn: Drawn) -> list[str]:
     parts += figure(drawn, "confusion", "What labelled objects were detected as")
     if drawn.images:
         parts += ["### Images to look at", _images(known, drawn.images), _IMAGES]
-        parts += [picture for kind, alt in _SHEETS.items() for picture in figure(drawn, kind, alt)]
+        for kind, title in _SHEETS.items():
+            parts += [f"**{title}**", *figure(drawn, kind, title)] if kind in drawn.paths else []
     return parts
 
 
@@ -96,7 +97,7 @@ def _per_image(evidence: Evidence, boxes: NDArray[np.bool_]) -> NDArray[np.int64
 
 def _costs(row: pd.Series, evidence: Evidence) -> tuple[str, ...]:
     pairs = zip(evidence.error_costs, evidence.error_counts, strict=True)
-    return (escape(row["label"]), *(f"{points(float(cost))} ({count:,})" if count else "–" for cost, count in pairs))
+    return (escape(row["label"]), *(f"{points(float(cost))} ({count:,})" for cost, count in pairs))
 
 
 def _confusions(known: Sequence[Examined], names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -117,7 +118,7 @@ def _images(known: Sequence[Examined], images: Sequence[str]) -> str:
     for row, _, evidence in known:
         f1, errors = _by_image(evidence)
         said = [
-            f"{escape(images[image])} (F1 {number(f1[image], 2)}, {errors[image]} errors)"
+            f"{escape(images[image])} (F1 {number(f1[image], 2)}, {errors[image]} wrong or missed)"
             for image in worst_images(evidence, _NAMED)
         ]
         lines.append(f"- **Worst for {escape(row['label'])}:** {', '.join(said) or 'none has an error'}")
@@ -138,11 +139,12 @@ _KINDS = (
 )
 _CONFUSED = (
     f"The commonest mistakes, counted at each class' best threshold; *{NOTHING}* labelled is a false alarm, detected "
-    f"as *{NOTHING}* is a missed object."
+    f"as *{NOTHING}* is a missed object. The picture shows the first three architectures and the fifteen classes with "
+    "most boxes, as shares of each labelled class."
 )
 _SHEETS = {
-    "images": "A few images: labels, and what each architecture found",
-    "worst": "The worst image of each architecture",
+    "images": "A few images, the same in every report",
+    "worst": "The worst image of each architecture, in the order of the table above",
     "disputed": "The most disputed images",
 }
 _IMAGES = (

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.report.environments import differences
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
@@ -37,6 +39,11 @@ class Part:
     evidence: Mapping[tuple[str, str], Evidence]
     certainty: Certainty
     baseline: Hashable | None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether speeds come from different environments, so that they do not compare."""
+        return bool(differences([record.environment for record in self.measured.values()]))
 
     @property
     def class_names(self) -> tuple[str, ...]:

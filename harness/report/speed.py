@@ -40,8 +40,8 @@ _DETAIL = (
     "comes. Under onnxruntime they do not show."
 )
 _THRESHOLDS = (
-    "Median ms at each score threshold, image by image in turn, for the architectures on the Pareto front as they were "
-    "trained: more candidates, more non-maximum suppression."
+    "Median ms at each score threshold, in a pass of its own, image by image in turn, for the architectures on the "
+    "Pareto front as they were trained: more candidates, more non-maximum suppression."
 )
 
 

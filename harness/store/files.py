@@ -44,6 +44,8 @@ _WRONG_FOLDER = {
     errno.ENOENT,
     errno.ENOTDIR,
     errno.EISDIR,
+    errno.EEXIST,
+    errno.EROFS,
     errno.ENAMETOOLONG,
     errno.ELOOP,
     errno.EOPNOTSUPP,
@@ -313,6 +315,21 @@ def replace(path: Path, data: Content, *, check: Callable[[Path], None] = lambda
         _sync_folder(path.parent)
 
 
+def write_out(path: Path, data: bytes) -> None:
+    """Write where a person said: a link is followed, and what is no ordinary file (a pipe, a device) is written into.
+
+    Raises:
+        MachineError: the disk is full or failing.
+        UsageError: it cannot be written there.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with disk_errors(path), path.open("wb") as stream:
+            stream.write(data)
+        return
+    replace(path, data)
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 
@@ -397,7 +414,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         said = f"{path}: cannot be written: {error.strerror}"
         if error.errno in _WRONG_FOLDER:
             raise UsageError(
-                f"{said}; give a folder that can be written, and takes hard links, with --results"
+                f"{said}; give a place that can be written (with --results a folder that takes hard links)"
             ) from None
         todo = "make room" if error.errno in _FULL else "see that the disk works"
         raise MachineError(

@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import math
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from harness.report.exports import FORMATS, to_csv, to_json, to_latex, to_parquet
 from harness.report.frames import configuration_frame, trial_frame
+from harness.store import files
 from harness.store.record import Flag
 from harness.store.results import read_results
 from tests.conftest import ROOT
@@ -188,8 +191,8 @@ def test_thresholds_are_named_with_their_unit(frame: pd.DataFrame) -> None:
 
 
 def test_report_writes_what_is_asked_for(harness_command: Command, tmp_path: Path) -> None:
-    """Beside the report, where FILE says (its folder is made), or to the standard output alone."""
-    root, other = _folder(tmp_path / "made"), tmp_path / "new" / "numbers.parquet"
+    """Beside the report, where FILE says, or to the standard output alone."""
+    root, other = _folder(tmp_path / "made"), tmp_path / "numbers.parquet"
     done = harness_command("report", root, "--csv", "--latex", "--parquet", other, "--json", "-")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == 4
@@ -204,7 +207,8 @@ def test_report_writes_what_is_asked_for(harness_command: Command, tmp_path: Pat
     [
         (("--csv", "made"), "'made' is a folder, not a FILE; RESULTS_DIR comes before the options"),
         (("made", "--csv", "-", "--json", "-"), "--csv and --json: all to -"),
-        (("made", "--csv", "made/plan.json/a/x.csv"), "cannot be written"),
+        (("made", "--csv", "made/plan.json"), "belongs to the results themselves"),
+        (("made", "--csv", "nowhere/x.csv"), "cannot be written"),
     ],
 )
 def test_what_cannot_be_exported_is_told(
@@ -215,3 +219,17 @@ def test_what_cannot_be_exported_is_told(
     done = harness_command("report", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_export_replaces_nothing_that_is_no_file(tmp_path: Path) -> None:
+    """A link is followed, and a pipe's reader gets the bytes: neither is replaced."""
+    real, link, pipe = tmp_path / "real.csv", tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    files.write_out(link, b"x")
+    assert (link.is_symlink(), real.read_bytes()) == (True, b"x")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        files.write_out(pipe, b"y")
+        assert read.result(10) == b"y"
+    assert pipe.is_fifo()

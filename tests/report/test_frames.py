@@ -103,9 +103,9 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (plain["map"], plain["n"], plain["latency_n"]) == (pytest.approx(0.5), 2, 40)
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
-    assert ("cannot", "no such operator") in variant["flags"]
+    assert ("cannot", "seed 1: no such operator") in variant["flags"]
     text = flow.write_report(files.SuiteFolder(tmp_path)).read_text()
-    assert "whole; no such operator" in text
+    assert "whole; seed 1: no such operator" in text
     assert "2.00×" in text
 
 

@@ -85,7 +85,7 @@ def test_rehearsals_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -
     assert f"{RETINA} alone: nothing else is faster or more accurate" in text
     assert "succeeded, not comparable" in text
     alone = flow.write_report(make_folder(tmp_path / "alone", [rehearsal])).read_text()
-    assert f"**Most accurate (not comparable) {FASTER}:** 0.900 mAP" in alone
+    assert f"**Most accurate (not comparable) {FASTER}, rehearsal:** 0.900 mAP" in alone
 
 
 def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
@@ -96,6 +96,24 @@ def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> No
     assert "over 2 seeds" in text
     banner = text.index("> **Not one ranking:** these trials ran in different environments (device name GPU 0 / GPU 1)")
     assert banner < text.index("| architecture")
+
+
+def test_speeds_of_two_machines_are_not_ranked(tmp_path: Path) -> None:
+    """Nothing is called faster, nothing is on a front, no ratio is told; accuracy is."""
+    records = [make_record(make_trial(FASTER), map=0.4, device_name="A"),
+               make_record(make_trial(RETINA), map=0.3, latency_s=0.01, device_name="B")]  # fmt: skip
+    text = flow.write_report(make_folder(tmp_path, records)).read_text()
+    assert "nothing is said of who is faster" in text
+    assert "× faster" not in text
+    assert "★" not in text
+    assert f"**Ship {FASTER}:** 0.400 mAP" in text
+
+
+def test_what_finds_nothing_is_not_to_be_shipped(tmp_path: Path) -> None:
+    """The best of detectors that learnt nothing is no answer."""
+    text = flow.write_report(make_folder(tmp_path, [make_record(make_trial(), map=0.002)])).read_text()
+    assert "**Nothing to ship yet:**" in text
+    assert "**Ship" not in text
 
 
 def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Path) -> None:
