@@ -73,11 +73,12 @@ def change(interval: Interval) -> str:
     return f"{points(interval.value)} ({points(interval.low)} … {points(interval.high)})"
 
 
-def by_seeds(ours: pd.Series, theirs: pd.Series) -> str:
-    """The standard error of a difference of means by what seeds alone do: independent ones add their variances."""
-    if min(ours["n"], theirs["n"]) < 2:  # noqa: PLR2004 - one seed has no spread
-        return "–"
-    return f"± {math.sqrt(ours['map_sd'] ** 2 / ours['n'] + theirs['map_sd'] ** 2 / theirs['n']):.3f}"
+def seeds_error(ours: pd.Series, theirs: pd.Series) -> float:
+    """The standard error of a difference of mean mAP by what seeds alone do; NaN where one side has a single seed.
+
+    Seeds are independent, so their variances add.
+    """
+    return math.hypot(*(row["map_sd"] / math.sqrt(row["n"]) if row["n"] > 1 else math.nan for row in (ours, theirs)))
 
 
 def _ship(best: pd.Series, certainty: Certainty, *, rehearsal: bool) -> str:
@@ -97,13 +98,15 @@ def _ship(best: pd.Series, certainty: Certainty, *, rehearsal: bool) -> str:
 
 def _faster(row: pd.Series, best: pd.Series, certainty: Certainty) -> str:
     times = best["latency_median_s"] / row["latency_median_s"]
-    pair, seeds = certainty.pair(row.name, best.name), by_seeds(row, best)
+    pair, error = certainty.pair(row.name, best.name), seeds_error(row, best)
     value = pair.difference.value if pair else row["map"] - best["map"]
-    d = pair.difference if pair else None
-    told = [f"95 % interval {points(d.low)} … {points(d.high)}"] if d else []
-    told += [f"{seeds} by seeds" if pair else f"seeds: {seeds}"] if seeds != "–" else []
+    told = []
+    if pair:
+        told.append(f"95 % interval {points(pair.difference.low)} … {points(pair.difference.high)}")
+    if not math.isnan(error):
+        told.append(f"± {error:.3f} by seeds")
     cost = f"{points(value)} mAP" + (f" ({'; '.join(told)})" if told else "")
-    if seeds != "–" and abs(value) < 2 * float(seeds.removeprefix("± ")):
+    if abs(value) < 2 * error:
         cost += "; other seeds may turn that round"
     return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
 

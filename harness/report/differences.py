@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness.report.answer import by_seeds, change
+from harness.report.answer import change, seeds_error
 from harness.report.frames import pareto_front
 from harness.report.numbers import number
 from harness.report.statistics import LEVEL
@@ -35,7 +35,7 @@ def section(part: Part) -> list[str]:
                 change(pair.difference),
                 "< 0.001" if pair.adjusted_p < 0.001 else number(pair.adjusted_p, 3),  # noqa: PLR2004 - digits shown
                 "tie" if pair.tie else "more accurate" if pair.difference.value > 0 else "less accurate",
-                by_seeds(ours, theirs),
+                f"± {number(seeds_error(ours, theirs), 3)}".replace("± –", "–"),
                 "–" if part.mixed else f"{number(ours['latency_median_s'] / theirs['latency_median_s'], 2)}×",
             )
         )
