@@ -168,7 +168,8 @@ def _wrap_tables(tokens: Sequence[Token]) -> Iterable[Token]:
             wanted = " data-filter" if first or rows > _LONG else ""
             first = False
             yield _html(f'<div class="table" role="region" tabindex="0" aria-label="{escape(heading)}"{wanted}>\n')
-        if token.type == "td_open" and len(tokens[position + 1].content) <= _SHORT:
+        content = tokens[position + 1].content if token.type == "td_open" else ", "
+        if len(content) <= _SHORT and ", " not in content:  # a list may take several lines
             token.attrSet("class", "short")
         yield token
         if token.type == "table_close":
