@@ -23,7 +23,7 @@ _MARGIN = 8
 _CAPTION = 20
 _FONT_SIZE = 13
 _GOLDEN = 0.618034  # turns of the colour wheel that keep neighbours apart
-_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
+PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def draw_sheet(splits: dict[str, Split], chosen: Sequence[Chosen]) -> bytes:
     columns = int(np.ceil(np.sqrt(len(chosen))))
     rows = -(-len(chosen) // columns)
     width, height = _CELL + _MARGIN, _CELL + _CAPTION + _MARGIN
-    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), _PAPER)
+    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), PAPER)
     font = ImageFont.load_default(_FONT_SIZE)
     for place, one in enumerate(chosen):
         left, top = _MARGIN + place % columns * width, _MARGIN + place // columns * height
@@ -74,10 +74,10 @@ def draw_sheet(splits: dict[str, Split], chosen: Sequence[Chosen]) -> bytes:
         try:
             picture = _with_boxes(split, one.index, font)
         except DataError as error:
-            pen.text((left, top + _CAPTION), "\n".join(_wrapped(str(error))), _INK, font)
+            pen.text((left, top + _CAPTION), "\n".join(_wrapped(str(error))), INK, font)
         else:
             sheet.paste(picture, (left, top + _CAPTION))
-        pen.text((left, top), _shortened(caption, font, _CELL), _FAINT, font)
+        pen.text((left, top), shortened(caption, font, _CELL), FAINT, font)
     stream = io.BytesIO()
     sheet.save(stream, "PNG", optimize=True)
     return stream.getvalue()
@@ -100,13 +100,29 @@ def _with_boxes(split: Split, index: int, font: ImageFont.FreeTypeFont | ImageFo
         colour = _colour(label)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=2)
         name = annotations.class_names[label] + (" (crowd)" if crowd else "")
-        text = _shortened(name, font, picture.width - 4)
-        _, _, text_width, text_height = pen.textbbox((0, 0), text, font)
-        x = max(0, min(left, picture.width - text_width - 4))
-        y = top - text_height - 3 if top > text_height + 3 else top
-        pen.rectangle((x, y, x + text_width + 3, y + text_height + 3), fill=colour)
-        pen.text((x + 2, y), text, _INK, font)
+        plate(pen, name, (left, top), picture.width, colour, font)
     return picture
+
+
+def plate(
+    pen: ImageDraw.ImageDraw,
+    name: str,
+    corner: tuple[float, float],
+    width: int,
+    colour: tuple[int, int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    """A name on its box's colour: above the box's upper left corner, or inside where there is no room.
+
+    Args:
+        width: of the picture, which the plate stays inside.
+    """
+    text, (left, top) = shortened(name, font, width - 4), corner
+    _, _, text_width, text_height = pen.textbbox((0, 0), text, font)
+    x = max(0, min(left, width - text_width - 4))
+    y = top - text_height - 3 if top > text_height + 3 else top
+    pen.rectangle((x, y, x + text_width + 3, y + text_height + 3), fill=colour)
+    pen.text((x + 2, y), text, INK, font)
 
 
 def _colour(label: int) -> tuple[int, int, int]:
@@ -114,7 +130,7 @@ def _colour(label: int) -> tuple[int, int, int]:
     return int(255 * red), int(255 * green), int(255 * blue)
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """What fits, its end kept: that is where file names differ. Only what the font may hold."""
     plain = "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
     if font.getlength(plain) <= width:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.data import some_classes
-from harness.report.frames import leading
+from harness.report.frames import examined, leading
 from harness.report.numbers import share
 from harness.report.text import escape, table
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.part import Part
-    from harness.store.record import Metrics, Record
+    from harness.store.record import Record
 
 _COLUMNS = 6  # architectures side by side
 _SIZES = ("small", "medium", "large")
@@ -32,7 +32,8 @@ def section(part: Part) -> list[str]:
     names = (*(f"map_{size}" for size in _SIZES), "mar_100")
     cells = []
     for _, row in measured.iterrows():
-        metrics = [_metrics(record, row["variant"]) for record in part.records(row)]
+        found = [examined(record, row["variant"]) for record in part.records(row)]
+        metrics = [one.metrics for one in found if one is not None]
         cells.append((escape(row["label"]), *(share(_mean([getattr(m, name) for m in metrics])) for name in names)))
     header = ("mAP of objects that are", *_SIZES, "recall, 100 detections")
     parts = ["### Accuracy by size and class", table(header, cells)]
@@ -51,11 +52,6 @@ def _left_out(part: Part, shown: pd.DataFrame, note: str) -> str:
     said = "Means over seeds, COCO's mAP over IoU 0.50:0.95."
     said += f" {hidden} more rows are left out of the table by class." if hidden > 0 else ""
     return said + note
-
-
-def _metrics(record: Record, variant: str) -> Metrics:
-    """Of the model as it was trained, or of a variant."""
-    return next((found.metrics for found in record.variants if found.name == variant and found.metrics), record.metrics)
 
 
 def _of_class(records: Sequence[Record], name: str) -> float:

@@ -5,18 +5,16 @@ Owns the arithmetic of the comparison, all in SI units; `harness.report.markdown
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness.report import statistics
+from harness.report.settings import settings, size, weights
 from harness.store.record import AS_TRAINED
 from harness.suite.catalog import BY_NAME
-from harness.suite.plan import TRIAL, configuration
+from harness.suite.plan import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +62,7 @@ def trial_frame(states: Iterable[State], folder: SuiteFolder | None = None) -> p
         folder: where the raw samples are, for the interval of a latency.
     """
     states = tuple(states)
-    settings = _settings(states)
+    told_apart = settings(states)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
@@ -74,11 +72,11 @@ def trial_frame(states: Iterable[State], folder: SuiteFolder | None = None) -> p
             "configuration": configuration(trial),
             "dataset": trial.dataset.name,
             "architecture": choice.name,
-            "setting": settings[trial.trial_id],
+            "setting": told_apart[trial.trial_id],
             "backbone": row.backbone if row else None,
             "stages": row.stages if row else None,
-            "weights": _weights(trial),
-            "image_size": _size(trial),
+            "weights": weights(trial),
+            "image_size": size(trial),
             "seed": trial.seed,
             "rehearsal": trial.limit is not None,
         }
@@ -149,6 +147,13 @@ def leading(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     front = pareto_front(measured).index
     chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:most]
     return measured.loc[sorted(chosen)]
+
+
+def examined(record: Record | None, variant: str) -> Record | Variant | None:
+    """What has the metrics and measurements of a variant; None where it has none."""
+    if record is None or variant == AS_TRAINED:
+        return record
+    return next((found for found in record.variants if found.name == variant and found.metrics), None)
 
 
 def _flags(trials: pd.DataFrame) -> tuple[tuple[str, str], ...]:
@@ -249,54 +254,3 @@ def _counted(outcomes: pd.Series) -> str:
     """`succeeded`, or `2 succeeded, 1 failed`."""
     counts = Counter(outcomes)
     return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _size(trial: Trial) -> str:
-    return f"{trial.architecture.image_size.min}/{trial.architecture.image_size.max}"
-
-
-def _weights(trial: Trial) -> str:
-    """The word, or a file's name with the start of its hash."""
-    choice = trial.architecture
-    return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
-
-
-def _settings(states: tuple[State, ...]) -> dict[str, str]:
-    """What tells apart trials of one architecture on one dataset: `lr 0.01, image_size.min 480`, often nothing."""
-    flat = {
-        state.trial.trial_id: _flat(
-            {
-                **TRIAL.dump_python(state.trial, mode="json")["hyperparameters"],
-                "model": dict(state.trial.architecture.model),
-                "image_size": _size(state.trial),
-                "weights": _weights(state.trial),
-                "protocol": asdict(state.trial.protocol),
-                "data": state.trial.dataset.fingerprint[:8],
-            }
-        )
-        for state in states
-    }
-    values: dict[tuple[str, str, str], set[str]] = {}
-    for state in states:
-        group = (state.trial.dataset.name, state.trial.architecture.name)
-        for key, value in flat[state.trial.trial_id].items():
-            values.setdefault((*group, key), set()).add(json.dumps(value))
-    return {
-        state.trial.trial_id: ", ".join(
-            f"{key} {_short(value)}"
-            for key, value in flat[state.trial.trial_id].items()
-            if len(values[state.trial.dataset.name, state.trial.architecture.name, key]) > 1
-        )
-        for state in states
-    }
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from harness.data.images import read_pixels
+from harness.data.sheet import FAINT, INK, PAPER, plate, shortened
 from harness.data.splits import draw
 from harness.errors import DataError
 from harness.report.evidence.match import match, overlaps
 from harness.report.evidence.read import read_thumbnails
 from harness.report.evidence.threshold import kept
-from harness.report.text import printable
 from harness.suite.spec import PythonDataset, SyntheticDataset
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 _SIDES = (240, 200, 170, 140, 110, 80, 56, 40)  # pixels of a picture's longer side
 _QUALITY = 82
 _MARGIN, _CAPTION = 6, 16
-_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
 LABELLED, RIGHT, WRONG, MISSED = (64, 156, 255), (40, 200, 80), (255, 60, 60), (255, 165, 0)
 
 
@@ -105,7 +104,7 @@ def reader(folder: ResultFolder, record: Record, labels: Labels) -> Callable[[in
             return read_pixels(path)
         if name not in thumbnails:
             raise DataError("only the Dataset's own code knows its pixels")
-        return thumbnails[name].pixels()
+        return thumbnails[name].read_pixels()
 
     return read
 
@@ -151,13 +150,13 @@ def _sheet(pixels: dict[int, _Picture], labels: Labels, architectures: Sequence[
     font = ImageFont.load_default(max(9, side // 18))
     width, height = side + _MARGIN, side + _CAPTION + _MARGIN
     heads = ("labelled", *(seen.name for seen in architectures))
-    whole = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pixels) + _CAPTION + _MARGIN), _PAPER)
+    whole = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pixels) + _CAPTION + _MARGIN), PAPER)
     pen = ImageDraw.Draw(whole)
     for column, head in enumerate(heads):
-        pen.text((_MARGIN + column * width, 4), _fitting(head, font, side), _INK, font)
+        pen.text((_MARGIN + column * width, 4), shortened(head, font, side), INK, font)
     for row, (index, picture) in enumerate(pixels.items()):
         top = _CAPTION + _MARGIN + row * height
-        pen.text((_MARGIN, top), _fitting(labels.images[index], font, side), _FAINT, font)
+        pen.text((_MARGIN, top), shortened(labels.images[index], font, side), FAINT, font)
         for column, boxes in enumerate(
             (_labelled(labels, index), *(_seen(labels, one, index) for one in architectures))
         ):
@@ -208,23 +207,6 @@ def _with_boxes(
         left, top, right, bottom = (value * scale for value in box.corners)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.colour, width=2)
     for box in boxes:  # after all of them, so that no line crosses a name
-        text = _fitting(box.text, font, drawn.width - 4)
-        if not text:
-            continue
-        left, top = box.corners[0] * scale, box.corners[1] * scale
-        _, _, width, height = pen.textbbox((0, 0), text, font)
-        x = max(0, min(left, drawn.width - width - 3))
-        y = top - height - 2 if top > height + 2 else top
-        pen.rectangle((x, y, x + width + 2, y + height + 2), fill=box.colour)
-        pen.text((x + 1, y), text, _INK, font)
+        if box.text:
+            plate(pen, box.text, (box.corners[0] * scale, box.corners[1] * scale), drawn.width, box.colour, font)
     return drawn
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """What of it fits, from its start."""
-    plain = printable(text).encode("utf-8", "replace").decode()
-    if font.getlength(plain) <= width:
-        return plain
-    while plain and font.getlength(f"{plain}…") > width:
-        plain = plain[:-1]
-    return f"{plain}…"

@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.data.thumbnail import Thumbnail, small
 from harness.store import files
 from harness.store.record import Inference, Memory, Metrics, Variant
 from harness.trial import deploy, measure, tables
 from harness.trial.evaluate import accuracy, evaluate
 from harness.trial.loader import evaluation_items
 from harness.trial.measure.passes import Bench
-from harness.trial.thumbnails import Thumbnail, keeping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
     from torch import Tensor
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from harness.store.files import ResultFolder
     from harness.store.record import Flag
     from harness.suite.spec import Protocol, VariantName
-    from harness.trial.dataset import Items
+    from harness.trial.dataset import Item, Items
     from harness.trial.deploy import Deployment, Weights
     from harness.trial.evaluate import Detections, Truth
     from harness.trial.measure.timing import Sample
     from harness.trial.speaker import Speaker
 
+_THUMBNAILS = 200  # images, the first ones: some megabytes
 _PROBES = 4  # images that a variant is compared on before it is timed
 
 
@@ -120,7 +121,7 @@ class Examiner:
 
         seen = evaluation_items(items, self.workers)
         if thumbnails is not None:
-            seen = keeping(seen, thumbnails)
+            seen = _keeping(seen, thumbnails)
         return evaluate(deployment.detect, seen, on_image=on_image)
 
     def examine_variant(self, name: VariantName, weights: Weights) -> tuple[Variant, tuple[Sample, ...]]:
@@ -173,3 +174,11 @@ class Examiner:
     def _beat(self) -> None:
         self.speaker.progress("measured", stage="measure")
         self.check()
+
+
+def _keeping(items: Iterable[Item], thumbnails: dict[int, Thumbnail]) -> Iterator[Item]:
+    """The items as they come; `thumbnails` takes a small copy of the first ones, by their number."""
+    for number, item in enumerate(items):
+        if number < _THUMBNAILS:
+            thumbnails[number] = small((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
+        yield item

@@ -13,10 +13,10 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.data.thumbnail import Thumbnail
     from harness.trial.dataset import Items
     from harness.trial.evaluate import Detections, Truth
     from harness.trial.measure.timing import Sample
-    from harness.trial.thumbnails import Thumbnail
 
 
 def predictions(truths: Sequence[Truth], found: Sequence[Detections], class_names: tuple[str, ...]) -> memoryview:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.report import environments
-from harness.report.against.pairs import Pair, Row, examined
+from harness.report.frames import examined
+
+if TYPE_CHECKING:
+    from harness.report.against.pairs import Pair, Row
 
 Kind = Literal["accuracy", "latency", "throughput", "memory", "training"]
 REFERENCE, CANDIDATE = "A", "B"
@@ -47,7 +50,7 @@ def _other_data(reference: Row, candidate: Row) -> list[str]:
     facts = []
     for row in (reference, candidate):
         for state in row.measured:
-            found = examined(state, row.variant)
+            found = examined(state.record, row.variant)
             assert found is not None
             assert found.metrics is not None
             fingerprint = f"fingerprint {state.trial.dataset.fingerprint[:8]}"

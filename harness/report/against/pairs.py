@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.report.frames import CANNOT, configuration_frame, trial_frame
+from harness.report.frames import CANNOT, configuration_frame, examined, trial_frame
+from harness.report.settings import flat, short
 from harness.store.record import AS_TRAINED
 from harness.suite.plan import TRIAL, configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
-    from harness.store.record import Record, Variant
     from harness.store.results import State
     from harness.suite.spec import Trial
 
@@ -69,11 +68,6 @@ class Row:
         """What rows must share to be a pair: dataset, architecture, variant."""
         return self.trial.dataset.name, self.trial.architecture.name, self.variant
 
-    @property
-    def impossible(self) -> bool:
-        """Whether the architecture or the machine cannot do this variant, which is an answer and no failure."""
-        return not self.measured and CANNOT in self.outcomes
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -91,13 +85,6 @@ class Pair:
     def label(self) -> str:
         """What it is called: by the side that tells more."""
         return max((row.label for row in self.rows), key=len)
-
-
-def examined(state: State, variant: str) -> Record | Variant | None:
-    """What has the metrics and measurements of a variant; None where it has none."""
-    if state.record is None or variant == AS_TRAINED:
-        return state.record
-    return next((found for found in state.record.variants if found.name == variant and found.metrics), None)
 
 
 def rows(states: Sequence[State]) -> tuple[Row, ...]:
@@ -142,8 +129,8 @@ def differing(found: Pair) -> tuple[str, ...]:
         return ()
     before, after = (_setting(row.trial) for row in (found.reference, found.candidate))
     keys = dict.fromkeys((*before, *after))
-    told = [f"{key} {_short(before.get(key))} / {_short(after.get(key))}" for key in keys
-            if before.get(key) != after.get(key)]  # fmt: skip
+    values = [(key, before.get(key), after.get(key)) for key in keys]
+    told = [f"{key} {_said(ours)} / {_said(theirs)}" for key, ours, theirs in values if ours != theirs]
     ways = tuple(row.how or "not told" for row in found.rows)
     if ways[0] != ways[1] and found.reference.variant != AS_TRAINED:  # whose precision is a hyperparameter
         told.append(f"how it runs {' / '.join(ways)}")
@@ -151,7 +138,7 @@ def differing(found: Pair) -> tuple[str, ...]:
 
 
 def _row(line: pd.Series, states: Sequence[State]) -> Row:
-    measured = tuple(state for state in states if examined(state, line["variant"]) is not None)
+    measured = tuple(state for state in states if examined(state.record, line["variant"]) is not None)
     return Row(
         label=line["label"],
         how=line["how"],
@@ -192,7 +179,7 @@ def _hyperparameters(row: Row) -> Hashable:
 def _setting(trial: Trial) -> dict[str, Any]:
     """All of a trial's model and training that a suite sets, flat; weights in a file count by their content."""
     choice = trial.architecture
-    return _flat(
+    return flat(
         {
             **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
             "model": dict(choice.model),
@@ -203,15 +190,8 @@ def _setting(trial: Trial) -> dict[str, Any]:
     )
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
-    return flat
-
-
-def _short(value: object) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _said(value: object) -> str:
+    return "none" if value is None else short(value)
 
 
 def known(number: float) -> bool:

@@ -16,7 +16,8 @@ import pandas as pd
 from harness.report import certainty, statistics
 from harness.report.against import seeds
 from harness.report.against.objections import CANDIDATE, REFERENCE, objections
-from harness.report.against.pairs import Pair, Row, differing, examined, known
+from harness.report.against.pairs import Pair, Row, differing, known
+from harness.report.frames import examined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +131,7 @@ def _adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
 def _by_seeds(reference: Row, candidate: Row, why: str) -> Verdict:
     """What can be said without detections: equal numbers, or seeds on either side."""
     theirs, ours = (
-        [found.metrics.map for state in row.measured if (found := examined(state, row.variant)) and found.metrics
+        [found.metrics.map for state in row.measured if (found := examined(state.record, row.variant)) and found.metrics
          and found.metrics.map is not None] for row in (reference, candidate)
     )  # fmt: skip
     if abs(reference.numbers["map"] - candidate.numbers["map"]) < _DUST:

@@ -56,6 +56,19 @@ def average_precisions(
     return found
 
 
+def curve(hits: NDArray[np.bool_], positives: int) -> NDArray[np.float64]:
+    """Interpolated precision at each of the 101 recalls, of one class at one IoU threshold: float64 [101].
+
+    Args:
+        hits: bool [D], by falling score.
+        positives: how many boxes there are to find, at least one.
+    """
+    places = np.flatnonzero(hits) + 1
+    true = np.arange(1, len(places) + 1)
+    highest = np.append(np.maximum.accumulate((true / places)[::-1])[::-1], 0.0)
+    return highest[np.searchsorted(true / positives, RECALLS)]
+
+
 def means(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
     """MAP of each replicate: float64 [R], the mean over thresholds and the classes that have boxes there."""
     there = ~np.isnan(precisions[0])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
+
+from harness.data.thumbnail import Thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,20 +136,6 @@ def read_detections(data: bytes, labels: Labels) -> Detections:
     order = np.lexsort((-scores, images))
     found = Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
     return found.take(_ranks(found) < _MOST)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thumbnail:
-    """A small JPEG, and the width and height of what it shows, in pixels."""
-
-    jpeg: bytes
-    width: int
-    height: int
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """As uint8 [H, W, 3], at the size of what it shows."""
-        with Image.open(io.BytesIO(self.jpeg), formats=("JPEG",)) as picture:
-            return np.asarray(picture.resize((self.width, self.height)))
 
 
 def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:

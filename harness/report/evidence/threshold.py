@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.evidence.match import IOUS
-from harness.report.evidence.precision import RECALLS
+from harness.report.evidence.precision import RECALLS, curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,8 +74,7 @@ def best_f1(labels: Labels, detections: Detections, matches: Matches) -> Cuts:
         scores, true = detections.scores[rows], np.cumsum(matches.true[rows] & 1).astype(np.int64)
         precision = true / np.arange(1, len(rows) + 1)
         recall = true / positives[number]
-        highest = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-        curves[number] = highest[np.searchsorted(recall, RECALLS)]
+        curves[number] = curve(matches.true[rows] & 1 != 0, int(positives[number]))
         if len(rows) and true[-1]:
             ends = np.flatnonzero(np.append(scores[1:] < scores[:-1], True))  # a threshold takes all of one score
             f1 = 2 * true[ends] / (ends + 1 + positives[number])
@@ -118,11 +117,10 @@ def confusion(
     paired by falling score and IoU; the rest of each side meets nothing.
 
     Args:
-        shown: bool [D], the detections that count.
+        shown: bool [D], the detections that count: none that lies in a crowd region.
     """
     classes = len(labels.class_names)
     matrix = np.zeros((classes + 1, classes + 1), dtype=np.int64)
-    shown = shown & (matches.ignored & 1 == 0)
     true = shown & (matches.true & 1 != 0)
     np.add.at(matrix, (detections.classes[true], detections.classes[true]), 1)
     free = ~labels.crowds

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.evidence.match import IOUS, NEAR
-from harness.report.evidence.precision import RECALLS
+from harness.report.evidence.precision import curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,9 +126,5 @@ def _map_50(
     found = []
     for number in np.flatnonzero(positives > 0):
         hits = true[borders[number] : borders[number + 1]]
-        places = np.flatnonzero(hits) + 1
-        precision = np.arange(1, len(places) + 1) / places
-        highest = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-        recall = np.arange(1, len(places) + 1) / positives[number]
-        found.append(highest[np.searchsorted(recall, RECALLS)].mean())
+        found.append(curve(hits, int(positives[number])).mean())
     return float(np.mean(found)) if found else float("nan")
