@@ -68,7 +68,7 @@ class WeightsError(TrialError):
     """Pretrained weights cannot be had, or a file of weights does not fit the architecture."""
 
 
-class CannotDeploy(TrialError):  # noqa: N818 - an answer, not a failure
+class UnsupportedVariant(TrialError):  # noqa: N818 - an answer, not a failure
     """A variant that this architecture or this machine cannot do: it becomes a row that says why."""
 
 

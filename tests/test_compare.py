@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from harness.store import git
-from harness.store.files import SuiteFolder
-from harness.suite.spec import TrialArchitecture
+from harness.store.paths import SuiteFolder
+from harness.suite.trial import TrialArchitecture
 from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import flow
+from harness import api
 from harness.errors import MachineError
-from harness.store.files import SuiteFolder
+from harness.store.paths import SuiteFolder
 from tests.conftest import TINY_MODEL
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -129,12 +129,12 @@ def test_a_report_that_stumbles_costs_no_trial(
     def full(_folder: object) -> None:
         raise MachineError("the disk is full")
 
-    monkeypatch.setattr(flow, "write_report", stumble)
-    flow._write_report_between(SuiteFolder(tmp_path))
+    monkeypatch.setattr(api, "write_report", stumble)
+    api._write_report_between(SuiteFolder(tmp_path))
     assert "the run goes on" in caplog.text
-    monkeypatch.setattr(flow, "write_report", full)
+    monkeypatch.setattr(api, "write_report", full)
     with pytest.raises(MachineError):
-        flow._write_report_between(SuiteFolder(tmp_path))
+        api._write_report_between(SuiteFolder(tmp_path))
 
 
 def test_a_rehearsal_is_stamped_and_never_counts_as_done(

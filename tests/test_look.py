@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.store import files, record
-from harness.suite.spec import Trial
+from harness.store import files, job, paths, record
+from harness.suite.trial import Trial
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
@@ -20,11 +20,11 @@ FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _begin(folder: files.SuiteFolder, trial: Trial, *lines: dict[str, object]) -> None:
+def _begin(folder: paths.SuiteFolder, trial: Trial, *lines: dict[str, object]) -> None:
     """An attempt that has not ended."""
     attempt = folder.trial(trial.trial_id).next_attempt()
-    assignment = record.Assignment(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
-    files.commit(attempt.assignment, record.encode(record.ASSIGNMENT, assignment))
+    assignment = job.Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
+    files.commit(attempt.assignment, record.encode(job.JOB, assignment))
     now = datetime.now(UTC).isoformat()
     attempt.events.write_text("".join(json.dumps({"time": now, **line}) + "\n" for line in lines) + '{"time": "20')
 

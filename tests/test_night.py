@@ -12,18 +12,18 @@ import click
 import pytest
 from rich.console import Console
 
-from harness import flow
-from harness.cli import night
+from harness import api
+from harness.cli import deadline
 from harness.errors import RepeatedError, UsageError
-from harness.execute import supervise
-from harness.night import Plan
-from harness.progress import PlainView
-from harness.store import files, record
-from harness.store.record import Rehearsal
+from harness.executors import base, local
+from harness.observers.plain import PlainView
+from harness.scheduling.plan import Plan
+from harness.store import files, job, paths, record
+from harness.store.job import Preflight
 from tests.store.make import make_attempt
 
 PARAMETER: Any = None
-ERROR: tuple[record.OutcomeName, record.Cause] = ("failed", "error")
+ERROR: tuple[job.OutcomeName, job.Cause] = ("failed", "error")
 
 
 def test_until_is_the_next_such_time() -> None:
@@ -31,16 +31,16 @@ def test_until_is_the_next_such_time() -> None:
     now = datetime.now().astimezone()
     for minutes in (-60, 60):
         text = (now + timedelta(minutes=minutes)).strftime("%H:%M")
-        moment = night.until(PARAMETER, PARAMETER, text)
+        moment = deadline.until(PARAMETER, PARAMETER, text)
         assert moment is not None
         assert timedelta(0) < moment - now <= timedelta(days=1)
         assert moment.strftime("%H:%M") == text
     later = (now + timedelta(days=3)).replace(second=0, microsecond=0)
-    assert night.until(PARAMETER, PARAMETER, later.strftime("%Y-%m-%d %H:%M")) == later
-    assert night.until(PARAMETER, PARAMETER, None) is None
+    assert deadline.until(PARAMETER, PARAMETER, later.strftime("%Y-%m-%d %H:%M")) == later
+    assert deadline.until(PARAMETER, PARAMETER, None) is None
     for wrong in ("25:00", "soon", "2020-01-01 07:00", "7"):
         with pytest.raises(click.BadParameter, match="is no time|has passed"):
-            night.until(PARAMETER, PARAMETER, wrong)
+            deadline.until(PARAMETER, PARAMETER, wrong)
 
 
 @pytest.mark.parametrize(
@@ -48,40 +48,40 @@ def test_until_is_the_next_such_time() -> None:
 )
 def test_budgets_are_lengths_of_time(text: str, hours: float) -> None:
     """Days, hours, minutes, seconds, together too."""
-    assert night.budget(PARAMETER, PARAMETER, text) == timedelta(hours=hours)
+    assert deadline.budget(PARAMETER, PARAMETER, text) == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("text", ["8", "h", "-1h", "0h", "8 hours", "1e3h", "999999d"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     """With examples of what is."""
     with pytest.raises(click.BadParameter, match="such as 8h, 90m or 1h30m"):
-        night.budget(PARAMETER, PARAMETER, text)
+        deadline.budget(PARAMETER, PARAMETER, text)
 
 
 class _Attempts:
     """In the place of real attempts: ends each as it is told, and remembers what was asked for."""
 
-    def __init__(self, *outcomes: tuple[record.OutcomeName, record.Cause | None], traceback: str | None = None) -> None:
+    def __init__(self, *outcomes: tuple[job.OutcomeName, job.Cause | None], traceback: str | None = None) -> None:
         self._outcomes, self._traceback = list(outcomes), traceback
-        self.asked: list[record.Assignment] = []
+        self.asked: list[job.Job] = []
 
     def run(
-        self, assignment: record.Assignment, into: files.AttemptFolder, _patience: object, *, on_event: object
-    ) -> supervise.Ending:
+        self, assignment: job.Job, into: paths.AttemptFolder, _patience: object, *, on_event: object
+    ) -> base.AttemptResult:
         self.asked.append(assignment)
         outcome, cause = self._outcomes.pop(0)
-        files.commit(into.assignment, record.encode(record.ASSIGNMENT, assignment))
+        files.commit(into.assignment, record.encode(job.JOB, assignment))
         ended = make_attempt(
             outcome, "as told", number=into.number, cause=cause, retryable=False, traceback=self._traceback
         )
-        fields = {name: getattr(ended, name) for name in record.Outcome.__slots__}
-        files.commit(into.outcome, record.encode(record.OUTCOME, record.Outcome(**fields)))
-        return supervise.Ending(attempt=ended, recorded=False)
+        fields = {name: getattr(ended, name) for name in job.Outcome.__slots__}
+        files.commit(into.outcome, record.encode(job.OUTCOME, job.Outcome(**fields)))
+        return base.AttemptResult(attempt=ended, recorded=False)
 
 
-def _run(plan: Plan, **options: Any) -> tuple[flow.Summary, str]:
+def _run(plan: Plan, **options: Any) -> tuple[api.Summary, str]:
     stream = io.StringIO()
-    summary = flow.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
+    summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
     return summary, stream.getvalue()
 
 
@@ -92,9 +92,9 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
     """`on_oom: accumulate`: in the rehearsal already, once, and the trial then passes its batch as that did."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}on_oom: {policy}\n")
-    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
     attempts = _Attempts(("out_of_memory", "memory"), ("rehearsed", None), ("failed", "error"))
-    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, said = _run(plan)
     assert summary.failed == 1
     if policy == "fail":
@@ -107,17 +107,17 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
 
 def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Too late: every trial is named as left for lack of time, none failed; of unknown length it is refused."""
-    plan = flow.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
     until = datetime.now(UTC) + timedelta(seconds=30)
     with pytest.raises(UsageError, match="leave --no-rehearsal out"):
         _run(plan, rehearse=False, until=until)
-    rehearsed = Rehearsal(
+    rehearsed = Preflight(
         where=plan.where, startup_s=60.0, step_s=1.0, evaluation_s=1.0, steps=9, evaluations=9, images=3,
         state_bytes=9, weights_bytes=9, accumulate=1,
     )  # fmt: skip
     folder = plan.folder.trial(plan.trials[0].trial_id)
     files.make_folder(folder.path)
-    files.replace(folder.rehearsal, record.encode(record.REHEARSAL, rehearsed))
+    files.replace(folder.rehearsal, record.encode(job.PREFLIGHT, rehearsed))
     summary, _ = _run(plan, until=until)
     assert summary.late == tuple(trial.trial_id for trial in plan.trials)
     assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
@@ -129,9 +129,9 @@ def test_fail_fast_stops_at_the_first_failure(
     """One attempt, and the rest is counted as left; without it every trial has its turn."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
-    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
     attempts = _Attempts(*[ERROR] * 3)
-    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, _ = _run(plan, rehearse=False, fail_fast=True)
     assert (summary.failed, summary.left, len(attempts.asked)) == (1, 2, 1)
     summary, said = _run(plan, rehearse=False)
@@ -145,9 +145,9 @@ def test_three_alike_stop_the_suite(
     """Three trials in a row with the same traceback in their first minute: the others are not tried, and told why."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
     attempts = _Attempts(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
-    monkeypatch.setattr(supervise, "run_attempt", attempts.run)
+    monkeypatch.setattr(local, "run_attempt", attempts.run)
     with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as told; mend it"):
         _run(plan, rehearse=False)
     page = (plan.folder.report).read_text()
@@ -162,6 +162,6 @@ def test_three_that_differ_do_not(
     """Failures without a traceback, such as kills, say nothing of the next trial."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = flow.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
-    monkeypatch.setattr(supervise, "run_attempt", _Attempts(*[ERROR] * 5).run)
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    monkeypatch.setattr(local, "run_attempt", _Attempts(*[ERROR] * 5).run)
     assert _run(plan, rehearse=False)[0].failed == 5

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import progress
-from harness.execute.supervise import Ending
+from harness.executors.base import AttemptResult
+from harness.observers import live, plain, wording
+from harness.observers.console import TolerantConsole
 from tests.store.make import make_attempt, make_trial
 
 
@@ -27,7 +28,7 @@ class _Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> _Time:
     fake = _Time()
-    monkeypatch.setattr(progress, "time", fake)
+    monkeypatch.setattr(wording, "time", fake)
     return fake
 
 
@@ -37,7 +38,7 @@ def _play(view: Any, clock: _Time) -> None:
     view.begin(plan)
     view.rehearse(trials[1:2], 1, 1)
     view.event(None)
-    view.end(trials[1], Ending(attempt=make_attempt("rehearsed", None), recorded=False))
+    view.end(trials[1], AttemptResult(attempt=make_attempt("rehearsed", None), recorded=False))
     view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
     view.start(trials[1], Path("log.txt"))
     view.event({"event": "stage", "stage": "train"})
@@ -48,18 +49,18 @@ def _play(view: Any, clock: _Time) -> None:
         view.event(None)
     view.event({"event": "validation", "stage": "train", "epoch": 1, "map": 0.25, "map_50": None})
     clock.now += 100
-    view.end(trials[1], Ending(attempt=make_attempt("succeeded", None), recorded=True))
+    view.end(trials[1], AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
     view.start(trials[2], Path("log.txt"))
     view.again(trials[2], make_attempt("hung", "no progress"))
     view.start(trials[2], Path("log.txt"))
-    view.end(trials[2], Ending(attempt=make_attempt("out_of_memory", "lower [batch_size]"), recorded=False))
+    view.end(trials[2], AttemptResult(attempt=make_attempt("out_of_memory", "lower [batch_size]"), recorded=False))
     view.close()
 
 
 def test_plain_lines_tell_the_story(clock: _Time) -> None:
     """Each line has a time; skipped, started, training with an estimate, validation, ended with the reason."""
     stream = io.StringIO()
-    _play(progress.PlainView(Console(file=stream, width=80)), clock)
+    _play(plain.PlainView(Console(file=stream, width=80)), clock)
     lines = stream.getvalue().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
     text = stream.getvalue()
@@ -78,7 +79,7 @@ def test_plain_lines_tell_the_story(clock: _Time) -> None:
 def test_the_live_view_counts_and_estimates(clock: _Time) -> None:
     """On a terminal: done, left, failed, the current step; a finished trial stays as one line."""
     stream = io.StringIO()
-    _play(progress.LiveView(Console(file=stream, width=120, force_terminal=True, color_system=None)), clock)
+    _play(live.LiveView(Console(file=stream, width=120, force_terminal=True, color_system=None)), clock)
     text = stream.getvalue()
     for said in (
         "1 of 4 trials done, 3 left",
@@ -95,8 +96,8 @@ def test_a_screen_that_cannot_be_written_ends_nothing(clock: _Time, monkeypatch:
     """Output on a full disk, or to a terminal that is gone, is lost, and nothing else."""
     full = Path("/dev/full").open("w")  # noqa: SIM115 - what its buffer holds cannot be written, so it cannot be closed
     monkeypatch.setattr("sys.stdout", full)
-    console = progress.TolerantConsole()
-    for view in (progress.PlainView(console), progress.LiveView(console)):
+    console = TolerantConsole()
+    for view in (plain.PlainView(console), live.LiveView(console)):
         _play(view, clock)
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space left"):

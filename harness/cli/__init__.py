@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import __version__
-from harness.cli import export, night
+from harness.cli import deadline, signals
 from harness.cli.compare import compare
 from harness.cli.data import data
-from harness.cli.exits import FAILED, exit_codes, progress_bar
-from harness.cli.look import show, status, suite_folder
+from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.cli.measure import doctor, measure
 from harness.cli.options import DEVICE, RESULTS
 from harness.cli.recommend import recommend
+from harness.cli.report import export_options, export_places
+from harness.cli.status import show, status
+from harness.store.results import suite_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.flow import Summary
-    from harness.night import Plan, Watcher
+    from harness.api import Summary
+    from harness.scheduling.observer import RunObserver
+    from harness.scheduling.plan import Plan
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,8 +71,10 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--no-rehearsal", is_flag=True, help="Start at once, without a step of each configuration first.")
 @click.option("--retry-failed", is_flag=True, help="Also trials that failed for a reason of their own.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
-@click.option("--until", callback=night.until, metavar="07:00", help="Start no trial that would not be done by then.")
-@click.option("--budget", callback=night.budget, metavar="8h", help="Likewise, counted from now.")
+@click.option(
+    "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
+)
+@click.option("--budget", callback=deadline.budget, metavar="8h", help="Likewise, counted from now.")
 def run(  # noqa: PLR0913 - a command's options
     suite: Path,
     results: Path,
@@ -85,7 +90,7 @@ def run(  # noqa: PLR0913 - a command's options
     budget: timedelta | None,
 ) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
-    from harness import flow
+    from harness import api
 
     ends = [moment for moment in (until, budget and datetime.now().astimezone() + budget) if moment]
     with exit_codes():
@@ -94,8 +99,8 @@ def run(  # noqa: PLR0913 - a command's options
             _print_plan(plan, device)
             return
         _print_other_devices(plan, device)
-        night.listen_for_signals()
-        summary = flow.run(
+        signals.listen_for_signals()
+        summary = api.run(
             plan,
             device=device,
             watcher=_view(),
@@ -132,19 +137,19 @@ def validate(suite: Path, results: Path, select: str | None, device: str, limit:
 @click.argument("results_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", metavar="NAME", help="Row that others are compared with; default: the most accurate one.")
 @click.option("--no-bootstrap", is_flag=True, help="Leave out what is computed from stored detections: seconds sooner.")
-@export.options
+@export_options
 def report(results_dir: Path, baseline: str | None, *, no_bootstrap: bool, **wanted: str | None) -> None:
     """Write the report of RESULTS_DIR (results/<suite>) again from its records.
 
     An export without FILE goes beside it, as report.csv and so on; one to - goes to the standard output.
     """
-    from harness import flow
+    from harness import api
 
     with exit_codes():
         folder = suite_folder(results_dir)
-        places = export.places(folder.path, wanted)
+        places = export_places(folder.path, wanted)
         with progress_bar("examining stored detections") as progress:
-            path = flow.write_report(
+            path = api.write_report(
                 folder, bootstrap=not no_bootstrap, baseline=baseline, exports=places, progress=progress
             )
         aside = "-" in wanted.values()
@@ -161,7 +166,7 @@ def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
     from rich.console import Console
     from rich.table import Table
 
-    from harness.suite.catalog import ARCHITECTURES
+    from harness.suite.catalog.torchvision import ARCHITECTURES
 
     table = Table("architecture", "stages", "backbone", "COCO mAP", "lr for a batch of", "options under `model`")
     for row in ARCHITECTURES:
@@ -180,14 +185,14 @@ def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
 @_SUITE
 def fetch(suite: Path) -> None:
     """Download every pretrained file that SUITE needs, so that the night needs no internet."""
-    from harness import flow
+    from harness import api
     from harness.suite.load import load_suite
 
     with exit_codes():
         loaded = load_suite(suite)
-        if not flow.wanted_weights(loaded):
+        if not api.wanted_weights(loaded):
             click.echo(f"{suite}: needs no pretrained weights")
-        sys.exit(FAILED if flow.fetch(loaded) else 0)
+        sys.exit(FAILED if api.fetch(loaded) else 0)
 
 
 @main.command()
@@ -200,8 +205,10 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-def _view() -> Watcher:
-    from harness.progress import LiveView, PlainView, TolerantConsole
+def _view() -> RunObserver:
+    from harness.observers.console import TolerantConsole
+    from harness.observers.live import LiveView
+    from harness.observers.plain import PlainView
 
     console = TolerantConsole()
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
@@ -209,10 +216,10 @@ def _view() -> Watcher:
 
 def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | None, device: str) -> Plan:
     """Plan, with a bar while many images are looked at, and a line on what is odd about them."""
-    from harness import flow
+    from harness import api
 
     with progress_bar("looking at images") as progress:
-        plan = flow.make_plan(
+        plan = api.make_plan(
             suite, results_folder=results, select=select, limit=limit, device=device, progress=progress
         )
     for remark in plan.remarks:
@@ -221,13 +228,14 @@ def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | N
 
 
 def _print_plan(plan: Plan, device: str) -> None:
-    from harness.progress import duration, forecast
+    from harness.formatting import rough_duration
+    from harness.observers.wording import forecast
 
     expected = plan.expected()
     for trial in plan.selected:
         record, over = plan.records.get(trial.trial_id), plan.over.get(trial.trial_id)
         state = f"done ({record.environment.device})" if record else over.outcome.replace("_", " ") if over else "left"
-        takes = "" if record or over or trial.trial_id not in expected else duration(expected[trial.trial_id])
+        takes = "" if record or over or trial.trial_id not in expected else rough_duration(expected[trial.trial_id])
         click.echo(f"{state:<14} {takes:>12} {trial.trial_id}")
     counts = [f"{len(plan.selected) - len(plan.left) - len(plan.given_up)} done"]
     counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
@@ -270,10 +278,10 @@ def _print_other_devices(plan: Plan, device: str) -> None:
 
 def _print_missing_weights(plan: Plan) -> None:
     """Say today which files the night would have to download."""
-    from harness import flow
+    from harness import api
 
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     cache = Path(home).expanduser() / "hub" / "checkpoints"  # as torch.hub has it
-    missing = [file for _, _, file in flow.wanted_weights(plan.suite) if not (cache / file).is_file()]
+    missing = [file for _, _, file in api.wanted_weights(plan.suite) if not (cache / file).is_file()]
     if missing:
         click.echo(f"not in {cache} yet: {', '.join(missing)}; `harness fetch {plan.suite.path}` gets them now")

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.exits import FAILED, exit_codes, progress_bar
-from harness.cli.look import suite_folder
+from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.cli.options import BYTES, SECONDS, quantity
+from harness.store.results import suite_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.report.against.limits import Judged, Limit
-    from harness.report.against.pairs import Pair
-    from harness.report.against.verdicts import Compared, Evidences
-    from harness.store.files import SuiteFolder
+    from harness.analysis.compare.gates import Judged, RegressionGate
+    from harness.analysis.compare.pairing import Pair
+    from harness.analysis.compare.verdicts import Compared, DetectionAnalyses
+    from harness.store.paths import SuiteFolder
 
 _EXAMPLES = "map:-0.01, latency:+10%, p95:+5ms, memory:+500MB or throughput:-10images/s"
 _RATES = {"images/s": 1.0, "img/s": 1.0}
@@ -37,12 +37,12 @@ _UNITS: Mapping[str, dict[str, float]] = {
 _COLOURS = {"better": "green", "worse": "red"}
 
 
-def _limits(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> tuple[Limit, ...]:
+def _limits(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> tuple[RegressionGate, ...]:
     return tuple(_limit(text.strip()) for value in values for text in value.split(","))
 
 
-def _limit(text: str) -> Limit:
-    from harness.report.against.limits import Limit
+def _limit(text: str) -> RegressionGate:
+    from harness.analysis.compare.gates import RegressionGate
 
     found = re.fullmatch(r"(\w+)\s*:\s*([+-])\s*((\d+(?:\.\d+)?)\s*(\S*))", text)
     if found is None:
@@ -59,7 +59,7 @@ def _limit(text: str) -> Limit:
         most = float(number)
     else:
         raise click.BadParameter(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
-    return Limit(text=text, metric=metric, direction=1 if sign == "+" else -1, most=most, relative=unit == "%")
+    return RegressionGate(text=text, metric=metric, direction=1 if sign == "+" else -1, most=most, relative=unit == "%")
 
 
 @click.command()
@@ -74,20 +74,20 @@ def _limit(text: str) -> Limit:
     metavar="METRIC:±LIMIT",
     help=f"Exit with 1 where B moved further than that: {_EXAMPLES}. Repeat it, or part limits by commas.",
 )
-def compare(a: str, b: str, *, as_json: bool, limits: tuple[Limit, ...]) -> None:
+def compare(a: str, b: str, *, as_json: bool, limits: tuple[RegressionGate, ...]) -> None:
     """Say of each detector whether B is better than A, worse, or neither, in accuracy and in speed.
 
     A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
     """
     with exit_codes(), contextlib.ExitStack() as opened:
-        from harness.report.against import told
-        from harness.report.against.limits import judge
+        from harness.analysis.compare.gates import judge
+        from harness.report.compare import data
 
         folders = _opened(a, opened), _opened(b, opened)
         compared = _compared(folders)
         judged = judge(compared, limits)
         if as_json:
-            click.echo(json.dumps(told.data((a, b), compared, judged), indent=2, allow_nan=False))
+            click.echo(json.dumps(data((a, b), compared, judged), indent=2, allow_nan=False))
         else:
             _print(a, b, compared, judged)
     sys.exit(FAILED if any(one.broken for one in judged) else 0)
@@ -101,29 +101,29 @@ def _opened(text: str, opened: contextlib.ExitStack) -> SuiteFolder:
 
 
 def _compared(folders: tuple[SuiteFolder, SuiteFolder]) -> tuple[Compared, ...]:
-    from harness.report.against import pairs, verdicts
-    from harness.store.results import covered, read_results
+    from harness.analysis.compare import pairing, verdicts
+    from harness.store.results import planned_trials, read_results
 
-    references, candidates = (pairs.rows(covered(read_results(folder))) for folder in folders)
-    found = pairs.pair(references, candidates)
+    references, candidates = (pairing.rows(planned_trials(read_results(folder))) for folder in folders)
+    found = pairing.pair(references, candidates)
     evidence = _evidence(folders[0], found, 0), _evidence(folders[1], found, 1)
     return verdicts.compare(found, folders, evidence)
 
 
-def _evidence(folder: SuiteFolder, found: Sequence[Pair], side: int) -> Evidences:
+def _evidence(folder: SuiteFolder, found: Sequence[Pair], side: int) -> DetectionAnalyses:
     """What the detections tell of those trials of one side that have a counterpart they can be compared with."""
-    from harness.report.against.objections import objections
-    from harness.report.evidence.gather import gather
+    from harness.analysis.compare.comparability import incomparable_because
+    from harness.analysis.detections.cache import load_or_compute
 
-    rows = [pair.rows[side] for pair in found if not objections(pair, "accuracy")]
+    rows = [pair.rows[side] for pair in found if not incomparable_because(pair, "accuracy")]
     states = {state.trial.trial_id: state for row in rows for state in row.measured}
     with progress_bar("examining detections") as progress:
-        return gather(folder, tuple(states.values()), progress=progress)
+        return load_or_compute(folder, tuple(states.values()), progress=progress)
 
 
 def _print(a: str, b: str, compared: Sequence[Compared], judged: Sequence[Judged]) -> None:
-    from harness.report.against import told
-    from harness.report.text import printable
+    from harness.formatting import printable
+    from harness.report.compare import HEADER, cells, judgement, reasons, summary
 
     click.echo(f"A, the reference: {printable(a)}\nB, the candidate: {printable(b)}")
     datasets: dict[str, list[Compared]] = {}
@@ -131,11 +131,11 @@ def _print(a: str, b: str, compared: Sequence[Compared], judged: Sequence[Judged
         datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
     for dataset, rows in datasets.items():
         click.echo(f"\n{printable(dataset)}:\n")
-        _print_table(told.HEADER, [told.cells(row) for row in rows])
-        for line in _after(told.reasons(rows)):
+        _print_table(HEADER, [cells(row) for row in rows])
+        for line in _after(reasons(rows)):
             click.echo(line)
-    click.echo(f"\n{told.summary(compared)}")
-    for line in _after(map(told.judgement, judged)):
+    click.echo(f"\n{summary(compared)}")
+    for line in _after(map(judgement, judged)):
         click.echo(line)
 
 
@@ -147,7 +147,7 @@ def _after(lines: Iterator[str]) -> Iterator[str]:
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Folded to a terminal's width, where there is one."""
-    from harness.report.text import table
+    from harness.report.markup import table
 
     if not sys.stdout.isatty():
         click.echo(table(header, rows))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.exits import FAILED, exit_codes, progress_bar
+from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.data.problems import printable
 from harness.errors import DataError, UsageError
 
@@ -18,11 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.data.check import Checked
-    from harness.data.load import Loaded
-    from harness.data.splits import Split
+    from harness.data.loaded import Loaded
+    from harness.data.open import Split
+    from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
-    from harness.data.survey import Depth
-    from harness.suite.spec import FilesDataset, SyntheticDataset
+    from harness.suite.schema import FilesDataset, SyntheticDataset
+
+
+from typing import TYPE_CHECKING
+
+from harness.suite.load import load_suite
+from harness.suite.schema import FilesDataset
+
+if TYPE_CHECKING:
+    from harness.suite.schema import Dataset
+
 
 _FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
 
@@ -52,7 +62,7 @@ def data() -> None:
 def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool) -> None:
     """Find every problem of labels and images at once; exit with 1 if there are errors."""
     from harness.data import check as checking
-    from harness.execute.supervise import available_cores
+    from harness.executors.environment import available_cores
 
     with exit_codes():
         with progress_bar("looking at images") as progress:
@@ -98,7 +108,7 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 @click.option("--class", "class_name", metavar="NAME", help="Only images with a box of this class.")
 def show(target: Path, wanted: str, out: Path, count: int, class_name: str | None) -> None:
     """Draw a contact sheet with boxes and class names: one look tells whether they fit."""
-    from harness.data import sheet
+    from harness.data import contact_sheet
 
     with exit_codes():
         shown: dict[str, Split] = {}
@@ -106,8 +116,8 @@ def show(target: Path, wanted: str, out: Path, count: int, class_name: str | Non
         for name, dataset in datasets.items():
             prefix = f"{name} " if len(datasets) > 1 else ""
             shown |= {f"{prefix}{split}": opened for split, opened in _opened(name, dataset).items()}
-        chosen = sheet.choose({name: split.annotations for name, split in shown.items()}, count, class_name)
-        _write(out, sheet.draw_sheet(shown, chosen))
+        chosen = contact_sheet.choose({name: split.annotations for name, split in shown.items()}, count, class_name)
+        _write(out, contact_sheet.draw_sheet(shown, chosen))
         click.echo(f"{out}: {len(chosen)} images")
 
 
@@ -121,7 +131,7 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
     """Write the boxes as the harness reads them, for other tools: in pixels, clipped to their image."""
     from harness.data.export import to_coco
     from harness.data.load import load
-    from harness.suite.spec import FilesDataset
+    from harness.suite.schema import FilesDataset
 
     with exit_codes():
         datasets = {name: d for name, d in _datasets(target, wanted).items() if isinstance(d, FilesDataset)}
@@ -149,8 +159,8 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
 
 def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
     """Those that can be opened without torch."""
-    from harness.data.target import datasets_of
-    from harness.suite.spec import PythonDataset
+    from harness.cli.data import datasets_of
+    from harness.suite.schema import PythonDataset
 
     found: dict[str, FilesDataset | SyntheticDataset] = {}
     for name, dataset in datasets_of(target, wanted).items():
@@ -164,7 +174,7 @@ def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDa
 def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
     """Read, with a word on what is left out."""
     from harness.data.load import load
-    from harness.execute.supervise import available_cores
+    from harness.executors.environment import available_cores
 
     with progress_bar("looking at images") as progress:
         loaded = load(dataset, depth=depth, workers=available_cores(), progress=progress)
@@ -179,8 +189,8 @@ def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
 
 
 def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Any]:
-    from harness.data.splits import draw, split_names
-    from harness.suite.spec import SyntheticDataset
+    from harness.data.open import draw, split_names
+    from harness.suite.schema import SyntheticDataset
 
     if isinstance(dataset, SyntheticDataset):
         return {split: draw(dataset, split).annotations for split in split_names(dataset)}
@@ -188,8 +198,8 @@ def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[st
 
 
 def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Split]:
-    from harness.data.splits import draw, files, split_names
-    from harness.suite.spec import SyntheticDataset
+    from harness.data.open import draw, files, split_names
+    from harness.suite.schema import SyntheticDataset
 
     if isinstance(dataset, SyntheticDataset):
         return {split: draw(dataset, split) for split in split_names(dataset)}
@@ -256,3 +266,26 @@ def _write(path: Path, content: bytes) -> None:
     from harness.store import files
 
     files.replace(path, content)
+
+
+_YAML = {".yaml", ".yml"}
+_SUITE_KEYS = {"suite", "datasets", "architectures"}
+
+
+def datasets_of(path: Path, wanted_format: str) -> dict[str, Dataset]:
+    """The suite's datasets by name; of a path with labels one dataset, called after it.
+
+    Raises:
+        SuiteError: the suite file is wrong.
+    """
+    if path.suffix.lower() in _YAML and path.is_file() and _is_suite(path):
+        return dict(load_suite(path).datasets)
+    name = path.resolve().name
+    return {name: FilesDataset(format=wanted_format, path=path)}  # type: ignore[arg-type]
+
+
+def _is_suite(path: Path) -> bool:
+    """A data.yaml of YOLO's has `names`, and none of a suite's keys."""
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        keys = {line.partition(":")[0].strip() for line in stream.readlines(1_000_000) if not line.startswith(" ")}
+    return bool(keys & _SUITE_KEYS)

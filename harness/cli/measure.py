@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
-from harness.cli import night
-from harness.cli.exits import FAILED, exit_codes
-from harness.cli.look import find
+from harness.cli import signals
+from harness.cli.errors import FAILED, exit_codes
 from harness.cli.options import DEVICE, RESULTS
 from harness.errors import UsageError
+from harness.store.results import find_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.again import Target
-    from harness.execute.supervise import Event
-    from harness.store.files import ResultFolder
-    from harness.store.record import Flag, Inference, Metrics, Record
-    from harness.suite.spec import Level, Precision, VariantName
+    from harness.executors.base import Event
+    from harness.remeasure import Target
+    from harness.store.paths import ResultFolder
+    from harness.store.record import Inference, MeasurementWarning, Metrics, Record
+    from harness.suite.schema import Level, Precision, VariantName
 
 _MEBIBYTE = 2**20
 
@@ -31,7 +31,7 @@ def _variants(
 ) -> tuple[VariantName, ...] | None:
     if value is None:
         return None
-    from harness.suite.spec import VariantName
+    from harness.suite.schema import VariantName
 
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     unknown = [name for name in names if name not in get_args(VariantName)]
@@ -68,16 +68,16 @@ def measure(  # noqa: PLR0913 - a command's options
 
     The start of a trial's id is enough. The trial's record stays as it is; what is measured goes beside it.
     """
-    from harness import again
+    from harness import remeasure
 
     with exit_codes():
-        chosen = again.adjusted(
+        chosen = remeasure.adjusted(
             _target(target, results, suite, dataset), level=protocol, variants=variants, precision=precision
         )
         if out is not None:
-            chosen = again.elsewhere(chosen, out.resolve())
-        night.listen_for_signals()
-        found = again.measure(chosen, device=device, on_event=_stages())
+            chosen = remeasure.elsewhere(chosen, out.resolve())
+        signals.listen_for_signals()
+        found = remeasure.measure(chosen, device=device, on_event=_stages())
         if found.record is None:
             click.echo(f"Error: not measured: {found.reason}\nlog: {found.folder.log}", err=True)
             sys.exit(FAILED)
@@ -90,38 +90,38 @@ def measure(  # noqa: PLR0913 - a command's options
 @DEVICE
 def doctor(device: str) -> None:
     """Say whether this machine is fit to measure on, and how far apart one model measured five times lies."""
-    from harness import flow
+    from harness import api
 
     with exit_codes():
-        sys.exit(flow.doctor(device))
+        sys.exit(api.doctor(device))
 
 
 def _target(target: str, results: Path, suite: Path | None, dataset: str | None) -> Target:
     """Weights in a file, a trial's weights in a file, or a trial by its id."""
-    from harness import again
-    from harness.store.files import TrialFolder
+    from harness import remeasure
+    from harness.store.paths import TrialFolder
     from harness.store.results import read_record
 
     path = Path(target)
     if not path.is_file():
         if suite is not None:
             raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")
-        folder, state = find(target, results)
+        folder, state = find_trial(target, results)
         if state.record is None:
             raise UsageError(f"{state.trial.trial_id}: has no record, so no finished weights; `harness run` makes them")
-        return again.trained(folder.trial(state.trial.trial_id), state.record)
+        return remeasure.trained(folder.trial(state.trial.trial_id), state.record)
     if suite is not None:
-        return again.checkpoint(path, suite, dataset)
+        return remeasure.checkpoint(path, suite, dataset)
     trial_folder = TrialFolder(path.resolve().parent.parent)
     record = read_record(trial_folder)
     if record is None or path.resolve() != (trial_folder.path / record.model.checkpoint).resolve():
         raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
-    return again.trained(trial_folder, record)
+    return remeasure.trained(trial_folder, record)
 
 
 def _stages() -> Callable[[Event | None], None]:
     """One line for each thing that begins."""
-    from harness.progress import describe
+    from harness.observers.wording import describe
 
     def show(event: Event | None) -> None:
         if event is not None and event["event"] == "stage":
@@ -133,7 +133,7 @@ def _stages() -> Callable[[Event | None], None]:
 
 def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]:
     """A table of what was measured, its doubts, and how it compares to the trial's own record."""
-    from harness.report.text import table
+    from harness.report.markup import table
 
     rows = [_row(f"eager ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
     doubts = [("eager", flag) for flag in record.flags]
@@ -164,14 +164,14 @@ def _row(name: str, measured: Inference, metrics: Metrics) -> tuple[str, ...]:
     )
 
 
-def _cannot(problem: str | None) -> Flag:
-    from harness.store.record import Flag
+def _cannot(problem: str | None) -> MeasurementWarning:
+    from harness.store.record import MeasurementWarning
 
-    return Flag(name="cannot", reason=problem or "")
+    return MeasurementWarning(name="cannot", reason=problem or "")
 
 
 def _compared(now: Record, folder: ResultFolder, then: Record, recorded: ResultFolder) -> Iterator[str]:
-    from harness.report import environments, statistics
+    from harness.analysis import environments, statistics
     from harness.store.record import AS_TRAINED
 
     ours, theirs = (statistics.read_latencies(place.samples).get(AS_TRAINED) for place in (folder, recorded))

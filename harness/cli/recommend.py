@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.exits import FAILED, exit_codes
-from harness.cli.look import suite_folder
+from harness.cli.errors import FAILED, exit_codes
 from harness.cli.options import BYTES, SECONDS, quantity
+from harness.store.results import suite_folder
 
 _METRICS = ("map", "map_50", "map_75")
 
@@ -35,14 +35,14 @@ def recommend(
 
     Exits with 1 where a dataset has none.
     """
-    from harness.report import environments
-    from harness.report.frames import configuration_frame, trial_frame
-    from harness.report.recommend import Bounds, advise, sentence
-    from harness.report.text import printable
-    from harness.store.results import covered, read_results
+    from harness.analysis import environments
+    from harness.analysis.frame import configuration_frame, trial_frame
+    from harness.analysis.recommend import Bounds, advise, sentence
+    from harness.formatting import printable
+    from harness.store.results import planned_trials, read_results
 
     with exit_codes():
-        states = covered(read_results(suite_folder(results_dir)))
+        states = planned_trials(read_results(suite_folder(results_dir)))
         frame = configuration_frame(trial_frame(states))
         bounds = Bounds(max_latency_s=max_latency, max_memory_bytes=max_memory, min_metric=min_map)
         others = environments.differences([state.record.environment for state in states if state.record])

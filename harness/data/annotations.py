@@ -1,6 +1,6 @@
 """The one in-memory form of a labelled split: columns of numpy arrays, whatever file they came from.
 
-Owns the table of images and the table of boxes. Does not own pixels (`harness.data.splits` reads those), nor the
+Owns the table of images and the table of boxes. Does not own pixels (`harness.data.open` reads those), nor the
 background class: class numbers here start at 0, and only `harness.trial` adds the detectors' background in front.
 """
 

@@ -12,8 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.data.labels import Labels
     from harness.data.problems import Findings
+    from harness.data.raw import RawAnnotations
 
 _LEAST_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
 _MOST_PIXELS = 2.0**31  # of a side, where the image's own is not known
@@ -24,7 +24,9 @@ _DUPLICATE_IOU = 0.95
 _MOST_COPIES = 50  # of one box that are compared with each other
 
 
-def sound(labels: Labels, sizes: NDArray[np.int32], findings: Findings) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def valid_boxes(
+    labels: RawAnnotations, sizes: NDArray[np.int32], findings: Findings
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The rows of `labels` that are boxes, and those boxes in pixels, clipped to their image.
 
     Args:
@@ -60,7 +62,9 @@ def sound(labels: Labels, sizes: NDArray[np.int32], findings: Findings) -> tuple
     return rows, np.stack([edge[rows] for edge in clipped], axis=1)
 
 
-def odd(labels: Labels, rows: NDArray[np.intp], boxes: NDArray[np.float64], findings: Findings) -> None:
+def suspicious_boxes(
+    labels: RawAnnotations, rows: NDArray[np.intp], boxes: NDArray[np.float64], findings: Findings
+) -> None:
     """Tell of tiny boxes and of boxes drawn twice.
 
     Args:
@@ -116,7 +120,11 @@ def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple
 
 
 def _tell(
-    labels: Labels, findings: Findings, code: str, bad: NDArray[np.bool_], sizes: NDArray[np.int32] | None = None
+    labels: RawAnnotations,
+    findings: Findings,
+    code: str,
+    bad: NDArray[np.bool_],
+    sizes: NDArray[np.int32] | None = None,
 ) -> None:
     rows = np.flatnonzero(bad)
 

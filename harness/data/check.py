@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import boxes
-from harness.data.load import Loaded, load
+from harness.data.load import load
+from harness.data.open import draw, split_names
 from harness.data.problems import Place
-from harness.data.splits import draw, split_names
-from harness.suite.spec import SyntheticDataset
+from harness.suite.schema import SyntheticDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.data.annotations import Annotations
-    from harness.data.images import Look
-    from harness.data.load import Part
+    from harness.data.images import PerceptualHash
+    from harness.data.loaded import Loaded, LoadedSplit
     from harness.data.problems import Findings, Problem
-    from harness.suite.spec import FilesDataset
+    from harness.suite.schema import FilesDataset
 
 _RARE, _RARE_SHARE = 10, 0.2  # boxes to train on, and of what the classes have on average
 # Copies scaled by 0.6, saved with JPEG quality 30, blurred or a fifth brighter stay within both; other scenes do not.
@@ -93,12 +93,12 @@ def add_suspicions(loaded: Loaded) -> None:
     """What is odd about sound data, as warnings into `loaded.findings`."""
     findings = loaded.findings
     for part in loaded.parts.values():
-        boxes.odd(part.labels, part.box_rows, part.annotations.boxes.astype(np.float64), findings)
+        boxes.suspicious_boxes(part.labels, part.box_rows, part.annotations.boxes.astype(np.float64), findings)
     _classes(loaded.parts, findings)
     _near_duplicates(loaded.parts, findings)
 
 
-def _classes(parts: Mapping[str, Part], findings: Findings) -> None:
+def _classes(parts: Mapping[str, LoadedSplit], findings: Findings) -> None:
     if not any(len(part.annotations) for part in parts.values()):
         return  # nothing is left to say it of
     counts = {name: _counts(part.annotations) for name, part in parts.items()}
@@ -126,7 +126,7 @@ def _counts(annotations: Annotations) -> NDArray[np.int64]:
     return np.bincount(labels, minlength=len(annotations.class_names))
 
 
-def _near_duplicates(parts: Mapping[str, Part], findings: Findings) -> None:
+def _near_duplicates(parts: Mapping[str, LoadedSplit], findings: Findings) -> None:
     """Compare the perceptual hashes of every two splits; the same pixels are `leakage` already."""
     names = list(parts)
     for position, name in enumerate(names):
@@ -146,7 +146,7 @@ def _near_duplicates(parts: Mapping[str, Part], findings: Findings) -> None:
             )
 
 
-def _alike(part: Part, other: Part) -> list[tuple[int, int]]:
+def _alike(part: LoadedSplit, other: LoadedSplit) -> list[tuple[int, int]]:
     """Each image of `part` that has a look-alike in `other`, and the first such one, if it is not the very same.
 
     The hash is quick and finds candidates; of a camera that never moves it finds nearly every pair. The thumbnails then
@@ -171,11 +171,11 @@ def _alike(part: Part, other: Part) -> list[tuple[int, int]]:
     return list({row: (row, image) for row, image in reversed(found)}.values())[::-1]
 
 
-def _digest(part: Part, row: int) -> bytes | None:
+def _digest(part: LoadedSplit, row: int) -> bytes | None:
     picture = part.pictures[row]
     return picture.digest if picture else None
 
 
-def _looks(part: Part) -> tuple[list[int], list[Look]]:
+def _looks(part: LoadedSplit) -> tuple[list[int], list[PerceptualHash]]:
     known = [(row, picture.look) for row, picture in enumerate(part.pictures) if picture and picture.look is not None]
     return [row for row, _ in known], [look for _, look in known]

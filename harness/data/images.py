@@ -64,7 +64,7 @@ _HASH_SIDE, _HASH_WAVES, _LOOK_SIDE = 32, 8, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Look:
+class PerceptualHash:
     """What two pictures have in common that differ in size, quality or light alone.
 
     Attributes:
@@ -77,7 +77,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ImageInfo:
     """What an image file is.
 
     Attributes:
@@ -98,10 +98,12 @@ class Picture:
     problem: str | None = None
     cut: bool = False
     digest: bytes | None = None
-    look: Look | None = None
+    look: PerceptualHash | None = None
 
 
-def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]) -> list[Picture]:
+def look_at(
+    paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]
+) -> list[ImageInfo]:
     """Look at every file, in order; with many of them in processes of their own.
 
     Args:
@@ -109,7 +111,7 @@ def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Calla
         workers: how many processes at most.
         progress: told how many are done, of how many.
     """
-    pictures: list[Picture] = []
+    pictures: list[ImageInfo] = []
     for picture in _looked_at(paths, decode=decode, workers=workers):
         pictures.append(picture)
         if len(pictures) % 50 == 0 or len(pictures) == len(paths):
@@ -117,7 +119,7 @@ def look_at(paths: Sequence[str], *, decode: bool, workers: int, progress: Calla
     return pictures
 
 
-def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[Picture]:
+def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[ImageInfo]:
     examine = partial(look, decode=decode)
     if workers < 2 or len(paths) < _FEW:  # noqa: PLR2004 - one process is this one
         yield from map(examine, paths)
@@ -133,20 +135,20 @@ def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[
             ) from None
 
 
-def look(path: str, *, decode: bool) -> Picture:
+def look(path: str, *, decode: bool) -> ImageInfo:
     """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
     try:
         if not os.path.isfile(path):
-            return Picture(problem="no file, but a folder or a device" if os.path.exists(path) else "no such file")
+            return ImageInfo(problem="no file, but a folder or a device" if os.path.exists(path) else "no such file")
         with _bombs_refused(), open(path, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             size = os.fstat(stream.fileno()).st_size
             if image.mode in _NO_RANGE:
                 problem = f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
-                return Picture(length=size, problem=problem)
+                return ImageInfo(length=size, problem=problem)
             orientation = _orientation(image)
             sideways = orientation in _SIDEWAYS and image.format not in _TURNS_ITSELF
             width, height = reversed(image.size) if sideways else image.size
-            picture = Picture(length=size, width=width, height=height, orientation=orientation)
+            picture = ImageInfo(length=size, width=width, height=height, orientation=orientation)
             stream.seek(max(0, size - _TAIL))
             end = _END.get(image.format or "")
             if not decode and end and stream.read().rstrip(b"\0").endswith(end):
@@ -154,7 +156,7 @@ def look(path: str, *, decode: bool) -> Picture:
         with _bombs_refused():
             pixels, cut = _decoded(path, thorough=decode)
     except _NOT_AN_IMAGE as error:
-        return Picture(problem=_said(error))
+        return ImageInfo(problem=_said(error))
     height, width = pixels.shape[:2]
     picture = replace(picture, width=width, height=height, cut=cut)
     if not decode:
@@ -234,7 +236,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _look_of(pixels: NDArray[np.uint8]) -> Look | None:
+def _look_of(pixels: NDArray[np.uint8]) -> PerceptualHash | None:
     """None for a flat picture, which looks like any other."""
     grey = Image.fromarray(pixels).convert("L")
     cells = np.asarray(grey.resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.BOX), dtype=np.float64)
@@ -243,7 +245,9 @@ def _look_of(pixels: NDArray[np.uint8]) -> Look | None:
     slow = (_COSINES @ cells @ _COSINES.T).ravel()[1:]
     bits = int.from_bytes(np.packbits(slow > np.median(slow)).tobytes(), "big")
     small = np.asarray(grey.resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX), dtype=np.float64)
-    return Look(bits=bits, thumbnail=((small - small.mean()) / max(float(small.std()), _FLAT)).astype(np.float32))
+    return PerceptualHash(
+        bits=bits, thumbnail=((small - small.mean()) / max(float(small.std()), _FLAT)).astype(np.float32)
+    )
 
 
 def _cosines() -> NDArray[np.float64]:

@@ -6,24 +6,23 @@ wrong is collected, never raised; what is wrong is left out, and whether that ma
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.data import boxes
 from harness.data.annotations import from_sorted
-from harness.data.folder import guess_folder
+from harness.data.discover import find_sources
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import EscapeError, UnreadableError
-from harness.data.problems import Findings, Place, Problem
-from harness.data.sources import find_sources
-from harness.data.split import divide
-from harness.data.survey import Depth, Looker, find_leaks
+from harness.data.image_folder import guess_folder
+from harness.data.partition import divide
+from harness.data.problems import Findings, Place
+from harness.data.scan import Depth, ImageScanner, find_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,75 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.data.annotations import Annotations
     from harness.data.formats.reading import Source
-    from harness.data.images import Picture
-    from harness.data.labels import Labels
-    from harness.suite.spec import FilesDataset, SplitRule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One split: what is left of it, and where each row came from.
-
-    Attributes:
-        labels: as read, the bad ones included.
-        source: the file or folder of the labels.
-        folder: what file names are relative to.
-        image_rows: [I], row of `labels` of each image in `annotations`.
-        box_rows: [N], row of `labels` of each box.
-        paths: [I], each image's file; None where it was not looked for.
-        pictures: [I], what was seen of it, likewise.
-    """
-
-    labels: Labels
-    source: Path
-    folder: Path
-    annotations: Annotations
-    image_rows: NDArray[np.intp]
-    box_rows: NDArray[np.intp]
-    paths: tuple[str | None, ...]
-    pictures: tuple[Picture | None, ...]
-
-    def take(self, rows: NDArray[np.intp]) -> Part:
-        """Only these images, ascending."""
-        annotations, box_rows = self.annotations.take(rows)
-        return replace(
-            self,
-            annotations=annotations,
-            image_rows=self.image_rows[rows],
-            box_rows=self.box_rows[box_rows],
-            paths=tuple(self.paths[row] for row in rows),
-            pictures=tuple(self.pictures[row] for row in rows),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A dataset as read: its splits, and all that was found wrong with it."""
-
-    format: str
-    parts: Mapping[str, Part]
-    findings: Findings
-
-    def fatal(self, on_bad_data: str | None) -> tuple[Problem, ...]:
-        """What forbids to train on it: every error, or with `skip` only that a split is empty."""
-        errors = self.findings.problems("error")
-        if on_bad_data == "skip" and self.parts:
-            return tuple(problem for problem in errors if problem.code == "empty_split")
-        return errors
-
-    def skipped(self) -> dict[str, int]:
-        """How many entries were left out, by code."""
-        return {problem.code: problem.count for problem in self.findings.problems("error")}
-
-    def fingerprint(self) -> str:
-        """sha256 over every label, and every image's name and size in bytes; not over where they lie."""
-        digest = hashlib.sha256()
-        for name, part in self.parts.items():
-            digest.update(f"{name} {part.annotations.fingerprint()}".encode())
-            digest.update(" ".join(str(picture.length) for picture in part.pictures if picture).encode())
-        return digest.hexdigest()
+    from harness.data.raw import RawAnnotations
+    from harness.suite.schema import FilesDataset, SplitRule
+from harness.data.loaded import Loaded, LoadedSplit
 
 
 def load(
@@ -129,7 +63,7 @@ def load(
     read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
     class_names = _common_classes(dataset.classes, read)
     within = dataset.path if dataset.path and os.path.isdir(dataset.path) else None
-    looker = Looker(
+    looker = ImageScanner(
         depth=depth,
         within=within,
         workers=workers,
@@ -158,11 +92,11 @@ def load(
     return Loaded(format=next(iter(sources.values())).format, parts=parts, findings=findings)
 
 
-def _divided(whole: Part, rule: SplitRule) -> dict[str, Part]:
+def _divided(whole: LoadedSplit, rule: SplitRule) -> dict[str, LoadedSplit]:
     return {name: whole.take(rows) for name, rows in divide(whole.annotations, rule).items()}
 
 
-def _empty(part: Part | None, *, learned: bool, counted: bool) -> str | None:
+def _empty(part: LoadedSplit | None, *, learned: bool, counted: bool) -> str | None:
     """Why there is nothing in a split to learn from or to judge by, or None."""
     if part is None or not len(part.annotations):
         return "no image"
@@ -173,7 +107,7 @@ def _empty(part: Part | None, *, learned: bool, counted: bool) -> str | None:
     return None
 
 
-def _read(source: Source, findings: Findings) -> Labels | None:
+def _read(source: Source, findings: Findings) -> RawAnnotations | None:
     try:
         return FORMATS[source.format].read(source, findings)
     except UnreadableError as error:
@@ -186,7 +120,7 @@ def _tell(findings: Findings, error: UnreadableError, file: Path | None) -> None
     findings.add(code, Place(file=str(error.file or file or ""), line=error.line, detail=error.detail))
 
 
-def _common_classes(given: Sequence[str] | None, read: Mapping[str, Labels]) -> tuple[str, ...]:
+def _common_classes(given: Sequence[str] | None, read: Mapping[str, RawAnnotations]) -> tuple[str, ...]:
     """The suite's; else those that train's file lists; else all that any box has, by name."""
     if given:
         return tuple(given)
@@ -197,8 +131,13 @@ def _common_classes(given: Sequence[str] | None, read: Mapping[str, Labels]) -> 
 
 
 def _part(
-    labels: Labels, source: Source, split: str, class_names: Sequence[str], looker: Looker, findings: Findings
-) -> Part:
+    labels: RawAnnotations,
+    source: Source,
+    split: str,
+    class_names: Sequence[str],
+    looker: ImageScanner,
+    findings: Findings,
+) -> LoadedSplit:
     number_of = {name: number for number, name in enumerate(class_names)}
     numbers = np.array([number_of.get(name, -1) for name in labels.class_names] or [-1], dtype=np.int64)
     classes = numbers[labels.labels]
@@ -217,7 +156,7 @@ def _part(
     for row, picture in enumerate(pictures):
         if picture is not None and picture.width:
             sizes[row] = picture.width, picture.height
-    box_rows, corners = boxes.sound(labels, sizes, findings)
+    box_rows, corners = boxes.valid_boxes(labels, sizes, findings)
     kept = (classes[box_rows] >= 0) & usable[labels.owners[box_rows]]
     box_rows, corners = box_rows[kept], corners[kept]
     image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=labels.names.__getitem__), dtype=np.intp)
@@ -238,7 +177,7 @@ def _part(
         crowds=labels.crowds[box_rows],
         areas=np.where(np.isfinite(given), given, own).astype(np.float32),
     )
-    return Part(
+    return LoadedSplit(
         labels=labels,
         source=source.annotations,
         folder=root,
@@ -250,14 +189,14 @@ def _part(
     )
 
 
-def _plain_names(labels: Labels) -> Labels:
+def _plain_names(labels: RawAnnotations) -> RawAnnotations:
     """`./a.jpg` and `a.jpg` are one image."""
     if not any("./" in name or "//" in name for name in labels.names):
         return labels
     return replace(labels, names=tuple(posixpath.normpath(name) for name in labels.names))
 
 
-def _once(labels: Labels, paths: Sequence[str | None], usable: NDArray[np.bool_], findings: Findings) -> None:
+def _once(labels: RawAnnotations, paths: Sequence[str | None], usable: NDArray[np.bool_], findings: Findings) -> None:
     """Clear `usable` where several entries describe one image: nobody knows which is right."""
     keys = [path or name for path, name in zip(paths, labels.names, strict=True)]
     if len(set(keys)) == len(keys):

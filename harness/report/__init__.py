@@ -1,1 +1,1 @@
-"""What it means: from the records alone to a frame, and from the frame to a page. No torch."""
+"""The page: what records mean, in words, tables and pictures. The arithmetic is in `harness.analysis`. No torch."""

@@ -1,7 +1,7 @@
 """The comparison as files for other programs: CSV, Parquet, JSON and a LaTeX table.
 
 Owns the order and the names of their columns, all in SI units but for the LaTeX table, and that no name in them can do
-anything where the file is opened. The same frame gives the same bytes. Writing them is `harness.flow.export`'s.
+anything where the file is opened. The same frame gives the same bytes. Writing them is `harness.api.export`'s.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.report.frames import AT_THRESHOLD
-from harness.report.numbers import mebibytes, milliseconds, number, share
-from harness.report.text import printable
+from harness.analysis.frame import AT_THRESHOLD
+from harness.formatting import mebibytes, metric_value, milliseconds, number, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +67,8 @@ _LATEX = {
 _LATIN_1 = 0x100  # from here on pdflatex knows some letters only, and stops at any other
 # Of the LaTeX table: what a column is called, which one of the frame it is, how it reads, and what is best in it.
 _MEASURED: tuple[tuple[str, str, Callable[[Any], str], str | None], ...] = (
-    ("mAP", "map", share, "max"),
-    (r"mAP\textsubscript{50}", "map_50", share, "max"),
+    ("mAP", "map", metric_value, "max"),
+    (r"mAP\textsubscript{50}", "map_50", metric_value, "max"),
     ("latency (ms)", "latency_median_s", milliseconds, "min"),
     ("p95 (ms)", "latency_p95_s", milliseconds, "min"),
     ("throughput (img/s)", "throughput_images_per_s", lambda value: number(value, 1), "max"),
@@ -183,7 +182,7 @@ def _latex_rows(rows: pd.DataFrame) -> list[str]:
             cells[name] = [
                 rf"\textbf{{{cell}}}" if cell == winner and not rehearsal else cell for cell, rehearsal in candidates
             ]
-    spreads = ["" if math.isnan(sd) else rf" $\pm$ {share(sd)}" for sd in rows["map_sd"]]
+    spreads = ["" if math.isnan(sd) else rf" $\pm$ {metric_value(sd)}" for sd in rows["map_sd"]]
     cells["map"] = [f"{cell}{spread}" for cell, spread in zip(cells["map"], spreads, strict=True)]
     labels = [
         _latex(label) + (" (rehearsal)" if rehearsal else "")

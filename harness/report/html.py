@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.report import chart
+from harness.report.figures import interactive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ def render(text: str, *, title: str, charts: Mapping[str, pd.DataFrame], root: P
             which an interactive picture shows in its place wherever scripts run.
         root: the folder of `report.md`, which image paths are relative to; no file outside it is read.
     """
-    drawn = {path: made for path, rows in charts.items() if (made := chart.speed_accuracy(rows)) is not None}
+    drawn = {path: made for path, rows in charts.items() if (made := interactive.speed_accuracy(rows)) is not None}
     parser = _parser()
     tokens = parser.parse(text)
     contents = _anchor(tokens)
@@ -183,7 +183,7 @@ def _rows(tokens: Sequence[Token]) -> int:
 
 def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
     page, style = _asset("page.js"), _asset("page.css")
-    libraries = chart.libraries() if plots else None
+    libraries = interactive.libraries() if plots else None
     modules = [libraries, _asset("plot.js")] if libraries else []
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
     # Styles may be inline: markdown aligns a table's cells so, and the drawn picture brings its own.

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.store.files import SuiteFolder, make_folder
+from harness.store.files import make_folder
+from harness.store.paths import SuiteFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

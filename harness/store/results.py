@@ -10,25 +10,27 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from harness.store import record
-from harness.store.record import Attempt
-from harness.suite.spec import Cost, Trial
+from harness.errors import UsageError
+from harness.store import job, record
+from harness.store.job import Attempt
+from harness.suite.trial import Trial
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.store.files import AttemptFolder, SuiteFolder, TrialFolder
-    from harness.store.record import Record, Rehearsal
+    from harness.store.job import Preflight
+    from harness.store.paths import AttemptFolder, SuiteFolder, TrialFolder
+    from harness.store.record import Record
+    from harness.suite.schema import Cost
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class SuitePlan:
     """What a suite asks for: its file, as it was named on the command line, its trials in their order, and prices."""
 
     suite_file: str | None
@@ -36,12 +38,12 @@ class Asked:
     cost: Cost | None = None
 
 
-_PLAN = TypeAdapter(Asked)
+_PLAN = TypeAdapter(SuitePlan)
 _OLD_PLAN: TypeAdapter[tuple[Trial, ...]] = TypeAdapter(tuple[Trial, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class TrialState:
     """One trial as the folder shows it.
 
     Attributes:
@@ -57,7 +59,7 @@ class State:
     trial: Trial
     record: Record | None
     attempts: tuple[Attempt, ...]
-    rehearsal: Rehearsal | None
+    rehearsal: Preflight | None
     running: AttemptFolder | None
     log: Path | None
     problem: str | None
@@ -77,7 +79,7 @@ class State:
         return self.last.outcome not in {"interrupted", "succeeded"}
 
 
-def read_results(folder: SuiteFolder) -> tuple[State, ...]:
+def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
     """Every trial that the folder knows of: the planned ones in their order, then any others by id."""
     planned = read_plan(folder).trials
     states = [_state(folder.trial(trial.trial_id), trial, planned=True) for trial in planned]
@@ -90,7 +92,7 @@ def read_results(folder: SuiteFolder) -> tuple[State, ...]:
     return tuple(states)
 
 
-def covered(states: tuple[State, ...]) -> tuple[State, ...]:
+def planned_trials(states: tuple[TrialState, ...]) -> tuple[TrialState, ...]:
     """Those that a comparison is over: what the suite asks for, or all where no plan is.
 
     What it no longer asks for would mix into its means.
@@ -98,22 +100,22 @@ def covered(states: tuple[State, ...]) -> tuple[State, ...]:
     return tuple(state for state in states if state.planned) or states
 
 
-def read_plan(folder: SuiteFolder) -> Asked:
+def read_plan(folder: SuiteFolder) -> SuitePlan:
     """The suite as it was last run here; nothing where it never was, or where the plan cannot be read."""
-    nothing = Asked(suite_file=None, trials=())
+    nothing = SuitePlan(suite_file=None, trials=())
     if not folder.plan.is_file():
         return nothing
     data, path = folder.plan.read_bytes(), str(folder.plan)
     try:
         if data.lstrip().startswith(b"["):  # as earlier versions wrote it
-            return Asked(suite_file=None, trials=record.decode(_OLD_PLAN, data, path))
+            return SuitePlan(suite_file=None, trials=record.decode(_OLD_PLAN, data, path))
         return record.decode(_PLAN, data, path)
     except record.RecordError as error:
         log.warning("%s; all trials in the folder count", error)
         return nothing
 
 
-def encode_plan(asked: Asked) -> bytes:
+def encode_plan(asked: SuitePlan) -> bytes:
     """What `read_plan` reads."""
     return record.encode(_PLAN, asked)
 
@@ -129,12 +131,12 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     return record.decode(record.RECORD, folder.record.read_bytes(), str(folder.record))
 
 
-def read_rehearsal(folder: TrialFolder) -> record.Rehearsal | None:
+def read_rehearsal(folder: TrialFolder) -> job.Preflight | None:
     """What the trial's last rehearsal measured, if it can be read."""
     if not folder.rehearsal.is_file():
         return None
     try:
-        return record.decode(record.REHEARSAL, folder.rehearsal.read_bytes(), str(folder.rehearsal))
+        return record.decode(job.PREFLIGHT, folder.rehearsal.read_bytes(), str(folder.rehearsal))
     except record.RecordError as error:
         log.warning("%s; the trial is rehearsed again", error)
         return None
@@ -153,11 +155,11 @@ def _ended(attempt: AttemptFolder) -> Attempt:
     reason = "killed together with its runner"
     if attempt.outcome.is_file():
         try:
-            outcome = record.decode(record.OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
+            outcome = record.decode(job.OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
         except record.RecordError as error:
             reason = str(error)
         else:
-            fields = {name: getattr(outcome, name) for name in record.Outcome.__slots__}
+            fields = {name: getattr(outcome, name) for name in job.Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
     times = [datetime.fromisoformat(str(event["time"])) for event in read_events(attempt)]
     return Attempt(
@@ -184,7 +186,7 @@ def read_events(attempt: AttemptFolder) -> tuple[dict[str, object], ...]:
     return tuple(events)
 
 
-def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> State:
+def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
     found, problem = None, None
     try:
         found = read_record(folder)
@@ -195,7 +197,7 @@ def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> State:
         problem = problem or f"{aside[-1]}: a record that could not be read, set aside"
     folders = folder.attempts()
     running = folders[-1] if folders and not folders[-1].outcome.is_file() and not found else None
-    return State(
+    return TrialState(
         trial=found.trial if found else trial,
         record=found,
         attempts=history(folder, before=running.number if running else None),
@@ -216,7 +218,48 @@ def _asked(folder: TrialFolder) -> Trial | None:
         for attempt in reversed(folder.attempts()):
             if attempt.assignment.is_file():
                 text = attempt.assignment.read_bytes()
-                return record.decode(record.ASSIGNMENT, text, str(attempt.assignment)).trial
+                return record.decode(job.JOB, text, str(attempt.assignment)).trial
     except record.RecordError:
         return None
     return None
+
+
+def suite_folder(path: Path) -> SuiteFolder:
+    """The results of a suite at `path`.
+
+    Raises:
+        UsageError: there are none; names those below.
+    """
+    from harness.store.paths import SuiteFolder
+
+    folder = SuiteFolder(path)
+    if not folder.trials() and not folder.plan.is_file():
+        inside = sorted(e.name for e in path.iterdir() if (e / "trials").is_dir()) if path.is_dir() else []
+        hint = f"; it holds the suites {', '.join(inside)}: give one of them" if inside else ""
+        raise UsageError(f"{path}: no results of a suite (no trials/ in it){hint}")
+    return folder
+
+
+def find_trial(trial_id: str, results: Path) -> tuple[SuiteFolder, TrialState]:
+    """The one trial whose id starts so, in a suite's folder or in any below `results`.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    from harness.store.paths import SuiteFolder
+    from harness.store.results import read_results
+
+    if (results / "trials").is_dir():
+        folders = [SuiteFolder(results)]
+    else:
+        folders = [SuiteFolder(path.parent) for path in sorted(results.glob("*/trials"))]
+    name = Path(trial_id).name  # a path to the trial's folder is as good
+    known = [(folder, state) for folder in folders for state in read_results(folder)]
+    found = [(folder, state) for folder, state in known if state.trial.trial_id == name]
+    found = found or [(folder, state) for folder, state in known if state.trial.trial_id.startswith(name)]
+    if len(found) != 1:
+        many = found or known
+        said = "several trials start so" if found else f"no such trial in {results}"
+        listed = "\n".join(f"  {state.trial.trial_id}" for _, state in many)
+        raise UsageError(f"{trial_id}: {said}" + (f":\n{listed}" if listed else ""))
+    return found[0]

@@ -1,6 +1,6 @@
 """From a suite file to a checked `Suite`: every problem of the file at once, each with its line.
 
-Owns checking what was asked against `harness.suite.spec` and the catalogue. Whether the data itself is sound is
+Owns checking what was asked against `harness.suite.schema` and the catalogue. Whether the data itself is sound is
 `harness.data`'s business.
 """
 
@@ -16,25 +16,39 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
-from harness.suite import problems, spec
-from harness.suite.catalog import BY_NAME, Architecture
-from harness.suite.checks import WEIGHTS_WORDS, nearest
-from harness.suite.document import Document, Place, read_document
+from harness.suite import messages
+from harness.suite.catalog.torchvision import BY_NAME, Architecture
+from harness.suite.schema import (
+    PROTOCOL_LEVELS,
+    ArchitectureChoice,
+    Cost,
+    Dataset,
+    FilesDataset,
+    Hyperparameters,
+    Limits,
+    OnBadData,
+    OnOutOfMemory,
+    Protocol,
+    SuiteFile,
+)
+from harness.suite.trial import TrialArchitecture
+from harness.suite.validators import WEIGHTS_WORDS, nearest
+from harness.suite.yaml_document import Document, Place, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SUITE_FILE = TypeAdapter(spec.SuiteFile)
-_HYPERPARAMETERS = TypeAdapter(spec.Hyperparameters)
-_HYPERPARAMETER_NAMES = tuple(field.name for field in fields(spec.Hyperparameters))
+_SUITE_FILE = TypeAdapter(SuiteFile)
+_HYPERPARAMETERS = TypeAdapter(Hyperparameters)
+_HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One architecture with one point of the sweep; `swept` holds that point's own values, for names."""
 
-    architecture: spec.TrialArchitecture
-    hyperparameters: spec.Hyperparameters
+    architecture: TrialArchitecture
+    hyperparameters: Hyperparameters
     swept: tuple[tuple[str, Any], ...]
 
 
@@ -44,13 +58,13 @@ class Suite:
 
     name: str
     path: Path
-    datasets: tuple[tuple[str, spec.Dataset], ...]
+    datasets: tuple[tuple[str, Dataset], ...]
     settings: tuple[Setting, ...]
     seeds: tuple[int, ...]
-    protocol: spec.Protocol
-    limits: spec.Limits
-    on_oom: spec.OnOutOfMemory
-    cost: spec.Cost | None
+    protocol: Protocol
+    limits: Limits
+    on_oom: OnOutOfMemory
+    cost: Cost | None
 
 
 def load_suite(path: Path) -> Suite:
@@ -71,7 +85,7 @@ def load_suite(path: Path) -> Suite:
     try:
         file = _SUITE_FILE.validate_json(json.dumps(data), context=path.resolve().parent)
     except ValidationError as error:
-        raise SuiteError(problems.describe(document, data, error, _SUITE_FILE.json_schema())) from None
+        raise SuiteError(messages.describe(document, data, error, _SUITE_FILE.json_schema())) from None
     found: list[str] = []
     suite = _check(document, data, file, found)
     if found:
@@ -86,7 +100,7 @@ def json_schema() -> dict[str, Any]:
     choice = properties["architectures"]["items"]
     properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(BY_NAME)}, choice]}
     protocol = properties["protocol"]
-    properties["protocol"] = {"anyOf": [{"enum": sorted(spec.PROTOCOL_LEVELS)}, protocol]}
+    properties["protocol"] = {"anyOf": [{"enum": sorted(PROTOCOL_LEVELS)}, protocol]}
     return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
 
 
@@ -99,15 +113,15 @@ def _normalised(data: dict[str, Any]) -> dict[str, Any]:
         data["protocol"] = {"level": data["protocol"]}
     if isinstance(data.get("protocol"), dict):
         level = data["protocol"].get("level", "standard")
-        data["protocol"] = {**spec.PROTOCOL_LEVELS.get(str(level), {}), **data["protocol"]}
+        data["protocol"] = {**PROTOCOL_LEVELS.get(str(level), {}), **data["protocol"]}
     return data
 
 
-def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found: list[str]) -> Suite:
+def _check(document: Document, data: dict[str, Any], file: SuiteFile, found: list[str]) -> Suite:
     """What types cannot say. Appends each problem to `found`."""
 
     def report(place: Place, text: str) -> None:
-        found.append(f"{document.locate(place)}: {problems.dotted(place)}: {text}")
+        found.append(f"{document.locate(place)}: {messages.dotted(place)}: {text}")
 
     if len(set(file.seeds)) < len(file.seeds):
         report(("seeds",), "each seed once")
@@ -131,15 +145,15 @@ def _check(document: Document, data: dict[str, Any], file: spec.SuiteFile, found
     )
 
 
-def _with_default(dataset: spec.Dataset, on_bad_data: spec.OnBadData) -> spec.Dataset:
-    if isinstance(dataset, spec.FilesDataset) and dataset.on_bad_data is None:
+def _with_default(dataset: Dataset, on_bad_data: OnBadData) -> Dataset:
+    if isinstance(dataset, FilesDataset) and dataset.on_bad_data is None:
         return replace(dataset, on_bad_data=on_bad_data)
     return dataset
 
 
 def _architecture(
-    row: Architecture, choice: spec.ArchitectureChoice, place: Place, report: problems.Report
-) -> spec.TrialArchitecture:
+    row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report
+) -> TrialArchitecture:
     for option in choice.model:
         if option not in row.options:
             report(
@@ -165,7 +179,7 @@ def _architecture(
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             report((*place, "weights"), f"{choice.weights}: cannot be read: {error.strerror}")
-    return spec.TrialArchitecture(
+    return TrialArchitecture(
         name=row.name,
         weights=choice.weights,
         weights_sha256=digest,
@@ -174,7 +188,7 @@ def _architecture(
     )
 
 
-def _check_sweep(sweep: Mapping[str, list[Any]], report: problems.Report) -> None:
+def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> None:
     """Each value of each axis by itself."""
     for key, values in sweep.items():
         if key not in _HYPERPARAMETER_NAMES:
@@ -189,15 +203,15 @@ def _check_sweep(sweep: Mapping[str, list[Any]], report: problems.Report) -> Non
                 _HYPERPARAMETERS.validate_json(json.dumps({key: value}))
             except ValidationError as error:
                 for detail in error.errors():
-                    report(("sweep", key, index), problems.plain(detail))
+                    report(("sweep", key, index), messages.plain(detail))
 
 
 def _settings(
     data: dict[str, Any],
     index: int,
     row: Architecture,
-    architecture: spec.TrialArchitecture,
-    report: problems.Report,
+    architecture: TrialArchitecture,
+    report: messages.Report,
 ) -> Iterator[Setting]:
     """One setting for each point of the sweep: suite's hyperparameters < architecture's own < the swept values."""
     own = data["architectures"][index].get("hyperparameters", {})
@@ -225,7 +239,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return {**below, **both}
 
 
-def resolve_hyperparameters(row: Architecture, wanted: spec.Hyperparameters) -> spec.Hyperparameters:
+def resolve_hyperparameters(row: Architecture, wanted: Hyperparameters) -> Hyperparameters:
     """Fill what the suite left open from the architecture's recipe.
 
     SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677). AdamW's is 1e-4 for 16 images with
@@ -245,7 +259,7 @@ def resolve_hyperparameters(row: Architecture, wanted: spec.Hyperparameters) -> 
     return replace(wanted, epochs=epochs, lr=lr, milestones=milestones, weight_decay=decay)
 
 
-def _contradiction(hyperparameters: spec.Hyperparameters) -> str | None:
+def _contradiction(hyperparameters: Hyperparameters) -> str | None:
     """What no single key shows, as text, or None."""
     if hyperparameters.batch_size % hyperparameters.accumulate:
         return (

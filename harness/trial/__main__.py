@@ -37,8 +37,8 @@ if __name__ == "__main__":
     _end_with_runner()
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # how the runner asks where a hung process is
 
-    from harness.store.files import AttemptFolder
-    from harness.trial.stop import Stop
+    from harness.store.paths import AttemptFolder
+    from harness.trial.interrupt import InterruptHandler
     from harness.trial.worker import run_attempt
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -47,6 +47,6 @@ if __name__ == "__main__":
     files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if most_files == resource.RLIM_INFINITY else min(_OPEN_FILES, most_files)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, wanted), most_files))
-    stop = Stop()
+    stop = InterruptHandler()
     stop.listen()
     sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1])), stop, began=_BEGAN))

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.errors import HarnessError
-from harness.suite.spec import ImageSize, Protocol, at_level
-from harness.trial import deploy, environment, measure
-from harness.trial.measure import memory, surroundings, timing
-from harness.trial.measure.passes import Bench
-from harness.trial.models import build
+from harness.suite.schema import ImageSize, Protocol, at_level
+from harness.trial import environment
+from harness.trial.deploy import base, eager
+from harness.trial.measure import interference, memory, timing
+from harness.trial.measure.protocol import summary
+from harness.trial.measure.repeat import Bench
+from harness.trial.models.torchvision import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.store.record import Flag
+    from harness.store.record import MeasurementWarning
 
 _TIMES = 5
 _EACH_S = 2.0
@@ -48,9 +50,9 @@ def examine(device: torch.device) -> Iterator[Finding]:
     """Every finding, as it is made; the last ones take seconds."""
     yield from _machine(device)
     yield from _memory(device)
-    before = surroundings.look_around(device)
+    before = interference.sample_system(device)
     time.sleep(_IDLE_S)
-    idle = surroundings.doubts((before, surroundings.look_around(device)))
+    idle = interference.doubts((before, interference.sample_system(device)))
     yield Finding(
         good=not idle,
         text="; ".join(flag.reason for flag in idle) + ": end them, or wait"
@@ -75,7 +77,7 @@ def main(name: str, threads: int) -> int:
             _print(finding)
     except RuntimeError as error:  # a device that is full, or another's alone
         bad += 1
-        _print(Finding(good=False, text=f"the device does not work: {deploy.first_line(error)}"))
+        _print(Finding(good=False, text=f"the device does not work: {base.first_line(error)}"))
     print(f"not fit to measure on: {bad} of these must change" if bad else "fit to measure on")
     return 1 if bad else 0
 
@@ -129,20 +131,20 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
         image_size=ImageSize(min=_SIDE, max=_SIDE),
         options={"rpn_post_nms_top_n_test": 100},
     )
-    detector = deploy.eager(model.to(device), _MODEL, device=device, precision="fp32")
+    detector = eager.eager(model.to(device), _MODEL, device=device, precision="fp32")
     protocol = replace(at_level("quick", Protocol()), rounds=1, latency_s=_EACH_S)
     detector.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     images = [torch.rand(3, _SIDE, _SIDE) for _ in range(protocol.latency_images)]
     bench = Bench.on(device, lambda: None)
     timing.latency(detector.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
     medians: list[float] = []
-    doubts: list[Flag] = []
+    doubts: list[MeasurementWarning] = []
     for _ in range(_TIMES):
-        watch = surroundings.Watch(bench.look, bench.clock)
+        watch = interference.SystemMonitor(bench.look, bench.clock)
         samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.glance))
         watch.close()
-        medians.append(measure.summary(samples).median)
-        doubts += surroundings.doubts(watch.looks)
+        medians.append(summary(samples).median)
+        doubts += interference.doubts(watch.looks)
     yield Finding(
         good=not doubts, text="; ".join(flag.reason for flag in doubts) or "no throttling and nobody else under load"
     )

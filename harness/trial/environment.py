@@ -16,11 +16,10 @@ import torchvision
 import harness
 from harness.errors import MachineError
 from harness.store.record import Environment
-from harness.trial import nvml
-from harness.trial.measure import memory
+from harness.trial.measure import memory, nvml
 
 if TYPE_CHECKING:
-    from harness.suite.spec import Protocol
+    from harness.suite.schema import Protocol
 
 
 def choose_device(name: str) -> torch.device:

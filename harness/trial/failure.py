@@ -12,7 +12,7 @@ import torch
 from harness.errors import HarnessError, MachineError
 
 if TYPE_CHECKING:
-    from harness.store.record import Cause, OutcomeName
+    from harness.store.job import Cause, OutcomeName
 
 _LAST_LINES = 40
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}

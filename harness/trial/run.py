@@ -5,23 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.store import files, record
-from harness.trial import checkpoint, environment, measure, tables, variants
-from harness.trial.course import Course, rehearsal_flag
-from harness.trial.measure import memory
-from harness.trial.measure.passes import merged
-from harness.trial.resume import States
+from harness.store import files, job, record, tables
+from harness.trial import environment, variants
+from harness.trial.measure import memory, protocol
+from harness.trial.measure.repeat import merged
+from harness.trial.models import checkpoint
+from harness.trial.train.resume import States
+from harness.trial.train.trainer import Trainer, rehearsal_flag
 
 if TYPE_CHECKING:
-    from harness.store.files import AttemptFolder
-    from harness.trial.examine import Examined
-    from harness.trial.ready import Ready
-    from harness.trial.speaker import Speaker
-    from harness.trial.stop import Stop
+    from harness.store.paths import AttemptFolder
+    from harness.trial.benchmark import BenchmarkResult
+    from harness.trial.context import TrialContext
+    from harness.trial.events import EventWriter
+    from harness.trial.interrupt import InterruptHandler
 
 
 def run_trial(
-    assignment: record.Assignment, ready: Ready, folder: AttemptFolder, speaker: Speaker, stop: Stop
+    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
 ) -> record.Record:
     """Fine-tune, evaluate and measure one trial; leaves weights, samples and predictions in the trial's folder.
 
@@ -32,11 +33,11 @@ def run_trial(
     """
     trial_folder = folder.trial
     states = States(folder=trial_folder.checkpoints, trial_id=ready.trial.trial_id)
-    course = Course(ready, states, trial_folder, speaker, stop, checkpoint_s=assignment.checkpoint_s)
+    course = Trainer(ready, states, trial_folder, speaker, stop, checkpoint_s=assignment.checkpoint_s)
     training = course.train()
     file = trial_folder.checkpoints / "weights.pt"
     checkpoint.save(file, ready.model, ready.trial.architecture, ready.data.splits["train"].class_names)
-    found = examine_weights(replace(assignment, weights=str(file)), ready, folder, speaker, stop)
+    found = benchmark_with_variants(replace(assignment, weights=str(file)), ready, folder, speaker, stop)
     return _record(
         assignment,
         ready,
@@ -56,12 +57,12 @@ def run_trial(
             epoch=course.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        flags=(*measure.loader_bound(training.data_wait_share), *course.flags()),
+        flags=(*protocol.loader_bound(training.data_wait_share), *course.flags()),
     )
 
 
-def examine_given(
-    assignment: record.Assignment, ready: Ready, folder: AttemptFolder, speaker: Speaker, stop: Stop
+def benchmark_weights(
+    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
 ) -> record.Record:
     """Evaluate and measure weights that are there already; the record has no training.
 
@@ -69,7 +70,7 @@ def examine_given(
         TrialError: they, or the images, cannot be used.
         MachineError: the device is not there, the disk is full.
     """
-    found = examine_weights(assignment, ready, folder, speaker, stop)
+    found = benchmark_with_variants(assignment, ready, folder, speaker, stop)
     return _record(
         assignment,
         ready,
@@ -88,32 +89,32 @@ def examine_given(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class WeightsResult:
     """What fine-tuned weights are worth: as they were trained, and as each variant; and how large they are."""
 
-    plain: Examined
+    plain: BenchmarkResult
     variants: tuple[record.Variant, ...]
     size: dict[str, Any]
 
 
-def examine_weights(
-    assignment: record.Assignment, ready: Ready, folder: AttemptFolder, speaker: Speaker, stop: Stop
-) -> Found:
+def benchmark_with_variants(
+    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
+) -> WeightsResult:
     """Examine the model, then each variant of the weights it was saved as; the model itself is gone afterwards."""
     model = ready.model
     plain = ready.examiner(folder.result, speaker, stop.check).examine(ready.deployed())
     size = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "flops": measure.count_flops(ready.deployed().detect, ready.evaluated[0].image),
+        "flops": protocol.count_flops(ready.deployed().detect, ready.evaluated[0].image),
         "state_sha256": checkpoint.state_sha256(model),
     }
     model.to("meta")  # its memory is not the variants'
     memory.free_unused(ready.device)
     found = variants.examine_each(assignment, folder, speaker, stop)
-    timings = [tables.samples({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
-    files.replace(folder.result.samples, tables.together(timings))
-    return Found(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
+    timings = [tables.write_timings({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
+    files.replace(folder.result.samples, tables.concatenate_timings(timings))
+    return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
 
 
 def _inference_fields(inference: record.Inference, *, training: record.Memory | None) -> dict[str, Any]:
@@ -123,13 +124,13 @@ def _inference_fields(inference: record.Inference, *, training: record.Memory | 
 
 
 def _record(
-    assignment: record.Assignment,
-    ready: Ready,
-    found: Found,
+    assignment: job.Job,
+    ready: TrialContext,
+    found: WeightsResult,
     *,
     measurements: record.Measurements,
     model: record.Model,
-    flags: tuple[record.Flag, ...],
+    flags: tuple[record.MeasurementWarning, ...],
 ) -> record.Record:
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(

@@ -16,18 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import CannotDeploy, Interrupted, MachineError
-from harness.store import files, record
-from harness.store.files import VariantFolder
+from harness.errors import Interrupted, MachineError, UnsupportedVariant
+from harness.store import files, job, record, tables
+from harness.store.paths import VariantFolder
 from harness.store.record import Variant
-from harness.trial import deploy, tables
-from harness.trial.ready import prepare
-from harness.trial.speaker import Speaker
-from harness.trial.stop import Stop
+from harness.trial.context import build_context
+from harness.trial.deploy import base
+from harness.trial.events import EventWriter
+from harness.trial.interrupt import InterruptHandler
 
 if TYPE_CHECKING:
-    from harness.store.files import AttemptFolder
-    from harness.suite.spec import VariantName
+    from harness.store.paths import AttemptFolder
+    from harness.suite.schema import VariantName
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _BEAT_S = 10.0
 
 
 def examine_each(
-    assignment: record.Assignment, folder: AttemptFolder, speaker: Speaker, stop: Stop
+    assignment: job.Job, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
 ) -> list[tuple[Variant, memoryview | None]]:
     """Every variant that the protocol asks for, with its samples; what cannot be done is one that says why.
 
@@ -60,13 +60,13 @@ def examine_each(
 
 def examine_one(place: VariantFolder) -> int:
     """What the process does; returns its exit code."""
-    assignment = record.decode(record.ASSIGNMENT, place.assignment.read_bytes(), str(place.assignment))
+    assignment = record.decode(job.JOB, place.assignment.read_bytes(), str(place.assignment))
     assert assignment.variant is not None
-    stop = Stop()
+    stop = InterruptHandler()
     stop.listen()
     try:
         with place.events.open("a", encoding="utf-8") as events:
-            found, samples = _examine(assignment, assignment.variant, place, Speaker(events), stop)
+            found, samples = _examine(assignment, assignment.variant, place, EventWriter(events), stop)
     except Interrupted as asked:
         return 128 + asked.number
     except MachineError as error:
@@ -74,7 +74,9 @@ def examine_one(place: VariantFolder) -> int:
         return error.exit_code
     except Exception as error:  # whatever it is, it is this variant's end, not the trial's
         log.exception("%s", assignment.variant)
-        said = str(error) if isinstance(error, CannotDeploy) else f"{type(error).__name__}: {deploy.first_line(error)}"
+        said = (
+            str(error) if isinstance(error, UnsupportedVariant) else f"{type(error).__name__}: {base.first_line(error)}"
+        )
         found, samples = Variant(name=assignment.variant, problem=said), None
     if samples is not None:
         files.replace(place.samples, samples)
@@ -83,11 +85,11 @@ def examine_one(place: VariantFolder) -> int:
 
 
 def _examine(
-    assignment: record.Assignment, name: VariantName, place: VariantFolder, speaker: Speaker, stop: Stop
+    assignment: job.Job, name: VariantName, place: VariantFolder, speaker: EventWriter, stop: InterruptHandler
 ) -> tuple[Variant, memoryview]:
-    ready = prepare(assignment, speaker)
+    ready = build_context(assignment, speaker)
     ready.model.to("meta")  # what runs is loaded anew
-    weights = deploy.Weights(
+    weights = base.Weights(
         checkpoint=Path(assignment.weights or ""),
         architecture=ready.trial.architecture.name,
         precision=ready.hyperparameters.precision,
@@ -97,16 +99,16 @@ def _examine(
     )
     examiner = ready.examiner(place.attempt.result, speaker, stop.check)
     variant, samples = examiner.examine_variant(name, weights)
-    return variant, tables.samples({name: samples})
+    return variant, tables.write_timings({name: samples})
 
 
 def _run_apart(
-    assignment: record.Assignment, name: VariantName, place: VariantFolder, speaker: Speaker, stop: Stop
+    assignment: job.Job, name: VariantName, place: VariantFolder, speaker: EventWriter, stop: InterruptHandler
 ) -> str | None:
     """Run the process to its end; says what went wrong with it, if it could not say so itself."""
     files.make_folder(place.path)
     asked = replace(assignment, variant=name)
-    files.replace(place.assignment, record.encode(record.ASSIGNMENT, asked))
+    files.replace(place.assignment, record.encode(job.JOB, asked))
     command = (sys.executable, "-P", "-m", "harness.trial.variants", str(place.path))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     heard = said = time.monotonic()

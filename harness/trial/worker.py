@@ -9,22 +9,22 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, Interrupted
-from harness.store import files, record, results
+from harness.store import files, job, record, results
 from harness.trial import failure
-from harness.trial.ready import prepare
-from harness.trial.rehearse import rehearse
-from harness.trial.resume import States
-from harness.trial.run import examine_given, run_trial
-from harness.trial.speaker import Speaker
+from harness.trial.context import build_context
+from harness.trial.events import EventWriter
+from harness.trial.preflight import run_preflight
+from harness.trial.run import benchmark_weights, run_trial
+from harness.trial.train.resume import States
 
 if TYPE_CHECKING:
-    from harness.store.files import AttemptFolder
-    from harness.trial.stop import Stop
+    from harness.store.paths import AttemptFolder
+    from harness.trial.interrupt import InterruptHandler
 
 log = logging.getLogger(__name__)
 
 
-def run_attempt(folder: AttemptFolder, stop: Stop, *, began: float) -> int:
+def run_attempt(folder: AttemptFolder, stop: InterruptHandler, *, began: float) -> int:
     """Run the assignment in `folder`, commit its record, and leave an outcome; returns the exit code.
 
     0 succeeded, 1 failed, 3 the machine cannot go on: what happened is in `outcome.json` and the log. Asked to stop it
@@ -40,21 +40,23 @@ def run_attempt(folder: AttemptFolder, stop: Stop, *, began: float) -> int:
         return 128 + asked.number
 
 
-def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
-    assignment = record.decode(record.ASSIGNMENT, folder.assignment.read_bytes(), str(folder.assignment))
+def _run_attempt(folder: AttemptFolder, stop: InterruptHandler, began: float) -> int:
+    assignment = record.decode(job.JOB, folder.assignment.read_bytes(), str(folder.assignment))
     started_at = (datetime.now(UTC) - timedelta(seconds=time.perf_counter() - began)).isoformat(timespec="seconds")
     finished: record.Record | None = None
     ended: dict[str, Any] = {"outcome": "rehearsed" if assignment.rehearsal else "succeeded", "reason": None}
     code = 0
     try:
         with folder.events.open("a", encoding="utf-8") as events:
-            speaker = Speaker(events)
-            ready = prepare(assignment, speaker)
+            speaker = EventWriter(events)
+            ready = build_context(assignment, speaker)
             if assignment.rehearsal:
-                rehearsal = rehearse(ready, speaker, where=assignment.rehearsal, startup_s=time.perf_counter() - began)
-                files.replace(folder.trial.rehearsal, record.encode(record.REHEARSAL, rehearsal))
+                rehearsal = run_preflight(
+                    ready, speaker, where=assignment.rehearsal, startup_s=time.perf_counter() - began
+                )
+                files.replace(folder.trial.rehearsal, record.encode(job.PREFLIGHT, rehearsal))
             elif assignment.weights:
-                finished = examine_given(assignment, ready, folder, speaker, stop)
+                finished = benchmark_weights(assignment, ready, folder, speaker, stop)
             else:
                 finished = run_trial(assignment, ready, folder, speaker, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
@@ -64,7 +66,7 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
         code = found.code
         ended = {name: getattr(found, name) for name in ("outcome", "reason", "cause", "traceback")}
         ended["retryable"] = found.retryable
-    outcome = record.Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
+    outcome = job.Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
     try:
         with stop.deferred():
             _leave(folder, outcome, finished)
@@ -74,18 +76,18 @@ def _run_attempt(folder: AttemptFolder, stop: Stop, began: float) -> int:
     return code
 
 
-def _leave(folder: AttemptFolder, outcome: record.Outcome, finished: record.Record | None) -> None:
+def _leave(folder: AttemptFolder, outcome: job.Outcome, finished: record.Record | None) -> None:
     """Commit the record with all attempts, then the outcome; nothing is left to resume."""
     if finished is not None:
         trained = folder.result == folder.trial
         earlier = results.history(folder.trial, before=folder.number) if trained else ()
-        attempts = (*earlier, record.Attempt(number=folder.number, **_fields(outcome)))
+        attempts = (*earlier, job.Attempt(number=folder.number, **_fields(outcome)))
         finished = replace(finished, attempts=attempts)
         files.commit(folder.result.record, record.encode(record.RECORD, finished))
         if trained:
             States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
-    files.commit(folder.outcome, record.encode(record.OUTCOME, outcome))
+    files.commit(folder.outcome, record.encode(job.OUTCOME, outcome))
 
 
-def _fields(outcome: record.Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in record.Outcome.__slots__}
+def _fields(outcome: job.Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in job.Outcome.__slots__}

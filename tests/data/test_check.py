@@ -17,7 +17,7 @@ from PIL import Image
 
 from harness.data.check import Checked, check
 from harness.data.problems import CODES, Problem
-from harness.suite.spec import FilesDataset
+from harness.suite.schema import FilesDataset
 from tests.data.write import (
     CLASSES,
     FORMATS,

@@ -13,7 +13,7 @@ import pytest
 
 from harness.data.check import check
 from harness.data.load import load
-from harness.suite.spec import FilesDataset, LabelledImages, SplitRule
+from harness.suite.schema import FilesDataset, LabelledImages, SplitRule
 from tests.data.write import CLASSES, FORMATS, dataset, image_folder, label_file, shots, write_images, write_labels
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.data.check import add_suspicions
 from harness.data.load import load
 from harness.errors import HarnessError
-from harness.suite.spec import FilesDataset
+from harness.suite.schema import FilesDataset
 from tests.data.write import FORMATS, dataset, label_file
 
 _MUTATED = 400  # files of each format: 2,400 in all

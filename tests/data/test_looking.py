@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from harness.data.load import load
-from harness.suite.spec import FilesDataset
+from harness.suite.schema import FilesDataset
 from tests.conftest import ROOT
 from tests.data.write import CLASSES, FORMATS, SIZE, Shot, dataset, image_folder, shots, write_labels
 

@@ -12,8 +12,8 @@ import pytest
 from harness.data.annotations import Annotations, from_sorted
 from harness.data.formats.reading import UnreadableError
 from harness.data.load import load
-from harness.data.split import divide
-from harness.suite.spec import FilesDataset, SplitRule
+from harness.data.partition import divide
+from harness.suite.schema import FilesDataset, SplitRule
 from tests.data.write import dataset
 
 _RULE = SplitRule(val=0.2, test=0.1)

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from harness.data.load import load
-from harness.data.splits import Split, fingerprint, open_splits
+from harness.data.open import Split, fingerprint, open_splits
 from harness.errors import DataError
-from harness.suite.spec import (
+from harness.suite.schema import (
     FilesDataset,
     LabelledImages,
     OnBadData,

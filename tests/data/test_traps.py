@@ -15,8 +15,9 @@ from PIL import Image
 
 from harness.data.check import check
 from harness.data.images import look
-from harness.data.load import Loaded, load
-from harness.suite.spec import FilesDataset, LabelledImages
+from harness.data.load import load
+from harness.data.loaded import Loaded
+from harness.suite.schema import FilesDataset, LabelledImages
 from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from harness.execute import estimate
-from harness.store.record import Rehearsal
-from harness.suite.plan import configuration
+from harness.scheduling import estimate
+from harness.store.job import Preflight
+from harness.suite.expand import configuration
 from tests.store.make import make_attempt, make_record, make_trial
 
 FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
 
-REHEARSAL = Rehearsal(
+REHEARSAL = Preflight(
     where="here",
     startup_s=5.0,
     step_s=0.5,

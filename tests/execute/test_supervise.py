@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness.errors import MachineError
-from harness.execute import supervise
-from harness.store import files, record
+from harness.executors import base, environment, local
+from harness.store import job, paths, record
 from tests.store.make import make_trial
 
 
@@ -21,22 +21,20 @@ class _Child:
     """Put a script of the test's in the place of `python -m harness.trial`; everything else is real."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self._patch, self.trial = monkeypatch, files.TrialFolder(tmp_path / "trial")
-        self.patience = supervise.Patience(hang_s=60, total_s=None)
+        self._patch, self.trial = monkeypatch, paths.TrialFolder(tmp_path / "trial")
+        self.patience = base.Timeouts(hang_s=60, total_s=None)
 
-    def run(self, code: str, on_event: object = lambda _event: None) -> tuple[supervise.Ending, files.AttemptFolder]:
+    def run(self, code: str, on_event: object = lambda _event: None) -> tuple[base.AttemptResult, paths.AttemptFolder]:
         real: Any = subprocess.Popen
         script = f"import os, sys, time\nfolder = sys.argv[1]\n{code}"
 
         def start(command: tuple[str, ...], **options: Any) -> Any:
             return real((sys.executable, "-c", script, command[-1]), **options)
 
-        self._patch.setattr("harness.execute.child.subprocess.Popen", start)
+        self._patch.setattr("harness.executors.process.subprocess.Popen", start)
         folder = self.trial.next_attempt()
-        assignment = record.Assignment(
-            trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/"
-        )
-        return supervise.run_attempt(assignment, folder, self.patience, on_event=on_event), folder  # type: ignore[arg-type]
+        assignment = job.Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
+        return local.run_attempt(assignment, folder, self.patience, on_event=on_event), folder  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def test_a_child_that_says_nothing_gets_a_reason(code: str, reason: str, child: 
     """Signals are named, exit codes told with the log's last line; the outcome is on disk."""
     ending, folder = child.run(code)
     assert (ending.attempt.outcome, ending.attempt.reason, ending.recorded) == ("failed", reason, False)
-    assert record.decode(record.OUTCOME, folder.outcome.read_bytes(), "x").reason == reason
+    assert record.decode(job.OUTCOME, folder.outcome.read_bytes(), "x").reason == reason
 
 
 def test_events_arrive_whole_and_in_order(child: _Child) -> None:
@@ -118,11 +116,11 @@ time.sleep(600)
         child.run(code, on_event=interrupt)
     assert time.monotonic() - started < 15
     (folder,) = child.trial.attempts()
-    assert record.decode(record.OUTCOME, folder.outcome.read_bytes(), "x").outcome == "interrupted"
+    assert record.decode(job.OUTCOME, folder.outcome.read_bytes(), "x").outcome == "interrupted"
     with pytest.raises(ProcessLookupError):
         os.kill(int(folder.log.read_text()), 0)
 
 
 def test_cores_are_those_this_process_may_use() -> None:
     """At least one, and never more than its affinity."""
-    assert 1 <= supervise.available_cores() <= len(os.sched_getaffinity(0))
+    assert 1 <= environment.available_cores() <= len(os.sched_getaffinity(0))

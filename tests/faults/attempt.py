@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from harness.store.files import AttemptFolder
-from harness.trial.stop import Stop
+from harness.store.paths import AttemptFolder
+from harness.trial.interrupt import InterruptHandler
 from harness.trial.worker import run_attempt
 
 
 def attempt(path: str) -> None:
-    stop = Stop()
+    stop = InterruptHandler()
     stop.listen()
     sys.stdout = sys.stderr = Path(path, "log.txt").open("a")  # noqa: SIM115 - as long as the process
     sys.exit(run_attempt(AttemptFolder(Path(path)), stop, began=time.perf_counter()))

@@ -20,7 +20,7 @@ import torch
 
 from harness.errors import MachineError
 from harness.store import files, record
-from harness.trial.resume import States
+from harness.trial.train.resume import States
 from tests.faults.runs import has_event, start, wait_for
 from tests.store.make import make_record, make_trial
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import files, record
+from harness.store import files, job, paths, record
+from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
-from harness.suite.plan import plan_trials
-from harness.suite.spec import Trial
+from harness.suite.trial import Trial
 from tests.conftest import FAST, TINY_MODEL
 from tests.faults.attempt import attempt
 from tests.faults.runs import leader_of, start, trials_of, wait_for
@@ -32,19 +32,19 @@ class _Kills:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.faults.attempt"])
         self._root, self._trial = root, trial
-        self.folder = files.TrialFolder(root / "0")
+        self.folder = paths.TrialFolder(root / "0")
 
     def begin(self) -> None:
         """A new folder: the trial from its start."""
-        self.folder = files.TrialFolder(self._root / str(int(self.folder.path.name) + 1))
+        self.folder = paths.TrialFolder(self._root / str(int(self.folder.path.name) + 1))
 
     def run(self, kill_after_s: float | None) -> bool:
         """One attempt; whether it was killed."""
         folder = self.folder.next_attempt()
-        assignment = record.Assignment(
+        assignment = job.Job(
             trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2
         )
-        files.commit(folder.assignment, record.encode(record.ASSIGNMENT, assignment))
+        files.commit(folder.assignment, record.encode(job.JOB, assignment))
         process = self._context.Process(target=attempt, args=(str(folder.path),))
         process.start()
         process.join(kill_after_s)

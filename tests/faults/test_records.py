@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness import flow
-from harness.execute import supervise
-from harness.progress import PlainView
-from harness.store import files, record, results
+from harness import api
+from harness.executors import base, local
+from harness.observers.plain import PlainView
+from harness.store import files, job, paths, record, results
 from tests.store.make import make_attempt, make_folder, make_record, make_trial
 
 if TYPE_CHECKING:
@@ -36,29 +36,29 @@ def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
     assert all("cannot be read" in problem for problem in told)
     for length in (0, 1, len(whole) // 2, len(whole.rstrip()) - 1):
         path.write_bytes(whole[:length])
-        text = flow.write_report(folder).read_text()
+        text = api.write_report(folder).read_text()
         assert "0 of 1 trials measured, 1 left" in text
         assert "**unreadable, 1 trial:**" in text
     path.write_bytes(whole)
-    assert "1 of 1 trials measured." in flow.write_report(folder).read_text()
+    assert "1 of 1 trials measured." in api.write_report(folder).read_text()
 
 
 def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_suite: Callable[..., Path]) -> None:
     """The run measures the trial again and keeps the torn file beside the new record; the page says so until then."""
-    plan = flow.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, limit=None, device="cpu")
+    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, limit=None, device="cpu")
     (trial,) = plan.trials
     folder = plan.folder.trial(trial.trial_id)
     attempt = folder.next_attempt()
     folder.record.write_bytes(b'{"schema_version": 1, "trial"')
 
-    def fails(assignment: record.Assignment, into: files.AttemptFolder, *_: object, **__: object) -> supervise.Ending:
-        files.commit(into.assignment, record.encode(record.ASSIGNMENT, assignment))
+    def fails(assignment: job.Job, into: paths.AttemptFolder, *_: object, **__: object) -> base.AttemptResult:
+        files.commit(into.assignment, record.encode(job.JOB, assignment))
         failed = make_attempt("failed", "no", number=into.number, retryable=False, cause="error")
-        files.commit(into.outcome, record.encode(record.OUTCOME, failed))
-        return supervise.Ending(attempt=failed, recorded=False)
+        files.commit(into.outcome, record.encode(job.OUTCOME, failed))
+        return base.AttemptResult(attempt=failed, recorded=False)
 
-    monkeypatch.setattr(supervise, "run_attempt", fails)
-    summary = flow.run(plan, device="cpu", watcher=PlainView(Console(file=io.StringIO())), rehearse=False)
+    monkeypatch.setattr(local, "run_attempt", fails)
+    summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=io.StringIO())), rehearse=False)
     assert summary.failed == 1
     (aside,) = folder.set_aside()
     assert aside.read_bytes() == b'{"schema_version": 1, "trial"'

@@ -61,7 +61,7 @@ def test_labels_of_coco(benchmark: BenchmarkFixture, tmp_path: Path, capsys: pyt
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "from pathlib import Path\n"
         "from harness.data.load import load\n"
-        "from harness.suite.spec import FilesDataset\n"
+        "from harness.suite.schema import FilesDataset\n"
         "started = time.perf_counter()\n"
         "loaded = load(FilesDataset(format='coco', path=Path(sys.argv[1])), depth='labels')\n"
         "loaded.fingerprint()\n"

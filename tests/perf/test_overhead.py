@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.suite.catalog import ARCHITECTURES
-from harness.suite.spec import Hyperparameters, ImageSize
+from harness.suite.catalog.torchvision import ARCHITECTURES
+from harness.suite.schema import Hyperparameters, ImageSize
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -29,7 +29,7 @@ H = Hyperparameters(epochs=1, batch_size=2, lr=1e-5, weight_decay=0.0, milestone
 
 
 def _model(name: str) -> torch.nn.Module:
-    from harness.trial.models import build
+    from harness.trial.models.torchvision import build
 
     torch.manual_seed(0)
     model, _ = build.build(name, weights="none", classes=2, image_size=ImageSize(min=SIDE, max=SIDE), options={})
@@ -60,13 +60,13 @@ def _in_turn(benchmark: BenchmarkFixture, ours: Callable[[], object], plain: Cal
 @pytest.mark.parametrize("name", NAMES)
 def test_training_step(benchmark: BenchmarkFixture, name: str) -> None:
     """Forward, backward and update of a batch of two."""
-    from harness.trial.finetune import Learner
+    from harness.trial.train.step import TrainStep
 
     device = torch.device("cpu")
     model = _model(name).train()
     images = [torch.rand(3, SIDE, SIDE) for _ in range(2)]
     targets = [{"boxes": torch.tensor([[5.0, 5.0, 70.0, 70.0]]), "labels": torch.tensor([1])} for _ in range(2)]
-    learner = Learner(model, H, device=device, steps_per_epoch=100)
+    learner = TrainStep(model, H, device=device, steps_per_epoch=100)
     batch = list(zip(images, targets, strict=True))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5, momentum=0.9, fused=True)
 
@@ -82,10 +82,10 @@ def test_training_step(benchmark: BenchmarkFixture, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_inference(benchmark: BenchmarkFixture, name: str) -> None:
     """One image, to boxes on the CPU."""
-    from harness.trial import deploy
+    from harness.trial.deploy import eager
 
     model = _model(name)
-    deployed = deploy.eager(model, name, device=torch.device("cpu"), precision="fp32")
+    deployed = eager.eager(model, name, device=torch.device("cpu"), precision="fp32")
     image = torch.rand(3, SIDE, SIDE)
 
     def plain() -> list[torch.Tensor]:

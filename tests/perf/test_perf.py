@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from harness import flow
+from harness import api
 from harness.store import files, record
+from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
-from harness.suite.plan import plan_trials
 from tests.conftest import ROOT
 from tests.report.made import drawn_detections, drawn_labels, of_classes, write
 from tests.store.make import make_folder, make_record, make_trial
@@ -55,21 +55,21 @@ def test_commit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """The page of 1,000 records."""
     folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(1000)])
-    assert benchmark.pedantic(lambda: flow.write_report(folder), rounds=3, warmup_rounds=1).is_file()
+    assert benchmark.pedantic(lambda: api.write_report(folder), rounds=3, warmup_rounds=1).is_file()
 
 
 def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
     """Intervals and difference of two detectors: 1,000 draws of 5,000 images, 100 detections each, 80 classes."""
-    from harness.report import certainty
-    from harness.report.evidence.examine import examine
+    from harness.analysis import significance
+    from harness.analysis.detections.analyse import analyse_detections
 
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=5000, classes=80, most=14, crowds=0.01)
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
-    def both() -> certainty.Difference:
-        ours, theirs = (examine(truth, one, deployed=0.05) for one in found)
-        return certainty.difference([ours], [theirs])
+    def both() -> significance.Difference:
+        ours, theirs = (analyse_detections(truth, one, deployed=0.05) for one in found)
+        return significance.difference([ours], [theirs])
 
     assert benchmark.pedantic(both, rounds=1).p <= 1
 
@@ -83,12 +83,13 @@ def test_report_with_everything(benchmark: BenchmarkFixture, tmp_path: Path) -> 
     folder = make_folder(tmp_path, records)
     for made in records:
         write(folder, made, truth, drawn_detections(rng, truth, each=100, hits=0.15))
-    assert benchmark.pedantic(lambda: flow.write_report(folder), rounds=1).is_file()
+    assert benchmark.pedantic(lambda: api.write_report(folder), rounds=1).is_file()
 
 
 def test_accuracy(benchmark: BenchmarkFixture) -> None:
     """COCO's numbers and each class' own, over 5,000 images of 100 detections and 80 classes."""
-    from harness.trial.evaluate import Detections, Truth, accuracy
+    from harness.trial.evaluate.coco import accuracy
+    from harness.trial.evaluate.detect import Detections, GroundTruth
 
     rng = np.random.default_rng(0)
     truths, found = [], []
@@ -101,7 +102,7 @@ def test_accuracy(benchmark: BenchmarkFixture) -> None:
         moved = boxes[near] + torch.from_numpy(rng.normal(0, 8, (100, 4)).astype(np.float32))
         moved[:, 2:] = torch.maximum(moved[:, 2:], moved[:, :2] + 1)
         truths.append(
-            Truth(
+            GroundTruth(
                 name=str(index),
                 boxes=boxes,
                 labels=labels,
@@ -122,9 +123,10 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
     """Images/s of the training loader, on 200 JPEGs of 640 × 480 with mirror images."""
     from PIL import Image
 
-    from harness.suite.spec import Augmentation, FilesDataset, LabelledImages, SplitRule, TrialDataset
-    from harness.trial.dataset import open_dataset
-    from harness.trial.loader import EpochBatches, TrainingSet, checked, training_loader
+    from harness.suite.schema import Augmentation, FilesDataset, LabelledImages, SplitRule
+    from harness.suite.trial import TrialDataset
+    from harness.trial.inputs.dataset import open_dataset
+    from harness.trial.inputs.loader import EpochBatches, TrainingSet, checked, training_loader
 
     rng = np.random.default_rng(0)
     images, count = [], 200

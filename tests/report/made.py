@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.report.evidence.read import Detections, Labels
 from harness.store.record import ClassMetrics
+from harness.store.tables import StoredDetections, StoredGroundTruth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.store.files import SuiteFolder
+    from harness.store.paths import SuiteFolder
     from harness.store.record import Record
 
 Box = tuple[float, float, float, float]
@@ -25,10 +25,10 @@ CLASSES = ("disc", "square")
 
 def labels(
     *images: Sequence[tuple[int, Box]], classes: tuple[str, ...] = CLASSES, crowds: Sequence[int] = ()
-) -> Labels:
+) -> StoredGroundTruth:
     """Of each image its (class, box) pairs; `crowds` are the rows of boxes that are crowd regions."""
     rows = [row for image in images for row in image]
-    return Labels(
+    return StoredGroundTruth(
         class_names=classes,
         images=tuple(f"{number}.png" for number in range(len(images))),
         files=(None,) * len(images),
@@ -39,7 +39,7 @@ def labels(
     )
 
 
-def detections(*rows: tuple[int, int, float, Box]) -> Detections:
+def detections(*rows: tuple[int, int, float, Box]) -> StoredDetections:
     """From (image, class, score, box), in any order."""
     return _sorted(
         np.array([row[0] for row in rows], dtype=np.int64),
@@ -57,12 +57,12 @@ def drawn_labels(
     most: int = 4,
     crowds: float = 0.1,
     names: tuple[str, ...] | None = None,
-) -> Labels:
+) -> StoredGroundTruth:
     """Boxes of 10 to 40 pixels in images of 140; some without."""
     counts = rng.integers(0, most + 1, images)
     total = int(counts.sum())
     corners = rng.uniform(0, 100, (total, 2))
-    return Labels(
+    return StoredGroundTruth(
         class_names=names or tuple(f"class {number}" for number in range(classes)),
         images=tuple(f"{number:04d}.png" for number in range(images)),
         files=(None,) * images,
@@ -74,8 +74,8 @@ def drawn_labels(
 
 
 def drawn_detections(
-    rng: np.random.Generator, truth: Labels, *, each: int = 12, hits: float = 0.7, shift: float = 3.0
-) -> Detections:
+    rng: np.random.Generator, truth: StoredGroundTruth, *, each: int = 12, hits: float = 0.7, shift: float = 3.0
+) -> StoredDetections:
     """So many detections an image; a share of them near a box, shifted by some pixels, mostly of its class."""
     images = np.repeat(np.arange(len(truth.images)), each)
     corners = rng.uniform(0, 100, (len(images), 2))
@@ -95,7 +95,9 @@ def drawn_detections(
     return _sorted(images, classes, scores, boxes)
 
 
-def write(folder: SuiteFolder, record: Record, truth: Labels, found: Detections, variant: str | None = None) -> None:
+def write(
+    folder: SuiteFolder, record: Record, truth: StoredGroundTruth, found: StoredDetections, variant: str | None = None
+) -> None:
     """What the trial leaves beside its record."""
     trial = folder.trial(record.trial.trial_id)
     write_truths(trial.truths, truth)
@@ -108,7 +110,7 @@ def write(folder: SuiteFolder, record: Record, truth: Labels, found: Detections,
     pq.write_table(pa.table(table), trial.predictions(variant))
 
 
-def write_truths(path: Path, truth: Labels) -> None:
+def write_truths(path: Path, truth: StoredGroundTruth) -> None:
     """Labels as a trial leaves them."""
     rows = []
     for image, name in enumerate(truth.images):
@@ -123,13 +125,13 @@ def write_truths(path: Path, truth: Labels) -> None:
     pq.write_table(pa.table({name: pa.array(list(values), kind) for name, kind, values in columns}), path)
 
 
-def of_classes(record: Record, truth: Labels) -> Record:
+def of_classes(record: Record, truth: StoredGroundTruth) -> Record:
     """The record as of a detector of these classes and images."""
     per_class = {name: ClassMetrics(map=record.metrics.map, mar_100=0.5) for name in truth.class_names}
     metrics = dataclasses.replace(record.metrics, per_class=per_class, images=len(truth.images))
     return dataclasses.replace(record, metrics=metrics)
 
 
-def _sorted(images: np.ndarray, classes: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> Detections:
+def _sorted(images: np.ndarray, classes: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> StoredDetections:
     order = np.lexsort((-scores, images))
-    return Detections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
+    return StoredDetections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])

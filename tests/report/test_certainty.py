@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.report import certainty
-from harness.report.evidence.examine import Evidence, examine
+from harness.analysis import significance
+from harness.analysis.detections.analyse import DetectionAnalysis, analyse_detections
 from harness.store.record import AS_TRAINED
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
-_BLANK = examine(labels(*[[(0, (0.0, 0.0, 10.0, 10.0))]] * 2), detections(), deployed=0.05)
+_BLANK = analyse_detections(labels(*[[(0, (0.0, 0.0, 10.0, 10.0))]] * 2), detections(), deployed=0.05)
 
 
-def _evidence(value: float, noise: np.ndarray | None = None, *, on: str = "x") -> Evidence:
+def _evidence(value: float, noise: np.ndarray | None = None, *, on: str = "x") -> DetectionAnalysis:
     noise = np.zeros(1000) if noise is None else noise
     return dataclasses.replace(_BLANK, map=value, replicates=value + noise, labels=on)
 
@@ -28,17 +28,17 @@ def _rows(*values: float) -> pd.DataFrame:
 
 def test_holm_adjusts_as_published() -> None:
     """The smallest of n times n, the next times n − 1, never falling, never above 1."""
-    assert list(certainty.holm([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
-    assert certainty.holm([0.9, 0.8]) == (1.0, 1.0)
-    assert certainty.holm([]) == ()
+    assert list(significance.holm([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    assert significance.holm([0.9, 0.8]) == (1.0, 1.0)
+    assert significance.holm([]) == ()
 
 
 def test_what_is_hard_for_both_cancels() -> None:
     """Two detectors with the same luck of the draw differ surely; with luck of their own they do not."""
     rng = np.random.default_rng(0)
     luck, other = rng.normal(0, 0.05, (2, 1000))
-    paired = certainty.difference([_evidence(0.52, luck)], [_evidence(0.50, luck + rng.normal(0, 0.002, 1000))])
-    alone = certainty.difference([_evidence(0.52, luck)], [_evidence(0.50, other)])
+    paired = significance.difference([_evidence(0.52, luck)], [_evidence(0.50, luck + rng.normal(0, 0.002, 1000))])
+    alone = significance.difference([_evidence(0.52, luck)], [_evidence(0.50, other)])
     assert paired.value == pytest.approx(0.02)
     assert 0 < paired.low < 0.02 < paired.high
     assert paired.p < 1e-6
@@ -49,15 +49,15 @@ def test_what_is_hard_for_both_cancels() -> None:
 def test_a_detector_against_itself_is_a_tie() -> None:
     """No difference, no doubt."""
     luck = np.random.default_rng(0).normal(0, 0.05, 1000)
-    same = certainty.difference([_evidence(0.5, luck)], [_evidence(0.5, luck)])
+    same = significance.difference([_evidence(0.5, luck)], [_evidence(0.5, luck)])
     assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
 
 
 def test_seeds_are_averaged_on_the_same_draws() -> None:
     """The interval is of the mean, and says nothing of what seeds differ by."""
     luck = np.random.default_rng(0).normal(0, 0.01, 1000)
-    one = certainty.interval([_evidence(0.5, luck)])
-    three = certainty.interval([_evidence(value, luck) for value in (0.3, 0.5, 0.7)])
+    one = significance.interval([_evidence(0.5, luck)])
+    three = significance.interval([_evidence(value, luck) for value in (0.3, 0.5, 0.7)])
     assert three.value == pytest.approx(0.5)
     assert three.high - three.low == pytest.approx(one.high - one.low)
 
@@ -66,8 +66,8 @@ def test_ties_are_grouped_under_the_best_of_them() -> None:
     """Two that chance may have parted share a group; the third, far behind, heads the next."""
     rng = np.random.default_rng(0)
     values = (0.50, 0.499, 0.30)
-    evidence = {(str(i), AS_TRAINED): _evidence(v, rng.normal(0, 0.01, 1000)) for i, v in enumerate(values)}
-    judged = certainty.judge(_rows(*values), evidence)
+    analyses = {(str(i), AS_TRAINED): _evidence(v, rng.normal(0, 0.01, 1000)) for i, v in enumerate(values)}
+    judged = significance.compare_all(_rows(*values), analyses)
     assert judged.groups == {0: 1, 1: 1, 2: 2}
     assert [pair.tie for pair in judged.pairs] == [True, False, False]
     turned = judged.pair(2, 0)
@@ -81,9 +81,9 @@ def test_many_pairs_need_more_than_one_pair_does() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (12, 1000))
     values = [0.5, 0.5 - 2.17 * float(np.std(noise[0] - noise[1], ddof=1)) * 0.01, *([0.5] * 10)]
-    evidence = {(str(i), AS_TRAINED): _evidence(v, 0.01 * noise[i]) for i, v in enumerate(values)}
-    two = certainty.judge(_rows(*values[:2]), evidence)
-    twelve = certainty.judge(_rows(*values), evidence)
+    analyses = {(str(i), AS_TRAINED): _evidence(v, 0.01 * noise[i]) for i, v in enumerate(values)}
+    two = significance.compare_all(_rows(*values[:2]), analyses)
+    twelve = significance.compare_all(_rows(*values), analyses)
     assert two.pairs[0].adjusted_p == pytest.approx(0.03, abs=0.001)
     assert not two.pairs[0].tie
     assert len(twelve.pairs) == 66
@@ -92,8 +92,8 @@ def test_many_pairs_need_more_than_one_pair_does() -> None:
 
 def test_only_equal_labels_are_paired_and_only_whole_rows() -> None:
     """Other images are no pair; a row with a seed that left nothing has no interval."""
-    evidence = {("0", AS_TRAINED): _evidence(0.5), ("1", AS_TRAINED): _evidence(0.4, on="y")}
-    judged = certainty.judge(_rows(0.5, 0.4, 0.3), evidence)
+    analyses = {("0", AS_TRAINED): _evidence(0.5), ("1", AS_TRAINED): _evidence(0.4, on="y")}
+    judged = significance.compare_all(_rows(0.5, 0.4, 0.3), analyses)
     assert not judged.pairs
     assert set(judged.intervals) == {0, 1}
     assert judged.groups == {0: 1}  # the other was never compared with it
@@ -101,10 +101,10 @@ def test_only_equal_labels_are_paired_and_only_whole_rows() -> None:
 
 def test_one_image_is_nothing_to_draw_from() -> None:
     """Every draw would be the same image: no interval, no verdict, rather than certainty."""
-    one = examine(
+    one = analyse_detections(
         labels([(0, (0.0, 0.0, 10.0, 10.0))], []), detections((0, 0, 0.9, (0.0, 0.0, 10.0, 10.0))), deployed=0.05
     )
-    judged = certainty.judge(_rows(1.0), {("0", AS_TRAINED): one})
+    judged = significance.compare_all(_rows(1.0), {("0", AS_TRAINED): one})
     assert not judged.intervals
 
 
@@ -112,13 +112,13 @@ def test_the_order_of_seeds_makes_no_difference() -> None:
     """Means of the same numbers in another order differ in their last bit: that is a tie."""
     rng = np.random.default_rng(0)
     seeds = [_evidence(value, rng.normal(0, 0.01, 1000)) for value in (0.1, 0.2, 0.3)]
-    assert certainty.difference(seeds, seeds[::-1]).p == 1
+    assert significance.difference(seeds, seeds[::-1]).p == 1
 
 
 def test_a_real_detector_has_an_interval_around_its_map() -> None:
     """From detections to limits, in order, and not a point."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=60)
-    found = certainty.interval([examine(truth, drawn_detections(rng, truth), deployed=0.05)])
+    found = significance.interval([analyse_detections(truth, drawn_detections(rng, truth), deployed=0.05)])
     assert found.low < found.value < found.high
     assert found.high - found.low > 0.02

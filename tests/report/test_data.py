@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from harness import flow
+from harness import api
 from harness.data.stats import SplitStatistics, Spread
 from harness.store.record import Data
 from tests.store.make import make_folder, make_record, make_trial
@@ -30,7 +30,7 @@ def _split(boxes: dict[str, int]) -> SplitStatistics:
 
 def _page(tmp_path: Path, data: Data) -> str:
     records = [replace(make_record(make_trial(seed=seed)), data=data) for seed in (0, 1)]
-    return flow.write_report(make_folder(tmp_path, records)).read_text()
+    return api.write_report(make_folder(tmp_path, records)).read_text()
 
 
 def test_splits_and_classes_are_tables(tmp_path: Path) -> None:

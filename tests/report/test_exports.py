@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.analysis.frame import configuration_frame, trial_frame
 from harness.report.exports import FORMATS, to_csv, to_json, to_latex, to_parquet
-from harness.report.frames import configuration_frame, trial_frame
 from harness.store import files
-from harness.store.record import Flag
+from harness.store.record import MeasurementWarning
 from harness.store.results import read_results
 from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
@@ -46,7 +46,10 @@ HOSTILE = (
 
 def _folder(root: Path) -> Path:
     """Three seeds of one with a doubt, a faster one, a rehearsal that beats both, one that failed."""
-    doubt = (Flag(name="unstable", reason="rounds lie 9 % apart"), Flag(name="resumed", reason="at step 3"))
+    doubt = (
+        MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),
+        MeasurementWarning(name="resumed", reason="at step 3"),
+    )
     records = [make_record(make_trial(seed=seed), map=0.4 + seed / 100, latency_s=0.04, flags=doubt) for seed in (0, 1)]
     records += [make_record(make_trial(MOBILE), map=0.381, latency_s=0.02)]
     records += [make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001)]

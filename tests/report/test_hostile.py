@@ -14,9 +14,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from markdown_it import MarkdownIt
 
-from harness import flow
-from harness.store.files import SuiteFolder
-from harness.store.record import Flag
+from harness import api
+from harness.store.paths import SuiteFolder
+from harness.store.record import MeasurementWarning
 from tests.report.made import drawn_detections, drawn_labels, of_classes, write
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
@@ -42,7 +42,7 @@ def _report(root: Path) -> SuiteFolder:
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=len(NAMES), classes=len(NAMES), names=NAMES, most=6)
     truth = dataclasses.replace(truth, images=NAMES)
-    flag = Flag(name="unstable", reason="; ".join(NAMES))
+    flag = MeasurementWarning(name="unstable", reason="; ".join(NAMES))
     record = of_classes(make_record(make_trial(dataset=NAMES[2]), flags=(flag,)), truth)
     record = dataclasses.replace(record, trial=dataclasses.replace(record.trial, trial_id="hostile-1"))
     folder = make_folder(
@@ -56,7 +56,7 @@ def test_nothing_from_data_acts(tmp_path: Path) -> None:
     """No tag, no link, no picture, no formula, no row more than there should be."""
     folder = _report(tmp_path)
     places = {"csv": tmp_path / "x.csv", "json": tmp_path / "x.json", "latex": tmp_path / "x.tex"}
-    text = flow.write_report(folder, exports=places).read_text()
+    text = api.write_report(folder, exports=places).read_text()
 
     tags = _Tags()
     tags.feed(MarkdownIt("gfm-like", {"linkify": False}).render(text))  # html is let through, as GitHub does in part

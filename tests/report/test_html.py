@@ -13,10 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.report import chart, frames, html
-from harness.report.text import code, escape, fenced, table
-from harness.store import files
-from harness.store.results import covered, read_results
+from harness.analysis import frame
+from harness.report import html
+from harness.report.figures import interactive
+from harness.report.markup import code, escape, fenced, table
+from harness.store import paths
+from harness.store.results import planned_trials, read_results
 from tests.conftest import ROOT
 
 HOSTILE = "a|b<script>alert(1)</script><img src=x onerror=alert(1)>`c` $x$ </script><!-- \u202e 🦆"
@@ -174,7 +176,7 @@ def test_data_ends_no_script(page: str) -> None:
     assert "<" not in data
     assert json.loads(data)["spec"]["data"]
     assert html._json("</script>\u2028") == '"\\u003c/script>\\u2028"'
-    libraries = chart.libraries()
+    libraries = interactive.libraries()
     assert libraries is not None
     for mark in ("</script", "<script", "<!--", "\r", "\0"):
         assert mark not in libraries
@@ -246,7 +248,7 @@ def test_axes_are_those_measured_and_fronts_follow_them() -> None:
     rows = _frame("slow", "fast", "rehearsed", joules_per_image=[2.0, float("nan"), float("inf")])
     rows["rehearsal"] = [False, False, True]
     rows["throughput_images_per_s"] = [30.0, 20.0, 90.0]
-    made = chart.speed_accuracy(rows)
+    made = interactive.speed_accuracy(rows)
     assert made is not None
     assert [axis["name"] for axis in made["axes"]] == ["latency", "throughput", "memory", "parameters", "energy"]
     points = made["spec"]["data"]["values"]
@@ -261,8 +263,8 @@ def test_axes_are_those_measured_and_fronts_follow_them() -> None:
 def test_the_committed_example_renders() -> None:
     """A real report: every table in a box, its plot interactive, its picture inside."""
     root = ROOT / "results" / "examples" / "quickstart"
-    folder, text = files.SuiteFolder(root), (root / "report.md").read_text()
-    rows = frames.configuration_frame(frames.trial_frame(covered(read_results(folder)), folder))
+    folder, text = paths.SuiteFolder(root), (root / "report.md").read_text()
+    rows = frame.configuration_frame(frame.trial_frame(planned_trials(read_results(folder)), folder))
     path = next(path for path in re.findall(r"!\[.*?\]\((.*?)\)", text) if "speed-accuracy" in path)
     made = html.render(text, title="quickstart", charts={path: rows}, root=root)
     body = made[made.index("<main>") : made.index("</main>")]

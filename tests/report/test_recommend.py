@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.frames import configuration_frame, trial_frame
-from harness.report.recommend import Bounds, advise
+from harness.analysis.frame import configuration_frame, trial_frame
+from harness.analysis.recommend import Bounds, advise
 from harness.store import record
-from harness.store.files import SuiteFolder
+from harness.store.paths import SuiteFolder
 from harness.store.results import read_results
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from harness import flow
+from harness import api
 from harness.store.record import Epoch
-from harness.suite.spec import FilesDataset, TrialDataset
+from harness.suite.schema import FilesDataset
+from harness.suite.trial import TrialDataset
 from tests.report.made import drawn_detections, drawn_labels, of_classes, write
 from tests.store.make import make_folder, make_record, make_trial
 
@@ -39,7 +40,7 @@ def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "results", records)
     for record in records:
         write(folder, record, truth, drawn_detections(rng, truth, each=100, hits=0.3))
-    flow.write_report(folder)
+    api.write_report(folder)
     parts = [folder.report, folder.page, *folder.plots.iterdir()]
     assert {path.suffix for path in parts} == {".md", ".html", ".svg", ".jpg"}
     assert sum(path.stat().st_size for path in parts) <= 5_000_000

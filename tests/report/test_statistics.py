@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.report import statistics
-from harness.trial import tables
+from harness.analysis import statistics
+from harness.store import tables
 from harness.trial.measure.timing import Sample
 
 
@@ -73,7 +73,7 @@ def test_the_last_repetition_of_the_right_variant_is_read(tmp_path: Path) -> Non
 
     path = tmp_path / "samples.parquet"
     path.write_bytes(
-        tables.samples(
+        tables.write_timings(
             {
                 "as trained": [sample(9.0), sample(1.0, repeat=1), sample(7.0, name="throughput")],
                 "onnxruntime": [sample(3.0)],

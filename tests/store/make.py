@@ -5,17 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.store import files, record, results
-from harness.suite.spec import (
-    Hyperparameters,
-    ImageSize,
-    Protocol,
-    SyntheticDataset,
-    SyntheticImages,
-    Trial,
-    TrialArchitecture,
-    TrialDataset,
-)
+from harness.store import files, job, paths, record, results
+from harness.suite.schema import Hyperparameters, ImageSize, Protocol, SyntheticDataset, SyntheticImages
+from harness.suite.trial import Trial, TrialArchitecture, TrialDataset
 
 
 def make_trial(architecture: str = "retinanet_resnet50_fpn", *, seed: int = 0, **changes: Any) -> Trial:
@@ -47,7 +39,7 @@ def make_record(
     *,
     map: float | None = 0.5,
     latency_s: float = 0.02,
-    flags: tuple[record.Flag, ...] = (),
+    flags: tuple[record.MeasurementWarning, ...] = (),
     **env: Any,
 ) -> record.Record:
     """A record of that trial."""
@@ -90,46 +82,44 @@ def make_record(
         environment=record.Environment(**environment),
         flags=flags,
         attempts=(
-            record.Attempt(number=1, outcome="succeeded", reason=None, retryable=False, started_at="", wall_s=90.0),
+            job.Attempt(number=1, outcome="succeeded", reason=None, retryable=False, started_at="", wall_s=90.0),
         ),
     )  # fmt: skip
 
 
-def make_outcome(
-    outcome: record.OutcomeName = "failed", reason: str = "killed by signal 9 (SIGKILL)"
-) -> record.Outcome:
+def make_outcome(outcome: job.OutcomeName = "failed", reason: str = "killed by signal 9 (SIGKILL)") -> job.Outcome:
     """How an attempt ended."""
-    return record.Outcome(
+    return job.Outcome(
         outcome=outcome, reason=reason, retryable=True, started_at="2026-01-01T18:00:00+00:00", wall_s=3.0
     )
 
 
-def make_attempt(outcome: record.OutcomeName, reason: str | None, **fields: Any) -> record.Attempt:
+def make_attempt(outcome: job.OutcomeName, reason: str | None, **fields: Any) -> job.Attempt:
     """An attempt that ended so."""
     defaults = {"number": 1, "retryable": True, "started_at": "2026-01-01T18:00:00+00:00", "wall_s": 3.0}
-    return record.Attempt(outcome=outcome, reason=reason, **{**defaults, **fields})
+    return job.Attempt(outcome=outcome, reason=reason, **{**defaults, **fields})
 
 
 def make_folder(
     root: Path,
     records: list[record.Record],
     *,
-    failed: tuple[tuple[Trial, record.Outcome], ...] = (),
+    failed: tuple[tuple[Trial, job.Outcome], ...] = (),
     left: tuple[Trial, ...] = (),
-) -> files.SuiteFolder:
+) -> paths.SuiteFolder:
     """A results folder as a run leaves it."""
-    folder = files.SuiteFolder(root)
+    folder = paths.SuiteFolder(root)
     trials = (*(made.trial for made in records), *(trial for trial, _ in failed), *left)
     files.make_folder(root)
-    files.replace(folder.plan, results.encode_plan(results.Asked(suite_file="suites/x.yaml", trials=trials)))
+    files.replace(folder.plan, results.encode_plan(results.SuitePlan(suite_file="suites/x.yaml", trials=trials)))
     for made in records:
         trial_folder = folder.trial(made.trial.trial_id)
         trial_folder.next_attempt()
         files.commit(trial_folder.record, record.encode(record.RECORD, made))
     for trial, outcome in failed:
         attempt = folder.trial(trial.trial_id).next_attempt()
-        assignment = record.Assignment(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
-        files.commit(attempt.assignment, record.encode(record.ASSIGNMENT, assignment))
-        files.commit(attempt.outcome, record.encode(record.OUTCOME, outcome))
+        assignment = job.Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
+        files.commit(attempt.assignment, record.encode(job.JOB, assignment))
+        files.commit(attempt.outcome, record.encode(job.OUTCOME, outcome))
         attempt.log.write_text("Traceback …\n")
     return folder

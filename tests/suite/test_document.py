@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SuiteError
-from harness.suite.document import MOST_BYTES, read_document
+from harness.suite.yaml_document import MOST_BYTES, read_document
 
 
 def _read(tmp_path: Path, text: str | bytes) -> object:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SuiteError
+from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
-from harness.suite.plan import plan_trials
-from harness.suite.spec import Trial
+from harness.suite.trial import Trial
 from tests.conftest import ROOT
 
 OLD_IDS = [

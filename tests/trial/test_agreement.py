@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.trial.agreement import agreement
-from harness.trial.evaluate import Detections
+from harness.trial.deploy.agreement import agreement
+from harness.trial.evaluate.detect import Detections
 
 
 def _found(*rows: tuple[float, float, int]) -> Detections:

@@ -9,8 +9,9 @@ import torch
 
 from harness.data.load import load
 from harness.errors import DataError
-from harness.suite.spec import FilesDataset, LabelledImages, PythonDataset, PythonSplit, TrialDataset
-from harness.trial.dataset import open_dataset
+from harness.suite.schema import FilesDataset, LabelledImages, PythonDataset, PythonSplit
+from harness.suite.trial import TrialDataset
+from harness.trial.inputs.dataset import open_dataset
 
 SOURCE = """
 import torch

@@ -8,19 +8,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.errors import CannotDeploy
-from harness.suite.catalog import ARCHITECTURES
-from harness.suite.spec import ImageSize, TrialArchitecture, VariantName
-from harness.trial import checkpoint, deploy, export
-from harness.trial.agreement import agreement
-from harness.trial.models import build
+from harness.errors import UnsupportedVariant
+from harness.suite.catalog.torchvision import ARCHITECTURES
+from harness.suite.schema import ImageSize, VariantName
+from harness.suite.trial import TrialArchitecture
+from harness.trial.deploy import base, onnx, registry
+from harness.trial.deploy.agreement import agreement
+from harness.trial.models import checkpoint
+from harness.trial.models.torchvision import build
 
 CPU = torch.device("cpu")
 NAMES = [row.name for row in ARCHITECTURES]
 MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 
-def _weights(folder: Path, name: str) -> deploy.Weights:
+def _weights(folder: Path, name: str) -> base.Weights:
     """Random ones, of a small detector."""
     torch.manual_seed(0)
     size = ImageSize(min=96, max=128)
@@ -28,7 +30,7 @@ def _weights(folder: Path, name: str) -> deploy.Weights:
     choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model={})
     path = folder / "weights.pt"
     checkpoint.save(path, model, choice, ("disc", "ring"))
-    return deploy.Weights(checkpoint=path, architecture=name, precision="fp32", tf32=False, device=CPU, threads=2)
+    return base.Weights(checkpoint=path, architecture=name, precision="fp32", tf32=False, device=CPU, threads=2)
 
 
 def _images() -> list[torch.Tensor]:
@@ -36,8 +38,8 @@ def _images() -> list[torch.Tensor]:
     return [torch.rand(3, *size, generator=generator) for size in ((96, 128), (128, 96), (80, 80))]
 
 
-def _load(variant: VariantName, weights: deploy.Weights) -> deploy.Deployment:
-    return deploy.load(variant, weights, _images(), score_threshold=0.001, detections=100)
+def _load(variant: VariantName, weights: base.Weights) -> base.Deployment:
+    return registry.load(variant, weights, _images(), score_threshold=0.001, detections=100)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,15 +79,15 @@ def test_half_precision_says_which_way_it_went(tmp_path: Path) -> None:
 def test_an_export_that_detects_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compared before anything is timed: the variant is a row that says why."""
     weights = _weights(tmp_path, MOBILE)
-    original = export.to_onnx
+    original = onnx.to_onnx
 
     def spoilt(model: torch.nn.Module, image: torch.Tensor) -> bytes:
         with torch.no_grad():
             model.get_parameter("roi_heads.box_predictor.bbox_pred.bias").add_(3.0)
         return original(model, image)
 
-    monkeypatch.setattr(export, "to_onnx", spoilt)
-    with pytest.raises(CannotDeploy, match="detects something else than the model it was made of"):
+    monkeypatch.setattr(onnx, "to_onnx", spoilt)
+    with pytest.raises(UnsupportedVariant, match="detects something else than the model it was made of"):
         _load("onnxruntime", weights)
 
 
@@ -96,11 +98,11 @@ def test_what_a_runtime_raises_is_the_reason(tmp_path: Path, monkeypatch: pytest
     def broken(*_: object) -> bytes:
         raise RuntimeError('operator(), /x/y/nms_kernel.cpp:122, "nms_kernel" not implemented\nC++ frames: …')
 
-    monkeypatch.setattr(export, "to_onnx", broken)
-    with pytest.raises(CannotDeploy, match='^RuntimeError: "nms_kernel" not implemented$'):
+    monkeypatch.setattr(onnx, "to_onnx", broken)
+    with pytest.raises(UnsupportedVariant, match='^RuntimeError: "nms_kernel" not implemented$'):
         _load("onnxruntime", weights)
-    monkeypatch.setattr(export, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda _name: None)))
-    with pytest.raises(CannotDeploy, match=r"onnx is not installed: pip install 'detection-harness\[onnx\]'"):
+    monkeypatch.setattr(onnx, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda _name: None)))
+    with pytest.raises(UnsupportedVariant, match=r"onnx is not installed: pip install 'detection-harness\[onnx\]'"):
         _load("onnxruntime", weights)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.errors import MachineError
-from harness.suite.spec import Protocol
+from harness.suite.schema import Protocol
 from harness.trial import environment
 
 

@@ -11,14 +11,15 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from harness.trial.evaluate import Detections, Truth, accuracy
+from harness.trial.evaluate.coco import accuracy
+from harness.trial.evaluate.detect import Detections, GroundTruth
 
 KEYS = (
     "map map_50 map_75 map_small map_medium map_large mar_1 mar_10 mar_100 mar_small mar_medium mar_large".split()  # noqa: SIM905
 )
 
 
-def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list[Truth], list[Detections]]:
+def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list[GroundTruth], list[Detections]]:
     """Truths with crowds and empty images, and detections that are sometimes right, with ties among the scores."""
     rng = np.random.default_rng(seed)
     truths, found = [], []
@@ -30,7 +31,7 @@ def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list
         labels = rng.integers(1, classes + 1, count)
         crowds = rng.random(count) < 0.15
         truths.append(
-            Truth(
+            GroundTruth(
                 name=str(index),
                 boxes=torch.from_numpy(boxes).reshape(-1, 4),
                 labels=torch.from_numpy(labels),
@@ -56,7 +57,7 @@ def random_split(seed: int, *, images: int = 25, classes: int = 4) -> tuple[list
     return truths, found
 
 
-def reference(truths: list[Truth], found: list[Detections], classes: int) -> tuple[list[float], dict[int, float]]:
+def reference(truths: list[GroundTruth], found: list[Detections], classes: int) -> tuple[list[float], dict[int, float]]:
     """The twelve numbers of pycocotools, and each class' AP from its precision table."""
     truth = COCO()
     guesses: list[dict[str, object]] = []
@@ -108,7 +109,7 @@ def test_equals_pycocotools(seed: int) -> None:
 def test_perfect_detections_score_one() -> None:
     """Detections equal to the truth give 1.0: no annotation counts as unmatched because of its id."""
     truths, _ = random_split(1)
-    kept = [Truth(name=t.name, boxes=t.boxes, labels=t.labels, crowds=torch.zeros(len(t.labels), dtype=torch.bool),
+    kept = [GroundTruth(name=t.name, boxes=t.boxes, labels=t.labels, crowds=torch.zeros(len(t.labels), dtype=torch.bool),
                   areas=t.areas) for t in truths]  # fmt: skip
     found = [Detections(boxes=t.boxes, scores=torch.ones(len(t.labels)), labels=t.labels) for t in kept]
     metrics = accuracy(kept, found, class_names=["a", "b", "c", "d"], split="val")
@@ -123,6 +124,6 @@ def test_nothing_found_and_nothing_there() -> None:
     metrics = accuracy(truths, nothing * len(truths), class_names=["a", "b", "c", "d", "never"], split="val")
     assert metrics.map == 0.0
     assert metrics.per_class["never"].map is None
-    empty = Truth(name="0", boxes=torch.zeros((0, 4)), labels=torch.zeros(0, dtype=torch.int64),
+    empty = GroundTruth(name="0", boxes=torch.zeros((0, 4)), labels=torch.zeros(0, dtype=torch.int64),
                   crowds=torch.zeros(0, dtype=torch.bool), areas=torch.zeros(0))  # fmt: skip
     assert accuracy([empty], nothing, class_names=["a"], split="val").map is None

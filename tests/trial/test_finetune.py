@@ -14,12 +14,15 @@ import torch
 from torch import nn
 
 from harness.errors import DivergedError
-from harness.suite.spec import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages, TrialDataset
-from harness.trial import checkpoint
-from harness.trial.dataset import Items, open_dataset
-from harness.trial.finetune import Clock, Training, build_optimizer, finetune, schedule
-from harness.trial.loader import EpochBatches, TrainingSet, training_loader
-from harness.trial.models import build
+from harness.suite.schema import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages
+from harness.suite.trial import TrialDataset
+from harness.trial.inputs.dataset import open_dataset
+from harness.trial.inputs.item import Items
+from harness.trial.inputs.loader import EpochBatches, TrainingSet, training_loader
+from harness.trial.models import checkpoint
+from harness.trial.models.torchvision import build
+from harness.trial.train.loop import Clock, Training, finetune
+from harness.trial.train.optim import build_optimizer, schedule
 
 CPU = torch.device("cpu")
 

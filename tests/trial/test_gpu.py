@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.suite.spec import ImageSize, Protocol
-from harness.trial import deploy, environment, measure, nvml
-from harness.trial.measure import memory, surroundings, timing
-from harness.trial.measure.passes import Bench
-from harness.trial.models import build
-from tests.trial.measure.fakes import protocol
+from harness.suite.schema import ImageSize, Protocol
+from harness.trial import environment
+from harness.trial.deploy import base, eager
+from harness.trial.measure import interference, memory, nvml, timing
+from harness.trial.measure.protocol import _batch_size
+from harness.trial.measure.repeat import Bench
+from harness.trial.models.torchvision import build
+from tests.trial.measure.fakes import make_protocol
 
 pytestmark = pytest.mark.gpu
 
@@ -21,10 +23,10 @@ CUDA = torch.device("cuda:0")
 MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 
-def _deployed(precision: str = "fp32") -> deploy.Deployment:
+def _deployed(precision: str = "fp32") -> base.Deployment:
     environment.prepare(CUDA, Protocol(), threads=4, seed=0)
     model, _ = build.build(MOBILE, weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={})
-    return deploy.eager(model.to(CUDA), MOBILE, device=CUDA, precision=precision)
+    return eager.eager(model.to(CUDA), MOBILE, device=CUDA, precision=precision)
 
 
 def test_the_wall_clock_agrees_with_device_events() -> None:
@@ -42,7 +44,7 @@ def test_the_wall_clock_agrees_with_device_events() -> None:
         spans.append(begin.elapsed_time(end) * 1e-3)
 
     stopwatch = Bench.on(CUDA, lambda: None).stopwatch()
-    samples = timing.latency(work, [torch.zeros(3, 8, 8)], protocol(), stopwatch)
+    samples = timing.latency(work, [torch.zeros(3, 8, 8)], make_protocol(), stopwatch)
     timed = [sample.seconds for sample in samples]
     assert statistics.median(timed) == pytest.approx(statistics.median(spans[-len(timed) :]), rel=0.05)
 
@@ -94,7 +96,7 @@ def test_the_driver_tells_of_this_card() -> None:
     described = environment.describe(CUDA, cores=1, loader_workers=0)
     assert described.driver
     assert described.pci_id
-    assert surroundings.look_around(CUDA).clock_share is not None
+    assert interference.sample_system(CUDA).clock_share is not None
 
 
 def test_the_batch_search_ends_and_leaves_nothing() -> None:
@@ -104,7 +106,7 @@ def test_the_batch_search_ends_and_leaves_nothing() -> None:
     images = [torch.rand(3, 320, 320)]
     memory.free_unused(CUDA)
     before = torch.cuda.memory_reserved(CUDA)
-    size = measure._batch_size(deployed, images, Protocol(throughput_batch_size="auto"), CUDA)
+    size = _batch_size(deployed, images, Protocol(throughput_batch_size="auto"), CUDA)
     assert size & (size - 1) == 0
     assert size >= 8
     assert torch.cuda.memory_reserved(CUDA) <= before + 2**28
@@ -113,10 +115,10 @@ def test_the_batch_search_ends_and_leaves_nothing() -> None:
 def test_a_batch_that_does_not_fit_is_none(tmp_path: Path) -> None:
     """Out of memory ends the search, not the trial."""
     total = torch.cuda.get_device_properties(CUDA).total_memory
-    hog = deploy.Deployment(
+    hog = base.Deployment(
         how="",
         detect=lambda images: (torch.empty(len(images) * total // 10, dtype=torch.uint8, device=CUDA), ())[1],
         set_threshold=lambda *_: None,
     )
-    size = measure._batch_size(hog, [torch.zeros(3, 8, 8)], Protocol(throughput_batch_size="auto"), CUDA)
+    size = _batch_size(hog, [torch.zeros(3, 8, 8)], Protocol(throughput_batch_size="auto"), CUDA)
     assert size in {4, 8}

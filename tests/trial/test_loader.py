@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from harness.errors import DataError
-from harness.suite.spec import Augmentation, SyntheticDataset, SyntheticImages, TrialDataset
-from harness.trial.dataset import Item, Items, open_dataset
-from harness.trial.loader import EpochBatches, TrainingSet, augment, checked, evaluation_items, training_loader
+from harness.suite.schema import Augmentation, SyntheticDataset, SyntheticImages
+from harness.suite.trial import TrialDataset
+from harness.trial.inputs.dataset import open_dataset
+from harness.trial.inputs.item import Item, Items
+from harness.trial.inputs.loader import EpochBatches, TrainingSet, augment, checked, evaluation_items, training_loader
 
 
 def _items(images: int = 6) -> Items:
@@ -59,7 +61,7 @@ def test_evaluation_holds_no_file_descriptors() -> None:
     """What is kept of many images from worker processes fits in a common limit of open files."""
     import resource
 
-    from harness.trial.evaluate import Detections, evaluate
+    from harness.trial.evaluate.detect import Detections, evaluate
 
     def nothing(images: Sequence[torch.Tensor]) -> tuple[Detections, ...]:
         none = torch.zeros(0)

@@ -12,7 +12,7 @@ import pynvml
 import pytest
 import torch
 
-from harness.trial import nvml
+from harness.trial.measure import nvml
 
 
 class _Driver:

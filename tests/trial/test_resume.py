@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from harness.trial import resume
-from harness.trial.resume import States
+from harness.trial.train import resume
+from harness.trial.train.resume import States
 
 if TYPE_CHECKING:
     import pytest

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.data.formats.reading import Source
-    from harness.data.labels import Labels
     from harness.data.problems import Findings
+    from harness.data.raw import RawAnnotations
 
 
 class Format(Protocol):
@@ -24,7 +24,7 @@ class Format(Protocol):
             UnreadableError: it is this format, but cannot be used so.
         """
 
-    def read(self, source: Source, findings: Findings, /) -> Labels:
+    def read(self, source: Source, findings: Findings, /) -> RawAnnotations:
         """All labels of one split; what is wrong with single entries goes to `findings`, and they are left out.
 
         Raises:

@@ -30,8 +30,8 @@ from harness.data.formats.reading import (
     read_bytes,
     with_broken,
 )
-from harness.data.labels import Labels
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +103,7 @@ def _looks(path: Path) -> bool:
     return mentions(path, "image_id", "file_name") or (mentions(path, "images") and mentions(path, "categories"))
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one COCO file.
 
     Raises:
@@ -143,7 +143,7 @@ def read(source: Source, findings: Findings) -> Labels:
     row_of = np.cumsum(usable) - 1
     good = has_image & has_class & ~again
     good[good] &= usable[owners[good]]
-    return Labels(
+    return RawAnnotations(
         class_names=c.class_names,
         declared=True,
         images=source.images,

@@ -20,13 +20,13 @@ from harness.data.formats.reading import (
     read_bytes,
     with_broken,
 )
-from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.data.labels import Labels
+    from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".json"})
 _KEYS = ("image", "coordinates")
@@ -60,14 +60,14 @@ def find(path: Path) -> dict[str, Source]:
     return {name: Source(format="createml", annotations=file) for name, file in found.items()}
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one CreateML file.
 
     Raises:
         UnreadableError: it is not a JSON list at all.
     """
     path = str(source.annotations)
-    rows = LabelRows(numbered_by="index", images=source.images)
+    rows = RawAnnotationRows(numbered_by="index", images=source.images)
     for index, raw in enumerate(decode_json(read_bytes(source.annotations), list[msgspec.Raw])):
         try:
             entry = decode_json(bytes(raw), _Image)

@@ -21,14 +21,14 @@ from harness.data.formats.reading import (
     read_text,
     with_broken,
 )
-from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.data.labels import Labels
+    from harness.data.raw import RawAnnotations
 
 _SUFFIXES = frozenset({".csv", ".tsv"})
 COLUMNS = ("image", "x1", "y1", "x2", "y2", "class")
@@ -55,14 +55,14 @@ def find(path: Path) -> dict[str, Source]:
     return {name: Source(format="csv", annotations=file) for name, file in found.items()}
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one CSV file.
 
     Raises:
         UnreadableError: it is no CSV of boxes: columns are missing, or it is not UTF-8.
     """
     path = str(source.annotations)
-    rows = LabelRows(numbered_by="line", images=source.images)
+    rows = RawAnnotationRows(numbered_by="line", images=source.images)
     images: dict[str, int] = {}
     at: Mapping[str, int] | None = None
     for line, found in _rows(read_text(source.annotations), path, findings):

@@ -23,13 +23,13 @@ from harness.data.formats.reading import (
     mentions,
     read_bytes,
 )
-from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.data.labels import Labels
+    from harness.data.raw import RawAnnotations
 
 _KEYS = ("imagePath", "shapes")
 _SUFFIX = frozenset({".json"})
@@ -61,7 +61,7 @@ def find(path: Path) -> dict[str, Source]:
     return {name: Source(format="labelme", annotations=folder) for name, folder in found.items()}
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read every JSON file of the folder."""
     single = os.path.isfile(source.annotations)
     folder = source.annotations.parent if single else source.annotations
@@ -73,7 +73,7 @@ def read(source: Source, findings: Findings) -> Labels:
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(path), line=error.line, detail=error.detail))
     root = source.images or _root(folder, parsed)
-    rows = LabelRows(numbered_by="index", images=root)
+    rows = RawAnnotationRows(numbered_by="index", images=root)
     for path, file in parsed:
         image = rows.add_image(_name(path, file.imagePath, root), file=str(path), size=_size(file))
         for index, raw in enumerate(file.shapes):

@@ -26,13 +26,13 @@ from harness.data.formats.reading import (
     read_bytes,
     read_text,
 )
-from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.data.labels import Labels
+    from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".xml"})
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -60,13 +60,13 @@ def find(path: Path) -> dict[str, Source]:
     return {name: Source(format="voc", annotations=folder) for name, folder in found.items()}
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read every XML file of the folder, or those that the listing names.
 
     Raises:
         UnreadableError: the listing cannot be read.
     """
-    rows = LabelRows(numbered_by="line", images=source.images)
+    rows = RawAnnotationRows(numbered_by="line", images=source.images)
     for path in _files(source, findings):
         try:
             parsed = _parse(path)

@@ -23,15 +23,15 @@ from harness.data.formats.reading import (
     number,
     read_text,
 )
-from harness.data.labels import LabelRows
 from harness.data.problems import Findings, Place
+from harness.data.raw import RawAnnotationRows
 from harness.errors import SuiteError
-from harness.suite.document import Document, read_document
+from harness.suite.yaml_document import Document, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.data.labels import Labels
+    from harness.data.raw import RawAnnotations
 
 _TEXT = frozenset({".txt"})
 _YAML = frozenset({".yaml", ".yml"})
@@ -86,7 +86,7 @@ def find(path: Path) -> dict[str, Source]:
     return sources
 
 
-def read(source: Source, findings: Findings) -> Labels:
+def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read the labels of every image of the listing; labels without an image stand there as an image that is missing.
 
     Raises:
@@ -96,7 +96,7 @@ def read(source: Source, findings: Findings) -> Labels:
         raise UnreadableError("no list of classes: name the data.yaml as path, or give classes in the suite")
     root = source.images or source.annotations
     class_names = source.class_names
-    rows = LabelRows(numbered_by="line", images=root, class_names=class_names)
+    rows = RawAnnotationRows(numbered_by="line", images=root, class_names=class_names)
     image_of: dict[Path, str] = {}
     for image in _images(source, root, findings):
         other = image_of.setdefault(image.labels, image.name)
@@ -115,7 +115,7 @@ def read(source: Source, findings: Findings) -> Labels:
     return rows.labels()
 
 
-def _read_lines(rows: LabelRows, row: int, file: str, text: str, source: Source, findings: Findings) -> None:
+def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source: Source, findings: Findings) -> None:
     """Add the boxes of one label file to image row `row`."""
     classes = len(source.class_names or ())
     for line, content in enumerate(text.splitlines(), start=1):

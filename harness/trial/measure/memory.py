@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from harness.store.record import Memory
-from harness.trial import nvml
+from harness.trial.measure import nvml
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.store.record import Flag
+from harness.store.record import MeasurementWarning
 from harness.trial.measure.timing import images_per_s
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def rounds(samples: Iterable[Sample]) -> list[list[Sample]]:
     return [found[number] for number in sorted(found)]
 
 
-def unstable_latency(samples: Sequence[Sample]) -> tuple[Flag, ...]:
+def unstable_latency(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
     """From an sd of 10 % of the mean among timings of the same image, or round medians more than 7 % apart."""
     reasons = []
     share = spread(samples)
@@ -45,14 +45,14 @@ def unstable_latency(samples: Sequence[Sample]) -> tuple[Flag, ...]:
     return _flags(reasons)
 
 
-def unstable_throughput(samples: Sequence[Sample]) -> tuple[Flag, ...]:
+def unstable_throughput(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
     """Rounds more than 7 % apart."""
     speeds = [images_per_s(round_) for round_ in rounds(samples)]
     apart = max(speeds) / min(speeds) - 1
     return _flags([f"the rounds lie {apart:.0%} apart"] if apart > _ROUNDS else [])
 
 
-def unsound_phases(medians: Sequence[float], latency: float) -> tuple[Flag, ...]:
+def unsound_phases(medians: Sequence[float], latency: float) -> tuple[MeasurementWarning, ...]:
     """Phases whose medians do not sum to the median latency within 10 %."""
     share = sum(medians) / latency
     if abs(share - 1) <= _PHASES:
@@ -76,5 +76,5 @@ def spread(samples: Sequence[Sample]) -> float | None:
     return float(np.sqrt(variance) / np.mean([sample.seconds for sample in samples]))
 
 
-def _flags(reasons: Sequence[str]) -> tuple[Flag, ...]:
-    return (Flag(name="unstable", reason=", ".join(reasons)),) if reasons else ()
+def _flags(reasons: Sequence[str]) -> tuple[MeasurementWarning, ...]:
+    return (MeasurementWarning(name="unstable", reason=", ".join(reasons)),) if reasons else ()

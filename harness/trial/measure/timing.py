@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.suite.spec import Protocol
+    from harness.suite.schema import Protocol
 
 T = TypeVar("T")
 

@@ -1,1 +1,1 @@
-"""Detectors from torchvision, built as their users build them: `build` for any, one file a family for its head."""
+"""Detectors: the protocol of a model family, its implementations, and fine-tuned weights in a file."""

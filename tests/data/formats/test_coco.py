@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data.load import Loaded, load
-from harness.suite.spec import FilesDataset
+from harness.data.load import load
+from harness.data.loaded import Loaded
+from harness.suite.schema import FilesDataset
 
 
 def _good() -> dict[str, Any]:

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.report.against import pairs, seeds, verdicts
-from harness.report.against.limits import Limit, judge
-from harness.report.against.verdicts import Compared
+from harness.analysis import statistics
+from harness.analysis.compare import pairing, verdicts
+from harness.analysis.compare.gates import RegressionGate, judge
+from harness.analysis.compare.verdicts import Compared
 from harness.store import record
-from harness.store.files import SuiteFolder
-from harness.store.record import AS_TRAINED, Flag, Record
-from harness.store.results import covered, read_results
-from harness.suite.spec import Trial
+from harness.store.paths import SuiteFolder
+from harness.store.record import AS_TRAINED, MeasurementWarning, Record
+from harness.store.results import planned_trials, read_results
+from harness.suite.trial import Trial
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
@@ -41,12 +42,12 @@ def _found(value: float, *, noise: float = 0.01, own: int = 0, labels: str = "l"
 
 
 def _compared(
-    a: SuiteFolder, b: SuiteFolder, evidence: tuple[dict[str, Found], dict[str, Found]] = ({}, {})
+    a: SuiteFolder, b: SuiteFolder, analyses: tuple[dict[str, Found], dict[str, Found]] = ({}, {})
 ) -> tuple[Compared, ...]:
     """Evidence by trial id, of the models as trained."""
-    references, candidates = (pairs.rows(covered(read_results(folder))) for folder in (a, b))
-    keyed: Any = tuple({(trial, AS_TRAINED): found for trial, found in side.items()} for side in evidence)
-    return verdicts.compare(pairs.pair(references, candidates), (a, b), keyed)
+    references, candidates = (pairing.rows(planned_trials(read_results(folder))) for folder in (a, b))
+    keyed: Any = tuple({(trial, AS_TRAINED): found for trial, found in side.items()} for side in analyses)
+    return verdicts.compare(pairing.pair(references, candidates), (a, b), keyed)
 
 
 def _one(tmp_path: Path, a: Sequence[Record], b: Sequence[Record], **options: Any) -> Compared:
@@ -71,9 +72,11 @@ def _time(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0
     folder.trial(trial.trial_id).samples.write_bytes(stream.getvalue())
 
 
-def _limit(metric: str, change: float, *, relative: bool = False) -> Limit:
+def _limit(metric: str, change: float, *, relative: bool = False) -> RegressionGate:
     text = f"{metric}:{change:+g}"
-    return Limit(text=text, metric=metric, direction=1 if change > 0 else -1, most=abs(change), relative=relative)
+    return RegressionGate(
+        text=text, metric=metric, direction=1 if change > 0 else -1, most=abs(change), relative=relative
+    )
 
 
 def test_rows_of_equal_hyperparameters_are_a_pair(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_what_failed_is_not_measured(tmp_path: Path) -> None:
 
 def test_doubts_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
     """A reader learns them beside the verdict."""
-    flags = (Flag(name="unstable", reason="rounds lie 9 % apart"),)
+    flags = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
     b = make_folder(tmp_path / "b", [make_record(make_trial(), flags=flags)],
                     failed=((make_trial(seed=1), make_outcome()),))  # fmt: skip
     (found,) = _compared(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
@@ -187,7 +190,7 @@ def test_doubts_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
 def _paired(tmp_path: Path, before: Found, after: Found) -> Compared:
     trial = make_trial()
     a, b = make_record(trial, map=before.map), make_record(trial, map=after.map)
-    return _one(tmp_path, [a], [b], evidence=({trial.trial_id: before}, {trial.trial_id: after}))
+    return _one(tmp_path, [a], [b], analyses=({trial.trial_id: before}, {trial.trial_id: after}))
 
 
 @pytest.mark.parametrize(("after", "word"), [(0.50, "better"), (0.30, "worse"), (0.405, "tie")])
@@ -246,13 +249,13 @@ def test_seeds_decide_where_there_are_no_detections(tmp_path: Path) -> None:
 
 def test_welch_is_as_the_textbook_has_it() -> None:
     """Against numbers worked out by hand: t of 2 degrees of freedom is 4.303, without spread there is no interval."""
-    found = seeds.welch((0.50, 0.52, 0.54), (0.40, 0.42, 0.44))
+    found = statistics.welch((0.50, 0.52, 0.54), (0.40, 0.42, 0.44))
     assert found.value == pytest.approx(0.1)
     reach = 2.776 * (2 * 0.02**2 / 3) ** 0.5  # four degrees of freedom: equal variances
     assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
-    uneven = seeds.welch((0.5, 0.6, 0.7), (0.4, 0.4, 0.4))
+    uneven = statistics.welch((0.5, 0.6, 0.7), (0.4, 0.4, 0.4))
     assert uneven.high - uneven.value == pytest.approx(4.303 * 0.1 / 3**0.5)
-    flat = seeds.welch((0.5, 0.5), (0.4, 0.4))
+    flat = statistics.welch((0.5, 0.5), (0.4, 0.4))
     assert flat.low == flat.high == pytest.approx(0.1)
 
 

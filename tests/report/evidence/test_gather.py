@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.report.evidence import gather as module
-from harness.report.evidence.examine import Evidence
-from harness.report.evidence.gather import gather
-from harness.report.evidence.read import read_detections, read_labels
-from harness.store.files import SuiteFolder
+from harness.analysis.detections import cache as module
+from harness.analysis.detections.analyse import DetectionAnalysis
+from harness.analysis.detections.cache import load_or_compute
+from harness.store.paths import SuiteFolder
 from harness.store.record import AS_TRAINED, RECORD, Record, encode
 from harness.store.results import read_results
+from harness.store.tables import read_detections, read_ground_truth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels, of_classes, write, write_truths
 from tests.store.make import make_folder, make_record, make_trial
 
@@ -31,11 +31,11 @@ def _folder(tmp_path: Path, trials: int = 2) -> tuple[SuiteFolder, list[Record]]
     return folder, records
 
 
-def _gathered(folder: SuiteFolder) -> dict[tuple[str, str], Evidence]:
-    return gather(folder, read_results(folder))
+def _gathered(folder: SuiteFolder) -> dict[tuple[str, str], DetectionAnalysis]:
+    return load_or_compute(folder, read_results(folder))
 
 
-def _same(first: Evidence, second: Evidence) -> bool:
+def _same(first: DetectionAnalysis, second: DetectionAnalysis) -> bool:
     ours, theirs = dataclasses.asdict(first), dataclasses.asdict(second)
     return all(np.array_equal(ours[name], theirs[name], equal_nan=ours[name].dtype.kind == "f")
                if isinstance(ours[name], np.ndarray) else ours[name] == theirs[name] for name in ours)  # fmt: skip
@@ -49,7 +49,7 @@ def test_it_is_computed_once_for_each_content(tmp_path: Path, monkeypatch: pytes
     examined: list[tuple[str, str]] = []
     original = module._examine
 
-    def watched(job: module._Job) -> Evidence | None:
+    def watched(job: module._Job) -> DetectionAnalysis | None:
         examined.append(job.key)
         return original(job)
 
@@ -113,8 +113,8 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: py
 
 def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
     """Without stored labels, the very images are drawn again, if they are still those of the record; else nothing."""
-    from harness.data.splits import draw, fingerprint
-    from harness.suite.spec import SyntheticDataset
+    from harness.data.open import draw, fingerprint
+    from harness.suite.schema import SyntheticDataset
 
     trial = make_trial()
     source = trial.dataset.source
@@ -129,7 +129,7 @@ def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
     found = detections(*((0, int(k), 0.9, tuple(box)) for k, box in zip(truth.labels, truth.boxes, strict=True)))
     write(folder, record, named, found)
     folder.trial(record.trial.trial_id).truths.unlink()
-    assert [evidence.looked_for.sum() for evidence in _gathered(folder).values()] == [len(truth.boxes)]
+    assert [analyses.n_ground_truth.sum() for analyses in _gathered(folder).values()] == [len(truth.boxes)]
     changed = dataclasses.replace(record, trial=trial)  # whose fingerprint is another
     folder.trial(record.trial.trial_id).record.write_bytes(encode(RECORD, changed))
     assert not _gathered(folder)
@@ -140,7 +140,7 @@ def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
     truth = labels([], [(1, BOX), (0, (1, 2, 3, 4))], [], crowds=[1])
     path = tmp_path / "truths.parquet"
     write_truths(path, truth)
-    again = read_labels(path.read_bytes(), truth.class_names)
+    again = read_ground_truth(path.read_bytes(), truth.class_names)
     assert again.images == truth.images
     assert again.fingerprint() == truth.fingerprint()
 

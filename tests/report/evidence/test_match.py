@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.report.evidence.match import match, overlaps
-from harness.report.evidence.read import Detections, Labels
+from harness.analysis.detections.matching import match, overlaps
+from harness.store.tables import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, labels
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 ALL = 0b11_1111_1111
 
 
-def _matched(truth: Labels, found: Detections) -> tuple[list[int], list[int], list[int]]:
+def _matched(truth: StoredGroundTruth, found: StoredDetections) -> tuple[list[int], list[int], list[int]]:
     matches = match(truth, found, overlaps(truth, found))
     return matches.true.tolist(), matches.ignored.tolist(), matches.found.tolist()
 
@@ -64,7 +64,7 @@ def test_nothing_found_and_nothing_labelled_are_fine() -> None:
 
 def test_many_pairs_are_worked_on_in_parts(monkeypatch: object) -> None:
     """The same pairs come out, however few fit at once."""
-    from harness.report.evidence import match as module
+    from harness.analysis.detections import matching as module
 
     rng = np.random.default_rng(0)
     truth = labels(*([(0, (x, x, x + 20, x + 20)) for x in range(5)] for _ in range(4)))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.report.evidence.match import match, overlaps
-from harness.report.evidence.read import Detections, Labels
-from harness.report.evidence.threshold import Cuts, best_f1, calibrate, confusion, kept
+from harness.analysis.detections.calibration import calibrate
+from harness.analysis.detections.matching import match, overlaps
+from harness.analysis.detections.thresholds import F1Thresholds, best_f1, confusion, kept
+from harness.store.tables import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, labels
 
 BOX, OTHER = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 60.0, 60.0)
 DISC, SQUARE = 0, 1
 
 
-def _cuts(truth: Labels, found: Detections) -> Cuts:
+def _cuts(truth: StoredGroundTruth, found: StoredDetections) -> F1Thresholds:
     return best_f1(truth, found, match(truth, found, overlaps(truth, found)))
 
 

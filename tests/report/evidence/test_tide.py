@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.report.evidence.match import match, overlaps
-from harness.report.evidence.read import Detections, Labels
-from harness.report.evidence.tide import KINDS, Breakdown, break_down
+from harness.analysis.detections.matching import match, overlaps
+from harness.analysis.detections.tide import KINDS, Breakdown, break_down
+from harness.store.tables import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
 BOX = (0.0, 0.0, 10.0, 10.0)
@@ -15,12 +15,12 @@ PART = (0.0, 0.0, 10.0, 4.0)  # IoU 0.4 with BOX
 DISC, SQUARE = 0, 1
 
 
-def _broken_down(truth: Labels, found: Detections) -> Breakdown:
+def _broken_down(truth: StoredGroundTruth, found: StoredDetections) -> Breakdown:
     near = overlaps(truth, found)
     return break_down(truth, found, match(truth, found, near), near)
 
 
-def _costs(truth: Labels, found: Detections) -> dict[str, float]:
+def _costs(truth: StoredGroundTruth, found: StoredDetections) -> dict[str, float]:
     return dict(zip(KINDS, _broken_down(truth, found).costs.tolist(), strict=True))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.suite.spec import Protocol
-from harness.trial.measure.surroundings import Look
+from harness.suite.schema import Protocol
+from harness.trial.measure.interference import SystemSample
 from harness.trial.measure.timing import Stopwatch
 
 LAUNCH_NS = 1000  # until an asynchronous call returns
@@ -40,8 +40,8 @@ class Device:
     def clock(self) -> int:
         return self.now
 
-    def look(self) -> Look:
-        return Look(at_s=self.now * 1e-9)
+    def look(self) -> SystemSample:
+        return SystemSample(at_s=self.now * 1e-9)
 
     def stopwatch(self) -> Stopwatch:
         return Stopwatch(synchronize=self.synchronize, clock=self.clock)
@@ -52,7 +52,7 @@ def images(*sizes: tuple[int, int]) -> list[Tensor]:
     return [torch.zeros(3, *size) for size in sizes]
 
 
-def protocol(**changes: Any) -> Protocol:
+def make_protocol(**changes: Any) -> Protocol:
     """The quick one, in three rounds of twenty images."""
     quick = {"rounds": 3, "warmup": 10, "latency_images": 20, "latency_s": 0.0, "throughput_s": 0.0}
     return Protocol(**{**quick, **changes})

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.annotations import Annotations
-from harness.store.record import Flag
-from harness.trial import measure
-from harness.trial.dataset import Item
-from harness.trial.deploy import Deployment
-from harness.trial.measure import memory, stability, surroundings
-from harness.trial.measure.passes import Bench, merged
-from harness.trial.measure.surroundings import Look
+from harness.store.record import MeasurementWarning
+from harness.trial.deploy.base import Deployment
+from harness.trial.inputs.item import Item
+from harness.trial.measure import interference, memory, protocol, stability
+from harness.trial.measure.interference import SystemSample
+from harness.trial.measure.protocol import Measured, loader_bound, measure
+from harness.trial.measure.repeat import Bench, merged
 from harness.trial.measure.timing import Sample
-from tests.trial.measure.fakes import Device, protocol
+from tests.trial.measure.fakes import Device, make_protocol
 
 CPU = torch.device("cpu")
 
@@ -78,9 +78,9 @@ def _deployment(detect: Callable[..., Any], model: _Model | None = None) -> Depl
     return Deployment(how="", detect=detect, set_threshold=lambda *_: None, model=model, postprocessor=model)
 
 
-def _measure(device: Device, deployment: Deployment, look: Callable[[], Look] | None = None) -> measure.Measured:
+def _measure(device: Device, deployment: Deployment, look: Callable[[], SystemSample] | None = None) -> Measured:
     bench = Bench(synchronize=device.synchronize, look=look or device.look, clock=device.clock)
-    return measure.measure(deployment, _Items(), protocol(), bench=bench, device=CPU, thresholds=())
+    return measure(deployment, _Items(), make_protocol(), bench=bench, device=CPU, thresholds=())
 
 
 def test_a_quiet_device_raises_no_flag() -> None:
@@ -181,10 +181,10 @@ def test_phases_that_do_not_sum_are_flagged(medians: tuple[float, ...], *, flagg
     assert bool(stability.unsound_phases(medians, 1.0)) is flagged
 
 
-_QUIET = (Look(at_s=0.0), Look(at_s=1.0), Look(at_s=2.0))
+_QUIET = (SystemSample(at_s=0.0), SystemSample(at_s=1.0), SystemSample(at_s=2.0))
 
 
-def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = None) -> list[Look]:
+def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = None) -> list[SystemSample]:
     first: dict[str, Any] = dict.fromkeys(last or {}, 0.0)
     return [
         replace(_QUIET[0], **first, cores=2),
@@ -207,18 +207,18 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
         (_looks(last={"others_s": 0.44}), "shared_device", "others took 11% of the cores"),
     ],
 )
-def test_surroundings_raise_exactly_their_flag(looks: list[Look], name: str | None, said: str) -> None:
+def test_surroundings_raise_exactly_their_flag(looks: list[SystemSample], name: str | None, said: str) -> None:
     """Below 75 % of the clock, any reason for throttling, any foreign process, others above a tenth of the cores."""
-    flags = surroundings.doubts(looks)
+    flags = interference.doubts(looks)
     assert [flag.name for flag in flags] == ([name] if name else [])
     assert not name or said in flags[0].reason
 
 
 def test_an_idle_clock_before_a_pass_is_no_throttling() -> None:
     """A GPU that nothing runs on lowers its clock; one dip among many looks is no throttling either."""
-    looks = [Look(at_s=float(second), clock_share=0.2 if second in {0, 7} else 1.0) for second in range(20)]
-    assert surroundings.doubts(looks) == ()
-    assert [flag.name for flag in surroundings.doubts(looks[6:9])] == ["throttled"]
+    looks = [SystemSample(at_s=float(second), clock_share=0.2 if second in {0, 7} else 1.0) for second in range(20)]
+    assert interference.doubts(looks) == ()
+    assert [flag.name for flag in interference.doubts(looks[6:9])] == ["throttled"]
 
 
 def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
@@ -226,8 +226,8 @@ def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
     device = Device([0.01])
     started = len(device.calls)
 
-    def look() -> Look:
-        return Look(at_s=device.now * 1e-9, foreign=(4711,) if len(device.calls) - started < 40 else ())
+    def look() -> SystemSample:
+        return SystemSample(at_s=device.now * 1e-9, foreign=(4711,) if len(device.calls) - started < 40 else ())
 
     found = _measure(device, _deployment(device.run), look)
     assert found.flags == ()
@@ -236,13 +236,13 @@ def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
 
 def test_others_on_this_machine_are_seen() -> None:
     """What a process beside us takes counts as load of others, whatever else runs here; what we take does not."""
-    before, own = surroundings.look_around(CPU), time.process_time()
+    before, own = interference.sample_system(CPU), time.process_time()
     children = os.times().children_user
     spinning = "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass"
     with subprocess.Popen((sys.executable, "-c", spinning)):
         while time.process_time() - own < 0.5:
             pass
-    after = surroundings.look_around(CPU)
+    after = interference.sample_system(CPU)
     theirs = os.times().children_user - children
     assert before.others_s is not None
     assert after.others_s is not None
@@ -254,31 +254,35 @@ def test_others_on_this_machine_are_seen() -> None:
 @pytest.mark.parametrize(("share", "flagged"), [(None, False), (0.10, False), (0.11, True)])
 def test_loader_bound_is_more_than_a_tenth_of_training(share: float | None, *, flagged: bool) -> None:
     """With the share in the reason."""
-    flags = measure.loader_bound(share)
+    flags = loader_bound(share)
     assert [flag.name for flag in flags] == (["loader_bound"] if flagged else [])
     assert not flagged or "11%" in flags[0].reason
 
 
 def test_flags_of_one_name_are_one_flag() -> None:
     """Their reasons stand side by side, each once."""
-    flags = [Flag(name="unstable", reason="a"), Flag(name="throttled", reason="c"), Flag(name="unstable", reason="b")]
+    flags = [
+        MeasurementWarning(name="unstable", reason="a"),
+        MeasurementWarning(name="throttled", reason="c"),
+        MeasurementWarning(name="unstable", reason="b"),
+    ]
     assert merged([*flags, flags[0]]) == (
-        Flag(name="unstable", reason="a; b"),
-        Flag(name="throttled", reason="c"),
+        MeasurementWarning(name="unstable", reason="a; b"),
+        MeasurementWarning(name="throttled", reason="c"),
     )
 
 
 def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` finds the largest power of two that passes, then gives everything back before the next pass."""
     given_back: list[int] = []
-    monkeypatch.setattr(measure.memory, "free_unused", lambda _device: given_back.append(1))
-    monkeypatch.setattr(measure, "_fits", lambda _deployment, _images, size, _device: size <= 16)
+    monkeypatch.setattr(memory, "free_unused", lambda _device: given_back.append(1))
+    monkeypatch.setattr(protocol, "_fits", lambda _deployment, _images, size, _device: size <= 16)
     device = Device([0.01])
     bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
-    found = measure.measure(
+    found = protocol.measure(
         _deployment(device.run),
         _Items(),
-        protocol(throughput_batch_size="auto"),
+        make_protocol(throughput_batch_size="auto"),
         bench=bench,
         device=CPU,
         thresholds=(),
@@ -289,10 +293,10 @@ def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.Monk
 
 def test_images_to_time_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A split of huge images is timed on as many as fit, and on at least one."""
-    monkeypatch.setattr(measure, "MOST_IMAGE_BYTES", 3 * 8 * 8 * 4 * 2)
-    assert len(measure.images_to_time(_Items(), 5)) == 2
-    monkeypatch.setattr(measure, "MOST_IMAGE_BYTES", 10)
-    assert len(measure.images_to_time(_Items(), 5)) == 1
+    monkeypatch.setattr(protocol, "MOST_IMAGE_BYTES", 3 * 8 * 8 * 4 * 2)
+    assert len(protocol.images_to_time(_Items(), 5)) == 2
+    monkeypatch.setattr(protocol, "MOST_IMAGE_BYTES", 10)
+    assert len(protocol.images_to_time(_Items(), 5)) == 1
 
 
 def test_energy_is_the_mean_power_over_the_timed_seconds() -> None:
@@ -300,8 +304,8 @@ def test_energy_is_the_mean_power_over_the_timed_seconds() -> None:
     for seconds, expected in ((0.4, 5.0), (0.01, None)):
         device = Device([seconds])
 
-        def look(device: Device = device) -> Look:
-            return Look(at_s=device.now * 1e-9, joules=100 * device.now * 1e-9)
+        def look(device: Device = device) -> SystemSample:
+            return SystemSample(at_s=device.now * 1e-9, joules=100 * device.now * 1e-9)
 
         found = _measure(device, _deployment(device.run), look)
         assert found.inference.joules_per_image == (pytest.approx(expected, rel=1e-3) if expected else None)
@@ -309,7 +313,7 @@ def test_energy_is_the_mean_power_over_the_timed_seconds() -> None:
 
 def test_a_whole_pass_that_does_not_fit_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search saw less memory than the pass takes: half as many, instead of the end of the trial."""
-    monkeypatch.setattr(measure, "_batch_size", lambda *_: 32)
+    monkeypatch.setattr(protocol, "_batch_size", lambda *_: 32)
     device = Device([0.01])
 
     def run(batch: Sequence[Tensor]) -> tuple[()]:
@@ -318,12 +322,12 @@ def test_a_whole_pass_that_does_not_fit_halves_the_batch(monkeypatch: pytest.Mon
         return device.run(batch)
 
     bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
-    auto = protocol(throughput_batch_size="auto")
-    found = measure.measure(_deployment(run), _Items(), auto, bench=bench, device=CPU, thresholds=())
+    auto = make_protocol(throughput_batch_size="auto")
+    found = protocol.measure(_deployment(run), _Items(), auto, bench=bench, device=CPU, thresholds=())
     assert found.inference.throughput_batch_size == 8
-    fixed = protocol(throughput_batch_size=32)
+    fixed = make_protocol(throughput_batch_size=32)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        measure.measure(_deployment(run), _Items(), fixed, bench=bench, device=CPU, thresholds=())
+        protocol.measure(_deployment(run), _Items(), fixed, bench=bench, device=CPU, thresholds=())
 
 
 def test_a_container_has_only_what_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

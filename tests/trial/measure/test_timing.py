@@ -10,16 +10,16 @@ import torch
 from torch import nn
 
 from harness.store.record import distribution
-from harness.trial import measure
 from harness.trial.measure import memory, timing
-from tests.trial.measure.fakes import LAUNCH_NS, Device, images, protocol
+from harness.trial.measure.protocol import count_flops, summary
+from tests.trial.measure.fakes import LAUNCH_NS, Device, images, make_protocol
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_latency_waits_for_the_device_at_both_edges_and_leaves_warm_up_out(*, asynchronous: bool) -> None:
     """Each sample is one image's own time on the device; the slow warm-up is in none of them."""
     device = Device([5.0] * 10 + [0.01] * 500, asynchronous=asynchronous)
-    samples = timing.latency(device.run, images((8, 8)), protocol(), device.stopwatch())
+    samples = timing.latency(device.run, images((8, 8)), make_protocol(), device.stopwatch())
     assert len(device.calls) == 10 + len(samples)
     assert len(samples) == 3 * 20
     assert {round(sample.seconds * 1e9) for sample in samples} == {10_000_000 + LAUNCH_NS}
@@ -32,8 +32,8 @@ def test_a_known_distribution_comes_back(*, asynchronous: bool) -> None:
     rng = np.random.default_rng(0)
     seconds = rng.lognormal(np.log(0.02), 0.3, 3 * 400).round(9)
     device = Device([0.5] * 10 + seconds.tolist(), asynchronous=asynchronous)
-    samples = timing.latency(device.run, images((8, 8)), protocol(latency_images=400), device.stopwatch())
-    found, known = measure.summary(samples), seconds + LAUNCH_NS * 1e-9
+    samples = timing.latency(device.run, images((8, 8)), make_protocol(latency_images=400), device.stopwatch())
+    found, known = summary(samples), seconds + LAUNCH_NS * 1e-9
     low, median, high, p95, p99 = np.percentile(known, (25, 50, 75, 95, 99))
     assert found.n == 1200
     assert (found.median, found.p95, found.p99, found.iqr) == pytest.approx((median, p95, p99, high - low), abs=2e-9)
@@ -45,7 +45,7 @@ def test_every_shape_is_warmed_up_once() -> None:
     """Twelve shapes mean twelve warm-up runs, each before its first timing; one shape means the protocol's ten."""
     device = Device([0.01])
     sizes = [(8, 8 + index) for index in range(12)]
-    timing.latency(device.run, images(*sizes, (8, 8)), protocol(), device.stopwatch())
+    timing.latency(device.run, images(*sizes, (8, 8)), make_protocol(), device.stopwatch())
     assert len(set(device.calls[:12])) == 12
     assert len(device.calls) == 12 + 3 * 20
 
@@ -53,7 +53,7 @@ def test_every_shape_is_warmed_up_once() -> None:
 def test_latency_goes_on_until_its_seconds_are_full() -> None:
     """At least the images, and at least the seconds, over all rounds together, cycling through the images."""
     device = Device([0.05])
-    samples = timing.latency(device.run, images((8, 8), (8, 9)), protocol(latency_s=6.0), device.stopwatch())
+    samples = timing.latency(device.run, images((8, 8), (8, 9)), make_protocol(latency_s=6.0), device.stopwatch())
     assert sum(sample.seconds for sample in samples) == pytest.approx(6.0, rel=0.03)
     assert [sample.index for sample in samples[:4]] == [0, 1, 0, 1]
 
@@ -61,7 +61,7 @@ def test_latency_goes_on_until_its_seconds_are_full() -> None:
 def test_throughput_is_images_over_wall_time() -> None:
     """Batches of four at 0.2 s are 20 images/s whatever batch 1 takes; every image is used, in each of three rounds."""
     device = Device([0.2])
-    samples = timing.throughput(device.run, images(*[(8, 8)] * 10), protocol(), 4, device.stopwatch())
+    samples = timing.throughput(device.run, images(*[(8, 8)] * 10), make_protocol(), 4, device.stopwatch())
     assert {len(call) for call in device.calls} == {4}
     for number in (1, 2, 3):
         assert [sample.index for sample in samples if sample.round == number] == [0, 4, 8]
@@ -110,7 +110,7 @@ def test_distribution_is_numpys() -> None:
 def test_operations_are_counted_as_two_for_a_multiply_and_an_add() -> None:
     """One 3×3 convolution from 3 to 4 channels on 8 × 8 pixels."""
     layer = nn.Conv2d(3, 4, 3, padding=1, bias=False)
-    flops = measure.count_flops(lambda batch: layer(batch[0][None]), torch.zeros(3, 8, 8))
+    flops = count_flops(lambda batch: layer(batch[0][None]), torch.zeros(3, 8, 8))
     assert flops == 2 * 8 * 8 * 4 * 3 * 9
 
 

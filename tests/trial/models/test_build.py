@@ -14,10 +14,11 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d
 
 from harness.errors import WeightsError
-from harness.suite.catalog import ARCHITECTURES, BY_NAME
-from harness.suite.spec import ImageSize, TrialArchitecture
-from harness.trial import checkpoint
-from harness.trial.models import build, weights
+from harness.suite.catalog.torchvision import ARCHITECTURES, BY_NAME
+from harness.suite.schema import ImageSize
+from harness.suite.trial import TrialArchitecture
+from harness.trial.models import checkpoint
+from harness.trial.models.torchvision import build, weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

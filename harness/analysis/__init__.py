@@ -1,0 +1,1 @@
+"""What records mean, without a page: frames, statistics, significance, detections, one result against another. No torch."""

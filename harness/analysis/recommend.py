@@ -1,0 +1,88 @@
+"""Which detector to ship within limits, and why each of the others lost: arithmetic over the comparison's frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.analysis.frame import CANNOT
+from harness.formatting import mebibytes, metric_value, milliseconds, points
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a detector must keep to; None is no bound."""
+
+    max_latency_s: float | None = None
+    max_memory_bytes: int | None = None
+    min_metric: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """For one dataset: the row to ship, or None, and (label, reason) of each other, best first."""
+
+    dataset: str
+    chosen: pd.Series | None
+    lost: tuple[tuple[str, str], ...]
+
+
+def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ...]:
+    """The best of `metric` within the bounds, by dataset; of equals the faster one.
+
+    Args:
+        frame: `frames.configuration_frame`; rehearsals never win.
+    """
+    return tuple(_advise(str(dataset), rows, bounds, metric) for dataset, rows in frame.groupby("dataset", sort=False))
+
+
+def sentence(row: pd.Series, metric: str) -> str:
+    """What is to be known of a row: accuracy, latency, memory."""
+    memory = row["inference_memory_bytes"]
+    return (
+        f"{metric} {metric_value(row[metric])} at {milliseconds(row['latency_median_s'])} ms "
+        f"(p95 {milliseconds(row['latency_p95_s'])})" + ("" if math.isnan(memory) else f" in {mebibytes(memory)} MiB")
+    )
+
+
+def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Advice:
+    ordered = rows.sort_values([metric, "latency_median_s"], ascending=[False, True], kind="stable")
+    objections = {index: _objections(row, bounds, metric) for index, row in ordered.iterrows()}
+    chosen = next((ordered.loc[index] for index, found in objections.items() if not found), None)
+    lost = []
+    for index, row in ordered.iterrows():
+        if chosen is None or index != chosen.name:
+            lost.append((row["label"], "; ".join(objections[index]) or _behind(row, chosen, metric)))
+    return Advice(dataset=dataset, chosen=chosen, lost=tuple(lost))
+
+
+def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
+    """Why a row cannot be shipped; nothing where it can."""
+    if row["rehearsal"]:
+        return ["a rehearsal on some of the images"]
+    if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
+        why = next((reason for name, reason in row["flags"] if name == CANNOT), None)
+        return [f"not measured: {why or row['outcomes']}"]
+    found = []
+    if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:
+        found.append(f"{milliseconds(row['latency_median_s'])} ms is over {milliseconds(bounds.max_latency_s)} ms")
+    memory = row["inference_memory_bytes"]
+    if bounds.max_memory_bytes is not None and math.isnan(memory):
+        found.append("its memory is not known")
+    elif bounds.max_memory_bytes is not None and memory > bounds.max_memory_bytes:
+        found.append(f"{mebibytes(memory)} MiB is over {mebibytes(bounds.max_memory_bytes)} MiB")
+    if bounds.min_metric is not None and row[metric] < bounds.min_metric:
+        found.append(f"{metric} {metric_value(row[metric])} is below {metric_value(bounds.min_metric)}")
+    return found
+
+
+def _behind(row: pd.Series, chosen: pd.Series | None, metric: str) -> str:
+    """How far an allowed row is behind the one that won."""
+    assert chosen is not None
+    times = chosen["latency_median_s"] / row["latency_median_s"]
+    speed = f"{times:.1f}× faster" if times >= 1 else f"{1 / times:.1f}× slower"
+    return f"{metric} {metric_value(row[metric])}, {points(row[metric] - chosen[metric])}, {speed}"

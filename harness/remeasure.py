@@ -1,0 +1,205 @@
+"""Measure fine-tuned weights again, without training: a trial's, or those of any checkpoint on images of a suite.
+
+Owns what is measured with which images and where that goes: `measurements/<n>/` beside the weights, a record of its
+own, so that the trial's stays what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.data.validate import validate_datasets
+from harness.errors import UsageError
+from harness.executors import base, environment, local
+from harness.store import files, job, lock, paths, record
+from harness.store.paths import SuiteFolder
+from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.expand import plan_trials
+from harness.suite.load import Setting, load_suite, resolve_hyperparameters
+from harness.suite.schema import Hyperparameters, ImageSize, at_level
+from harness.suite.trial import TrialArchitecture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.executors.base import OnEvent
+    from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
+    from harness.store.record import Record
+    from harness.suite.schema import Level, Precision, Protocol, VariantName
+    from harness.suite.trial import Trial
+
+_LOCK = "measurements.lock"
+_HANG_S = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Weights, and the images to measure them on.
+
+    Attributes:
+        trial: what names the images and the protocol.
+        folder: the measurement goes to `measurements/<n>` in it.
+        lock: the suite's, or one beside the weights: two measurements at once disturb each other.
+        import_folder: of the suite file, for a user's own Dataset.
+        recorded: what the trial's own record said, and the folder of its samples.
+    """
+
+    trial: Trial
+    weights: Path
+    folder: Path
+    lock: Path
+    import_folder: str
+    recorded: tuple[Record, ResultFolder] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remeasured:
+    """A measurement: its record, or why there is none."""
+
+    record: Record | None
+    reason: str | None
+    folder: AttemptFolder
+
+
+def trained(folder: TrialFolder, found: Record) -> Target:
+    """The weights that a trial left, in results/<suite>/trials/<trial_id>.
+
+    Raises:
+        UsageError: they are gone.
+    """
+    weights = folder.path / found.model.checkpoint
+    if not weights.is_file():
+        raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
+    last = next((attempt for attempt in reversed(folder.attempts()) if attempt.assignment.is_file()), None)
+    import_folder = str(folder.path)
+    if last is not None:
+        text = last.assignment.read_bytes()
+        import_folder = record.decode(job.JOB, text, str(last.assignment)).import_folder
+    return Target(
+        trial=found.trial,
+        weights=weights,
+        folder=folder.path,
+        lock=SuiteFolder(folder.path.parents[1]).lock,
+        import_folder=import_folder,
+        recorded=(found, folder),
+    )
+
+
+def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
+    """Any checkpoint, on the images of a suite's dataset.
+
+    Raises:
+        UsageError: it is none of ours, or it is not clear which dataset is meant.
+        SuiteError: the suite or its data are wrong.
+    """
+    header = _header(weights)
+    suite = load_suite(suite_path)
+    names = [name for name, _ in suite.datasets]
+    if dataset is None and len(names) > 1:
+        raise UsageError(f"{suite_path} has the datasets {', '.join(names)}: name one with --dataset")
+    if dataset is not None and dataset not in names:
+        raise UsageError(f"--dataset {dataset}: {suite_path} has {', '.join(names)}")
+    chosen = dataset or names[0]
+    low, high = header["image_size"]
+    architecture = TrialArchitecture(
+        name=header["architecture"],
+        weights=str(weights.resolve()),
+        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        image_size=ImageSize(min=low, max=high),
+        model=header["model"],
+    )
+    # Of these only the precision counts, without training: the suite's, as weights do not tell theirs.
+    precision = suite.settings[0].hyperparameters.precision
+    plain = resolve_hyperparameters(BY_NAME[architecture.name], Hyperparameters(precision=precision))
+    alone = replace(
+        suite,
+        datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),
+        settings=(Setting(architecture=architecture, hyperparameters=plain, swept=()),),
+        seeds=(0,),
+    )
+    fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)
+    return Target(
+        trial=plan_trials(alone, fingerprints, limit=None)[0],
+        weights=weights.resolve(),
+        folder=weights.resolve().parent,
+        lock=weights.resolve().parent / _LOCK,
+        import_folder=str(suite_path.resolve().parent),
+    )
+
+
+def adjusted(
+    target: Target,
+    *,
+    level: Level | None,
+    variants: tuple[VariantName, ...] | None,
+    precision: Precision | None,
+) -> Target:
+    """With another protocol level, other variants, another precision than the trial's own."""
+    protocol: Protocol = target.trial.protocol
+    if level is not None:
+        protocol = at_level(level, protocol)
+    if variants is not None:
+        protocol = replace(protocol, variants=variants)
+    h = target.trial.hyperparameters
+    h = replace(h, precision=precision) if precision is not None else h
+    return replace(target, trial=replace(target.trial, protocol=protocol, hyperparameters=h))
+
+
+def elsewhere(target: Target, folder: Path) -> Target:
+    """The same, but what is found goes into `folder`: weights may lie where nothing can be written.
+
+    Raises:
+        UsageError: it cannot be created.
+    """
+    files.make_folder(folder)
+    return replace(target, folder=folder, lock=folder / _LOCK)
+
+
+def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
+    """Evaluate and measure in a process of its own.
+
+    Raises:
+        LockedError: a run, or another measurement, works there.
+        MachineError: the device is not there, the disk is full.
+        Interrupted: a signal came.
+    """
+    with lock.locked(target.lock):
+        return _measure(target, device, on_event)
+
+
+def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
+    folder = paths.next_measurement(target.folder)
+    assignment = job.Job(
+        trial=target.trial,
+        number=folder.number,
+        device=device,
+        threads=environment.available_cores(),
+        import_folder=target.import_folder,
+        weights=str(target.weights),
+    )
+    patience = base.Timeouts(hang_s=_HANG_S, total_s=None)
+    ending = local.run_attempt(assignment, folder, patience, on_event=on_event)
+    path = folder.result.record
+    if not ending.recorded:
+        return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)
+    return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
+
+
+def _header(weights: Path) -> dict[str, Any]:
+    """Read by a process that may import torch."""
+    done = subprocess.run(
+        (sys.executable, "-P", "-m", "harness.trial.models.inspect", str(weights)),
+        capture_output=True,
+        text=True,
+        env=environment.child_environment(1),
+        check=False,
+    )
+    if done.returncode:
+        raise UsageError((done.stderr.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
+    header: dict[str, Any] = json.loads(done.stdout)
+    return header

@@ -1,0 +1,54 @@
+"""The page's first table: accuracy, speed and outcome of every row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.analysis.frame import pareto_front
+from harness.formatting import metric_value, milliseconds, number
+from harness.report.markup import escape, table
+from harness.report.sections import summary
+from harness.report.sections.summary import NOT_COMPARABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
+    sure = rows["map_low"].notna().any()
+    header = (
+        "architecture", "mAP", *(("95 % interval", "group") if sure else ()), "mAP50", "mAP75", "latency median ms",
+        "p95 ms", "throughput img/s (batch)", "outcome",
+    )  # fmt: skip
+    front = set() if mixed else set(pareto_front(rows[~rows["rehearsal"]]).index)
+    cells = []
+    for index, row in rows.iterrows():
+        interval = f"{metric_value(row['map_low'])} … {metric_value(row['map_high'])}".replace("– … –", "–")
+        cells.append(
+            (
+                escape(row["label"]) + (" ★" if index in front else ""),
+                summary.accuracy(row),
+                *((interval, number(row["tie_group"], 0)) if sure else ()),
+                metric_value(row["map_50"]),
+                metric_value(row["map_75"]),
+                summary.latency(row),
+                milliseconds(row["latency_p95_s"]),
+                f"{number(row['throughput_images_per_s'], 1)} ({number(row['batch_size'], 0)})".replace("– (–)", "–"),
+                _outcome(row),
+            )
+        )
+    said = ["★ on the Pareto front: nothing measured is both faster and more accurate."] if front else []
+    said += ["The interval is over images; rows of one group tie on accuracy with its first."] if sure else []
+    if rows.loc[~rows["rehearsal"] & rows["map"].notna(), "map_low"].isna().any():
+        said.append(
+            "mAP without an interval: labels or detections are missing (an older version, `--no-bootstrap`), cannot be "
+            "read (`harness report` says why), or are of a single image with boxes."
+        )
+    return "\n\n".join([table(header, cells), " ".join(said)] if said else [table(header, cells)])
+
+
+def _outcome(row: pd.Series) -> str:
+    said = [row["outcomes"]]
+    said += [NOT_COMPARABLE] if row["rehearsal"] else []
+    said += [escape(name) for name, _ in row["flags"] if name != "rehearsal"]
+    return ", ".join(dict.fromkeys(said))

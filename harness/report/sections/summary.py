@@ -1,0 +1,173 @@
+"""The page's first lines: what to ship, what else there is, and how sure that is."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from harness.analysis.frame import pareto_front
+from harness.formatting import gibibytes, metric_value, milliseconds, points
+from harness.report.markup import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    import pandas as pd
+
+    from harness.analysis.dataset import DatasetAnalysis
+    from harness.analysis.significance import Significance
+    from harness.analysis.statistics import Interval
+    from harness.store.results import TrialState
+
+NOT_COMPARABLE = "not comparable"
+_NOTHING = 0.01  # of mAP: less is no detector
+_WEIGHTS_OF = {
+    "test": "test split, with the epoch that val chose where it was looked at, else the last one",
+    "val": "val split, with the last epoch's weights",
+}
+
+
+def section(dataset: DatasetAnalysis) -> list[str]:
+    """What to ship, who is faster and for what, who ties, the Pareto front, and how sure it is."""
+    rows, significance = dataset.rows, dataset.significance
+    measured = rows.dropna(subset=["map", "latency_median_s"])
+    if measured["rehearsal"].any() and not measured["rehearsal"].all():
+        measured = measured[~measured["rehearsal"]]
+    if measured.empty and rows["latency_median_s"].notna().any():
+        return ["The evaluated split has no boxes: there are speeds below, but nothing to call accurate."]
+    if measured.empty:
+        return ["Nothing is measured here yet."]
+    best = measured.sort_values(["map", "latency_median_s"], ascending=[False, True], kind="stable").iloc[0]
+    lines = [_ship(best, significance, rehearsal=bool(measured["rehearsal"].any()))]
+    front = pareto_front(measured)
+    if dataset.mixed:
+        lines.append("**Speed:** of different environments, so nothing is said of who is faster.")
+    else:
+        lines += [_faster(row, best, significance) for index, row in front[::-1].iterrows() if index != best.name]
+    lines += _ties(measured, best, significance)
+    lines += [] if dataset.mixed else [_front(front)]
+    lines += [_how_sure(measured, dataset.states, significance), *_in_doubt(measured)]
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def latency(row: pd.Series) -> str:
+    """The median in ms, with the standard deviation over seeds where there are several."""
+    spread = f" ± {milliseconds(row['latency_sd_s'])}" if row["n"] > 1 else ""
+    return f"{milliseconds(row['latency_median_s'])}{spread}"
+
+
+def accuracy(row: pd.Series) -> str:
+    """mAP, with the standard deviation over seeds where there are several."""
+    spread = f" ± {row['map_sd']:.3f}" if row["n"] > 1 else ""
+    return f"{metric_value(row['map'])}{spread}"
+
+
+def span(interval: Interval | None) -> str:
+    """The ends of an interval of a metric."""
+    return "–" if interval is None else f"{metric_value(interval.low)} … {metric_value(interval.high)}"
+
+
+def change(interval: Interval) -> str:
+    """A difference with its interval."""
+    return f"{points(interval.value)} ({points(interval.low)} … {points(interval.high)})"
+
+
+def seeds_error(ours: pd.Series, theirs: pd.Series) -> float:
+    """The standard error of a difference of mean mAP by what seeds alone do; NaN where one side has a single seed.
+
+    Seeds are independent, so their variances add.
+    """
+    return math.hypot(*(row["map_sd"] / math.sqrt(row["n"]) if row["n"] > 1 else math.nan for row in (ours, theirs)))
+
+
+def _ship(best: pd.Series, significance: Significance, *, rehearsal: bool) -> str:
+    memory = best["inference_memory_bytes"]
+    interval = significance.intervals.get(best.name)
+    sure = f" (95 % interval {span(interval)})" if interval else ""
+    numbers = (
+        f"{accuracy(best)} mAP{sure} at {latency(best)} ms (p95 {milliseconds(best['latency_p95_s'])})"
+        + ("" if math.isnan(memory) else f" in {gibibytes(memory)} GiB")
+    )  # fmt: skip
+    if best["map"] < _NOTHING:
+        name = escape(best["label"])
+        return f"**Nothing to ship yet:** the best, {name}, has {numbers}: train longer, or look at the data."
+    word = f"Most accurate ({NOT_COMPARABLE})" if rehearsal else "Ship"
+    return f"**{word} {escape(best['label'])}:** {numbers}."
+
+
+def _faster(row: pd.Series, best: pd.Series, significance: Significance) -> str:
+    times = best["latency_median_s"] / row["latency_median_s"]
+    pair, error = significance.pair(row.name, best.name), seeds_error(row, best)
+    value = pair.difference.value if pair else row["map"] - best["map"]
+    told = []
+    if pair:
+        told.append(f"95 % interval {points(pair.difference.low)} … {points(pair.difference.high)}")
+    if not math.isnan(error):
+        told.append(f"± {error:.3f} by seeds")
+    cost = f"{points(value)} mAP" + (f" ({'; '.join(told)})" if told else "")
+    if abs(value) < 2 * error:
+        cost += "; other seeds may turn that round"
+    return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
+
+
+def _ties(measured: pd.DataFrame, best: pd.Series, significance: Significance) -> list[str]:
+    """Those whose accuracy may be the best one's, by chance over images."""
+    tied = [index for index in measured.index if _tie(significance, index, best.name)]
+    if not tied:
+        return []
+    together = [*tied, best.name]
+    fastest = measured.loc[measured.loc[together, "latency_median_s"].idxmin(), "label"]
+    names = _listed([f"**{escape(measured.loc[index, 'label'])}**" for index in together])
+    return [
+        f"{names} are a tie on accuracy: on these images a difference of this size may be chance. The fastest of them "
+        f"is {escape(fastest)}."
+    ]
+
+
+def _in_doubt(measured: pd.DataFrame) -> list[str]:
+    """Whose numbers carry a flag: the first screen must not hide it."""
+    doubted = {row["label"]: list(dict.fromkeys(name for name, _ in row["flags"])) for _, row in measured.iterrows()}
+    names = [f"{escape(label)} ({escape(', '.join(flags))})" for label, flags in doubted.items() if flags]
+    return [f"**In doubt:** {', '.join(names)}; [why](#doubts)."] if names else []
+
+
+def _tie(significance: Significance, first: Hashable, second: Hashable) -> bool:
+    pair = significance.pair(first, second)
+    return pair is not None and pair.tie
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _front(front: pd.DataFrame) -> str:
+    steps = [row for _, row in front.iterrows()]
+    if len(steps) == 1:
+        return f"**Pareto front:** {escape(steps[0]['label'])} alone: nothing else is faster or more accurate."
+    text = f"**Pareto front,** fastest first: {escape(steps[0]['label'])}"
+    for before, after in itertools.pairwise(steps):
+        times = after["latency_median_s"] / before["latency_median_s"]
+        text += (
+            f"; then {escape(after['label'])}, {points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
+        )
+    return f"{text}."
+
+
+def _how_sure(measured: pd.DataFrame, states: Sequence[TrialState], significance: Significance) -> str:
+    seeds = sorted(set(measured["n"]))
+    here = set(measured["dataset"])
+    records = [state.record for state in states if state.record and state.trial.dataset.name in here]
+    splits = {record.metrics.split for record in records}
+    images = sorted({record.metrics.images for record in records})
+    on = f"accuracy is on the {' and '.join(_WEIGHTS_OF[split] for split in sorted(splits))}"
+    on += f" ({' or '.join(f'{count:,}' for count in images)} images)"
+    said = "**How sure:** "
+    if significance.intervals:
+        said += "intervals are of chance over images, with these trained weights; "
+    if seeds == [1]:
+        return (
+            f"{said}one seed each (n=1), {on}; a repeated training moves mAP by a point or more, so a small difference "
+            "here decides nothing."
+        )
+    return f"{said}± is the standard deviation over {' or '.join(map(str, seeds))} seeds; {on}."

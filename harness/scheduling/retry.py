@@ -1,0 +1,73 @@
+"""What follows from how a trial's attempts ended: this table, as a function of what lies in its folder.
+
+    cause of the end                                    another attempt
+    error      suite, data or code error of the trial   no
+    memory     out of device memory                     no; with `on_oom: accumulate` once, at half the micro-batch
+    killed     by a signal, such as the kernel's        once, resuming
+    hung       no progress                              once, resuming
+    time       longer than `limits.trial_hours`         no
+    exception  not one of ours                          once: the same twice ends it
+    machine    disk full, device gone                   by running again
+    signal     a person, or the runner's end            by running again
+
+A rehearsal that went well begins a new count: what failed before it was mended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.store.job import Attempt
+    from harness.suite.schema import OnOutOfMemory
+    from harness.suite.trial import Trial
+
+History = Sequence["Attempt"]
+
+
+def is_over(history: History, trial: Trial, on_oom: OnOutOfMemory) -> bool:
+    """Whether the trial ended for a reason of its own, so that only `--retry-failed` tries it again."""
+    last = history[-1] if history else None
+    if last is None or last.outcome in {"interrupted", "rehearsed", "succeeded"}:
+        return False
+    if last.outcome == "out_of_memory":
+        tried = sum(attempt.outcome == "out_of_memory" for attempt in history)
+        return on_oom != "accumulate" or tried > 1 or _parts(trial, halved=True) == _parts(trial, halved=False)
+    return not last.retryable or sum(attempt.cause == last.cause for attempt in _since_rehearsal(history)) > 1
+
+
+def parts(history: History, trial: Trial, on_oom: OnOutOfMemory) -> int:
+    """In how many parts the next attempt passes a batch: the trial's own number, or twice it after out of memory."""
+    short = any(attempt.outcome == "out_of_memory" for attempt in history)
+    return _parts(trial, halved=short and on_oom == "accumulate")
+
+
+def spent_s(history: History) -> float:
+    """Seconds of all attempts since the trial last ended for a reason of its own, without rehearsals."""
+    total = 0.0
+    for attempt in reversed(history):
+        if attempt.outcome == "timed_out":
+            break
+        total += 0.0 if attempt.outcome == "rehearsed" else attempt.wall_s
+    return total
+
+
+def same_failure(first: Attempt, second: Attempt) -> bool:
+    """Whether two attempts ended with the same traceback; numbers (an index, an address) and the trial's id aside."""
+    return first.traceback is not None and _essence(first.traceback) == _essence(second.traceback or "")
+
+
+def _parts(trial: Trial, *, halved: bool) -> int:
+    h = trial.hyperparameters
+    return min(h.accumulate * 2, h.batch_size) if halved else h.accumulate
+
+
+def _since_rehearsal(history: History) -> History:
+    rehearsed = [index for index, attempt in enumerate(history) if attempt.outcome == "rehearsed"]
+    return history[rehearsed[-1] + 1 :] if rehearsed else history
+
+
+def _essence(traceback: str) -> str:
+    return re.sub(r"0x[0-9a-fA-F]+|[\w.-]*-s\d+-[0-9a-f]{8}|\d+", "…", traceback)

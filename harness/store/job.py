@@ -1,0 +1,105 @@
+"""What an attempt is given (a job), and what it leaves about itself: its outcome, or its preflight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import TypeAdapter
+
+from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
+
+if TYPE_CHECKING:
+    from harness.suite.trial import Trial
+
+    pass
+
+
+OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
+Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the parent hands to a child: a trial, and where and how this attempt runs it.
+
+    Attributes:
+        device: auto, cpu, cuda or cuda:N.
+        threads: CPU threads of torch.
+        import_folder: put on sys.path for a `python` dataset: the suite file's folder.
+        rehearsal: of a rehearsal (no record) the name of this environment, which its result carries; else None.
+        accumulate: in how many parts a batch passes; more than the trial's own after it ran out of memory. None: its
+            own.
+        checkpoint_s: longest training time between two checkpoints.
+        weights: a file of fine-tuned weights to examine; None: train them.
+        variant: examine these weights as this variant alone.
+    """
+
+    trial: Trial
+    number: int
+    device: str
+    threads: int
+    import_folder: str
+    rehearsal: str | None = None
+    accumulate: int | None = None
+    checkpoint_s: float = 600.0
+    weights: str | None = None
+    variant: VariantName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended. Times are UTC, ISO 8601.
+
+    `cause` is what ended it, for `harness.scheduling.retry`; `retryable` whether another attempt can end otherwise;
+    `traceback` python's last lines, where there were any.
+    """
+
+    outcome: OutcomeName
+    reason: str | None
+    retryable: bool
+    started_at: str
+    wall_s: float
+    cause: Cause | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """What one training and one evaluation step of a trial measured, in the environment named.
+
+    Attributes:
+        where: host, device asked for, threads and versions; a rehearsal elsewhere says nothing.
+        startup_s: from the start of the process to its first step.
+        step_s: one training step on an ordinary batch.
+        evaluation_s: one evaluated image.
+        steps: training steps of the whole trial.
+        evaluations: images that it evaluates, in all validations and at the end.
+        images: of the split that is reported on.
+        state_bytes: one state to resume from.
+        weights_bytes: the fine-tuned weights.
+        accumulate: in how many parts a batch passed.
+    """
+
+    where: str
+    startup_s: float
+    step_s: float
+    evaluation_s: float
+    steps: int
+    evaluations: int
+    images: int
+    state_bytes: int
+    weights_bytes: int
+    accumulate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt(Outcome):
+    """An outcome with its attempt's number, as a record lists it."""
+
+    number: int
+
+
+OUTCOME = TypeAdapter(Outcome)
+JOB = TypeAdapter(Job)
+PREFLIGHT = TypeAdapter(Preflight)

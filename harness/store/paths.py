@@ -1,0 +1,217 @@
+"""Every path under a results folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    pass
+from harness.store.files import make_folder
+
+_MEASUREMENTS = "measurements"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFolder:
+    """What a process of `harness.trial` is told, and what it tells while it works."""
+
+    path: Path
+
+    @property
+    def assignment(self) -> Path:
+        """What the parent asked for."""
+        return self.path / "trial.json"
+
+    @property
+    def events(self) -> Path:
+        """Progress, one JSON object a line, appended by the child."""
+        return self.path / "events.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder(ProcessFolder):
+    """One attempt's files."""
+
+    @property
+    def number(self) -> int:
+        """1 for the first attempt."""
+        return int(self.path.name)
+
+    @property
+    def trial(self) -> TrialFolder:
+        """The trial it belongs to."""
+        return TrialFolder(self.path.parent.parent)
+
+    @property
+    def result(self) -> ResultFolder:
+        """Where its record goes: the trial's folder; of a measurement without training its own."""
+        return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS else self.trial
+
+    def variant(self, name: str) -> VariantFolder:
+        """Of one variant's process."""
+        return VariantFolder(self.path / "variants" / name)
+
+    @property
+    def log(self) -> Path:
+        """The child's standard output and error."""
+        return self.path / "log.txt"
+
+    @property
+    def outcome(self) -> Path:
+        """How it ended."""
+        return self.path / "outcome.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFolder:
+    """What an examination of fine-tuned weights leaves: a trial's own, or a later measurement's."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """There only when all went well."""
+        return self.path / "record.json"
+
+    @property
+    def samples(self) -> Path:
+        """Raw timings, of all variants."""
+        return self.path / "samples.parquet"
+
+    def predictions(self, variant: str | None = None) -> Path:
+        """Detections on the evaluated split, of the model as it was trained, or of a variant."""
+        return self.path / (f"predictions.{variant}.parquet" if variant else "predictions.parquet")
+
+    @property
+    def truths(self) -> Path:
+        """Labels of the evaluated split, which the detections are judged by."""
+        return self.path / "truths.parquet"
+
+    def exported(self, variant: str) -> Path:
+        """The file that a variant's runtime loads."""
+        return self.path / f"model.{variant}.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFolder(ProcessFolder):
+    """The process that examines one variant: `attempts/<n>/variants/<name>`."""
+
+    @property
+    def attempt(self) -> AttemptFolder:
+        """The attempt it belongs to."""
+        return AttemptFolder(self.path.parent.parent)
+
+    @property
+    def samples(self) -> Path:
+        """Raw timings."""
+        return self.path / "samples.parquet"
+
+    @property
+    def found(self) -> Path:
+        """What came out, the last file to be written."""
+        return self.path / "variant.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFolder(ResultFolder):
+    """One trial's files."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights, and states of training to resume from."""
+        return self.path / "checkpoints"
+
+    @property
+    def rehearsal(self) -> Path:
+        """What the rehearsal measured."""
+        return self.path / "rehearsal.json"
+
+    def set_aside(self) -> tuple[Path, ...]:
+        """Records that could not be read and were moved out of the way."""
+        return tuple(sorted(self.path.glob("record.unreadable-*.json")))
+
+    def attempts(self) -> tuple[AttemptFolder, ...]:
+        """Every attempt so far, in order."""
+        return _numbered(self.path / "attempts")
+
+    def next_attempt(self) -> AttemptFolder:
+        """A new, empty attempt folder.
+
+        Raises:
+            MachineError: the disk is full or failing.
+            UsageError: it cannot be created there.
+        """
+        return _next(self.path / "attempts")
+
+
+def next_measurement(folder: Path) -> AttemptFolder:
+    """A new, empty folder for a measurement without training, in `folder`/measurements.
+
+    Raises:
+        MachineError: the disk is full or failing.
+        UsageError: it cannot be created there.
+    """
+    return _next(folder / _MEASUREMENTS)
+
+
+def _numbered(folder: Path) -> tuple[AttemptFolder, ...]:
+    numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else ()
+    return tuple(AttemptFolder(folder / str(number)) for number in numbers)
+
+
+def _next(folder: Path) -> AttemptFolder:
+    last = max((attempt.number for attempt in _numbered(folder)), default=0)
+    attempt = AttemptFolder(folder / str(last + 1))
+    make_folder(attempt.path)
+    return attempt
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFolder:
+    """results/<suite>/."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """The ids of the trials that the suite asks for."""
+        return self.path / "plan.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes here."""
+        return self.path / "lock.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.md"
+
+    @property
+    def page(self) -> Path:
+        """The same as one HTML file."""
+        return self.path / "report.html"
+
+    @property
+    def plots(self) -> Path:
+        """Pictures of the page."""
+        return self.path / "plots"
+
+    @property
+    def cache(self) -> Path:
+        """What the report computed from detections, by their content; can be deleted at any time."""
+        return self.path / "cache"
+
+    def trial(self, trial_id: str) -> TrialFolder:
+        """The folder of one trial."""
+        return TrialFolder(self.path / "trials" / trial_id)
+
+    def trials(self) -> tuple[TrialFolder, ...]:
+        """Every trial that was ever started here, by id."""
+        folder = self.path / "trials"
+        return (
+            tuple(TrialFolder(entry) for entry in sorted(folder.iterdir()) if entry.is_dir()) if folder.is_dir() else ()
+        )

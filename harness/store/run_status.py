@@ -1,0 +1,80 @@
+"""What a run has come to: counts and times, and what failed, grouped by reason, with the command that tries it again.
+
+For the page and for the terminal alike: text, without pandas.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.store.job import Attempt
+    from harness.store.results import TrialState
+
+_TRACEBACK_LINES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Trials that did not succeed for one and the same reason; `traceback` holds the first one's last lines."""
+
+    outcome: str
+    reason: str
+    states: tuple[TrialState, ...]
+    traceback: str | None
+
+
+def counts(states: Sequence[TrialState]) -> tuple[int, int, int]:
+    """(measured, failed, left)."""
+    measured = sum(state.record is not None for state in states)
+    failed = sum(state.failed for state in states)
+    return measured, failed, len(states) - measured - failed
+
+
+def span(states: Sequence[TrialState]) -> tuple[datetime, datetime] | None:
+    """When the first attempt started and the last one ended, UTC; None where there was none."""
+    times = []
+    for state in states:
+        for attempt in all_attempts(state):
+            with contextlib.suppress(ValueError):  # an attempt that left no trace of when
+                start = datetime.fromisoformat(attempt.started_at).astimezone(UTC)
+                times.append((start, start + timedelta(seconds=attempt.wall_s)))
+    return (min(start for start, _ in times), max(end for _, end in times)) if times else None
+
+
+def all_attempts(state: TrialState) -> tuple[Attempt, ...]:
+    """Those that lie in the folder, or where it holds only the record, as in a committed example, the record's."""
+    return state.attempts or (state.record.attempts if state.record else ())
+
+
+def failures(states: Sequence[TrialState]) -> tuple[Failed, ...]:
+    """What did not succeed, by reason, in the order of the trials; interrupted trials too."""
+    groups: dict[tuple[str, str], list[TrialState]] = {}
+    for state in states:
+        if state.problem:
+            groups.setdefault(("unreadable", state.problem), []).append(state)
+        elif state.record is None and state.last is not None and state.running is None:
+            groups.setdefault((state.last.outcome, state.last.reason or ""), []).append(state)
+    return tuple(
+        Failed(outcome=outcome.replace("_", " "), reason=reason, states=tuple(alike), traceback=_last_lines(alike[0]))
+        for (outcome, reason), alike in groups.items()
+    )
+
+
+def command(state: TrialState, *, suite_file: str | None, results: Path) -> str:
+    """What tries this trial again."""
+    words = ["harness", "run", suite_file or "SUITE", "--results", str(results), "--select", state.trial.trial_id]
+    words += ["--limit", str(state.trial.limit)] if state.trial.limit else []
+    return shlex.join([*words, "--retry-failed"] if state.failed else words)
+
+
+def _last_lines(state: TrialState) -> str | None:
+    text = state.last.traceback if state.last and not state.problem else None
+    return "\n".join(text.splitlines()[-_TRACEBACK_LINES:]) if text else None

@@ -1,0 +1,1 @@
+"""The architectures as data, one file a family."""

@@ -1,0 +1,160 @@
+"""What is wrong with a suite file, in words: `file:line: key: what was expected, what came`.
+
+Owns the wording alone; the rules live in `harness.suite.schema` and `harness.suite.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.suite.validators import nearest
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from harness.suite.yaml_document import Document, Place
+
+Report = Callable[[tuple[str | int, ...], str], None]
+
+_SHOWN = 80
+_TYPES = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
+_BOUNDS = {"exclusiveMinimum": ">", "minimum": "≥", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+def describe(
+    document: Document, data: dict[str, Any], error: ValidationError, schema: dict[str, Any]
+) -> tuple[str, ...]:
+    """One line for each problem that pydantic found, in the order of the file.
+
+    Args:
+        data: what was validated: the document with its short forms written out.
+        schema: the JSON Schema of the whole file, from which each line says what is allowed.
+    """
+    lines: dict[tuple[int, str], str] = {}
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # only because its items are wrong, and each of those is reported
+        loc = tuple(part for part in detail["loc"] if part != "[key]")
+        place, known = _place(loc, data)
+        here, allowed = _schema_at(schema, data, place)
+        if detail["type"] == "unexpected_keyword_argument":
+            key = str(place[-1])
+            _, around = _schema_at(schema, data, place[:-1])
+            keys = sorted(around.get("properties", {}))
+            text = f"unknown key{nearest(key, keys)}; known: {', '.join(keys)}"
+        elif detail["type"] in {"missing", "missing_argument"}:
+            text = f"missing; expected {_expected(here, allowed)}"
+        elif detail["type"] == "union_tag_invalid":
+            place, text = (*place, "format"), f"unknown format {detail['ctx']['tag']}; known: {_tags(detail)}"
+        elif detail["type"] == "union_tag_not_found":
+            text = "missing key format: auto, coco, voc, yolo, csv, labelme, createml, python or synthetic"
+        elif detail["type"] == "literal_error" and detail["loc"][-1] == "[key]":
+            text = f"unknown key; known: {str(detail['ctx']['expected']).replace(chr(39), '')}"
+        elif detail["type"] == "value_error":
+            text = str(detail["ctx"]["error"])
+        elif detail["type"] == "string_pattern_mismatch":
+            text = f"a name is letters, digits, '.', '_' and '-', at most 64; got {_shown(detail['input'])}"
+        else:
+            text = f"expected {_expected(here, allowed)}, got {_shown(detail['input'])}"
+        located = document.locate(place if known else place[:-1])
+        number = int(located.rpartition(":")[2])
+        lines.setdefault((number, dotted(place)), f"{located}: {dotted(place)}: {text}")
+    return tuple(lines[key] for key in sorted(lines))
+
+
+def dotted(place: Place) -> str:
+    """`("architectures", 1, "image_size")` as `architectures[1].image_size`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "suite file"
+
+
+def plain(detail: ErrorDetails) -> str:
+    """One pydantic error without its schema, for values that stand outside the file's own tree."""
+    text = detail["msg"].replace("Input should be", "expected").replace("a valid ", "")
+    return f"{text[0].lower()}{text[1:]}, got {_shown(detail['input'])}"
+
+
+def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
+    """Pydantic's location without its union tags, and whether the last part is in the file."""
+    place: list[int | str] = []
+    for position, part in enumerate(loc):
+        inside = (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        )
+        if inside:
+            place.append(part)
+            data = cast("Any", data)[part]
+        elif isinstance(data, dict) and part == data.get("format"):
+            continue  # the tag of a union
+        elif position == len(loc) - 1 and isinstance(part, str) and isinstance(data, dict):
+            return (*place, part), False
+    return tuple(place), True
+
+
+def _schema_at(schema: dict[str, Any], data: object, place: Place) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema that rules `place`: once as written there, once with its reference followed."""
+    here = followed = schema
+    for part in place:
+        if isinstance(part, int):
+            here = followed.get("items", {}) or (followed.get("prefixItems") or [{}])[0]
+        else:
+            named = followed.get("properties", {}).get(part)
+            patterns = (*followed.get("patternProperties", {}).values(), followed.get("additionalProperties"))
+            here = named or next((pattern for pattern in patterns if isinstance(pattern, dict)), {})
+        if isinstance(data, dict) and isinstance(part, str):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            data = None
+        followed = _follow(schema, here, data)
+    return here, followed
+
+
+def _follow(schema: dict[str, Any], here: dict[str, Any], data: object) -> dict[str, Any]:
+    mapping = here.get("discriminator", {}).get("mapping", {})
+    if mapping and isinstance(data, dict) and data.get("format") in mapping:
+        here = {"$ref": mapping[data["format"]]}
+    options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) == 1:
+        here = options[0]
+    if "$ref" in here:
+        found: dict[str, Any] = schema["$defs"][here["$ref"].rpartition("/")[2]]
+        return found
+    return here
+
+
+def _expected(here: dict[str, Any], followed: dict[str, Any]) -> str:
+    options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"] or [followed]
+    return " or ".join(
+        dict.fromkeys(_one(option if "$ref" not in option else {"type": "object"}) for option in options)
+    )
+
+
+def _one(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
+    size = " that is not empty" if schema.get("minItems") or schema.get("minProperties") else ""
+    return f"{_TYPES.get(schema.get('type', ''), 'another value')}{size} {' and '.join(bounds)}".strip()
+
+
+def _tags(detail: ErrorDetails) -> str:
+    return str(detail["ctx"]["expected_tags"]).replace("'", "")
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

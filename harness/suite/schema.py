@@ -1,0 +1,314 @@
+"""What a suite file may say, as frozen dataclasses: the one definition that checks the file and describes a trial.
+
+Owns names, types, ranges and plain defaults of every key. `harness.suite.load` reads a file against them;
+`harness.suite.expand` fills what depends on the architecture and makes trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
+from dataclasses import dataclass, field, replace
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, Field
+
+from harness.suite import validators
+
+Positive = Annotated[int, Gt(0)]
+Natural = Annotated[int, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+Above0 = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Zoom = Annotated[float, Ge(0.1), Le(10)]
+ObjectFraction = Annotated[float, Ge(0.05), Le(0.9)]
+SplitFraction = Annotated[float, Gt(0), Lt(1)]
+OnBadData = Literal["stop", "skip"]
+OnOutOfMemory = Literal["fail", "accumulate"]
+Level = Literal["quick", "standard", "publish"]
+Precision = Literal["fp32", "bf16", "fp16"]
+VariantName = Literal["eager-fp32", "eager-bf16", "eager-fp16", "channels_last", "compile", "onnxruntime"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+_STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledImages:
+    """Labels (a file, or a folder of one file an image) and the folder that image names are relative to.
+
+    Without `images` that folder is looked for around the labels.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    annotations: Annotated[Path, AfterValidator(validators.file_or_folder)]
+    images: Annotated[Path, AfterValidator(validators.folder)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRule:
+    """Which share of one labelled folder becomes `val` and `test`; `harness.data.partition` says how.
+
+    `group_by` is a regular expression over the file name: images for which it finds the same text stay together.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    val: SplitFraction
+    test: Annotated[float, Ge(0), Lt(1)] = 0.0
+    seed: Natural = 0
+    stratify: bool = True
+    group_by: Annotated[str, AfterValidator(validators.pattern)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val {self.val:g} and test {self.test:g} leave nothing to train on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesDataset:
+    """Labelled images on disk: under one `path` whose layout is found out, or split by split.
+
+    `train`, `val` and `test` (optional) are splits as they are; `all`, or a `path` without splits, is divided by
+    `split`. `classes` fixes the classes and their order where the format lists none, or restricts them where it does.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["auto", "coco", "voc", "yolo", "csv", "labelme", "createml"]
+    path: Annotated[Path, AfterValidator(validators.file_or_folder)] | None = None
+    all: LabelledImages | None = None
+    train: LabelledImages | None = None
+    val: LabelledImages | None = None
+    test: LabelledImages | None = None
+    split: SplitRule | None = None
+    classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(validators.distinct_names)] | None = None
+    columns: Mapping[Literal["image", "x1", "y1", "x2", "y2", "class", "width", "height"], str] | None = None
+    on_bad_data: OnBadData | None = None
+
+    def __post_init__(self) -> None:
+        splits = [name for name in ("train", "val", "test") if getattr(self, name) is not None]
+        ways = [name for name in ("path", "all") if getattr(self, name) is not None] + splits[:1]
+        if len(ways) != 1:
+            given = f"got {' and '.join(ways)}" if ways else "got none of them"
+            raise ValueError(f"expected one of: path; train and val; all with split; {given}")
+        missing = [name for name in ("train", "val") if name not in splits]
+        if splits and missing:
+            raise ValueError(f"missing {' and '.join(missing)}; a dataset has train and val, or all with split")
+        if self.all and not self.split:
+            raise ValueError("all needs split, which divides it: split: {val: 0.2}")
+        if splits and self.split:
+            raise ValueError("split divides one labelled folder (all, or path); this dataset has its splits already")
+        if self.columns is not None and self.format not in {"csv", "auto"}:
+            raise ValueError(f"columns are for format: csv, not {self.format}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonSplit:
+    """A torch Dataset of the user's: `package.module:Class` or `file.py:Class`, and its keyword arguments."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    dataset: Annotated[str, AfterValidator(validators.import_path)]
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonDataset:
+    """The user's own Dataset classes. `classes` names labels 1, 2, …; label 0 is torchvision's background."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["python"]
+    classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(validators.distinct_names)]
+    train: PythonSplit
+    val: PythonSplit
+    test: PythonSplit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticImages:
+    """How many images of a synthetic split to draw."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    images: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticDataset:
+    """Shapes drawn from a seed.
+
+    `size` is the side of the square images in pixels; an object's longest side is a share of it within `object_size`.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    format: Literal["synthetic"]
+    train: SyntheticImages
+    val: SyntheticImages
+    test: SyntheticImages | None = None
+    size: Annotated[int, Ge(32), Le(4096)] = 128
+    classes: Annotated[int, Ge(1), Le(8)] = 3
+    most_objects: Annotated[int, Ge(1), Le(50)] = 5
+    object_size: Annotated[tuple[ObjectFraction, ObjectFraction], AfterValidator(validators.ascending)] = (0.14, 0.56)
+    seed: Natural = 0
+
+
+Dataset = Annotated[FilesDataset | PythonDataset | SyntheticDataset, Field(discriminator="format")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSize:
+    """The detector's own resize: the shorter side becomes `min`, unless the longer one would pass `max`. Pixels."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    min: Positive = 800
+    max: Positive = 1333
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """`hflip`: probability of a mirror image. `scale_jitter`: (smallest, largest) zoom, or None."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    hflip: Fraction = 0.5
+    scale_jitter: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """What fine-tuning uses. None stands for the architecture's recipe until the plan fills it in.
+
+    `batch_size` images make one optimizer step; with `accumulate: k` they pass in k parts (less memory, same step).
+    `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. `warmup_steps: epoch` is
+    torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    epochs: Positive | None = None
+    batch_size: Positive = 4
+    accumulate: Positive = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Above0 | None = None
+    momentum: Fraction = 0.9
+    weight_decay: NotNegative | None = None
+    schedule: Literal["multistep", "cosine", "constant"] = "multistep"
+    milestones: tuple[Positive, ...] | None = None
+    gamma: Above0 = 0.1
+    warmup_steps: Natural | Literal["epoch"] = "epoch"
+    warmup_factor: Above0 = 0.001
+    clip_grad_norm: Above0 | None = None
+    precision: Precision = "fp32"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    validate_every: Natural = 0
+    loader_workers: Natural | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureChoice:
+    """One architecture of a suite: which weights it starts from, and what differs for it alone.
+
+    `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
+    `model` holds builder arguments; the catalogue says which ones an architecture takes.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    name: Annotated[str, AfterValidator(validators.known_architecture)]
+    weights: Annotated[str, AfterValidator(validators.weights)] = "default"
+    image_size: ImageSize = field(default_factory=ImageSize)
+    model: Mapping[str, Natural] = field(default_factory=dict)
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How we measure. The level gives the defaults; any key may be set over it.
+
+    Each of `rounds` times at least `latency_images` images, and all together at least `latency_s` seconds.
+    `score_threshold` and `detections` serve accuracy, `deployment_score_threshold` serves every speed.
+    `throughput_batch_size: auto` is the largest power of two that fits in memory. `variants` are further ways to run
+    the same fine-tuned weights, each measured and evaluated like the one it was trained with.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    level: Level = "standard"
+    rounds: Positive = 3
+    warmup: Annotated[int, Ge(10)] = 10
+    latency_images: Annotated[int, Ge(20)] = 200
+    latency_s: NotNegative = 10.0
+    throughput_batch_size: Positive | Literal["auto"] = 8
+    throughput_s: NotNegative = 10.0
+    score_threshold: Fraction = 0.001
+    detections: Annotated[int, Ge(100), Le(1000)] = 100
+    deployment_score_threshold: Fraction = 0.05
+    tf32: bool = False
+    variants: Annotated[tuple[VariantName, ...], AfterValidator(validators.distinct)] = ()
+
+
+PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
+    "quick": {"latency_images": 20, "latency_s": 0.0, "throughput_s": 0.0},
+    "standard": {"latency_images": 200, "latency_s": 10.0, "throughput_s": 10.0},
+    "publish": {"latency_images": 200, "latency_s": 60.0, "throughput_s": 60.0},
+}
+
+
+def at_level(level: Level, protocol: Protocol) -> Protocol:
+    """A protocol with the durations of a level."""
+    changes: dict[str, Any] = {"level": level, **PROTOCOL_LEVELS[level]}
+    return replace(protocol, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to give a trial up, and how much work a crash may cost. None of them can change a number.
+
+    `hang_minutes` is the longest time without progress (a step, an evaluated image); `trial_hours` the longest time of
+    a trial, over all its attempts; `checkpoint_minutes` the longest training time between two checkpoints.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    hang_minutes: Above0 = 15.0
+    trial_hours: Above0 | None = None
+    checkpoint_minutes: Above0 = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an hour of the device costs, for the report's sums. `currency` is any short word: USD, EUR."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    per_gpu_hour: NotNegative
+    currency: Annotated[str, AfterValidator(validators.currency)] = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFile:
+    """A whole suite file. `on_bad_data` is for every dataset that does not set its own.
+
+    `on_oom: accumulate` trains a trial that ran out of device memory once more, with half as many images at once and
+    the same effective batch.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    suite: Name
+    datasets: Annotated[Mapping[Name, Dataset], MinLen(1)]
+    architectures: Annotated[tuple[ArchitectureChoice, ...], MinLen(1)]
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    sweep: Mapping[str, Annotated[tuple[Any, ...], MinLen(1)]] = field(default_factory=dict)
+    seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
+    protocol: Protocol = field(default_factory=Protocol)
+    on_bad_data: OnBadData = "stop"
+    limits: Limits = field(default_factory=Limits)
+    on_oom: OnOutOfMemory = "fail"
+    cost: Cost | None = None

@@ -1,0 +1,123 @@
+"""What types cannot say of a suite file's values: each check returns the value to keep or raises ValueError in words.
+
+pydantic calls them while it validates, so that their problems are reported with all the others. The folder of the suite
+file comes as the validation's context; without one (reading a stored trial) nothing is looked up on disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from harness.suite.catalog.torchvision import BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import ValidationInfo
+
+T = TypeVar("T")
+
+_KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": Path.exists}
+WEIGHTS_WORDS = ("default", "backbone", "none")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` where something close is known, else nothing."""
+    close = difflib.get_close_matches(word, tuple(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    """A range: the smaller end first."""
+    if pair[0] > pair[1]:
+        raise ValueError(f"expected [smallest, largest], got {list(pair)}")
+    return pair
+
+
+def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names: none blank, none twice."""
+    if len(set(names)) < len(names) or any(not name.strip() for name in names):
+        raise ValueError(f"expected distinct names, none empty, got {list(names)}")
+    return names
+
+
+def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Each value once."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"expected each once, got {list(values)}")
+    return values
+
+
+def currency(text: str) -> str:
+    """A short word of letters, such as USD."""
+    if not text.isalpha() or len(text) > 8:  # noqa: PLR2004 - longer than any code, short enough for a table
+        raise ValueError(f"expected a currency's code or name of at most 8 letters, such as USD, got {text!r}")
+    return text
+
+
+def known_architecture(name: str) -> str:
+    """A name of the catalogue."""
+    if name not in BY_NAME:
+        raise ValueError(f"unknown architecture {name!r}{nearest(name, BY_NAME)}; known: {', '.join(sorted(BY_NAME))}")
+    return name
+
+
+def folder(path: Path, info: ValidationInfo) -> Path:
+    """An existing folder, as an absolute path."""
+    return _existing(path, info, kind="folder")
+
+
+def file(path: Path, info: ValidationInfo) -> Path:
+    """An existing file, as an absolute path."""
+    return _existing(path, info, kind="file")
+
+
+def file_or_folder(path: Path, info: ValidationInfo) -> Path:
+    """An existing file or folder, as an absolute path."""
+    return _existing(path, info, kind="file or folder")
+
+
+def pattern(text: str) -> str:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"expected a regular expression, got {text!r}: {error}") from None
+    return text
+
+
+def weights(text: str, info: ValidationInfo) -> str:
+    """One of the words, or an existing file as an absolute path."""
+    if text in WEIGHTS_WORDS or info.context is None:
+        return text
+    try:
+        return str(file(Path(text), info))
+    except ValueError as error:
+        raise ValueError(f"expected {', '.join(WEIGHTS_WORDS)} or a file of weights; {error}") from None
+
+
+def import_path(text: str, info: ValidationInfo) -> str:
+    """`module:Class` as it is, `file.py:Class` with an absolute path."""
+    module, separator, name = text.rpartition(":")
+    if not separator or not module or not name.isidentifier():
+        raise ValueError(f"expected module:Class or file.py:Class, got {text!r}")
+    return f"{file(Path(module), info)}:{name}" if module.endswith(".py") and info.context is not None else text
+
+
+def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
+    """A relative path is looked for under the suite file's folder, then under the working directory."""
+    if info.context is None:
+        return path
+    bases = [Path()] if path.is_absolute() else [info.context, Path.cwd()]
+    for base in bases:
+        candidate = base / path
+        try:
+            if _KINDS[kind](candidate):
+                return candidate.resolve()
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise ValueError(f"{candidate}: {error.strerror}") from None
+    looked = "" if path.is_absolute() else f" (looked in {' and '.join(dict.fromkeys(map(str, bases)))})"
+    raise ValueError(f"no such {kind}: {path}{looked}")

@@ -1,0 +1,51 @@
+"""Which function builds which variant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.errors import HarnessError, UnsupportedVariant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from harness.suite.schema import VariantName
+from harness.trial.deploy.base import Deployment, Weights, first_line
+from harness.trial.deploy.onnx import onnxruntime_variant
+from harness.trial.deploy.pytorch import channels_last, compiled, fp32, half
+
+
+def load(
+    variant: VariantName, weights: Weights, images: Sequence[Tensor], *, score_threshold: float, detections: int
+) -> Deployment:
+    """Build a variant, and see that it finds in `images` what the weights find.
+
+    Args:
+        score_threshold: accuracy's, so that there is something to compare.
+
+    Raises:
+        CannotDeploy: this architecture or this machine cannot do it; says why.
+    """
+    try:
+        return _builders()[variant](variant, weights, images, score_threshold, detections)
+    except HarnessError:
+        raise
+    except torch.cuda.OutOfMemoryError:
+        raise UnsupportedVariant("out of device memory") from None
+    except Exception as error:
+        raise UnsupportedVariant(f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def _builders() -> dict[str, Callable[..., Deployment]]:
+    return {
+        "eager-fp32": fp32,
+        "eager-bf16": half,
+        "eager-fp16": half,
+        "channels_last": channels_last,
+        "compile": compiled,
+        "onnxruntime": onnxruntime_variant,
+    }

@@ -1,0 +1,1 @@
+"""Detections on a split, and their accuracy by COCO's definition."""

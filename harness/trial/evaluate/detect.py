@@ -1,0 +1,94 @@
+"""Detections on a split, image by image, as deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from harness.trial.precision import autocast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from harness.trial.inputs.item import Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """What a detector found in one image, on the CPU.
+
+    Attributes:
+        boxes: float32 [N, 4], xyxy, pixels of the image as given.
+        scores: float32 [N].
+        labels: int64 [N], from 1.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundTruth:
+    """The labels of one evaluated image: `Item` without its pixels."""
+
+    name: str
+    boxes: Tensor
+    labels: Tensor
+    crowds: Tensor
+    areas: Tensor
+
+
+def detect(
+    model: nn.Module,
+    images: Sequence[Tensor],
+    *,
+    device: torch.device,
+    precision: str,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Detections, ...]:
+    """Run the detector on a batch of images float32 [3, H, W]; the result on the CPU means the device has finished.
+
+    Args:
+        dtype: what the whole model was converted to; `precision` is autocast's.
+    """
+    with torch.inference_mode(), autocast(device, precision):
+        outputs = model([image.to(device, dtype, non_blocking=True) for image in images])
+    return tuple(
+        Detections(
+            boxes=output["boxes"].float().cpu(), scores=output["scores"].float().cpu(), labels=output["labels"].cpu()
+        )
+        for output in outputs
+    )
+
+
+def evaluate(
+    run: Callable[[Sequence[Tensor]], tuple[Detections, ...]],
+    items: Iterable[Item],
+    *,
+    on_image: Callable[[int], None] = lambda _done: None,
+) -> tuple[tuple[GroundTruth, ...], tuple[Detections, ...]]:
+    """Detect image by image, as deployed: in a batch, padding to the largest image would change the features.
+
+    Args:
+        on_image: told how many images are done, after each.
+    """
+    truths: list[GroundTruth] = []
+    found: list[Detections] = []
+    for item in items:
+        found.extend(run([item.image]))
+        # Cloned: a tensor from a worker process holds a file descriptor for as long as it lives.
+        truths.append(
+            GroundTruth(
+                name=item.name,
+                boxes=item.boxes.clone(),
+                labels=item.labels.clone(),
+                crowds=item.crowds.clone(),
+                areas=item.areas.clone(),
+            )
+        )
+        on_image(len(truths))
+    return tuple(truths), tuple(found)

@@ -1,0 +1,174 @@
+"""From items to batches: order, augmentation, worker processes.
+
+Which images a step sees, and how each is augmented, follows from (seed, epoch, index) alone: not from the number of
+workers, nor from what ran before.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from harness.errors import DataError
+from harness.trial.inputs.item import Item, Items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.suite.schema import Augmentation
+
+Key = tuple[int, int]  # epoch, index
+Target = dict[str, Tensor]
+Batch = list[tuple[Tensor, Target]]
+
+_SMALLEST_BOX = 1.0  # pixels; what augmentation leaves of a box below that is no object any more
+
+
+class EpochBatches(Sampler[list[Key]]):
+    """The shuffled batches of one epoch; call `begin` before each."""
+
+    def __init__(self, images: int, batch_size: int, seed: int) -> None:
+        self.epoch = 0
+        self._done = 0
+        self._images = images
+        self._batch_size = batch_size
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return math.ceil(self._images / self._batch_size)
+
+    def begin(self, epoch: int, *, after: int = 0) -> None:
+        """The next iteration gives the batches of that epoch, without the first `after`."""
+        self.epoch = epoch
+        self._done = after
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = torch.randperm(self._images, generator=_generator(self._seed, self.epoch, 0)).tolist()
+        for start in range(self._done * self._batch_size, self._images, self._batch_size):
+            yield [(self.epoch, index) for index in order[start : start + self._batch_size]]
+
+
+class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
+    """Augmented items under (epoch, index). A bad item comes back as its error: a worker's raise would garble it."""
+
+    def __init__(self, items: Items, augmentation: Augmentation, seed: int) -> None:
+        self._items = items
+        self._augmentation = augmentation
+        self._seed = seed
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Target] | DataError:
+        epoch, index = key
+        with torch.random.fork_rng(devices=[]):
+            generator = _generator(self._seed, epoch, index + 1)
+            torch.manual_seed(generator.initial_seed())
+            random.seed(generator.initial_seed())  # a user's Dataset may draw from this one, or from numpy's
+            np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - the global one is what users draw from
+            try:
+                item = self._items[index]
+            except DataError as error:
+                return error
+            return augment(item, self._augmentation)
+
+
+class EvaluationSet(Dataset[Item | DataError]):
+    """Items as they are."""
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Item | DataError:
+        try:
+            return self._items[index]
+        except DataError as error:
+            return error
+
+
+def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Any]:
+    """Batches as lists of (image, target); use `checked` on each."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=list,
+        persistent_workers=workers > 0,
+        generator=_own(),
+    )
+
+
+def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
+    """Every item in order, read ahead by `workers` processes.
+
+    Raises:
+        DataError: an item is not usable.
+    """
+    loader = DataLoader(EvaluationSet(items), batch_size=None, num_workers=workers, collate_fn=_same, generator=_own())
+    for item in loader:
+        if isinstance(item, DataError):
+            raise item
+        yield item
+
+
+def checked(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
+    """The batch, or the first error in it raised."""
+    good: Batch = []
+    for item in batch:
+        if isinstance(item, DataError):
+            raise item
+        good.append(item)
+    return good
+
+
+def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
+    """Mirror and zoom one item by the global random state; crowd regions are left out of training.
+
+    Returns:
+        image float32 [3, H, W] of the same size, and boxes float32 [N, 4] with labels int64 [N].
+    """
+    keep = ~item.crowds
+    height, width = item.image.shape[-2:]
+    image = tv_tensors.Image(item.image)
+    target = {
+        "boxes": tv_tensors.BoundingBoxes(item.boxes[keep], format="XYXY", canvas_size=(height, width)),
+        "labels": item.labels[keep],
+    }
+    steps: list[torch.nn.Module] = [v2.RandomHorizontalFlip(augmentation.hflip)]
+    if augmentation.scale_jitter:
+        # Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) about the image's own size: the detector resizes
+        # afterwards, so a zoom must keep the canvas to change the objects' size.
+        steps += [
+            v2.ScaleJitter((height, width), augmentation.scale_jitter, antialias=True),
+            v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5),
+            v2.ClampBoundingBoxes(),
+            v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX),
+        ]
+    image, target = v2.Compose(steps)(image, target)
+    return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def _own() -> torch.Generator:
+    """A loader draws a number whenever it starts: from this, or a resumed training's random state would differ."""
+    return torch.Generator().manual_seed(0)
+
+
+def _generator(seed: int, epoch: int, stream: int) -> torch.Generator:
+    """One independent stream for each (seed, epoch, stream): a 64-bit mix (splitmix64's constants) of the three."""
+    mixed = seed
+    for part in (epoch, stream):
+        mixed = (mixed * 0x9E3779B97F4A7C15 + part + 1) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    return torch.Generator().manual_seed(mixed >> 1)

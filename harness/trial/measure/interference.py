@@ -1,0 +1,159 @@
+"""What goes on around a pass: held-back clocks, and others on the same device. Looked at between two timed calls.
+
+Owns the looks and the doubts that follow from them. The device is the GPU, or on a CPU the cores that this process may
+use: there, what they do beyond this process' own work is load of others, a hypervisor's steal included.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.store.record import MeasurementWarning
+from harness.trial.measure import nvml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+_LEAST_CLOCK = 0.75  # of the default: the issue's bound, far below what boost clocks wander by
+_MOST_OTHERS = 0.10  # of the cores' time
+_MOST_PAUSED = 0.01  # of the wall time
+_MOST_LOOKS = 0.10  # a single dip in a long training is no throttling
+_SETTLED_S = 0.5  # counters advance in hundredths of a second: shorter passes tell too little
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSample:
+    """One look around. None where the machine does not tell.
+
+    Attributes:
+        clock_share: of the default clock.
+        held_back: why the device holds its clock back now.
+        foreign: processes on the GPU that are not ours.
+        others_s: CPU time of others on our cores, from some start.
+        paused_s: time that a cgroup's quota held us back, from some start.
+        cores: how many are ours to use.
+        joules: energy of the device, from some start.
+    """
+
+    at_s: float
+    clock_share: float | None = None
+    held_back: tuple[str, ...] = ()
+    foreign: tuple[int, ...] = ()
+    others_s: float | None = None
+    paused_s: float | None = None
+    cores: int = 1
+    joules: float | None = None
+
+
+class SystemMonitor:
+    """Looks around at the beginning of a pass, now and then during it, and at its end."""
+
+    def __init__(self, look: Callable[[], SystemSample], clock: Callable[[], int], *, every_s: float = 0.5) -> None:
+        self._look, self._clock, self._every_s = look, clock, every_s
+        self.looks = [look()]
+        self._looked = clock()
+
+    def glance(self) -> None:
+        """Call between two timed calls."""
+        if self._clock() - self._looked >= self._every_s * 1e9:
+            self.looks.append(self._look())
+            self._looked = self._clock()
+
+    def close(self) -> None:
+        """Take the last look, right after the last call: the clock is still up, and the counters end here."""
+        self.looks.append(self._look())
+
+
+def doubts(looks: Sequence[SystemSample]) -> tuple[MeasurementWarning, ...]:
+    """`throttled` and `shared_device`, where the looks of a pass show it, with the reason.
+
+    Clocks are judged by all looks but the first, before which a device idles: more than a tenth of them must show it.
+    """
+    if not looks:
+        return ()
+    first, last, later = looks[0], looks[-1], looks[1:]
+    wall_s = last.at_s - first.at_s
+    long_enough = wall_s >= _SETTLED_S
+    throttled, shared = [], []
+    slow = [look.clock_share for look in later if look.clock_share is not None and look.clock_share < _LEAST_CLOCK]
+    if len(slow) > _MOST_LOOKS * len(later):
+        throttled.append(f"its clock fell to {min(slow):.0%} of the default")
+    held = [look for look in later if look.held_back]
+    if len(held) > _MOST_LOOKS * len(later):
+        reasons = dict.fromkeys(reason for look in held for reason in look.held_back)
+        throttled.append(f"the device held its clock back: {', '.join(reasons)}")
+    if first.paused_s is not None and last.paused_s is not None and long_enough:
+        paused = (last.paused_s - first.paused_s) / (wall_s * first.cores)
+        if paused > _MOST_PAUSED:
+            throttled.append(f"the container's CPU quota paused it for {paused:.0%} of the time")
+    foreign = dict.fromkeys(pid for look in looks for pid in look.foreign)
+    if foreign:
+        shared.append(f"other processes were on the GPU: {', '.join(map(str, foreign))}")
+    if first.others_s is not None and last.others_s is not None and long_enough:
+        others = (last.others_s - first.others_s) / (wall_s * first.cores)
+        if others > _MOST_OTHERS:
+            shared.append(f"others took {others:.0%} of the cores' time")
+    flags = [("throttled", throttled), ("shared_device", shared)]
+    return tuple(MeasurementWarning(name=name, reason=", ".join(found)) for name, found in flags if found)
+
+
+def sample_system(device: torch.device) -> SystemSample:
+    """The device as it is now."""
+    card = nvml.gpu(device)
+    if device.type == "cuda":
+        if card is None:
+            return SystemSample(at_s=time.monotonic())
+        return SystemSample(
+            at_s=time.monotonic(),
+            clock_share=card.clock_share(),
+            held_back=card.held_back(),
+            foreign=nvml.foreign(card.processes()),
+            joules=card.joules(),
+        )
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return SystemSample(
+        at_s=time.monotonic(),
+        clock_share=_cpu_clock_share(cores),
+        others_s=_others_s(cores),
+        paused_s=_paused_s(),
+        cores=max(1, len(cores)),
+    )
+
+
+def _others_s(cores: Sequence[int]) -> float | None:
+    """Seconds that these cores were busy, less this process' own."""
+    stat = Path("/proc/stat")
+    if not stat.exists() or not cores:
+        return None
+    ticks = 0
+    for line in stat.read_text().splitlines():
+        name, *values = line.split()
+        if name.removeprefix("cpu").isdigit() and int(name.removeprefix("cpu")) in cores:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, values[:8])  # proc(5)
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def _paused_s() -> float | None:
+    """Of cgroup 2's cpu.stat."""
+    stat = Path("/sys/fs/cgroup/cpu.stat")
+    found = re.search(r"throttled_usec (\d+)", stat.read_text()) if stat.exists() else None
+    return int(found.group(1)) / 1e6 if found else None
+
+
+def _cpu_clock_share(cores: Sequence[int]) -> float | None:
+    """Of the fastest core now (the others may idle), over its base frequency, where the kernel tells both."""
+    shares = []
+    for core in cores:
+        folder = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq")
+        now, base = folder / "scaling_cur_freq", folder / "base_frequency"
+        if now.exists() and base.exists():
+            shares.append(int(now.read_text()) / int(base.read_text()))
+    return max(shares, default=None)

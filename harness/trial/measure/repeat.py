@@ -1,0 +1,93 @@
+"""A pass that is taken again while there are doubts, at most twice; the last one stands, with its doubts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.store.record import MeasurementWarning
+from harness.trial.measure import interference
+from harness.trial.measure.timing import Sample, Stopwatch
+
+if TYPE_CHECKING:
+    from harness.trial.measure.interference import SystemSample
+
+_MOST_REPEATS = 2
+
+Judge = Callable[[Sequence[Sample]], tuple[MeasurementWarning, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A pass as it stands: the samples of its last repetition, those of all, and the looks around during the last."""
+
+    samples: tuple[Sample, ...]
+    all_samples: tuple[Sample, ...]
+    looks: tuple[SystemSample, ...]
+    flags: tuple[MeasurementWarning, ...]
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What every pass needs.
+
+    Attributes:
+        synchronize: wait until the device has finished all it was given.
+        look: take a look around.
+        beat: called between two timed calls, outside of the clock: a sign of progress.
+        clock: in nanoseconds.
+    """
+
+    synchronize: Callable[[], None]
+    look: Callable[[], SystemSample]
+    beat: Callable[[], None] = lambda: None
+    clock: Callable[[], int] = time.perf_counter_ns
+
+    @classmethod
+    def on(cls, device: torch.device, beat: Callable[[], None]) -> Bench:
+        """A real one."""
+        synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
+        return cls(synchronize=synchronize, look=partial(interference.sample_system, device), beat=beat)
+
+    def stopwatch(self, between: Callable[[], None] = lambda: None) -> Stopwatch:
+        """For one pass; `between` is called where `beat` is."""
+
+        def both() -> None:
+            self.beat()
+            between()
+
+        return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=both)
+
+    def take(self, name: str, run_pass: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
+        """Run a pass, again while there are doubts, at most twice; then keep it with them."""
+        every: list[Sample] = []
+        for repeat in range(_MOST_REPEATS + 1):
+            watch = interference.SystemMonitor(self.look, self.clock)
+            samples = tuple(replace(sample, repeat=repeat) for sample in run_pass(self.stopwatch(watch.glance)))
+            watch.close()
+            every += samples
+            flags = (*judge(samples), *interference.doubts(watch.looks))
+            if not flags:
+                break
+        again = f" (taken {repeat + 1} times)" if repeat else ""
+        return Pass(
+            samples=samples,
+            all_samples=tuple(every),
+            looks=tuple(watch.looks),
+            flags=tuple(replace(flag, reason=f"{name}: {flag.reason}{again}") for flag in flags),
+            repeats=repeat,
+        )
+
+
+def merged(flags: Iterable[MeasurementWarning]) -> tuple[MeasurementWarning, ...]:
+    """One flag of each name, with every reason once."""
+    reasons: dict[str, dict[str, None]] = {}
+    for flag in flags:
+        reasons.setdefault(flag.name, {})[flag.reason] = None
+    return tuple(MeasurementWarning(name=name, reason="; ".join(found)) for name, found in reasons.items())

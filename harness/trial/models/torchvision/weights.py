@@ -1,0 +1,83 @@
+"""torchvision's published weights: where they lie, and how to get them. Never a silent fall-back.
+
+`python -m harness.trial.models.torchvision.weights NAME=WORD …` fetches now what those architectures need tonight.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+
+import torch
+import torchvision
+
+from harness.errors import WeightsError
+from harness.suite.catalog.torchvision import BY_NAME
+
+if TYPE_CHECKING:
+    from harness.suite.catalog.torchvision import Architecture
+
+_TIMEOUT_S = 30.0  # between two packets: an unreachable network must not hold the night
+
+
+def member(name: str) -> Any:
+    """`ResNet50_Weights.IMAGENET1K_V1` as torchvision's enum member."""
+    enum, _, value = name.partition(".")
+    owner = torchvision.models if hasattr(torchvision.models, enum) else torchvision.models.detection
+    return getattr(owner, enum)[value]
+
+
+def require(row: Architecture, *, backbone_only: bool) -> Path:
+    """The cached file of published weights, downloaded if it is not there yet.
+
+    Raises:
+        WeightsError: it is not there and cannot be downloaded; names the file, the folder and the alternatives.
+    """
+    weights = member(row.backbone_weights if backbone_only else row.weights)
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(weights.url).name
+    if file.is_file():
+        return file
+    prefix = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"fetching {weights.url} to {folder}", flush=True)
+        torch.hub.download_url_to_file(
+            weights.url, str(file), hash_prefix=prefix.group(1) if prefix else None, progress=sys.stderr.isatty()
+        )
+    except (URLError, HTTPException, OSError, RuntimeError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WeightsError(
+            f"weights {weights} of {row.name} cannot be had: {file.name} is not in {folder}, and the download failed "
+            f"({reason}). Run `harness fetch SUITE` where there is internet (or copy the file into that folder), or "
+            "set "
+            "for this architecture `weights: backbone` (ImageNet backbone only), `weights: none` (random), or "
+            "`weights: PATH` (a state dict of yours)"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+    return file
+
+
+def main(arguments: list[str]) -> int:
+    """Fetch each `architecture=default|backbone`; 1 if any cannot be had."""
+    failed = 0
+    for argument in arguments:
+        name, _, word = argument.partition("=")
+        try:
+            print(f"{argument}: {require(BY_NAME[name], backbone_only=word == 'backbone')}")
+        except WeightsError as error:
+            failed = 1
+            print(f"{argument}: {error}", file=sys.stderr)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

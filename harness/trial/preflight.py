@@ -1,0 +1,108 @@
+"""A rehearsal: the steps that a trial is made of, a few of each, on real data, so that what cannot work fails today.
+
+The first training step takes the images that ask for most (largest after the detector's own resize, most boxes), and
+inference runs once at the throughput's batch size: what does not fit in memory shows here. Times are of later, ordinary
+steps: they tell how long the trial will take, not how fast the detector is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from harness.store.job import Preflight
+from harness.trial.evaluate.coco import accuracy
+from harness.trial.evaluate.detect import evaluate
+from harness.trial.inputs.loader import checked
+from harness.trial.measure import protocol
+from harness.trial.train import resume
+from harness.trial.train.step import TrainStep
+
+if TYPE_CHECKING:
+    from harness.suite.schema import ImageSize
+    from harness.trial.context import TrialContext
+    from harness.trial.events import EventWriter
+    from harness.trial.inputs.item import Items
+    from harness.trial.inputs.loader import Key
+
+
+def run_preflight(ready: TrialContext, speaker: EventWriter, *, where: str, startup_s: float) -> Preflight:
+    """Train, evaluate and infer on a few real images; the model is spoilt afterwards.
+
+    Raises:
+        TrialError: this trial cannot work.
+    """
+    h, batches = ready.hyperparameters, ready.batches()
+    learner = TrainStep(ready.model, h, device=ready.device, steps_per_epoch=len(batches))
+    ready.model.train()
+    speaker.say("stage", stage="train")
+    batches.begin(1)
+    first = next(iter(batches))
+    size = ready.trial.architecture.image_size
+    hardest = [(1, index) for index in most_demanding(ready.data.splits["train"], h.batch_size, size)]
+    step_s = 0.0
+    for keys in (hardest, first):
+        step_s = _time_step(ready, learner, keys)
+        speaker.say("rehearsed", stage="train", step_s=step_s)
+    state_bytes = resume.size_of(learner.state())
+    learner.optimizer.zero_grad(set_to_none=True)
+
+    speaker.say("stage", stage="evaluate")
+    evaluation_s = 0.0
+    for split in ("val", ready.report_on):
+        items = ready.data.splits[split]
+        started = time.perf_counter()
+        deployed = ready.deployed()
+        deployed.set_threshold(ready.trial.protocol.score_threshold, ready.trial.protocol.detections)
+        truths, found = evaluate(deployed.detect, [items[0]])
+        evaluation_s = time.perf_counter() - started
+        accuracy(truths, found, class_names=items.class_names, split=split)
+        speaker.say("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
+    speaker.say("stage", stage="measure")
+    protocol.run_batch(ready.deployed(), ready.evaluated, ready.trial.protocol)
+    epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
+    return Preflight(
+        where=where,
+        startup_s=startup_s,
+        step_s=step_s,
+        evaluation_s=evaluation_s,
+        steps=epochs * len(batches),
+        evaluations=validations * len(ready.data.splits["val"]) + len(ready.evaluated),
+        images=len(ready.evaluated),
+        state_bytes=state_bytes,
+        weights_bytes=resume.size_of(ready.model.state_dict()),
+        accumulate=h.accumulate,
+    )
+
+
+def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]:
+    """The images that need most memory together, as the detector resizes them: most boxes, tallest, widest, largest.
+
+    A user's Dataset tells nothing before it is read: of it the first ones.
+    """
+    annotations = items.annotations
+    if annotations is None:
+        return list(range(min(count, len(items))))
+    sides = annotations.sizes.astype(np.float64)  # [N, 2], width and height
+    scale = np.minimum(image_size.min / sides.min(axis=1), image_size.max / sides.max(axis=1))
+    sides *= scale[:, None]
+    boxes = np.diff(annotations.offsets)
+    extremes = [int(boxes.argmax()), int(sides[:, 1].argmax()), int(sides[:, 0].argmax())]
+    largest = np.argsort(-sides.prod(axis=1), kind="stable")[: count + len(extremes)].tolist()
+    return list(dict.fromkeys((*extremes, *largest)))[:count]
+
+
+def _time_step(ready: TrialContext, learner: TrainStep, keys: list[Key]) -> float:
+    """One training step; its time as the loader's processes would make it: read beside training, not before it."""
+    dataset = ready.training_set()
+    started = time.perf_counter()
+    batch = checked([dataset[key] for key in keys])
+    read = time.perf_counter()
+    learner.step(batch, "the rehearsal's step")
+    if ready.device.type == "cuda":
+        torch.cuda.synchronize(ready.device)
+    trained_s, read_s = time.perf_counter() - read, read - started
+    return max(trained_s, read_s / ready.workers) if ready.workers else trained_s + read_s

@@ -1,0 +1,40 @@
+"""The optimizer and the learning-rate schedule that the hyperparameters ask for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.suite.schema import Hyperparameters
+
+_WARMUP_STEPS = 1000  # torchvision's references/detection/engine.py
+
+
+def build_optimizer(parameters: list[nn.Parameter], h: Hyperparameters) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW with torch's betas; both fused: one pass over the parameters."""
+    lr, decay = h.lr or 0.0, h.weight_decay or 0.0
+    if h.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=h.momentum, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
+
+
+def schedule(h: Hyperparameters, *, steps_per_epoch: int) -> Callable[[int], float]:
+    """The factor on the learning rate at each step, counted from 0: linear warm-up times the schedule."""
+    total = steps_per_epoch * (h.epochs or 0)
+    warmup = min(_WARMUP_STEPS, steps_per_epoch - 1) if h.warmup_steps == "epoch" else h.warmup_steps
+
+    def factor(step: int) -> float:
+        warm = h.warmup_factor + (1 - h.warmup_factor) * step / warmup if step < warmup else 1.0
+        if h.schedule == "cosine":
+            return warm * 0.5 * (1 + math.cos(math.pi * min(step, total) / total))
+        if h.schedule == "multistep":
+            return warm * h.gamma ** sum(step >= milestone * steps_per_epoch for milestone in h.milestones or ())
+        return warm
+
+    return factor

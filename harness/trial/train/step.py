@@ -1,0 +1,92 @@
+"""One training step: what it changes, and how it is saved and restored."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import DivergedError
+from harness.trial.train import resume
+
+if TYPE_CHECKING:
+    from harness.suite.schema import Hyperparameters
+    from harness.trial.inputs.loader import Batch
+    from harness.trial.train.resume import State
+from harness.trial.precision import autocast
+from harness.trial.train.optim import build_optimizer, schedule
+
+
+class TrainStep:
+    """A model with its optimizer, schedule and scaler: what one step changes."""
+
+    def __init__(self, model: nn.Module, h: Hyperparameters, *, device: torch.device, steps_per_epoch: int) -> None:
+        self._model, self._h, self._device = model, h, device
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = build_optimizer(self._parameters, h)
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, schedule(h, steps_per_epoch=steps_per_epoch)
+        )
+        self._scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
+
+    @property
+    def lr(self) -> float:
+        """Of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def step(self, batch: Batch, where: str) -> dict[str, float]:
+        """One update from `accumulate` parts of a batch; returns each part of the loss, averaged over the images.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        h, device = self._h, self._device
+        self.optimizer.zero_grad(set_to_none=True)
+        size = -(-len(batch) // h.accumulate)
+        sums: dict[str, float] = {}
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            images = [image.to(device, non_blocking=True) for image, _ in part]
+            targets = [
+                {key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part
+            ]
+            with autocast(device, h.precision):
+                losses: dict[str, Tensor] = self._model(images, targets)
+            weight = len(part) / len(batch)
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            if not all(math.isfinite(value) for value in values.values()):
+                said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                raise DivergedError(
+                    f"the loss is not finite at {where}: {said}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
+                )
+            loss = self._scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
+            torch.autograd.backward(loss)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value * weight
+        if h.clip_grad_norm is not None:
+            self._scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self._parameters, h.clip_grad_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self._scheduler.step()
+        return sums
+
+    def state(self) -> State:
+        """All that the next step depends on."""
+        return {
+            "model": self._model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self._scheduler.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "random": resume.random_state(self._device),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        self._model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["schedule"])
+        self._scaler.load_state_dict(state["scaler"])
+        resume.restore_random_state(state["random"], self._device)
