@@ -125,7 +125,7 @@ def run(
         files.sweep(plan.folder.path)
         plan = refresh(plan)  # another run may just have ended
         given_up = () if retry_failed else plan.given_up
-        plan = replace(plan, over={}) if retry_failed else plan
+        plan = replace(plan, failed={}) if retry_failed else plan
         files.replace(plan.folder.plan, results.encode_plan(_asked_for(plan)))
         _write_report_between(plan.folder)
         watcher.begin(plan)
@@ -142,7 +142,7 @@ def run(
             if rehearse and (plan.trials[0].limit is None or until is not None):
                 plan, broken = night.rehearse()
                 stop = broken and fail_fast
-            late, left = ((), plan.left) if stop else replace(night, plan=plan).execute(until)
+            late, left = ((), plan.pending) if stop else replace(night, plan=plan).execute(until)
         except Interrupted as asked:
             if not asked.again:
                 _write_last_report(plan.folder)

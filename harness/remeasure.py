@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from harness.data.validate import validate_datasets
 from harness.errors import UsageError
 from harness.executors import base, environment, local
-from harness.store import files, job, lock, paths, record
+from harness.store import files, lock, paths, record
+from harness.store.job import JOB, Job
 from harness.store.paths import SuiteFolder
 from harness.suite.catalog.torchvision import BY_NAME
 from harness.suite.expand import plan_trials
@@ -75,11 +76,11 @@ def trained(folder: TrialFolder, found: Record) -> Target:
     weights = folder.path / found.model.checkpoint
     if not weights.is_file():
         raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
-    last = next((attempt for attempt in reversed(folder.attempts()) if attempt.assignment.is_file()), None)
+    last = next((attempt for attempt in reversed(folder.attempts()) if attempt.job.is_file()), None)
     import_folder = str(folder.path)
     if last is not None:
-        text = last.assignment.read_bytes()
-        import_folder = record.decode(job.JOB, text, str(last.assignment)).import_folder
+        text = last.job.read_bytes()
+        import_folder = record.decode(JOB, text, str(last.job)).import_folder
     return Target(
         trial=found.trial,
         weights=weights,
@@ -174,7 +175,7 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
 
 def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
     folder = paths.next_measurement(target.folder)
-    assignment = job.Job(
+    job = Job(
         trial=target.trial,
         number=folder.number,
         device=device,
@@ -183,7 +184,7 @@ def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
         weights=str(target.weights),
     )
     patience = base.Timeouts(hang_s=_HANG_S, total_s=None)
-    ending = local.run_attempt(assignment, folder, patience, on_event=on_event)
+    ending = local.run_attempt(job, folder, patience, on_event=on_event)
     path = folder.result.record
     if not ending.recorded:
         return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.store import files, job, paths, record
+from harness.store import files, paths, record
+from harness.store.job import JOB, Job
 from harness.suite.trial import Trial
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
@@ -23,8 +24,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def _begin(folder: paths.SuiteFolder, trial: Trial, *lines: dict[str, object]) -> None:
     """An attempt that has not ended."""
     attempt = folder.trial(trial.trial_id).next_attempt()
-    assignment = job.Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
-    files.commit(attempt.assignment, record.encode(job.JOB, assignment))
+    job = Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
+    files.commit(attempt.job, record.encode(JOB, job))
     now = datetime.now(UTC).isoformat()
     attempt.events.write_text("".join(json.dumps({"time": now, **line}) + "\n" for line in lines) + '{"time": "20')
 

@@ -18,12 +18,12 @@ from harness.errors import RepeatedError, UsageError
 from harness.executors import base, local
 from harness.observers.plain import PlainView
 from harness.scheduling.plan import Plan
-from harness.store import files, job, paths, record
-from harness.store.job import Preflight
+from harness.store import files, paths, record
+from harness.store.job import JOB, OUTCOME, PREFLIGHT, Cause, Job, Outcome, OutcomeName, Preflight
 from tests.store.make import make_attempt
 
 PARAMETER: Any = None
-ERROR: tuple[job.OutcomeName, job.Cause] = ("failed", "error")
+ERROR: tuple[OutcomeName, Cause] = ("failed", "error")
 
 
 def test_until_is_the_next_such_time() -> None:
@@ -61,21 +61,19 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 class _Attempts:
     """In the place of real attempts: ends each as it is told, and remembers what was asked for."""
 
-    def __init__(self, *outcomes: tuple[job.OutcomeName, job.Cause | None], traceback: str | None = None) -> None:
+    def __init__(self, *outcomes: tuple[OutcomeName, Cause | None], traceback: str | None = None) -> None:
         self._outcomes, self._traceback = list(outcomes), traceback
-        self.asked: list[job.Job] = []
+        self.asked: list[Job] = []
 
-    def run(
-        self, assignment: job.Job, into: paths.AttemptFolder, _patience: object, *, on_event: object
-    ) -> base.AttemptResult:
-        self.asked.append(assignment)
+    def run(self, job: Job, into: paths.AttemptFolder, _patience: object, *, on_event: object) -> base.AttemptResult:
+        self.asked.append(job)
         outcome, cause = self._outcomes.pop(0)
-        files.commit(into.assignment, record.encode(job.JOB, assignment))
+        files.commit(into.job, record.encode(JOB, job))
         ended = make_attempt(
             outcome, "as told", number=into.number, cause=cause, retryable=False, traceback=self._traceback
         )
-        fields = {name: getattr(ended, name) for name in job.Outcome.__slots__}
-        files.commit(into.outcome, record.encode(job.OUTCOME, job.Outcome(**fields)))
+        fields = {name: getattr(ended, name) for name in Outcome.__slots__}
+        files.commit(into.outcome, record.encode(OUTCOME, Outcome(**fields)))
         return base.AttemptResult(attempt=ended, recorded=False)
 
 
@@ -117,7 +115,7 @@ def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tm
     )  # fmt: skip
     folder = plan.folder.trial(plan.trials[0].trial_id)
     files.make_folder(folder.path)
-    files.replace(folder.rehearsal, record.encode(job.PREFLIGHT, rehearsed))
+    files.replace(folder.rehearsal, record.encode(PREFLIGHT, rehearsed))
     summary, _ = _run(plan, until=until)
     assert summary.late == tuple(trial.trial_id for trial in plan.trials)
     assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)

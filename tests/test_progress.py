@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Time:
 
 def _play(view: Any, clock: _Time) -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
-    plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), over={})
+    plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), failed={})
     view.begin(plan)
     view.rehearse(trials[1:2], 1, 1)
     view.event(None)

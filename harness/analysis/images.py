@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.detections.analyse import DetectionAnalysis
 
-    AnalysedRow = tuple[pd.Series, str, DetectionAnalysis]  # a row, its trial of median mAP, and what that found
-
-
 MAX_ANALYSED_ROWS = 12  # architectures that are looked at closely
+
+
+class AnalysedRow(NamedTuple):
+    """A row of the comparison, the id of its trial of median mAP, and the analysis of that trial's detections."""
+
+    row: pd.Series
+    trial_id: str
+    analysis: DetectionAnalysis
 
 
 def analysed_rows(dataset: DatasetAnalysis, most: int = MAX_ANALYSED_ROWS) -> list[AnalysedRow]:
     """The rows that are looked at closely, each with its trial of median mAP and what that found; on equal labels."""
     rows = leading(dataset.rows, most)
-    known = [(row, *found) for _, row in rows.iterrows() if (found := dataset.typical(row)) is not None]
+    known = [AnalysedRow(row, *found) for _, row in rows.iterrows() if (found := dataset.typical(row)) is not None]
     return [one for one in known if one[2].labels == known[0][2].labels]
 
 

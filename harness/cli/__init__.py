@@ -233,17 +233,17 @@ def _print_plan(plan: Plan, device: str) -> None:
 
     expected = plan.expected()
     for trial in plan.selected:
-        record, over = plan.records.get(trial.trial_id), plan.over.get(trial.trial_id)
+        record, over = plan.records.get(trial.trial_id), plan.failed.get(trial.trial_id)
         state = f"done ({record.environment.device})" if record else over.outcome.replace("_", " ") if over else "left"
         takes = "" if record or over or trial.trial_id not in expected else rough_duration(expected[trial.trial_id])
         click.echo(f"{state:<14} {takes:>12} {trial.trial_id}")
-    counts = [f"{len(plan.selected) - len(plan.left) - len(plan.given_up)} done"]
+    counts = [f"{len(plan.selected) - len(plan.pending) - len(plan.given_up)} done"]
     counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
     click.echo(
-        f"{len(plan.selected)} trials: {', '.join(counts)}, {len(plan.left)} left; results in {plan.folder.path}"
+        f"{len(plan.selected)} trials: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}"
     )
-    if plan.left and expected:
-        click.echo(forecast(plan.left, expected))
+    if plan.pending and expected:
+        click.echo(forecast(plan.pending, expected))
     _print_other_devices(plan, device)
     _print_missing_weights(plan)
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.store import job
-
-    pass
+    from harness.store.job import Attempt
 
 
 Event = Mapping[str, Any]
@@ -28,5 +26,5 @@ class Timeouts:
 class AttemptResult:
     """How an attempt ended, and whether its trial has a record now."""
 
-    attempt: job.Attempt
+    attempt: Attempt
     recorded: bool

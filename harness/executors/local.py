@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from harness.errors import Interrupted, MachineError
 from harness.executors.process import Child
-from harness.store import files, job, record
+from harness.store import files, record
+from harness.store.job import JOB, OUTCOME, Attempt, Cause, Job, Outcome, OutcomeName
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +34,14 @@ _MINUTE = 60
 class _GaveUp(Exception):  # noqa: N818 - not an error, a verdict
     """The child is to be ended, for this outcome and reason."""
 
-    def __init__(self, outcome: job.OutcomeName, cause: job.Cause, reason: str) -> None:
+    def __init__(self, outcome: OutcomeName, cause: Cause, reason: str) -> None:
         super().__init__(reason)
-        self.outcome: job.OutcomeName = outcome
-        self.cause: job.Cause = cause
+        self.outcome: OutcomeName = outcome
+        self.cause: Cause = cause
         self.reason = reason
 
 
-def run_attempt(assignment: job.Job, folder: AttemptFolder, patience: Timeouts, *, on_event: OnEvent) -> AttemptResult:
+def run_attempt(job: Job, folder: AttemptFolder, patience: Timeouts, *, on_event: OnEvent) -> AttemptResult:
     """Run one attempt to its end; nothing of it is left running.
 
     Args:
@@ -50,11 +51,11 @@ def run_attempt(assignment: job.Job, folder: AttemptFolder, patience: Timeouts, 
         MachineError: the child said that the machine cannot go on, or a file cannot be written.
         Interrupted: a signal asked this process to stop; the child has left a checkpoint, unless asked again.
     """
-    files.commit(folder.assignment, record.encode(job.JOB, assignment))
+    files.commit(folder.job, record.encode(JOB, job))
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
 
-    def leave(outcome: job.OutcomeName, cause: job.Cause | None, reason: str | None) -> None:
-        ended = job.Outcome(
+    def leave(outcome: OutcomeName, cause: Cause | None, reason: str | None) -> None:
+        ended = Outcome(
             outcome=outcome,
             reason=reason,
             retryable=outcome in {"failed", "hung", "interrupted"},
@@ -62,9 +63,9 @@ def run_attempt(assignment: job.Job, folder: AttemptFolder, patience: Timeouts, 
             wall_s=time.monotonic() - started,
             cause=cause,
         )
-        files.commit(folder.outcome, record.encode(job.OUTCOME, ended))  # unless the child told already
+        files.commit(folder.outcome, record.encode(OUTCOME, ended))  # unless the child told already
 
-    child = Child(folder.path, folder.log, child_environment(assignment.threads))
+    child = Child(folder.path, folder.log, child_environment(job.threads))
     try:
         _watch(child, folder.events, patience, on_event)
     except _GaveUp as verdict:
@@ -93,11 +94,11 @@ def run_attempt(assignment: job.Job, folder: AttemptFolder, patience: Timeouts, 
             leave("interrupted", "machine", _last_line(folder.log))
         else:
             leave("failed", "killed" if code < 0 else "exception", _why(code, folder.log))
-    outcome = record.decode(job.OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
+    outcome = record.decode(OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
     if outcome.cause == "machine":
         raise MachineError(outcome.reason or "the trial's process could not go on")
-    fields = {name: getattr(outcome, name) for name in job.Outcome.__slots__}
-    return AttemptResult(attempt=job.Attempt(number=folder.number, **fields), recorded=recorded)
+    fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
+    return AttemptResult(attempt=Attempt(number=folder.number, **fields), recorded=recorded)
 
 
 def _watch(child: Child, events: Path, patience: Timeouts, on_event: OnEvent) -> None:

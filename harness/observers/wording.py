@@ -52,7 +52,7 @@ def opening_lines(plan: Plan) -> list[str]:
     if done:
         lines.append(f"{done} of {len(plan.selected)} trials are recorded already and are skipped")
     for trial in plan.given_up:
-        attempt = plan.over[trial.trial_id]
+        attempt = plan.failed[trial.trial_id]
         lines.append(f"{trial.trial_id} is not tried again: it {outcome_text(attempt)}")
     if plan.given_up:
         lines.append("--retry-failed tries failed trials again")

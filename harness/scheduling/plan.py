@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.suite.load import Suite
     from harness.suite.trial import Trial
-from harness.scheduling.scheduler import log
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Plan:
         trials: all of the suite, seed by seed.
         selected: those that `--select` leaves.
         records: of those that are done, by id.
-        over: how those without a record ended that failed for a reason of their own, by id.
+        failed: how those without a record ended that failed for a reason of their own, by id.
         rehearsals: made in this environment, by configuration.
         remarks: what a person should know of the data: warnings, and what is skipped.
     """
@@ -39,20 +41,20 @@ class Plan:
     selected: tuple[Trial, ...]
     where: str
     records: Mapping[str, Record] = field(default_factory=dict)
-    over: Mapping[str, Attempt] = field(default_factory=dict)
+    failed: Mapping[str, Attempt] = field(default_factory=dict)
     rehearsals: Mapping[str, Preflight] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @property
-    def left(self) -> tuple[Trial, ...]:
-        """The selected trials that are neither done nor over, in the order they are to run."""
-        open_ = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.over]
+    def pending(self) -> tuple[Trial, ...]:
+        """The selected trials that are neither done nor failed, in the order they are to run."""
+        open_ = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.failed]
         return estimate.in_order(open_, self.expected())
 
     @property
     def given_up(self) -> tuple[Trial, ...]:
         """The selected trials that only `--retry-failed` tries again."""
-        return tuple(trial for trial in self.selected if trial.trial_id in self.over)
+        return tuple(trial for trial in self.selected if trial.trial_id in self.failed)
 
     def expected(self) -> dict[str, float]:
         """Seconds that each selected trial takes, by id, as far as that is known."""
@@ -62,7 +64,7 @@ class Plan:
 def refresh(plan: Plan) -> Plan:
     """The plan, with what its folder holds now."""
     records: dict[str, Record] = {}
-    over: dict[str, Attempt] = {}
+    failed: dict[str, Attempt] = {}
     rehearsals: dict[str, Preflight] = {}
     for trial in plan.trials:
         folder = plan.folder.trial(trial.trial_id)
@@ -78,5 +80,5 @@ def refresh(plan: Plan) -> Plan:
         if found is not None:
             records[trial.trial_id] = found
         elif retry.is_over(history, trial, plan.suite.on_oom):
-            over[trial.trial_id] = history[-1]
-    return replace(plan, records=records, over=over, rehearsals=rehearsals)
+            failed[trial.trial_id] = history[-1]
+    return replace(plan, records=records, failed=failed, rehearsals=rehearsals)

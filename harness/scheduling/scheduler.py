@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from harness.errors import RepeatedError, UsageError
 from harness.executors import base, local
 from harness.scheduling import estimate, retry
-from harness.store import files, job, record, results
+from harness.store import files, record, results
+from harness.store.job import JOB, OUTCOME, Job, Outcome
 from harness.suite.expand import configuration
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Scheduler:
         Returns:
             The plan as it is then, and whether anything failed.
         """
-        left = [trial for trial in self.plan.left if configuration(trial) not in self.plan.rehearsals]
+        left = [trial for trial in self.plan.pending if configuration(trial) not in self.plan.rehearsals]
         seeds: dict[str, list[Trial]] = {}
         for trial in left:
             seeds.setdefault(configuration(trial), []).append(trial)
@@ -64,7 +65,7 @@ class Scheduler:
                 self.report()
                 if self.fail_fast:
                     break
-        return replace(refresh(self.plan), over={**self.plan.over, **failed}), bool(failed)
+        return replace(refresh(self.plan), failed={**self.plan.failed, **failed}), bool(failed)
 
     def execute(self, until: datetime | None) -> tuple[tuple[str, ...], tuple[Trial, ...]]:
         """Every trial that is left; returns (ids of those too long for `until`, those that were not come to).
@@ -73,7 +74,7 @@ class Scheduler:
             RepeatedError: trial after trial failed in the same way.
         """
         plan = self.plan
-        queue, expected = plan.left, plan.expected()
+        queue, expected = plan.pending, plan.expected()
         if not queue:
             return (), ()
         files.ensure_space(
@@ -119,15 +120,15 @@ class Scheduler:
         if rehearsal is None:
             self.watcher.start(trial, attempt.log)
         return local.run_attempt(
-            self._assignment(trial, attempt.number, history, rehearsal),
+            self._job(trial, attempt.number, history, rehearsal),
             attempt,
             base.Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
             on_event=self.watcher.event,
         )
 
-    def _assignment(self, trial: Trial, number: int, history: Sequence[Attempt], rehearsal: str | None) -> job.Job:
+    def _job(self, trial: Trial, number: int, history: Sequence[Attempt], rehearsal: str | None) -> Job:
         suite = self.plan.suite
-        return job.Job(
+        return Job(
             trial=trial,
             number=number,
             device=self.device,
@@ -146,9 +147,9 @@ class Scheduler:
     def _record_alike(self, trial: Trial, failed: Attempt) -> None:
         """Let a trial end as another seed of it did in its rehearsal."""
         folder = self.plan.folder.trial(trial.trial_id).next_attempt()
-        assignment = self._assignment(trial, folder.number, (), self.plan.where)
-        files.commit(folder.assignment, record.encode(job.JOB, assignment))
-        outcome = job.Outcome(
+        job = self._job(trial, folder.number, (), self.plan.where)
+        files.commit(folder.job, record.encode(JOB, job))
+        outcome = Outcome(
             outcome=failed.outcome,
             reason=failed.reason,
             retryable=False,
@@ -157,7 +158,7 @@ class Scheduler:
             cause=failed.cause,
             traceback=failed.traceback,
         )
-        files.commit(folder.outcome, record.encode(job.OUTCOME, outcome))
+        files.commit(folder.outcome, record.encode(OUTCOME, outcome))
 
 
 def _check_alike(failures: Sequence[Attempt], *, left: int) -> None:

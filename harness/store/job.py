@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter
 
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
-
-if TYPE_CHECKING:
-    from harness.suite.trial import Trial
-
-    pass
-
+from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
 Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]

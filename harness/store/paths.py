@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    pass
 from harness.store.files import make_folder
 
 _MEASUREMENTS = "measurements"
@@ -21,7 +19,7 @@ class ProcessFolder:
     path: Path
 
     @property
-    def assignment(self) -> Path:
+    def job(self) -> Path:
         """What the parent asked for."""
         return self.path / "trial.json"
 

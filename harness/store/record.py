@@ -15,12 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
 from harness.errors import HarnessError
+from harness.store.job import Attempt, OutcomeName  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from harness.store.job import Attempt, OutcomeName
-    from harness.suite.trial import Trial
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from harness.errors import UsageError
-from harness.store import job, record
-from harness.store.job import Attempt
+from harness.store import record
+from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome, Preflight
 from harness.suite.trial import Trial
 
 if TYPE_CHECKING:
@@ -131,12 +131,12 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     return record.decode(record.RECORD, folder.record.read_bytes(), str(folder.record))
 
 
-def read_rehearsal(folder: TrialFolder) -> job.Preflight | None:
+def read_rehearsal(folder: TrialFolder) -> Preflight | None:
     """What the trial's last rehearsal measured, if it can be read."""
     if not folder.rehearsal.is_file():
         return None
     try:
-        return record.decode(job.PREFLIGHT, folder.rehearsal.read_bytes(), str(folder.rehearsal))
+        return record.decode(PREFLIGHT, folder.rehearsal.read_bytes(), str(folder.rehearsal))
     except record.RecordError as error:
         log.warning("%s; the trial is rehearsed again", error)
         return None
@@ -148,18 +148,18 @@ def history(folder: TrialFolder, *, before: int | None = None) -> tuple[Attempt,
     One without an outcome was killed together with its runner: call this where none can be running.
     """
     numbered = [attempt for attempt in folder.attempts() if before is None or attempt.number < before]
-    return tuple(_ended(attempt) for attempt in numbered if attempt.assignment.is_file())
+    return tuple(_ended(attempt) for attempt in numbered if attempt.job.is_file())
 
 
 def _ended(attempt: AttemptFolder) -> Attempt:
     reason = "killed together with its runner"
     if attempt.outcome.is_file():
         try:
-            outcome = record.decode(job.OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
+            outcome = record.decode(OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
         except record.RecordError as error:
             reason = str(error)
         else:
-            fields = {name: getattr(outcome, name) for name in job.Outcome.__slots__}
+            fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
     times = [datetime.fromisoformat(str(event["time"])) for event in read_events(attempt)]
     return Attempt(
@@ -216,9 +216,9 @@ def _asked(folder: TrialFolder) -> Trial | None:
         if found is not None:
             return found.trial
         for attempt in reversed(folder.attempts()):
-            if attempt.assignment.is_file():
-                text = attempt.assignment.read_bytes()
-                return record.decode(job.JOB, text, str(attempt.assignment)).trial
+            if attempt.job.is_file():
+                text = attempt.job.read_bytes()
+                return record.decode(JOB, text, str(attempt.job)).trial
     except record.RecordError:
         return None
     return None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol
+from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol  # noqa: TC001 - pydantic reads the annotations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

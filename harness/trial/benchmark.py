@@ -63,7 +63,7 @@ class Benchmark:
     device: torch.device
     workers: int
     folder: ResultFolder
-    speaker: EventWriter
+    events: EventWriter
     check: Callable[[], None]
 
     def examine(self, deployment: Deployment, variant: str | None = None) -> BenchmarkResult:
@@ -73,7 +73,7 @@ class Benchmark:
             variant: whose detections are kept under its name; None for the model as it was trained.
         """
         stage = {"stage": "evaluate", **({"variant": variant} if variant else {})}
-        self.speaker.say("stage", **stage)
+        self.events.emit("stage", **stage)
         started = time.perf_counter()
         thumbnails: dict[int, Thumbnail] = {}
         keep = thumbnails if variant is None and self.items.annotations is None else None
@@ -84,7 +84,7 @@ class Benchmark:
             files.replace(self.folder.truths, tables.write_ground_truth(truths, self.items, thumbnails))
         files.replace(self.folder.predictions(variant), tables.write_detections(truths, found, self.items.class_names))
 
-        self.speaker.say("stage", **{**stage, "stage": "measure"})
+        self.events.emit("stage", **{**stage, "stage": "measure"})
         measured = measure(
             deployment,
             self.items,
@@ -118,7 +118,7 @@ class Benchmark:
         deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
 
         def on_image(done: int) -> None:
-            self.speaker.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
+            self.events.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
             self.check()
 
         seen = evaluation_items(items, self.workers)
@@ -174,7 +174,7 @@ class Benchmark:
         return tuple([*(group[0] for group in shapes.values()), *others][:_PROBES])
 
     def _beat(self) -> None:
-        self.speaker.progress("measured", stage="measure")
+        self.events.progress("measured", stage="measure")
         self.check()
 
 

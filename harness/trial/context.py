@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from harness.store import job
+    from harness.store.job import Job
     from harness.store.paths import ResultFolder
     from harness.suite.schema import Hyperparameters
     from harness.suite.trial import Trial
@@ -67,7 +67,7 @@ class TrialContext:
         precision = self.hyperparameters.precision
         return eager.eager(self.model, self.trial.architecture.name, device=self.device, precision=precision)
 
-    def examiner(self, folder: ResultFolder, speaker: EventWriter, check: Callable[[], None]) -> Benchmark:
+    def benchmark(self, folder: ResultFolder, events: EventWriter, check: Callable[[], None]) -> Benchmark:
         """Of the split that is reported on."""
         return Benchmark(
             split=self.report_on,
@@ -76,29 +76,29 @@ class TrialContext:
             device=self.device,
             workers=self.workers,
             folder=folder,
-            speaker=speaker,
+            events=events,
             check=check,
         )
 
 
-def build_context(assignment: job.Job, speaker: EventWriter) -> TrialContext:
+def build_context(job: Job, events: EventWriter) -> TrialContext:
     """Open the data and build the model.
 
     Raises:
         TrialError: this trial cannot go on.
         MachineError: the device is not there.
     """
-    trial = assignment.trial
+    trial = job.trial
     h, choice = trial.hyperparameters, trial.architecture
-    device = environment.choose_device(assignment.device)
-    environment.prepare(device, trial.protocol, threads=assignment.threads, seed=trial.seed)
-    speaker.say("stage", stage="data", device=str(device))
-    data = open_dataset(trial.dataset, limit=trial.limit, import_folder=Path(assignment.import_folder))
-    speaker.say("stage", stage="model")
+    device = environment.choose_device(job.device)
+    environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
+    events.emit("stage", stage="data", device=str(device))
+    data = open_dataset(trial.dataset, limit=trial.limit, import_folder=Path(job.import_folder))
+    events.emit("stage", stage="model")
     model: nn.Module
     head: Any
-    if assignment.weights is not None:
-        model, head = _given(Path(assignment.weights), data.splits["train"].class_names), "kept"
+    if job.weights is not None:
+        model, head = _given(Path(job.weights), data.splits["train"].class_names), "kept"
     else:
         model, head = build.build(
             choice.name,
@@ -110,10 +110,10 @@ def build_context(assignment: job.Job, speaker: EventWriter) -> TrialContext:
     model.to(device)
     return TrialContext(
         trial=trial,
-        hyperparameters=replace(h, accumulate=assignment.accumulate or h.accumulate),
+        hyperparameters=replace(h, accumulate=job.accumulate or h.accumulate),
         device=device,
-        threads=assignment.threads,
-        workers=_loader_workers(h.loader_workers, device, assignment.threads),
+        threads=job.threads,
+        workers=_loader_workers(h.loader_workers, device, job.threads),
         data=data,
         model=model,
         head=head,

@@ -52,7 +52,7 @@ def examine(device: torch.device) -> Iterator[Finding]:
     yield from _memory(device)
     before = interference.sample_system(device)
     time.sleep(_IDLE_S)
-    idle = interference.doubts((before, interference.sample_system(device)))
+    idle = interference.interference_warnings((before, interference.sample_system(device)))
     yield Finding(
         good=not idle,
         text="; ".join(flag.reason for flag in idle) + ": end them, or wait"
@@ -138,15 +138,16 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
     bench = Bench.on(device, lambda: None)
     timing.latency(detector.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
     medians: list[float] = []
-    doubts: list[MeasurementWarning] = []
+    interference_warnings: list[MeasurementWarning] = []
     for _ in range(_TIMES):
-        watch = interference.SystemMonitor(bench.look, bench.clock)
-        samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.glance))
+        watch = interference.SystemMonitor(bench.sample_system, bench.clock)
+        samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
         watch.close()
         medians.append(summary(samples).median)
-        doubts += interference.doubts(watch.looks)
+        interference_warnings += interference.interference_warnings(watch.system_samples)
     yield Finding(
-        good=not doubts, text="; ".join(flag.reason for flag in doubts) or "no throttling and nobody else under load"
+        good=not interference_warnings,
+        text="; ".join(flag.reason for flag in interference_warnings) or "no throttling and nobody else under load",
     )
     spread = max(medians) / min(medians) - 1
     shown = ", ".join(f"{median * 1e3:.1f}" for median in medians)

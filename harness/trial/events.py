@@ -24,7 +24,7 @@ class EventWriter:
         self._clock = clock
         self._said = 0.0
 
-    def say(self, event: str, **fields: object) -> None:
+    def emit(self, event: str, **fields: object) -> None:
         """One line, now."""
         self._said = self._clock()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -35,7 +35,7 @@ class EventWriter:
     def progress(self, event: str, **fields: object) -> None:
         """One line, at most every second."""
         if self._clock() - self._said >= _EVENT_INTERVAL_S:
-            self.say(event, **fields)
+            self.emit(event, **fields)
 
 
 def _brief(value: object) -> str:

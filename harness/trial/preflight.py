@@ -29,40 +29,40 @@ if TYPE_CHECKING:
     from harness.trial.inputs.loader import Key
 
 
-def run_preflight(ready: TrialContext, speaker: EventWriter, *, where: str, startup_s: float) -> Preflight:
+def run_preflight(context: TrialContext, events: EventWriter, *, where: str, startup_s: float) -> Preflight:
     """Train, evaluate and infer on a few real images; the model is spoilt afterwards.
 
     Raises:
         TrialError: this trial cannot work.
     """
-    h, batches = ready.hyperparameters, ready.batches()
-    learner = TrainStep(ready.model, h, device=ready.device, steps_per_epoch=len(batches))
-    ready.model.train()
-    speaker.say("stage", stage="train")
+    h, batches = context.hyperparameters, context.batches()
+    train_step = TrainStep(context.model, h, device=context.device, steps_per_epoch=len(batches))
+    context.model.train()
+    events.emit("stage", stage="train")
     batches.begin(1)
     first = next(iter(batches))
-    size = ready.trial.architecture.image_size
-    hardest = [(1, index) for index in most_demanding(ready.data.splits["train"], h.batch_size, size)]
+    size = context.trial.architecture.image_size
+    hardest = [(1, index) for index in most_demanding(context.data.splits["train"], h.batch_size, size)]
     step_s = 0.0
     for keys in (hardest, first):
-        step_s = _time_step(ready, learner, keys)
-        speaker.say("rehearsed", stage="train", step_s=step_s)
-    state_bytes = resume.size_of(learner.state())
-    learner.optimizer.zero_grad(set_to_none=True)
+        step_s = _time_step(context, train_step, keys)
+        events.emit("rehearsed", stage="train", step_s=step_s)
+    state_bytes = resume.size_of(train_step.state())
+    train_step.optimizer.zero_grad(set_to_none=True)
 
-    speaker.say("stage", stage="evaluate")
+    events.emit("stage", stage="evaluate")
     evaluation_s = 0.0
-    for split in ("val", ready.report_on):
-        items = ready.data.splits[split]
+    for split in ("val", context.report_on):
+        items = context.data.splits[split]
         started = time.perf_counter()
-        deployed = ready.deployed()
-        deployed.set_threshold(ready.trial.protocol.score_threshold, ready.trial.protocol.detections)
+        deployed = context.deployed()
+        deployed.set_threshold(context.trial.protocol.score_threshold, context.trial.protocol.detections)
         truths, found = evaluate(deployed.detect, [items[0]])
         evaluation_s = time.perf_counter() - started
         accuracy(truths, found, class_names=items.class_names, split=split)
-        speaker.say("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
-    speaker.say("stage", stage="measure")
-    protocol.run_batch(ready.deployed(), ready.evaluated, ready.trial.protocol)
+        events.emit("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
+    events.emit("stage", stage="measure")
+    protocol.run_batch(context.deployed(), context.evaluated, context.trial.protocol)
     epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
     return Preflight(
         where=where,
@@ -70,10 +70,10 @@ def run_preflight(ready: TrialContext, speaker: EventWriter, *, where: str, star
         step_s=step_s,
         evaluation_s=evaluation_s,
         steps=epochs * len(batches),
-        evaluations=validations * len(ready.data.splits["val"]) + len(ready.evaluated),
-        images=len(ready.evaluated),
+        evaluations=validations * len(context.data.splits["val"]) + len(context.evaluated),
+        images=len(context.evaluated),
         state_bytes=state_bytes,
-        weights_bytes=resume.size_of(ready.model.state_dict()),
+        weights_bytes=resume.size_of(context.model.state_dict()),
         accumulate=h.accumulate,
     )
 
@@ -95,14 +95,14 @@ def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]
     return list(dict.fromkeys((*extremes, *largest)))[:count]
 
 
-def _time_step(ready: TrialContext, learner: TrainStep, keys: list[Key]) -> float:
+def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key]) -> float:
     """One training step; its time as the loader's processes would make it: read beside training, not before it."""
-    dataset = ready.training_set()
+    dataset = context.training_set()
     started = time.perf_counter()
     batch = checked([dataset[key] for key in keys])
     read = time.perf_counter()
-    learner.step(batch, "the rehearsal's step")
-    if ready.device.type == "cuda":
-        torch.cuda.synchronize(ready.device)
+    train_step.step(batch, "the rehearsal's step")
+    if context.device.type == "cuda":
+        torch.cuda.synchronize(context.device)
     trained_s, read_s = time.perf_counter() - read, read - started
-    return max(trained_s, read_s / ready.workers) if ready.workers else trained_s + read_s
+    return max(trained_s, read_s / context.workers) if context.workers else trained_s + read_s

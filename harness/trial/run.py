@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.store import files, job, record, tables
+from harness.store import files, record, tables
 from harness.trial import environment, variants
 from harness.trial.measure import memory, protocol
 from harness.trial.measure.repeat import merged
 from harness.trial.models import checkpoint
 from harness.trial.train.resume import States
-from harness.trial.train.trainer import Trainer, rehearsal_flag
+from harness.trial.train.trainer import Trainer, subset_warnings
 
 if TYPE_CHECKING:
+    from harness.store.job import Job
     from harness.store.paths import AttemptFolder
     from harness.trial.benchmark import BenchmarkResult
     from harness.trial.context import TrialContext
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run_trial(
-    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> record.Record:
     """Fine-tune, evaluate and measure one trial; leaves weights, samples and predictions in the trial's folder.
 
@@ -32,37 +33,37 @@ def run_trial(
         Interrupted: it was asked to stop; a state to go on from is there.
     """
     trial_folder = folder.trial
-    states = States(folder=trial_folder.checkpoints, trial_id=ready.trial.trial_id)
-    course = Trainer(ready, states, trial_folder, speaker, stop, checkpoint_s=assignment.checkpoint_s)
-    training = course.train()
+    states = States(folder=trial_folder.checkpoints, trial_id=context.trial.trial_id)
+    trainer = Trainer(context, states, trial_folder, events, interrupt, checkpoint_s=job.checkpoint_s)
+    training = trainer.train()
     file = trial_folder.checkpoints / "weights.pt"
-    checkpoint.save(file, ready.model, ready.trial.architecture, ready.data.splits["train"].class_names)
-    found = benchmark_with_variants(replace(assignment, weights=str(file)), ready, folder, speaker, stop)
+    checkpoint.save(file, context.model, context.trial.architecture, context.data.splits["train"].class_names)
+    found = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
     return _record(
-        assignment,
-        ready,
+        job,
+        context,
         found,
         measurements=record.Measurements(
-            **_inference_fields(found.plain.inference, training=course.peak),
+            **_inference_fields(found.plain.inference, training=trainer.peak),
             train_images_per_s=training.images_per_s,
             data_wait_share=training.data_wait_share,
             training_s=training.wall_s,
             evaluation_s=found.plain.evaluation_s,
             epochs=training.epochs,
-            joules=course.joules(),
+            joules=trainer.joules(),
         ),
         model=record.Model(
             **found.size,
-            head=ready.head,
-            epoch=course.weights_of_epoch,
+            head=context.head,
+            epoch=trainer.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        flags=(*protocol.loader_bound(training.data_wait_share), *course.flags()),
+        flags=(*protocol.loader_bound(training.data_wait_share), *trainer.flags()),
     )
 
 
 def benchmark_weights(
-    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> record.Record:
     """Evaluate and measure weights that are there already; the record has no training.
 
@@ -70,10 +71,10 @@ def benchmark_weights(
         TrialError: they, or the images, cannot be used.
         MachineError: the device is not there, the disk is full.
     """
-    found = benchmark_with_variants(assignment, ready, folder, speaker, stop)
+    found = benchmark_with_variants(job, context, folder, events, interrupt)
     return _record(
-        assignment,
-        ready,
+        job,
+        context,
         found,
         measurements=record.Measurements(
             **_inference_fields(found.plain.inference, training=None),
@@ -83,8 +84,8 @@ def benchmark_weights(
             evaluation_s=found.plain.evaluation_s,
             epochs=(),
         ),
-        model=record.Model(**found.size, head=ready.head, epoch=None, checkpoint=assignment.weights or ""),
-        flags=rehearsal_flag(ready.trial),
+        model=record.Model(**found.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
+        flags=subset_warnings(context.trial),
     )
 
 
@@ -98,20 +99,20 @@ class WeightsResult:
 
 
 def benchmark_with_variants(
-    assignment: job.Job, ready: TrialContext, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> WeightsResult:
     """Examine the model, then each variant of the weights it was saved as; the model itself is gone afterwards."""
-    model = ready.model
-    plain = ready.examiner(folder.result, speaker, stop.check).examine(ready.deployed())
+    model = context.model
+    plain = context.benchmark(folder.result, events, interrupt.check).examine(context.deployed())
     size = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "flops": protocol.count_flops(ready.deployed().detect, ready.evaluated[0].image),
+        "flops": protocol.count_flops(context.deployed().detect, context.evaluated[0].image),
         "state_sha256": checkpoint.state_sha256(model),
     }
     model.to("meta")  # its memory is not the variants'
-    memory.free_unused(ready.device)
-    found = variants.examine_each(assignment, folder, speaker, stop)
+    memory.free_unused(context.device)
+    found = variants.examine_each(job, folder, events, interrupt)
     timings = [tables.write_timings({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
     files.replace(folder.result.samples, tables.concatenate_timings(timings))
     return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
@@ -124,8 +125,8 @@ def _inference_fields(inference: record.Inference, *, training: record.Memory | 
 
 
 def _record(
-    assignment: job.Job,
-    ready: TrialContext,
+    job: Job,
+    context: TrialContext,
     found: WeightsResult,
     *,
     measurements: record.Measurements,
@@ -135,13 +136,13 @@ def _record(
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(
         schema_version=record.SCHEMA_VERSION,
-        trial=ready.trial,
+        trial=context.trial,
         outcome="succeeded",
         metrics=found.plain.metrics,
         measurements=measurements,
         model=model,
-        data=record.Data(splits=ready.data.statistics, skipped=ready.data.skipped),
-        environment=environment.describe(ready.device, cores=assignment.threads, loader_workers=ready.workers),
+        data=record.Data(splits=context.data.statistics, skipped=context.data.skipped),
+        environment=environment.describe(context.device, cores=job.threads, loader_workers=context.workers),
         flags=merged((*found.plain.flags, *flags)),
         attempts=(),
         variants=found.variants,

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import Interrupted, MachineError, UnsupportedVariant
-from harness.store import files, job, record, tables
+from harness.store import files, record, tables
+from harness.store.job import JOB, Job
 from harness.store.paths import VariantFolder
 from harness.store.record import Variant
 from harness.trial.context import build_context
@@ -37,7 +38,7 @@ _BEAT_S = 10.0
 
 
 def examine_each(
-    assignment: job.Job, folder: AttemptFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> list[tuple[Variant, memoryview | None]]:
     """Every variant that the protocol asks for, with its samples; what cannot be done is one that says why.
 
@@ -46,38 +47,38 @@ def examine_each(
     Raises:
         MachineError: the disk or the device stopped one of them.
     """
-    trial = assignment.trial
+    trial = job.trial
     plain = {"eager-fp32"} if trial.hyperparameters.precision == "fp32" else set()
     found = []
     for name in trial.protocol.variants:
         if name not in plain:
-            speaker.say("stage", stage="variant", variant=name)
+            events.emit("stage", stage="variant", variant=name)
             place = folder.variant(name)
-            problem = _run_apart(assignment, name, place, speaker, stop)
+            problem = _run_apart(job, name, place, events, interrupt)
             found.append(_read(name, place, problem))
     return found
 
 
 def examine_one(place: VariantFolder) -> int:
     """What the process does; returns its exit code."""
-    assignment = record.decode(job.JOB, place.assignment.read_bytes(), str(place.assignment))
-    assert assignment.variant is not None
-    stop = InterruptHandler()
-    stop.listen()
+    job = record.decode(JOB, place.job.read_bytes(), str(place.job))
+    assert job.variant is not None
+    interrupt = InterruptHandler()
+    interrupt.listen()
     try:
         with place.events.open("a", encoding="utf-8") as events:
-            found, samples = _examine(assignment, assignment.variant, place, EventWriter(events), stop)
+            found, samples = _examine(job, job.variant, place, EventWriter(events), interrupt)
     except Interrupted as asked:
         return 128 + asked.number
     except MachineError as error:
         log.error("%s", error)
         return error.exit_code
     except Exception as error:  # whatever it is, it is this variant's end, not the trial's
-        log.exception("%s", assignment.variant)
+        log.exception("%s", job.variant)
         said = (
             str(error) if isinstance(error, UnsupportedVariant) else f"{type(error).__name__}: {base.first_line(error)}"
         )
-        found, samples = Variant(name=assignment.variant, problem=said), None
+        found, samples = Variant(name=job.variant, problem=said), None
     if samples is not None:
         files.replace(place.samples, samples)
     files.replace(place.found, record.encode(record.VARIANT, found))
@@ -85,37 +86,37 @@ def examine_one(place: VariantFolder) -> int:
 
 
 def _examine(
-    assignment: job.Job, name: VariantName, place: VariantFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, name: VariantName, place: VariantFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> tuple[Variant, memoryview]:
-    ready = build_context(assignment, speaker)
-    ready.model.to("meta")  # what runs is loaded anew
+    context = build_context(job, events)
+    context.model.to("meta")  # what runs is loaded anew
     weights = base.Weights(
-        checkpoint=Path(assignment.weights or ""),
-        architecture=ready.trial.architecture.name,
-        precision=ready.hyperparameters.precision,
-        tf32=ready.trial.protocol.tf32,
-        device=ready.device,
-        threads=ready.threads,
+        checkpoint=Path(job.weights or ""),
+        architecture=context.trial.architecture.name,
+        precision=context.hyperparameters.precision,
+        tf32=context.trial.protocol.tf32,
+        device=context.device,
+        threads=context.threads,
     )
-    examiner = ready.examiner(place.attempt.result, speaker, stop.check)
-    variant, samples = examiner.examine_variant(name, weights)
+    benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
+    variant, samples = benchmark.examine_variant(name, weights)
     return variant, tables.write_timings({name: samples})
 
 
 def _run_apart(
-    assignment: job.Job, name: VariantName, place: VariantFolder, speaker: EventWriter, stop: InterruptHandler
+    job: Job, name: VariantName, place: VariantFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> str | None:
     """Run the process to its end; says what went wrong with it, if it could not say so itself."""
     files.make_folder(place.path)
-    asked = replace(assignment, variant=name)
-    files.replace(place.assignment, record.encode(job.JOB, asked))
+    asked = replace(job, variant=name)
+    files.replace(place.job, record.encode(JOB, asked))
     command = (sys.executable, "-P", "-m", "harness.trial.variants", str(place.path))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     heard = said = time.monotonic()
     size = 0
     try:
         while process.poll() is None:
-            stop.check()
+            interrupt.check()
             time.sleep(_POLL_S)
             now = time.monotonic()
             grown = place.events.stat().st_size if place.events.exists() else 0
@@ -123,7 +124,7 @@ def _run_apart(
             if now - heard > _SILENT_S:
                 return f"no progress for {_SILENT_S / 60:.0f} min"
             if now - said > _BEAT_S:  # for the runner, which must not take a compiler for a hung trial
-                speaker.say("variant", stage="variant", variant=name)
+                events.emit("variant", stage="variant", variant=name)
                 said = now
     finally:
         if process.poll() is None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, Interrupted
-from harness.store import files, job, record, results
+from harness.store import files, record, results
+from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome
 from harness.trial import failure
 from harness.trial.context import build_context
 from harness.trial.events import EventWriter
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_attempt(folder: AttemptFolder, stop: InterruptHandler, *, began: float) -> int:
+def run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, *, began: float) -> int:
     """Run the assignment in `folder`, commit its record, and leave an outcome; returns the exit code.
 
     0 succeeded, 1 failed, 3 the machine cannot go on: what happened is in `outcome.json` and the log. Asked to stop it
@@ -34,41 +35,39 @@ def run_attempt(folder: AttemptFolder, stop: InterruptHandler, *, began: float) 
         began: when this process did, by `time.perf_counter`.
     """
     try:
-        return _run_attempt(folder, stop, began)
+        return _run_attempt(folder, interrupt, began)
     except Interrupted as asked:
         log.warning("asked to stop by signal %d", asked.number)
         return 128 + asked.number
 
 
-def _run_attempt(folder: AttemptFolder, stop: InterruptHandler, began: float) -> int:
-    assignment = record.decode(job.JOB, folder.assignment.read_bytes(), str(folder.assignment))
+def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: float) -> int:
+    job = record.decode(JOB, folder.job.read_bytes(), str(folder.job))
     started_at = (datetime.now(UTC) - timedelta(seconds=time.perf_counter() - began)).isoformat(timespec="seconds")
     finished: record.Record | None = None
-    ended: dict[str, Any] = {"outcome": "rehearsed" if assignment.rehearsal else "succeeded", "reason": None}
+    ended: dict[str, Any] = {"outcome": "rehearsed" if job.rehearsal else "succeeded", "reason": None}
     code = 0
     try:
-        with folder.events.open("a", encoding="utf-8") as events:
-            speaker = EventWriter(events)
-            ready = build_context(assignment, speaker)
-            if assignment.rehearsal:
-                rehearsal = run_preflight(
-                    ready, speaker, where=assignment.rehearsal, startup_s=time.perf_counter() - began
-                )
-                files.replace(folder.trial.rehearsal, record.encode(job.PREFLIGHT, rehearsal))
-            elif assignment.weights:
-                finished = benchmark_weights(assignment, ready, folder, speaker, stop)
+        with folder.events.open("a", encoding="utf-8") as stream:
+            events = EventWriter(stream)
+            context = build_context(job, events)
+            if job.rehearsal:
+                rehearsal = run_preflight(context, events, where=job.rehearsal, startup_s=time.perf_counter() - began)
+                files.replace(folder.trial.rehearsal, record.encode(PREFLIGHT, rehearsal))
+            elif job.weights:
+                finished = benchmark_weights(job, context, folder, events, interrupt)
             else:
-                finished = run_trial(assignment, ready, folder, speaker, stop)
+                finished = run_trial(job, context, folder, events, interrupt)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
-        stop.check()  # a loader's process that a signal to all of them ended is no failure
+        interrupt.check()  # a loader's process that a signal to all of them ended is no failure
         found = failure.classify(error)
         log.error("%s\n%s", found.traceback, found.reason)
         code = found.code
         ended = {name: getattr(found, name) for name in ("outcome", "reason", "cause", "traceback")}
         ended["retryable"] = found.retryable
-    outcome = job.Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
+    outcome = Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
     try:
-        with stop.deferred():
+        with interrupt.deferred():
             _leave(folder, outcome, finished)
     except HarnessError as error:
         log.error("%s", error)
@@ -76,18 +75,18 @@ def _run_attempt(folder: AttemptFolder, stop: InterruptHandler, began: float) ->
     return code
 
 
-def _leave(folder: AttemptFolder, outcome: job.Outcome, finished: record.Record | None) -> None:
+def _leave(folder: AttemptFolder, outcome: Outcome, finished: record.Record | None) -> None:
     """Commit the record with all attempts, then the outcome; nothing is left to resume."""
     if finished is not None:
         trained = folder.result == folder.trial
         earlier = results.history(folder.trial, before=folder.number) if trained else ()
-        attempts = (*earlier, job.Attempt(number=folder.number, **_fields(outcome)))
+        attempts = (*earlier, Attempt(number=folder.number, **_fields(outcome)))
         finished = replace(finished, attempts=attempts)
         files.commit(folder.result.record, record.encode(record.RECORD, finished))
         if trained:
             States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
-    files.commit(folder.outcome, record.encode(job.OUTCOME, outcome))
+    files.commit(folder.outcome, record.encode(OUTCOME, outcome))
 
 
-def _fields(outcome: job.Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in job.Outcome.__slots__}
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in Outcome.__slots__}

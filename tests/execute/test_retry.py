@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.scheduling import retry
-from harness.store import job
+from harness.store.job import Attempt
 from tests.store.make import make_attempt, make_trial
 
 KILLED = ("failed", "killed", True)
@@ -21,7 +21,7 @@ DISK = ("interrupted", "machine", True)
 REHEARSED = ("rehearsed", None, False)
 
 
-def _history(*ends: tuple[Any, Any, bool]) -> list[job.Attempt]:
+def _history(*ends: tuple[Any, Any, bool]) -> list[Attempt]:
     return [
         make_attempt(outcome, "why", number=number, cause=cause, retryable=retryable)
         for number, (outcome, cause, retryable) in enumerate(ends, start=1)
@@ -78,7 +78,7 @@ def test_time_is_counted_over_attempts() -> None:
 def test_the_same_traceback_is_told_from_another() -> None:
     """An index, an address and the trial's id do not count; the text does; nothing is not the same as nothing."""
 
-    def failed(text: str | None) -> job.Attempt:
+    def failed(text: str | None) -> Attempt:
         return make_attempt("failed", "why", traceback=text)
 
     first = failed('  File "x.py", line 3\nKeyError: item 7 of <Parts at 0x7f00>, parts-ssd-s0-0123abcd')

@@ -13,7 +13,8 @@ import pytest
 
 from harness.errors import MachineError
 from harness.executors import base, environment, local
-from harness.store import job, paths, record
+from harness.store import paths, record
+from harness.store.job import OUTCOME, Job
 from tests.store.make import make_trial
 
 
@@ -33,8 +34,8 @@ class _Child:
 
         self._patch.setattr("harness.executors.process.subprocess.Popen", start)
         folder = self.trial.next_attempt()
-        assignment = job.Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
-        return local.run_attempt(assignment, folder, self.patience, on_event=on_event), folder  # type: ignore[arg-type]
+        job = Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
+        return local.run_attempt(job, folder, self.patience, on_event=on_event), folder  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_child_that_says_nothing_gets_a_reason(code: str, reason: str, child: 
     """Signals are named, exit codes told with the log's last line; the outcome is on disk."""
     ending, folder = child.run(code)
     assert (ending.attempt.outcome, ending.attempt.reason, ending.recorded) == ("failed", reason, False)
-    assert record.decode(job.OUTCOME, folder.outcome.read_bytes(), "x").reason == reason
+    assert record.decode(OUTCOME, folder.outcome.read_bytes(), "x").reason == reason
 
 
 def test_events_arrive_whole_and_in_order(child: _Child) -> None:
@@ -116,7 +117,7 @@ time.sleep(600)
         child.run(code, on_event=interrupt)
     assert time.monotonic() - started < 15
     (folder,) = child.trial.attempts()
-    assert record.decode(job.OUTCOME, folder.outcome.read_bytes(), "x").outcome == "interrupted"
+    assert record.decode(OUTCOME, folder.outcome.read_bytes(), "x").outcome == "interrupted"
     with pytest.raises(ProcessLookupError):
         os.kill(int(folder.log.read_text()), 0)
 

@@ -12,7 +12,7 @@ from harness.trial.worker import run_attempt
 
 
 def attempt(path: str) -> None:
-    stop = InterruptHandler()
-    stop.listen()
+    interrupt = InterruptHandler()
+    interrupt.listen()
     sys.stdout = sys.stderr = Path(path, "log.txt").open("a")  # noqa: SIM115 - as long as the process
-    sys.exit(run_attempt(AttemptFolder(Path(path)), stop, began=time.perf_counter()))
+    sys.exit(run_attempt(AttemptFolder(Path(path)), interrupt, began=time.perf_counter()))

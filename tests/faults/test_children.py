@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from harness.executors import base, local
-from harness.store import job, paths
+from harness.store import paths
+from harness.store.job import Attempt, Job
 from tests.conftest import FAST, TINY_MODEL
 from tests.faults.runs import start, trials_of
 from tests.store.make import make_trial
@@ -30,11 +31,11 @@ class Parts(torch.utils.data.Dataset):
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[job.Attempt, Path]]:
+def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Attempt, Path]]:
     """Supervise a script in the place of a trial; everything else is real."""
     real: Any = subprocess.Popen
 
-    def run(code: str, *, hang_s: float = 60, total_s: float | None = None) -> tuple[job.Attempt, Path]:
+    def run(code: str, *, hang_s: float = 60, total_s: float | None = None) -> tuple[Attempt, Path]:
         script = f"import os, sys, time\nfolder = sys.argv[1]\n{code}"
 
         def begin(command: tuple[str, ...], **options: Any) -> Any:
@@ -42,9 +43,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., t
 
         monkeypatch.setattr("harness.executors.process.subprocess.Popen", begin)
         folder = paths.TrialFolder(tmp_path / "trial").next_attempt()
-        assignment = job.Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
+        job = Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
         patience = base.Timeouts(hang_s=hang_s, total_s=total_s)
-        ending = local.run_attempt(assignment, folder, patience, on_event=lambda _event: None)
+        ending = local.run_attempt(job, folder, patience, on_event=lambda _event: None)
         return ending.attempt, folder.log
 
     return run
@@ -82,7 +83,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
     assert "in stage train; its stacks are at the log's end" in page
 
 
-def test_a_trial_past_its_hours_is_timed_out(scripted: Callable[..., tuple[job.Attempt, Path]]) -> None:
+def test_a_trial_past_its_hours_is_timed_out(scripted: Callable[..., tuple[Attempt, Path]]) -> None:
     """However much progress it makes; it is asked to leave a checkpoint first, and not tried again."""
     code = """
 import signal
@@ -147,14 +148,14 @@ def test_a_trial_that_takes_all_memory_is_killed_and_told(
     assert "**failed, 1 trial:** killed by signal 9" in (results / "tiny" / "report.md").read_text()
 
 
-def test_a_child_that_leaves_nothing_fails_once_more(scripted: Callable[..., tuple[job.Attempt, Path]]) -> None:
+def test_a_child_that_leaves_nothing_fails_once_more(scripted: Callable[..., tuple[Attempt, Path]]) -> None:
     """Exit code 0 without a record is no success."""
     attempt, _ = scripted("print('bye')")
     assert (attempt.outcome, attempt.cause, attempt.retryable) == ("failed", "exception", True)
     assert attempt.reason == "exited with code 0 and left no outcome: bye"
 
 
-def test_a_gigabyte_of_output_stays_small(scripted: Callable[..., tuple[job.Attempt, Path]]) -> None:
+def test_a_gigabyte_of_output_stays_small(scripted: Callable[..., tuple[Attempt, Path]]) -> None:
     """The log keeps its first megabytes and its last, and says how much lies between; at no time is it larger."""
     code = """
 print('FIRST')
@@ -177,7 +178,7 @@ sys.exit('LAST')
     assert int(text.partition("LARGEST ")[2].split()[0]) < 10 * 2**20
 
 
-def test_grandchildren_do_not_stay(scripted: Callable[..., tuple[job.Attempt, Path]]) -> None:
+def test_grandchildren_do_not_stay(scripted: Callable[..., tuple[Attempt, Path]]) -> None:
     """Neither one in the group, nor one that left it for a session of its own, nor that one's child."""
     code = """
 import subprocess

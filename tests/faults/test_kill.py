@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import files, job, paths, record
+from harness.store import files, paths, record
+from harness.store.job import JOB, Job
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
@@ -41,10 +42,8 @@ class _Kills:
     def run(self, kill_after_s: float | None) -> bool:
         """One attempt; whether it was killed."""
         folder = self.folder.next_attempt()
-        assignment = job.Job(
-            trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2
-        )
-        files.commit(folder.assignment, record.encode(job.JOB, assignment))
+        job = Job(trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2)
+        files.commit(folder.job, record.encode(JOB, job))
         process = self._context.Process(target=attempt, args=(str(folder.path),))
         process.start()
         process.join(kill_after_s)

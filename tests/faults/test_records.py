@@ -12,7 +12,8 @@ from rich.console import Console
 from harness import api
 from harness.executors import base, local
 from harness.observers.plain import PlainView
-from harness.store import files, job, paths, record, results
+from harness.store import files, paths, record, results
+from harness.store.job import JOB, OUTCOME, Job
 from tests.store.make import make_attempt, make_folder, make_record, make_trial
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ti
     attempt = folder.next_attempt()
     folder.record.write_bytes(b'{"schema_version": 1, "trial"')
 
-    def fails(assignment: job.Job, into: paths.AttemptFolder, *_: object, **__: object) -> base.AttemptResult:
-        files.commit(into.assignment, record.encode(job.JOB, assignment))
+    def fails(job: Job, into: paths.AttemptFolder, *_: object, **__: object) -> base.AttemptResult:
+        files.commit(into.job, record.encode(JOB, job))
         failed = make_attempt("failed", "no", number=into.number, retryable=False, cause="error")
-        files.commit(into.outcome, record.encode(job.OUTCOME, failed))
+        files.commit(into.outcome, record.encode(OUTCOME, failed))
         return base.AttemptResult(attempt=failed, recorded=False)
 
     monkeypatch.setattr(local, "run_attempt", fails)

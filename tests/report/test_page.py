@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from harness import api
-from harness.store import files, job, paths, record, results
+from harness.store import files, paths, record, results
+from harness.store.job import OUTCOME
 from harness.store.record import MeasurementWarning
 from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
@@ -137,7 +138,7 @@ def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, [made])
     trial = folder.trial(made.trial.trial_id)
     trial.record.write_bytes(b"{")
-    files.commit(trial.attempts()[0].outcome, record.encode(job.OUTCOME, make_outcome("succeeded", "")))
+    files.commit(trial.attempts()[0].outcome, record.encode(OUTCOME, make_outcome("succeeded", "")))
     assert "**unreadable, 1 trial:** " in api.write_report(folder).read_text()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.store import files, job, paths, record, results
+from harness.store import files, paths, record, results
+from harness.store.job import JOB, OUTCOME, Attempt, Job, Outcome, OutcomeName
 from harness.suite.schema import Hyperparameters, ImageSize, Protocol, SyntheticDataset, SyntheticImages
 from harness.suite.trial import Trial, TrialArchitecture, TrialDataset
 
@@ -82,29 +83,27 @@ def make_record(
         environment=record.Environment(**environment),
         flags=flags,
         attempts=(
-            job.Attempt(number=1, outcome="succeeded", reason=None, retryable=False, started_at="", wall_s=90.0),
+            Attempt(number=1, outcome="succeeded", reason=None, retryable=False, started_at="", wall_s=90.0),
         ),
     )  # fmt: skip
 
 
-def make_outcome(outcome: job.OutcomeName = "failed", reason: str = "killed by signal 9 (SIGKILL)") -> job.Outcome:
+def make_outcome(outcome: OutcomeName = "failed", reason: str = "killed by signal 9 (SIGKILL)") -> Outcome:
     """How an attempt ended."""
-    return job.Outcome(
-        outcome=outcome, reason=reason, retryable=True, started_at="2026-01-01T18:00:00+00:00", wall_s=3.0
-    )
+    return Outcome(outcome=outcome, reason=reason, retryable=True, started_at="2026-01-01T18:00:00+00:00", wall_s=3.0)
 
 
-def make_attempt(outcome: job.OutcomeName, reason: str | None, **fields: Any) -> job.Attempt:
+def make_attempt(outcome: OutcomeName, reason: str | None, **fields: Any) -> Attempt:
     """An attempt that ended so."""
     defaults = {"number": 1, "retryable": True, "started_at": "2026-01-01T18:00:00+00:00", "wall_s": 3.0}
-    return job.Attempt(outcome=outcome, reason=reason, **{**defaults, **fields})
+    return Attempt(outcome=outcome, reason=reason, **{**defaults, **fields})
 
 
 def make_folder(
     root: Path,
     records: list[record.Record],
     *,
-    failed: tuple[tuple[Trial, job.Outcome], ...] = (),
+    failed: tuple[tuple[Trial, Outcome], ...] = (),
     left: tuple[Trial, ...] = (),
 ) -> paths.SuiteFolder:
     """A results folder as a run leaves it."""
@@ -118,8 +117,8 @@ def make_folder(
         files.commit(trial_folder.record, record.encode(record.RECORD, made))
     for trial, outcome in failed:
         attempt = folder.trial(trial.trial_id).next_attempt()
-        assignment = job.Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
-        files.commit(attempt.assignment, record.encode(job.JOB, assignment))
-        files.commit(attempt.outcome, record.encode(job.OUTCOME, outcome))
+        job = Job(trial=trial, number=1, device="cpu", threads=2, import_folder="/")
+        files.commit(attempt.job, record.encode(JOB, job))
+        files.commit(attempt.outcome, record.encode(OUTCOME, outcome))
         attempt.log.write_text("Traceback …\n")
     return folder

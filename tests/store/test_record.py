@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import files, job, record, results
+from harness.store import files, record, results
+from harness.store.job import JOB, OUTCOME, Job
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 
@@ -58,10 +59,10 @@ def test_what_waits_or_runs_again_has_not_failed(tmp_path: Path) -> None:
     assert [state.failed for state in results.read_results(folder)] == [True, True]
     for trial, outcome in ((mended, make_outcome("rehearsed", "")), (again, None)):
         attempt = folder.trial(trial.trial_id).next_attempt()
-        assignment = job.Job(trial=trial, number=2, device="cpu", threads=2, import_folder="/")
-        files.commit(attempt.assignment, record.encode(job.JOB, assignment))
+        job = Job(trial=trial, number=2, device="cpu", threads=2, import_folder="/")
+        files.commit(attempt.job, record.encode(JOB, job))
         if outcome is not None:
-            files.commit(attempt.outcome, record.encode(job.OUTCOME, outcome))
+            files.commit(attempt.outcome, record.encode(OUTCOME, outcome))
     first, second = results.read_results(folder)
     assert not first.failed
     assert first.last is None

@@ -96,7 +96,7 @@ def test_the_driver_tells_of_this_card() -> None:
     described = environment.describe(CUDA, cores=1, loader_workers=0)
     assert described.driver
     assert described.pci_id
-    assert interference.sample_system(CUDA).clock_share is not None
+    assert interference.sample_system(CUDA).clock_fraction is not None
 
 
 def test_the_batch_search_ends_and_leaves_nothing() -> None:

@@ -50,7 +50,7 @@ def test_numbers_come_in_our_units() -> None:
         nvmlDeviceGetPciInfo=SimpleNamespace(busId=b"00000000:3B:00.0"),
         nvmlSystemGetDriverVersion="580.1",
     )
-    assert card.clock_share() == pytest.approx(1400 / 1980)
+    assert card.clock_fraction() == pytest.approx(1400 / 1980)
     assert card.joules() == 12.345
     assert card.power_limit_w() == 700
     assert card.pci_id() == "00000000:3B:00.0"
@@ -60,14 +60,14 @@ def test_numbers_come_in_our_units() -> None:
 def test_a_card_without_application_clocks_is_held_to_its_highest() -> None:
     """As consumer cards are."""
     card = _card(nvmlDeviceGetClockInfo=1000, nvmlDeviceGetMaxClockInfo=2000)
-    assert card.clock_share() == 0.5
+    assert card.clock_fraction() == 0.5
 
 
 def test_what_a_card_does_not_tell_is_none() -> None:
     """No error, no invented zero."""
     card = _card()
-    assert (card.clock_share(), card.joules(), card.power_limit_w(), card.pci_id(), card.driver()) == (None,) * 5
-    assert card.held_back() == ()
+    assert (card.clock_fraction(), card.joules(), card.power_limit_w(), card.pci_id(), card.driver()) == (None,) * 5
+    assert card.throttle_reasons() == ()
     assert card.processes() == {}
 
 
@@ -84,17 +84,17 @@ def test_what_a_card_does_not_tell_is_none() -> None:
 )
 def test_only_real_reasons_hold_a_clock_back(bits: int, reasons: tuple[str, ...]) -> None:
     """Idleness and a user's own setting are none."""
-    assert _card(nvmlDeviceGetCurrentClocksThrottleReasons=bits).held_back() == reasons
+    assert _card(nvmlDeviceGetCurrentClocksThrottleReasons=bits).throttle_reasons() == reasons
 
 
 def test_foreign_processes() -> None:
     """Whatever is not of our session; in a container, where no number is known, one of them is ours."""
     ours, unknown = os.getpid(), 1 << 22
-    assert nvml.foreign([ours]) == ()
-    assert nvml.foreign([ours, unknown]) == (unknown,)
-    assert nvml.foreign([]) == ()
-    assert nvml.foreign([unknown]) == ()
-    assert nvml.foreign([unknown, unknown + 1]) == (unknown + 1,)
+    assert nvml.other_processes([ours]) == ()
+    assert nvml.other_processes([ours, unknown]) == (unknown,)
+    assert nvml.other_processes([]) == ()
+    assert nvml.other_processes([unknown]) == ()
+    assert nvml.other_processes([unknown, unknown + 1]) == (unknown + 1,)
 
 
 def test_our_children_are_ours_and_another_session_is_not() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.analysis import frame
 from harness.analysis.detections.ground_truth import ground_truth_of
-from harness.analysis.images import MAX_ANALYSED_ROWS, AnalysedRow, analysed_rows, most_disputed, worst_images
+from harness.analysis.images import MAX_ANALYSED_ROWS, analysed_rows, most_disputed, worst_images
 from harness.report.figures import curves, image_grid, speed_accuracy
 from harness.store import files
 from harness.store.tables import UnreadableError, read_detections
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.dataset import DatasetAnalysis
+    from harness.analysis.images import AnalysedRow
     from harness.store.paths import SuiteFolder
     from harness.store.tables import StoredGroundTruth
 from harness.report.figures.drawn import Drawn

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.detections.analyse import DetectionAnalysis
+    from harness.analysis.images import AnalysedRow
     from harness.report.figures.drawn import Drawn
 
-    AnalysedRow = tuple[pd.Series, str, DetectionAnalysis]  # a row, its trial of median mAP, and what that found
-from harness.analysis.images import AnalysedRow, analysed_rows, errors_by_image, most_disputed, worst_images
+from harness.analysis.images import analysed_rows, errors_by_image, most_disputed, worst_images
 
 _CONFUSIONS = 8
 _NAMED = 5  # images

@@ -36,16 +36,16 @@ class SystemSample:
         clock_share: of the default clock.
         held_back: why the device holds its clock back now.
         foreign: processes on the GPU that are not ours.
-        others_s: CPU time of others on our cores, from some start.
-        paused_s: time that a cgroup's quota held us back, from some start.
+        others_s: CPU time of others on our cores, since some moment.
+        paused_s: time that a cgroup's quota held us back, since some moment.
         cores: how many are ours to use.
-        joules: energy of the device, from some start.
+        joules: energy of the device, since some moment.
     """
 
     at_s: float
-    clock_share: float | None = None
-    held_back: tuple[str, ...] = ()
-    foreign: tuple[int, ...] = ()
+    clock_fraction: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    other_processes: tuple[int, ...] = ()
     others_s: float | None = None
     paused_s: float | None = None
     cores: int = 1
@@ -55,47 +55,49 @@ class SystemSample:
 class SystemMonitor:
     """Looks around at the beginning of a pass, now and then during it, and at its end."""
 
-    def __init__(self, look: Callable[[], SystemSample], clock: Callable[[], int], *, every_s: float = 0.5) -> None:
-        self._look, self._clock, self._every_s = look, clock, every_s
-        self.looks = [look()]
-        self._looked = clock()
+    def __init__(
+        self, sample_system: Callable[[], SystemSample], clock: Callable[[], int], *, every_s: float = 0.5
+    ) -> None:
+        self._sample_system, self._clock, self._every_s = sample_system, clock, every_s
+        self.system_samples = [sample_system()]
+        self._sampled_at_ns = clock()
 
-    def glance(self) -> None:
+    def sample_if_due(self) -> None:
         """Call between two timed calls."""
-        if self._clock() - self._looked >= self._every_s * 1e9:
-            self.looks.append(self._look())
-            self._looked = self._clock()
+        if self._clock() - self._sampled_at_ns >= self._every_s * 1e9:
+            self.system_samples.append(self._sample_system())
+            self._sampled_at_ns = self._clock()
 
     def close(self) -> None:
         """Take the last look, right after the last call: the clock is still up, and the counters end here."""
-        self.looks.append(self._look())
+        self.system_samples.append(self._sample_system())
 
 
-def doubts(looks: Sequence[SystemSample]) -> tuple[MeasurementWarning, ...]:
+def interference_warnings(system_samples: Sequence[SystemSample]) -> tuple[MeasurementWarning, ...]:
     """`throttled` and `shared_device`, where the looks of a pass show it, with the reason.
 
     Clocks are judged by all looks but the first, before which a device idles: more than a tenth of them must show it.
     """
-    if not looks:
+    if not system_samples:
         return ()
-    first, last, later = looks[0], looks[-1], looks[1:]
+    first, last, later = system_samples[0], system_samples[-1], system_samples[1:]
     wall_s = last.at_s - first.at_s
     long_enough = wall_s >= _SETTLED_S
     throttled, shared = [], []
-    slow = [look.clock_share for look in later if look.clock_share is not None and look.clock_share < _LEAST_CLOCK]
+    slow = [one.clock_fraction for one in later if one.clock_fraction is not None and one.clock_fraction < _LEAST_CLOCK]
     if len(slow) > _MOST_LOOKS * len(later):
         throttled.append(f"its clock fell to {min(slow):.0%} of the default")
-    held = [look for look in later if look.held_back]
+    held = [one for one in later if one.throttle_reasons]
     if len(held) > _MOST_LOOKS * len(later):
-        reasons = dict.fromkeys(reason for look in held for reason in look.held_back)
+        reasons = dict.fromkeys(reason for one in held for reason in one.throttle_reasons)
         throttled.append(f"the device held its clock back: {', '.join(reasons)}")
     if first.paused_s is not None and last.paused_s is not None and long_enough:
         paused = (last.paused_s - first.paused_s) / (wall_s * first.cores)
         if paused > _MOST_PAUSED:
             throttled.append(f"the container's CPU quota paused it for {paused:.0%} of the time")
-    foreign = dict.fromkeys(pid for look in looks for pid in look.foreign)
-    if foreign:
-        shared.append(f"other processes were on the GPU: {', '.join(map(str, foreign))}")
+    other_processes = dict.fromkeys(pid for one in system_samples for pid in one.other_processes)
+    if other_processes:
+        shared.append(f"other processes were on the GPU: {', '.join(map(str, other_processes))}")
     if first.others_s is not None and last.others_s is not None and long_enough:
         others = (last.others_s - first.others_s) / (wall_s * first.cores)
         if others > _MOST_OTHERS:
@@ -112,15 +114,15 @@ def sample_system(device: torch.device) -> SystemSample:
             return SystemSample(at_s=time.monotonic())
         return SystemSample(
             at_s=time.monotonic(),
-            clock_share=card.clock_share(),
-            held_back=card.held_back(),
-            foreign=nvml.foreign(card.processes()),
+            clock_fraction=card.clock_fraction(),
+            throttle_reasons=card.throttle_reasons(),
+            other_processes=nvml.other_processes(card.processes()),
             joules=card.joules(),
         )
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return SystemSample(
         at_s=time.monotonic(),
-        clock_share=_cpu_clock_share(cores),
+        clock_fraction=_cpu_clock_fraction(cores),
         others_s=_others_s(cores),
         paused_s=_paused_s(),
         cores=max(1, len(cores)),
@@ -148,7 +150,7 @@ def _paused_s() -> float | None:
     return int(found.group(1)) / 1e6 if found else None
 
 
-def _cpu_clock_share(cores: Sequence[int]) -> float | None:
+def _cpu_clock_fraction(cores: Sequence[int]) -> float | None:
     """Of the fastest core now (the others may idle), over its base frequency, where the kernel tells both."""
     shares = []
     for core in cores:

@@ -42,7 +42,7 @@ class Gpu:
             log.debug("%s: %s", name, error)
             return None
 
-    def clock_share(self) -> float | None:
+    def clock_fraction(self) -> float | None:
         """The SM clock now, over its default under load."""
         now, default = self.ask("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM), self.default_clock("SM")
         return now / default if now and default else None
@@ -55,7 +55,7 @@ class Gpu:
         )
         return clock
 
-    def held_back(self) -> tuple[str, ...]:
+    def throttle_reasons(self) -> tuple[str, ...]:
         """Why the clock is held back now."""
         bits = self.ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
         return tuple(reason for name, reason in _HELD_BACK.items() if bits & getattr(self.nvml, name))
@@ -117,7 +117,7 @@ def own_bytes(device: torch.device) -> int | None:
     return sum(known) if known else None
 
 
-def foreign(processes: Collection[int]) -> tuple[int, ...]:
+def other_processes(processes: Collection[int]) -> tuple[int, ...]:
     """Those that are not ours.
 
     In a container the driver counts by the host's numbers, so that none of ours is among them: then one of them, and it

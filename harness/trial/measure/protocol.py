@@ -161,7 +161,7 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
     """Rounds of whole images and, where the runtime shows them, rounds of their phases in turn."""
     model, postprocessor = deployment.model, deployment.postprocessor
 
-    def run_pass(stopwatch: Stopwatch) -> tuple[Sample, ...]:
+    def measure_once(stopwatch: Stopwatch) -> tuple[Sample, ...]:
         def phases(number: int) -> tuple[Sample, ...]:
             if model is None or postprocessor is None:
                 return ()
@@ -185,7 +185,7 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
             flags += stability.unsound_phases(medians, summary(whole).median)
         return flags
 
-    return bench.take("latency", run_pass, judge)
+    return bench.run_pass("latency", measure_once, judge)
 
 
 def _phases(samples: Sequence[Sample]) -> Phases | None:
@@ -221,7 +221,7 @@ def _throughput(
     size = _batch_size(deployment, images, protocol, device)
     while True:
         try:
-            taken = bench.take(
+            taken = bench.run_pass(
                 "throughput",
                 partial(_throughput_once, deployment, images, protocol, size),
                 stability.unstable_throughput,
@@ -306,8 +306,8 @@ def _joules_per_image(throughput: Pass) -> float | None:
 
     None for a pass so short that the counter, which moves some ten times a second, tells too little.
     """
-    first, last = throughput.looks[0].joules, throughput.looks[-1].joules
-    wall_s = throughput.looks[-1].at_s - throughput.looks[0].at_s
+    first, last = throughput.system_samples[0].joules, throughput.system_samples[-1].joules
+    wall_s = throughput.system_samples[-1].at_s - throughput.system_samples[0].at_s
     if first is None or last is None or wall_s < _ENERGY_S:
         return None
     timed_s = sum(sample.seconds for sample in throughput.samples)

@@ -28,7 +28,7 @@ class Pass:
 
     samples: tuple[Sample, ...]
     all_samples: tuple[Sample, ...]
-    looks: tuple[SystemSample, ...]
+    system_samples: tuple[SystemSample, ...]
     flags: tuple[MeasurementWarning, ...]
     repeats: int
 
@@ -45,7 +45,7 @@ class Bench:
     """
 
     synchronize: Callable[[], None]
-    look: Callable[[], SystemSample]
+    sample_system: Callable[[], SystemSample]
     beat: Callable[[], None] = lambda: None
     clock: Callable[[], int] = time.perf_counter_ns
 
@@ -53,7 +53,7 @@ class Bench:
     def on(cls, device: torch.device, beat: Callable[[], None]) -> Bench:
         """A real one."""
         synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
-        return cls(synchronize=synchronize, look=partial(interference.sample_system, device), beat=beat)
+        return cls(synchronize=synchronize, sample_system=partial(interference.sample_system, device), beat=beat)
 
     def stopwatch(self, between: Callable[[], None] = lambda: None) -> Stopwatch:
         """For one pass; `between` is called where `beat` is."""
@@ -64,22 +64,24 @@ class Bench:
 
         return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=both)
 
-    def take(self, name: str, run_pass: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
+    def run_pass(self, name: str, measure_once: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
         """Run a pass, again while there are doubts, at most twice; then keep it with them."""
         every: list[Sample] = []
         for repeat in range(_MOST_REPEATS + 1):
-            watch = interference.SystemMonitor(self.look, self.clock)
-            samples = tuple(replace(sample, repeat=repeat) for sample in run_pass(self.stopwatch(watch.glance)))
+            watch = interference.SystemMonitor(self.sample_system, self.clock)
+            samples = tuple(
+                replace(sample, repeat=repeat) for sample in measure_once(self.stopwatch(watch.sample_if_due))
+            )
             watch.close()
             every += samples
-            flags = (*judge(samples), *interference.doubts(watch.looks))
+            flags = (*judge(samples), *interference.interference_warnings(watch.system_samples))
             if not flags:
                 break
         again = f" (taken {repeat + 1} times)" if repeat else ""
         return Pass(
             samples=samples,
             all_samples=tuple(every),
-            looks=tuple(watch.looks),
+            system_samples=tuple(watch.system_samples),
             flags=tuple(replace(flag, reason=f"{name}: {flag.reason}{again}") for flag in flags),
             repeats=repeat,
         )

@@ -128,27 +128,27 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
         DataError: an item is not usable.
     """
     h = hyperparameters
-    learner = TrainStep(model, h, device=device, steps_per_epoch=len(batches))
+    train_step = TrainStep(model, h, device=device, steps_per_epoch=len(batches))
     now = Position()
     clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
     if state is not None:
         now, clock = Position(**state["position"]), Clock(**state["clock"])
         clock.left_out = max(clock.left_out, 1)
-        learner.restore(state)
+        train_step.restore(state)
         state.clear()  # or a second copy of the weights would lie in memory as long as training takes
 
     def current() -> State:
-        return {**learner.state(), "position": asdict(now), "clock": asdict(clock)}
+        return {**train_step.state(), "position": asdict(now), "clock": asdict(clock)}
 
     for epoch in range(now.epoch, (h.epochs or 0) + 1):
         model.train()
         batches.begin(epoch, after=now.step)
-        now.lr = now.lr if now.step else learner.lr
+        now.lr = now.lr if now.step else train_step.lr
         asked = time.perf_counter()
         for raw in loader:
             batch = checked(raw)
             waited = time.perf_counter() - asked
-            parts = learner.step(batch, f"epoch {epoch}, step {now.step + 1} of {len(batches)}")
+            parts = train_step.step(batch, f"epoch {epoch}, step {now.step + 1} of {len(batches)}")
             took = time.perf_counter() - asked
             now.step += 1
             now.epoch_s += took
@@ -164,7 +164,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
             keep(current, epoch * len(batches), epoch_ended=True)
         _close(now, len(batches), validate if validates else None)
         keep(current, epoch * len(batches), epoch_ended=True)
-    learner.optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
+    train_step.optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
     return Training(
         epochs=tuple(Epoch(**point) for point in now.curve),
         images_per_s=clock.images_per_s,

@@ -40,7 +40,7 @@ class Device:
     def clock(self) -> int:
         return self.now
 
-    def look(self) -> SystemSample:
+    def sample_system(self) -> SystemSample:
         return SystemSample(at_s=self.now * 1e-9)
 
     def stopwatch(self) -> Stopwatch:

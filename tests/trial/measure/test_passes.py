@@ -78,8 +78,12 @@ def _deployment(detect: Callable[..., Any], model: _Model | None = None) -> Depl
     return Deployment(how="", detect=detect, set_threshold=lambda *_: None, model=model, postprocessor=model)
 
 
-def _measure(device: Device, deployment: Deployment, look: Callable[[], SystemSample] | None = None) -> Measured:
-    bench = Bench(synchronize=device.synchronize, look=look or device.look, clock=device.clock)
+def _measure(
+    device: Device, deployment: Deployment, sample_system: Callable[[], SystemSample] | None = None
+) -> Measured:
+    bench = Bench(
+        synchronize=device.synchronize, sample_system=sample_system or device.sample_system, clock=device.clock
+    )
     return measure(deployment, _Items(), make_protocol(), bench=bench, device=CPU, thresholds=())
 
 
@@ -207,18 +211,20 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
         (_looks(last={"others_s": 0.44}), "shared_device", "others took 11% of the cores"),
     ],
 )
-def test_surroundings_raise_exactly_their_flag(looks: list[SystemSample], name: str | None, said: str) -> None:
+def test_surroundings_raise_exactly_their_flag(system_samples: list[SystemSample], name: str | None, said: str) -> None:
     """Below 75 % of the clock, any reason for throttling, any foreign process, others above a tenth of the cores."""
-    flags = interference.doubts(looks)
+    flags = interference.interference_warnings(system_samples)
     assert [flag.name for flag in flags] == ([name] if name else [])
     assert not name or said in flags[0].reason
 
 
 def test_an_idle_clock_before_a_pass_is_no_throttling() -> None:
     """A GPU that nothing runs on lowers its clock; one dip among many looks is no throttling either."""
-    looks = [SystemSample(at_s=float(second), clock_share=0.2 if second in {0, 7} else 1.0) for second in range(20)]
-    assert interference.doubts(looks) == ()
-    assert [flag.name for flag in interference.doubts(looks[6:9])] == ["throttled"]
+    system_samples = [
+        SystemSample(at_s=float(second), clock_fraction=0.2 if second in {0, 7} else 1.0) for second in range(20)
+    ]
+    assert interference.interference_warnings(system_samples) == ()
+    assert [flag.name for flag in interference.interference_warnings(system_samples[6:9])] == ["throttled"]
 
 
 def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
@@ -226,10 +232,10 @@ def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
     device = Device([0.01])
     started = len(device.calls)
 
-    def look() -> SystemSample:
-        return SystemSample(at_s=device.now * 1e-9, foreign=(4711,) if len(device.calls) - started < 40 else ())
+    def sample_system() -> SystemSample:
+        return SystemSample(at_s=device.now * 1e-9, other_processes=(4711,) if len(device.calls) - started < 40 else ())
 
-    found = _measure(device, _deployment(device.run), look)
+    found = _measure(device, _deployment(device.run), sample_system)
     assert found.flags == ()
     assert found.inference.repeats == {"latency": 1}
 
@@ -278,7 +284,7 @@ def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "free_unused", lambda _device: given_back.append(1))
     monkeypatch.setattr(protocol, "_fits", lambda _deployment, _images, size, _device: size <= 16)
     device = Device([0.01])
-    bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
+    bench = Bench(synchronize=device.synchronize, sample_system=device.sample_system, clock=device.clock)
     found = protocol.measure(
         _deployment(device.run),
         _Items(),
@@ -304,10 +310,10 @@ def test_energy_is_the_mean_power_over_the_timed_seconds() -> None:
     for seconds, expected in ((0.4, 5.0), (0.01, None)):
         device = Device([seconds])
 
-        def look(device: Device = device) -> SystemSample:
+        def sample_system(device: Device = device) -> SystemSample:
             return SystemSample(at_s=device.now * 1e-9, joules=100 * device.now * 1e-9)
 
-        found = _measure(device, _deployment(device.run), look)
+        found = _measure(device, _deployment(device.run), sample_system)
         assert found.inference.joules_per_image == (pytest.approx(expected, rel=1e-3) if expected else None)
 
 
@@ -321,7 +327,7 @@ def test_a_whole_pass_that_does_not_fit_halves_the_batch(monkeypatch: pytest.Mon
             raise torch.cuda.OutOfMemoryError
         return device.run(batch)
 
-    bench = Bench(synchronize=device.synchronize, look=device.look, clock=device.clock)
+    bench = Bench(synchronize=device.synchronize, sample_system=device.sample_system, clock=device.clock)
     auto = make_protocol(throughput_batch_size="auto")
     found = protocol.measure(_deployment(run), _Items(), auto, bench=bench, device=CPU, thresholds=())
     assert found.inference.throughput_batch_size == 8
