@@ -18,13 +18,12 @@ from pydantic import TypeAdapter
 from harness.errors import UsageError
 from harness.store import record
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome, Preflight
+from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial
 
 if TYPE_CHECKING:
-    from harness.store.job import Preflight
     from harness.store.paths import AttemptFolder, SuiteFolder, TrialFolder
     from harness.store.record import Record
-    from harness.suite.schema import Cost
 
 log = logging.getLogger(__name__)
 
