@@ -125,7 +125,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     )
     fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)
     return Target(
-        trial=plan_trials(alone, fingerprints, limit=None)[0],
+        trial=plan_trials(alone, fingerprints, max_images=None)[0],
         weights=weights.resolve(),
         folder=weights.resolve().parent,
         lock=weights.resolve().parent / _LOCK,

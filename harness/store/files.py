@@ -6,7 +6,7 @@
       lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
-        samples.parquet  predictions.parquet  truths.parquet    what the record was computed from, written before it
+        samples.parquet  detections.parquet  ground_truth.parquet    what the record was computed from, written before it
         predictions.<variant>.parquet  model.<variant>.onnx
         measurements/<n>/                           measured again without training: an attempt's files and a record's
         rehearsal.json                              how long a step takes, before the first trial

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
-OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
+OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "preflight_passed"]
 Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
 
 
@@ -35,7 +35,7 @@ class Job:
     device: str
     threads: int
     import_folder: str
-    rehearsal: str | None = None
+    preflight: str | None = None
     accumulate: int | None = None
     checkpoint_s: float = 600.0
     weights: str | None = None

@@ -21,7 +21,7 @@ class ProcessFolder:
     @property
     def job(self) -> Path:
         """What the parent asked for."""
-        return self.path / "trial.json"
+        return self.path / "job.json"
 
     @property
     def events(self) -> Path:
@@ -79,14 +79,14 @@ class ResultFolder:
         """Raw timings, of all variants."""
         return self.path / "samples.parquet"
 
-    def predictions(self, variant: str | None = None) -> Path:
+    def detections(self, variant: str | None = None) -> Path:
         """Detections on the evaluated split, of the model as it was trained, or of a variant."""
-        return self.path / (f"predictions.{variant}.parquet" if variant else "predictions.parquet")
+        return self.path / (f"detections.{variant}.parquet" if variant else "detections.parquet")
 
     @property
-    def truths(self) -> Path:
-        """Labels of the evaluated split, which the detections are judged by."""
-        return self.path / "truths.parquet"
+    def ground_truth(self) -> Path:
+        """Ground truth of the evaluated split, which the detections are matched with."""
+        return self.path / "ground_truth.parquet"
 
     def exported(self, variant: str) -> Path:
         """The file that a variant's runtime loads."""
@@ -123,9 +123,9 @@ class TrialFolder(ResultFolder):
         return self.path / "checkpoints"
 
     @property
-    def rehearsal(self) -> Path:
-        """What the rehearsal measured."""
-        return self.path / "rehearsal.json"
+    def preflight(self) -> Path:
+        """What the preflight measured."""
+        return self.path / "preflight.json"
 
     def set_aside(self) -> tuple[Path, ...]:
         """Records that could not be read and were moved out of the way."""

@@ -71,7 +71,7 @@ class Distribution:
     p95: float
     iqr: float
     mean: float
-    sd: float
+    std: float
     n: int
     round_medians: tuple[float, ...]
     p99: float | None = None
@@ -168,7 +168,7 @@ class Measurements(Inference):
     """
 
     train_images_per_s: float | None
-    data_wait_share: float | None
+    data_wait_fraction: float | None
     training_s: float | None
     evaluation_s: float
     epochs: tuple[Epoch, ...]
@@ -271,7 +271,7 @@ class Variant:
     file: str | None = None
     metrics: Metrics | None = None
     measurements: Inference | None = None
-    flags: tuple[MeasurementWarning, ...] = ()
+    warnings: tuple[MeasurementWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +289,7 @@ class Record:
     model: Model
     data: Data = field(default_factory=Data)
     environment: Environment
-    flags: tuple[MeasurementWarning, ...]
+    warnings: tuple[MeasurementWarning, ...]
     attempts: tuple[Attempt, ...]
     variants: tuple[Variant, ...] = ()
 
@@ -330,7 +330,7 @@ def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:
         p95=float(p95),
         iqr=float(high - low),
         mean=float(samples.mean()),
-        sd=float(samples.std(ddof=1)) if len(samples) > 1 else 0.0,
+        std=float(samples.std(ddof=1)) if len(samples) > 1 else 0.0,
         n=len(samples),
         round_medians=tuple(float(np.median(samples)) for samples in rounds),
         p99=float(p99) if len(samples) >= _TAIL else None,

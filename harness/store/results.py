@@ -58,7 +58,7 @@ class TrialState:
     trial: Trial
     record: Record | None
     attempts: tuple[Attempt, ...]
-    rehearsal: Preflight | None
+    preflight: Preflight | None
     running: AttemptFolder | None
     log: Path | None
     problem: str | None
@@ -68,7 +68,7 @@ class TrialState:
     def last(self) -> Attempt | None:
         """The last attempt that ended; a rehearsal that went well makes all before it history."""
         last = self.attempts[-1] if self.attempts else None
-        return last if last is not None and last.outcome != "rehearsed" else None
+        return last if last is not None and last.outcome != "preflight_passed" else None
 
     @property
     def failed(self) -> bool:
@@ -130,12 +130,12 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     return record.decode(record.RECORD, folder.record.read_bytes(), str(folder.record))
 
 
-def read_rehearsal(folder: TrialFolder) -> Preflight | None:
+def read_preflight(folder: TrialFolder) -> Preflight | None:
     """What the trial's last rehearsal measured, if it can be read."""
-    if not folder.rehearsal.is_file():
+    if not folder.preflight.is_file():
         return None
     try:
-        return record.decode(PREFLIGHT, folder.rehearsal.read_bytes(), str(folder.rehearsal))
+        return record.decode(PREFLIGHT, folder.preflight.read_bytes(), str(folder.preflight))
     except record.RecordError as error:
         log.warning("%s; the trial is rehearsed again", error)
         return None
@@ -200,7 +200,7 @@ def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
         trial=found.trial if found else trial,
         record=found,
         attempts=history(folder, before=running.number if running else None),
-        rehearsal=read_rehearsal(folder),
+        preflight=read_preflight(folder),
         running=running,
         log=next((attempt.log for attempt in reversed(folders) if attempt.log.is_file()), None),
         problem=problem,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _BOX = ("x1", "y1", "x2", "y2")
-_MOST = 100  # detections of one class in one image that COCO's metrics look at
+_MAX_PER_CLASS = 100  # detections of one class in one image that COCO's metrics look at
 
 
 class UnreadableError(ValueError):
@@ -108,7 +108,7 @@ class StoredDetections:
 
 
 def read_ground_truth(data: bytes, class_names: Sequence[str]) -> StoredGroundTruth:
-    """From the bytes of truths.parquet: a row a box; a row without a class is an image without boxes.
+    """From the bytes of ground_truth.parquet: a row a box; a row without a class is an image without boxes.
 
     Raises:
         UnreadableError: it is not such a file.
@@ -131,7 +131,7 @@ def read_ground_truth(data: bytes, class_names: Sequence[str]) -> StoredGroundTr
 
 
 def read_detections(data: bytes, labels: StoredGroundTruth) -> StoredDetections:
-    """From the bytes of predictions.parquet, of the best 100 of each class in each image.
+    """From the bytes of detections.parquet, of the best 100 of each class in each image.
 
     Raises:
         UnreadableError: it is not such a file, or names an image or a class that the labels do not have.
@@ -150,11 +150,11 @@ def read_detections(data: bytes, labels: StoredGroundTruth) -> StoredDetections:
     classes = _classes(table, known, np.arange(len(scores)))
     order = np.lexsort((-scores, images))
     found = StoredDetections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
-    return found.take(_ranks(found) < _MOST)
+    return found.take(_ranks(found) < _MAX_PER_CLASS)
 
 
 def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:
-    """By image name, those that a trial kept in truths.parquet.
+    """By image name, those that a trial kept in ground_truth.parquet.
 
     Raises:
         UnreadableError: it is not such a file.

@@ -42,7 +42,7 @@ class BenchmarkResult:
     metrics: Metrics
     inference: Inference
     samples: tuple[Sample, ...]
-    flags: tuple[MeasurementWarning, ...]
+    warnings: tuple[MeasurementWarning, ...]
     evaluation_s: float
 
 
@@ -81,8 +81,8 @@ class Benchmark:
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
         if variant is None:
-            files.replace(self.folder.truths, tables.write_ground_truth(truths, self.items, thumbnails))
-        files.replace(self.folder.predictions(variant), tables.write_detections(truths, found, self.items.class_names))
+            files.replace(self.folder.ground_truth, tables.write_ground_truth(truths, self.items, thumbnails))
+        files.replace(self.folder.detections(variant), tables.write_detections(truths, found, self.items.class_names))
 
         self.events.emit("stage", **{**stage, "stage": "measure"})
         measured = measure(
@@ -97,7 +97,7 @@ class Benchmark:
             metrics=metrics,
             inference=measured.inference,
             samples=measured.samples,
-            flags=measured.flags,
+            warnings=measured.warnings,
             evaluation_s=evaluation_s,
         )
 
@@ -149,7 +149,7 @@ class Benchmark:
             file=file,
             metrics=examined.metrics,
             measurements=self._without_torch(deployment, examined.inference),
-            flags=examined.flags,
+            warnings=examined.warnings,
         )
         return variant, examined.samples
 

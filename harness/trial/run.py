@@ -46,7 +46,7 @@ def run_trial(
         measurements=record.Measurements(
             **_inference_fields(found.plain.inference, training=trainer.peak),
             train_images_per_s=training.images_per_s,
-            data_wait_share=training.data_wait_share,
+            data_wait_fraction=training.data_wait_fraction,
             training_s=training.wall_s,
             evaluation_s=found.plain.evaluation_s,
             epochs=training.epochs,
@@ -58,7 +58,7 @@ def run_trial(
             epoch=trainer.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        flags=(*protocol.loader_bound(training.data_wait_share), *trainer.flags()),
+        warnings=(*protocol.loader_bound(training.data_wait_fraction), *trainer.warnings()),
     )
 
 
@@ -79,13 +79,13 @@ def benchmark_weights(
         measurements=record.Measurements(
             **_inference_fields(found.plain.inference, training=None),
             train_images_per_s=None,
-            data_wait_share=None,
+            data_wait_fraction=None,
             training_s=None,
             evaluation_s=found.plain.evaluation_s,
             epochs=(),
         ),
         model=record.Model(**found.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
-        flags=subset_warnings(context.trial),
+        warnings=subset_warnings(context.trial),
     )
 
 
@@ -131,7 +131,7 @@ def _record(
     *,
     measurements: record.Measurements,
     model: record.Model,
-    flags: tuple[record.MeasurementWarning, ...],
+    warnings: tuple[record.MeasurementWarning, ...],
 ) -> record.Record:
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(
@@ -143,7 +143,7 @@ def _record(
         model=model,
         data=record.Data(splits=context.data.statistics, skipped=context.data.skipped),
         environment=environment.describe(context.device, cores=job.threads, loader_workers=context.workers),
-        flags=merged((*found.plain.flags, *flags)),
+        warnings=merged((*found.plain.warnings, *warnings)),
         attempts=(),
         variants=found.variants,
     )

@@ -23,13 +23,13 @@ def _frame(folder: object) -> pd.DataFrame:
     return configuration_frame(trial_frame(read_results(folder)))  # type: ignore[arg-type]
 
 
-def test_seeds_become_mean_and_sd(tmp_path: Path) -> None:
-    """Three seeds are one row: mean, sd with n − 1, n, and the outcomes of all, a failed one included."""
+def test_seeds_become_mean_and_std(tmp_path: Path) -> None:
+    """Three seeds are one row: mean, std with n − 1, n, and the outcomes of all, a failed one included."""
     records = [make_record(make_trial(seed=seed), map=value, latency_s=0.02 + seed / 1000)
                for seed, value in enumerate((0.4, 0.5, 0.6))]  # fmt: skip
     row = _frame(make_folder(tmp_path, records, failed=((make_trial(seed=3), make_outcome()),))).iloc[0]
     assert row["map"] == pytest.approx(0.5)
-    assert row["map_sd"] == pytest.approx(0.1)
+    assert row["map_std"] == pytest.approx(0.1)
     assert row["n"] == 3
     assert row["latency_median_s"] == pytest.approx(0.021)
     assert row["outcomes"] == "3 succeeded, 1 failed"
@@ -103,7 +103,7 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (plain["map"], plain["n"], plain["latency_n"]) == (pytest.approx(0.5), 2, 40)
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
-    assert ("cannot", "seed 1: no such operator") in variant["flags"]
+    assert ("cannot", "seed 1: no such operator") in variant["warnings"]
     text = api.write_report(paths.SuiteFolder(tmp_path)).read_text()
     assert "whole; seed 1: no such operator" in text
     assert "2.00×" in text

@@ -93,7 +93,7 @@ def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) ->
     without = api.write_report(folder, bootstrap=False).read_text()
     assert "95 % interval 0" not in without
     assert "What goes wrong" not in without
-    for path in tmp_path.glob("trials/*/truths.parquet"):
+    for path in tmp_path.glob("trials/*/ground_truth.parquet"):
         path.unlink()
     assert "What goes wrong" not in api.write_report(folder).read_text()
 

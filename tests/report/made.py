@@ -54,12 +54,12 @@ def drawn_labels(
     *,
     images: int = 20,
     classes: int = 3,
-    most: int = 4,
+    max_boxes: int = 4,
     crowds: float = 0.1,
     names: tuple[str, ...] | None = None,
 ) -> StoredGroundTruth:
     """Boxes of 10 to 40 pixels in images of 140; some without."""
-    counts = rng.integers(0, most + 1, images)
+    counts = rng.integers(0, max_boxes + 1, images)
     total = int(counts.sum())
     corners = rng.uniform(0, 100, (total, 2))
     return StoredGroundTruth(
@@ -100,14 +100,14 @@ def write(
 ) -> None:
     """What the trial leaves beside its record."""
     trial = folder.trial(record.trial.trial_id)
-    write_truths(trial.truths, truth)
+    write_truths(trial.ground_truth, truth)
     table = {
         "image": pa.array([truth.images[image] for image in found.images], pa.string()).dictionary_encode(),
         "class": pa.array([truth.class_names[number] for number in found.classes], pa.string()).dictionary_encode(),
         "score": found.scores.astype(np.float32),
         **{name: found.boxes[:, side].astype(np.float32) for side, name in enumerate(("x1", "y1", "x2", "y2"))},
     }
-    pq.write_table(pa.table(table), trial.predictions(variant))
+    pq.write_table(pa.table(table), trial.detections(variant))
 
 
 def write_truths(path: Path, truth: StoredGroundTruth) -> None:

@@ -77,20 +77,20 @@ def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines() if line.startswith("|")) < 150
 
 
-def test_rehearsals_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> None:
-    """A rehearsal's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
-    rehearsal = make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001,
-                            flags=(MeasurementWarning(name="rehearsal", reason="only the first 4 images"),))  # fmt: skip
-    text = api.write_report(make_folder(tmp_path, [rehearsal, make_record(make_trial(), map=0.3)])).read_text()
+def test_subsets_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> None:
+    """A subset's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
+    subset = make_record(make_trial(FASTER, max_images=4), map=0.9, latency_s=0.001,
+                         warnings=(MeasurementWarning(name="subset", reason="only the first 4 images"),))  # fmt: skip
+    text = api.write_report(make_folder(tmp_path, [subset, make_record(make_trial(), map=0.3)])).read_text()
     assert f"**Ship {RETINA}:** 0.300 mAP" in text
     assert f"{RETINA} alone: nothing else is faster or more accurate" in text
     assert "succeeded, not comparable" in text
-    alone = api.write_report(make_folder(tmp_path / "alone", [rehearsal])).read_text()
-    assert f"**Most accurate (not comparable) {FASTER}, rehearsal:** 0.900 mAP" in alone
+    alone = api.write_report(make_folder(tmp_path / "alone", [subset])).read_text()
+    assert f"**Most accurate (not comparable) {FASTER}, subset:** 0.900 mAP" in alone
 
 
 def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
-    """± sd over seeds; records from two environments never compare in silence."""
+    """± std over seeds; records from two environments never compare in silence."""
     records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
     text = api.write_report(make_folder(tmp_path, records)).read_text()
     assert "0.450 ± 0.071" in text

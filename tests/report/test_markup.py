@@ -40,13 +40,13 @@ class _Tags(html.parser.HTMLParser):
 
 def _report(root: Path) -> SuiteFolder:
     rng = np.random.default_rng(0)
-    truth = drawn_labels(rng, images=len(NAMES), classes=len(NAMES), names=NAMES, most=6)
+    truth = drawn_labels(rng, images=len(NAMES), classes=len(NAMES), names=NAMES, max_boxes=6)
     truth = dataclasses.replace(truth, images=NAMES)
-    flag = MeasurementWarning(name="unstable", reason="; ".join(NAMES))
-    record = of_classes(make_record(make_trial(dataset=NAMES[2]), flags=(flag,)), truth)
+    warning = MeasurementWarning(name="unstable", reason="; ".join(NAMES))
+    record = of_classes(make_record(make_trial(dataset=NAMES[2]), warnings=(warning,)), truth)
     record = dataclasses.replace(record, trial=dataclasses.replace(record.trial, trial_id="hostile-1"))
     folder = make_folder(
-        root, [record], failed=((make_trial("fasterrcnn_resnet50_fpn"), make_outcome(reason=flag.reason)),)
+        root, [record], failed=((make_trial("fasterrcnn_resnet50_fpn"), make_outcome(reason=warning.reason)),)
     )
     write(folder, record, truth, drawn_detections(rng, truth))
     return folder
@@ -64,13 +64,13 @@ def test_nothing_from_data_acts(tmp_path: Path) -> None:
         "h1", "h2", "h3", "p", "ul", "li", "strong", "em", "code", "pre", "a", "img", "blockquote", "br",
         "table", "thead", "tbody", "tr", "th", "td",
     }  # fmt: skip
-    assert all(str(fields["href"]).startswith(("trials/", "#doubts")) for tag, fields in tags.found if tag == "a")
+    assert all(str(fields["href"]).startswith(("trials/", "#warnings")) for tag, fields in tags.found if tag == "a")
     assert all(str(fields["src"]).startswith("plots/") for tag, fields in tags.found if tag == "img")
     for block in text.split("\n\n"):
         if block.startswith("| "):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
     assert "\u202e" not in text
-    assert "://" not in re.sub(r"`[^`]*`|```.*?```", "", text, flags=re.DOTALL)
+    assert "://" not in re.sub(r"(?s)`[^`]*`|```.*?```", "", text)
 
     page = (tmp_path / "report.html").read_text()
     tags = _Tags()

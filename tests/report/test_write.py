@@ -19,7 +19,7 @@ from tests.store.make import make_folder, make_record, make_trial
 def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path) -> None:
     """With photographs as hard to compress as noise, 80 classes and 26 epochs."""
     rng = np.random.default_rng(0)
-    truth = drawn_labels(rng, images=80, classes=80, most=8)
+    truth = drawn_labels(rng, images=80, classes=80, max_boxes=8)
     paths = []
     for number in range(80):
         pixels = rng.integers(0, 255, (240, 320, 3), dtype=np.uint8)

@@ -41,7 +41,7 @@ def test_what_ran_tells_more_than_a_rehearsal() -> None:
     ran, other = make_trial(seed=0), make_trial(FASTER, seed=0)
     done = replace(
         make_record(ran),
-        attempts=(make_attempt("rehearsed", None, wall_s=9.0), make_attempt("succeeded", None, wall_s=70.0)),
+        attempts=(make_attempt("preflight_passed", None, wall_s=9.0), make_attempt("succeeded", None, wall_s=70.0)),
     )
     trials = [make_trial(seed=1), make_trial(FASTER, seed=1), other]
     found = estimate.expected_s(trials, {}, [done])

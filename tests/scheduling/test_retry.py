@@ -18,7 +18,7 @@ MEMORY = ("out_of_memory", "memory", False)
 LATE = ("timed_out", "time", False)
 STOPPED = ("interrupted", "signal", True)
 DISK = ("interrupted", "machine", True)
-REHEARSED = ("rehearsed", None, False)
+REHEARSED = ("preflight_passed", None, False)
 
 
 def _history(*ends: tuple[Any, Any, bool]) -> list[Attempt]:

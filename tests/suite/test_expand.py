@@ -35,11 +35,11 @@ def _plan(
     name: str = "a",
     change: tuple[str, str] = ("", ""),
     fingerprint: str = "f",
-    limit: int | None = None,
+    max_images: int | None = None,
 ) -> tuple[Trial, ...]:
     path = tmp_path / "s.yaml"
     path.write_text(TEXT.format(name=name).replace(*change))
-    return plan_trials(load_suite(path), {"shapes": fingerprint}, limit=limit)
+    return plan_trials(load_suite(path), {"shapes": fingerprint}, max_images=max_images)
 
 
 def test_product_in_the_order_of_a_night(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_id_follows_what_changes_a_number(tmp_path: Path) -> None:
         _plan(tmp_path, fingerprint="g"),
         _plan(tmp_path, change=("epochs: 2", "epochs: 3")),
         _plan(tmp_path, change=("seeds:", "protocol: quick\nseeds:")),
-        _plan(tmp_path, limit=3),
+        _plan(tmp_path, max_images=3),
     ):
         assert ids.isdisjoint(trial.trial_id for trial in other)
 
@@ -85,6 +85,6 @@ def test_keys_that_came_later_leave_older_ids_alone() -> None:
     """The quickstart's trials, as version 0.1.0 named them; a variant that is asked for makes another trial."""
     suite = load_suite(ROOT / "suites" / "quickstart.yaml")
     fingerprints = {"shapes": "f" * 64}
-    assert [trial.trial_id for trial in plan_trials(suite, fingerprints, limit=None)] == OLD_IDS
+    assert [trial.trial_id for trial in plan_trials(suite, fingerprints, max_images=None)] == OLD_IDS
     asked = replace(suite, protocol=replace(suite.protocol, variants=("compile",)))
-    assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, limit=None)}
+    assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, max_images=None)}

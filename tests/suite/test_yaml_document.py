@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SuiteError
-from harness.suite.yaml_document import MOST_BYTES, read_document
+from harness.suite.yaml_document import MAX_BYTES, read_document
 
 
 def _read(tmp_path: Path, text: str | bytes) -> object:
@@ -43,7 +43,7 @@ def test_scalars_mean_what_they_look_like(text: str, value: object, tmp_path: Pa
         ("[" * 30 + "]" * 30, "nested more than"),
         ("a: 1\n---\nb: 2", "s.yaml:2: not YAML"),
         (b"a: \xff\xfe", "not UTF-8"),
-        ("a: " + "x" * MOST_BYTES, "larger than"),
+        ("a: " + "x" * MAX_BYTES, "larger than"),
     ],
 )
 def test_traps_are_errors_with_a_line(text: str | bytes, said: str, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _time(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0
 def _limit(metric: str, change: float, *, relative: bool = False) -> RegressionGate:
     text = f"{metric}:{change:+g}"
     return RegressionGate(
-        text=text, metric=metric, direction=1 if change > 0 else -1, most=abs(change), relative=relative
+        text=text, metric=metric, direction=1 if change > 0 else -1, max_change=abs(change), relative=relative
     )
 
 
@@ -122,12 +122,12 @@ def test_variants_meet_their_own(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_rehearsals_stand_aside(tmp_path: Path) -> None:
+def test_subsets_stand_aside(tmp_path: Path) -> None:
     """Beside real trials they do not count; where there is nothing else they do not compare."""
-    rehearsal, real = make_record(make_trial(limit=4), map=0.9), make_record(make_trial())
-    assert _one(tmp_path / "1", [rehearsal, real], [real]).accuracy.word == "tie"
-    found = _one(tmp_path / "2", [real], [rehearsal])
-    assert found.accuracy.reasons == ("a rehearsal on some of the images in B",)
+    subset, real = make_record(make_trial(max_images=4), map=0.9), make_record(make_trial())
+    assert _one(tmp_path / "1", [subset, real], [real]).accuracy.word == "tie"
+    found = _one(tmp_path / "2", [real], [subset])
+    assert found.accuracy.reasons == ("only a subset of the images in B",)
     assert found.speed.word == "not comparable"
 
 
@@ -178,13 +178,13 @@ def test_what_failed_is_not_measured(tmp_path: Path) -> None:
     assert found.accuracy.reasons == ("not measured in B: out of memory: 8 GiB are full",) == found.speed.reasons
 
 
-def test_doubts_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
+def test_warnings_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
     """A reader learns them beside the verdict."""
-    flags = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
-    b = make_folder(tmp_path / "b", [make_record(make_trial(), flags=flags)],
+    warnings = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
+    b = make_folder(tmp_path / "b", [make_record(make_trial(), warnings=warnings)],
                     failed=((make_trial(seed=1), make_outcome()),))  # fmt: skip
     (found,) = _compared(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
-    assert found.remarks == ("in doubt in B: unstable", "B: 1 succeeded, 1 failed")
+    assert found.remarks == ("warnings in B: unstable", "B: 1 succeeded, 1 failed")
 
 
 def _paired(tmp_path: Path, before: Found, after: Found) -> Compared:

@@ -67,7 +67,7 @@ def _precisions(truth: StoredGroundTruth, found: StoredDetections, weights: np.n
 def test_drawn_images_score_as_pycocotools_has_them(seed: int) -> None:
     """On the set itself and on drawn ones, with crowds, empty images and classes that are missing in a draw."""
     rng = np.random.default_rng(seed)
-    truth = drawn_labels(rng, images=15, classes=4, most=3)
+    truth = drawn_labels(rng, images=15, classes=4, max_boxes=3)
     found = drawn_detections(rng, truth)
     weights = np.concatenate([average_precision.once(15), average_precision.drawn(15)[:6]])
     ours = average_precision.means(_precisions(truth, found, weights))

@@ -100,13 +100,13 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: py
     folder, records = _folder(tmp_path)
     trial = folder.trial(records[0].trial.trial_id)
     if damage == "truths":
-        trial.truths.unlink()  # as in records of an older version
+        trial.ground_truth.unlink()  # as in records of an older version
     elif damage == "predictions":
-        trial.predictions().write_bytes(trial.predictions().read_bytes()[:-20])
+        trial.detections().write_bytes(trial.detections().read_bytes()[:-20])
     elif damage == "columns":
-        trial.predictions().write_bytes(trial.truths.read_bytes())
+        trial.detections().write_bytes(trial.ground_truth.read_bytes())
     else:
-        write_truths(trial.truths, labels([(0, BOX)], classes=("class 0", "class 1", "class 2")))
+        write_truths(trial.ground_truth, labels([(0, BOX)], classes=("class 0", "class 1", "class 2")))
     assert set(_gathered(folder)) == {(records[1].trial.trial_id, AS_TRAINED)}
     assert damage == "truths" or "cannot be used" in caplog.text
 
@@ -128,7 +128,7 @@ def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
     named = dataclasses.replace(names, images=truth.file_names)
     found = detections(*((0, int(k), 0.9, tuple(box)) for k, box in zip(truth.labels, truth.boxes, strict=True)))
     write(folder, record, named, found)
-    folder.trial(record.trial.trial_id).truths.unlink()
+    folder.trial(record.trial.trial_id).ground_truth.unlink()
     assert [analyses.n_ground_truth.sum() for analyses in _gathered(folder).values()] == [len(truth.boxes)]
     changed = dataclasses.replace(record, trial=trial)  # whose fingerprint is another
     folder.trial(record.trial.trial_id).record.write_bytes(encode(RECORD, changed))
@@ -138,7 +138,7 @@ def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
 def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
     """Images without boxes too, in the order of evaluation."""
     truth = labels([], [(1, BOX), (0, (1, 2, 3, 4))], [], crowds=[1])
-    path = tmp_path / "truths.parquet"
+    path = tmp_path / "ground_truth.parquet"
     write_truths(path, truth)
     again = read_ground_truth(path.read_bytes(), truth.class_names)
     assert again.images == truth.images
@@ -150,7 +150,7 @@ def test_only_the_best_hundred_of_a_class_in_an_image_count(tmp_path: Path) -> N
     truth = labels([(0, BOX)], [])
     folder = make_folder(tmp_path, [record := of_classes(make_record(make_trial()), truth)])
     write(folder, record, truth, detections(*((0, k % 2, 0.9 - k / 1000, BOX) for k in range(260))))
-    data = folder.trial(record.trial.trial_id).predictions().read_bytes()
+    data = folder.trial(record.trial.trial_id).detections().read_bytes()
     found = read_detections(data, truth)
     assert np.bincount(found.classes).tolist() == [100, 100]
     assert found.scores.min() == pytest.approx(0.9 - 0.199, abs=1e-6)

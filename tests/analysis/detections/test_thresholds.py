@@ -62,7 +62,7 @@ def test_calibration_is_the_distance_of_score_and_share() -> None:
     """Two of 0.95 of which one is right, one of 0.55 that is right: (2 × 0.45 + 0.45) / 3."""
     truth = labels([(DISC, BOX)], [(DISC, BOX)])
     found = detections((0, DISC, 0.95, BOX), (0, DISC, 0.95, OTHER), (1, DISC, 0.55, BOX), (1, DISC, 0.01, OTHER))
-    calibration = calibrate(truth, found, match(truth, found, overlaps(truth, found)), least=0.05)
+    calibration = calibrate(truth, found, match(truth, found, overlaps(truth, found)), min_score=0.05)
     assert calibration.counts.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
     assert calibration.precision[[5, 9]].tolist() == [1.0, 0.5]
     assert calibration.error == pytest.approx(0.45)

@@ -39,7 +39,7 @@ def test_right_wrong_missed_and_labelled_have_their_colours() -> None:
     poor = image_grid.match_image("poor", truth, detections((0, DISC, 0.9, (10, 60, 40, 90))), np.array([0.5, 0.5]))
 
     def drawn(*architectures: image_grid.ImageDetections) -> Image.Image:
-        data = image_grid.sheet([0], truth, architectures, _grey, most_bytes=10**6)
+        data = image_grid.sheet([0], truth, architectures, _grey, max_bytes=10**6)
         assert data is not None
         return Image.open(io.BytesIO(data))
 
@@ -68,7 +68,7 @@ def test_a_sheet_is_made_smaller_until_it_fits() -> None:
     seen = [
         image_grid.match_image(str(k), truth, detections((0, DISC, 0.9, BOX)), np.array([0.5, 0.5])) for k in range(6)
     ]
-    data = image_grid.sheet(range(6), truth, seen, lambda _index: noise, most_bytes=300_000)
+    data = image_grid.sheet(range(6), truth, seen, lambda _index: noise, max_bytes=300_000)
     assert data is not None
     assert len(data) <= 300_000
 
@@ -82,10 +82,10 @@ def test_an_image_that_cannot_be_read_is_left_out() -> None:
             raise DataError("gone")
         return _grey(index)
 
-    both = image_grid.sheet([0, 1], truth, [], read, most_bytes=10**6)
-    one = image_grid.sheet([1], truth, [], read, most_bytes=10**6)
+    both = image_grid.sheet([0, 1], truth, [], read, max_bytes=10**6)
+    one = image_grid.sheet([1], truth, [], read, max_bytes=10**6)
     assert both == one
-    assert image_grid.sheet([0], truth, [], read, most_bytes=10**6) is None
+    assert image_grid.sheet([0], truth, [], read, max_bytes=10**6) is None
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\u202eevil", "💥", "x" * 500, ""])
@@ -93,4 +93,4 @@ def test_odd_names_are_drawn_somehow(name: str) -> None:
     """No name of a file or a class breaks a picture."""
     truth = labels([(DISC, BOX)], classes=(name, "b"))
     seen = image_grid.match_image(name, truth, detections((0, DISC, 0.9, BOX)), np.array([0.5, 0.5]))
-    assert image_grid.sheet([0], truth, [seen], _grey, most_bytes=10**6)
+    assert image_grid.sheet([0], truth, [seen], _grey, max_bytes=10**6)

@@ -11,7 +11,7 @@ from harness.data.stats import SplitStatistics, Spread
 from harness.store.record import Data
 from tests.store.make import make_folder, make_record, make_trial
 
-_SPREAD = Spread(least=1, median=2.5, most=9)
+_SPREAD = Spread(min=1, median=2.5, max=9)
 
 
 def _split(boxes: dict[str, int]) -> SplitStatistics:
@@ -23,8 +23,8 @@ def _split(boxes: dict[str, int]) -> SplitStatistics:
         boxes_per_class=boxes,
         box_sizes={"small": 11, "medium": 22, "large": 33},
         boxes_per_image=_SPREAD,
-        image_width=Spread(least=640, median=640, most=640),
-        image_height=Spread(least=None, median=None, most=None),
+        image_width=Spread(min=640, median=640, max=640),
+        image_height=Spread(min=None, median=None, max=None),
     )
 
 

@@ -22,7 +22,7 @@ def _items(images: int = 6) -> Items:
         format="synthetic", train=SyntheticImages(images=images), val=SyntheticImages(images=1), size=64
     )
     return open_dataset(
-        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
+        TrialDataset(name="d", fingerprint="f", source=source), max_images=None, import_folder=Path()
     ).splits["train"]
 
 

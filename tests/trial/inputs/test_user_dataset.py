@@ -90,7 +90,7 @@ def _open(source: str, **arguments: object) -> object:
     split = PythonSplit(dataset=source, args=arguments)
     dataset = PythonDataset(format="python", classes=("bolt", "nut"), train=split, val=split)
     return open_dataset(
-        TrialDataset(name="d", fingerprint="f", source=dataset), limit=None, import_folder=Path("/nowhere")
+        TrialDataset(name="d", fingerprint="f", source=dataset), max_images=None, import_folder=Path("/nowhere")
     ).splits["train"]
 
 
@@ -150,8 +150,8 @@ def test_a_folder_that_changes_after_the_plan_fails_its_trials(coco_folder: Path
     )
     source = FilesDataset(format="coco", train=train, val=val)
     planned = TrialDataset(name="d", fingerprint=load(source, depth="headers").fingerprint(), source=source)
-    assert list(open_dataset(planned, limit=None, import_folder=Path()).splits) == ["train", "val"]
+    assert list(open_dataset(planned, max_images=None, import_folder=Path()).splits) == ["train", "val"]
     text = (coco_folder / "train.json").read_text()
     (coco_folder / "train.json").write_text(text.replace("30.5", "31.5"))
     with pytest.raises(DataError, match="d: the images or labels have changed since this trial was planned"):
-        open_dataset(planned, limit=None, import_folder=Path())
+        open_dataset(planned, max_images=None, import_folder=Path())

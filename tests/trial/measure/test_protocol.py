@@ -91,7 +91,7 @@ def test_a_quiet_device_raises_no_flag() -> None:
     """Each pass once; the numbers are the schedule's."""
     device = Device([0.01])
     found = _measure(device, _deployment(device.run))
-    assert found.flags == ()
+    assert found.warnings == ()
     assert found.inference.repeats == {}
     assert found.inference.latency_s.median == pytest.approx(0.01, rel=1e-3)
     assert found.inference.throughput_images_per_s == pytest.approx(800, rel=1e-3)
@@ -103,9 +103,9 @@ def test_a_doubtful_pass_is_taken_three_times_at_most_and_kept() -> None:
     rng = np.random.default_rng(0)
     device = Device(lambda _call: float(rng.uniform(0.005, 0.015)))
     found = _measure(device, _deployment(device.run))
-    assert [flag.name for flag in found.flags] == ["unstable"]
-    assert "latency: timings of the same image have an sd of" in found.flags[0].reason
-    assert "taken 3 times" in found.flags[0].reason
+    assert [warning.name for warning in found.warnings] == ["unstable"]
+    assert "latency: timings of the same image have a std of" in found.warnings[0].reason
+    assert "taken 3 times" in found.warnings[0].reason
     assert found.inference.repeats["latency"] == 2
     latency = [sample for sample in found.samples if sample.name == "latency"]
     assert [sum(sample.repeat == repeat for sample in latency) for repeat in range(3)] == [60, 60, 60]
@@ -117,9 +117,9 @@ def test_a_doubt_that_goes_away_is_no_flag() -> None:
     """The first taking is disturbed, the second is not: that one stands, unflagged, and says that it was the second."""
     device = Device(lambda call: 0.01 if call > 70 or call % 3 else 0.02)
     found = _measure(device, _deployment(device.run))
-    assert found.flags == ()
+    assert found.warnings == ()
     assert found.inference.repeats == {"latency": 1}
-    assert found.inference.latency_s.sd < 1e-6
+    assert found.inference.latency_s.std < 1e-6
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])
@@ -133,7 +133,7 @@ def test_the_phases_sum_to_the_whole(*, asynchronous: bool) -> None:
     medians = (phases.transform.median, phases.forward.median, phases.postprocess.median)
     assert medians == pytest.approx((0.002, 0.010, 0.003), rel=2e-3)
     assert sum(medians) == pytest.approx(found.inference.latency_s.median, rel=1e-3)
-    assert found.flags == ()
+    assert found.warnings == ()
     assert "postprocess_detections" not in vars(model), "what was put there for the pass is gone"
 
 
@@ -152,21 +152,21 @@ def test_images_of_different_cost_are_no_instability() -> None:
     [
         ([[1.0] * 9] * 3, None),
         ([[0.905, 1.095] * 30] * 3, None),
-        ([[0.89, 1.11] * 30] * 3, "sd of 11%"),
+        ([[0.89, 1.11] * 30] * 3, "std of 11%"),
         ([[1.0, 1.0], [1.08, 1.08], [1.0, 1.0]], "rounds lie 8% apart"),
         ([[1.0, 1.0], [1.06, 1.06], [1.0, 1.0]], None),
     ],
 )
 def test_unstable_is_flagged_exactly_when_the_spread_is_large(rounds: list[list[float]], said: str | None) -> None:
-    """From 10 % sd among timings of one image, or more than 7 % between round medians; with the reason."""
+    """From 10 % std among timings of one image, or more than 7 % between round medians; with the reason."""
     samples = [
         Sample(name="latency", round=number, index=0, images=1, seconds=seconds)
         for number, group in enumerate(rounds, start=1)
         for seconds in group
     ]
-    flags = stability.unstable_latency(samples)
-    assert [flag.name for flag in flags] == ([] if said is None else ["unstable"])
-    assert said is None or said in flags[0].reason
+    warnings = stability.unstable_latency(samples)
+    assert [warning.name for warning in warnings] == ([] if said is None else ["unstable"])
+    assert said is None or said in warnings[0].reason
 
 
 @pytest.mark.parametrize(("apart", "flagged"), [(1.06, False), (1.08, True)])
@@ -201,8 +201,8 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
     ("looks", "name", "said"),
     [
         (_looks(), None, ""),
-        (_looks({"clock_share": 0.76}), None, ""),
-        (_looks({"clock_share": 0.74}), "throttled", "fell to 74% of the default"),
+        (_looks({"clock_fraction": 0.76}), None, ""),
+        (_looks({"clock_fraction": 0.74}), "throttled", "fell to 74% of the default"),
         (_looks({"held_back": ("power cap",)}), "throttled", "power cap"),
         (_looks(last={"paused_s": 0.01}), None, ""),
         (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 12%"),
@@ -213,9 +213,9 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
 )
 def test_surroundings_raise_exactly_their_flag(system_samples: list[SystemSample], name: str | None, said: str) -> None:
     """Below 75 % of the clock, any reason for throttling, any foreign process, others above a tenth of the cores."""
-    flags = interference.interference_warnings(system_samples)
-    assert [flag.name for flag in flags] == ([name] if name else [])
-    assert not name or said in flags[0].reason
+    warnings = interference.interference_warnings(system_samples)
+    assert [warning.name for warning in warnings] == ([name] if name else [])
+    assert not name or said in warnings[0].reason
 
 
 def test_an_idle_clock_before_a_pass_is_no_throttling() -> None:
@@ -224,7 +224,7 @@ def test_an_idle_clock_before_a_pass_is_no_throttling() -> None:
         SystemSample(at_s=float(second), clock_fraction=0.2 if second in {0, 7} else 1.0) for second in range(20)
     ]
     assert interference.interference_warnings(system_samples) == ()
-    assert [flag.name for flag in interference.interference_warnings(system_samples[6:9])] == ["throttled"]
+    assert [warning.name for warning in interference.interference_warnings(system_samples[6:9])] == ["throttled"]
 
 
 def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
@@ -236,7 +236,7 @@ def test_a_disturbed_pass_is_repeated_with_its_surroundings() -> None:
         return SystemSample(at_s=device.now * 1e-9, other_processes=(4711,) if len(device.calls) - started < 40 else ())
 
     found = _measure(device, _deployment(device.run), sample_system)
-    assert found.flags == ()
+    assert found.warnings == ()
     assert found.inference.repeats == {"latency": 1}
 
 
@@ -260,19 +260,19 @@ def test_others_on_this_machine_are_seen() -> None:
 @pytest.mark.parametrize(("share", "flagged"), [(None, False), (0.10, False), (0.11, True)])
 def test_loader_bound_is_more_than_a_tenth_of_training(share: float | None, *, flagged: bool) -> None:
     """With the share in the reason."""
-    flags = loader_bound(share)
-    assert [flag.name for flag in flags] == (["loader_bound"] if flagged else [])
-    assert not flagged or "11%" in flags[0].reason
+    warnings = loader_bound(share)
+    assert [warning.name for warning in warnings] == (["loader_bound"] if flagged else [])
+    assert not flagged or "11%" in warnings[0].reason
 
 
 def test_flags_of_one_name_are_one_flag() -> None:
     """Their reasons stand side by side, each once."""
-    flags = [
+    warnings = [
         MeasurementWarning(name="unstable", reason="a"),
         MeasurementWarning(name="throttled", reason="c"),
         MeasurementWarning(name="unstable", reason="b"),
     ]
-    assert merged([*flags, flags[0]]) == (
+    assert merged([*warnings, warnings[0]]) == (
         MeasurementWarning(name="unstable", reason="a; b"),
         MeasurementWarning(name="throttled", reason="c"),
     )
@@ -299,9 +299,9 @@ def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.Monk
 
 def test_images_to_time_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A split of huge images is timed on as many as fit, and on at least one."""
-    monkeypatch.setattr(protocol, "MOST_IMAGE_BYTES", 3 * 8 * 8 * 4 * 2)
+    monkeypatch.setattr(protocol, "MAX_IMAGE_BYTES", 3 * 8 * 8 * 4 * 2)
     assert len(protocol.images_to_time(_Items(), 5)) == 2
-    monkeypatch.setattr(protocol, "MOST_IMAGE_BYTES", 10)
+    monkeypatch.setattr(protocol, "MAX_IMAGE_BYTES", 10)
     assert len(protocol.images_to_time(_Items(), 5)) == 1
 
 

@@ -69,7 +69,7 @@ def _shapes() -> Items:
         format="synthetic", train=SyntheticImages(images=4), val=SyntheticImages(images=1), size=64
     )
     return open_dataset(
-        TrialDataset(name="d", fingerprint="f", source=source), limit=None, import_folder=Path()
+        TrialDataset(name="d", fingerprint="f", source=source), max_images=None, import_folder=Path()
     ).splits["train"]
 
 
@@ -140,10 +140,10 @@ def test_speed_leaves_out_the_start_and_counts_waiting() -> None:
     clock = Clock(left_out=3)
     for _ in range(3):
         clock.add(total_s=100.0, wait_s=90.0, images=4)
-    assert (clock.images_per_s, clock.wait_share) == (None, None)
+    assert (clock.images_per_s, clock.wait_fraction) == (None, None)
     for _ in range(5):
         clock.add(total_s=0.5, wait_s=0.1, images=4)
-    assert (clock.images_per_s, clock.wait_share) == pytest.approx((8.0, 0.2))
+    assert (clock.images_per_s, clock.wait_fraction) == pytest.approx((8.0, 0.2))
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
