@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.store import files, record, tables
+from harness.store.migrate import SCHEMA_VERSION
 from harness.trial import environment, variants
+from harness.trial.arrays import stored_timings
 from harness.trial.measure import memory, protocol
 from harness.trial.measure.repeat import merged
 from harness.trial.models import checkpoint
@@ -113,7 +115,10 @@ def benchmark_with_variants(
     model.to("meta")  # its memory is not the variants'
     memory.free_unused(context.device)
     found = variants.examine_each(job, folder, events, interrupt)
-    timings = [tables.write_timings({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
+    timings = [
+        tables.write_timings({record.AS_TRAINED: stored_timings(plain.samples)}),
+        *(samples for _, samples in found if samples),
+    ]
     files.replace(folder.result.samples, tables.concatenate_timings(timings))
     return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
 
@@ -135,7 +140,7 @@ def _record(
 ) -> record.Record:
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(
-        schema_version=record.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         trial=context.trial,
         outcome="succeeded",
         metrics=found.plain.metrics,
