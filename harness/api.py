@@ -24,7 +24,7 @@ from harness.scheduling.plan import Plan, refresh
 from harness.scheduling.scheduler import Scheduler
 from harness.store import files, lock, results
 from harness.store.paths import SuiteFolder
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.published import PublishedFile, published_files
 from harness.suite.expand import plan_trials
 from harness.suite.load import Suite, load_suite
 
@@ -195,11 +195,10 @@ def write_report(
 
 def fetch(suite: Suite) -> int:
     """Download every pretrained file that the suite needs, in a process of its own; 0 if all are there now."""
-    wanted = wanted_weights(suite)
-    arguments = [f"{name}={word}" for name, word, _ in wanted]
+    arguments = [f"{file.architecture}={file.word}" for file in wanted_weights(suite)]
     if not arguments:
         return 0
-    done = subprocess.run((sys.executable, "-m", "harness.trial.models.torchvision.weights", *arguments), check=False)
+    done = subprocess.run((sys.executable, "-m", "harness.trial.models.fetch", *arguments), check=False)
     return done.returncode
 
 
@@ -215,14 +214,9 @@ def doctor(device: str) -> int:
     return done.returncode
 
 
-def wanted_weights(suite: Suite) -> tuple[tuple[str, str, str], ...]:
-    """(architecture, default or backbone, file name) of each published file that the suite starts from."""
-    wanted = {}
-    for setting in suite.settings:
-        row, word = BY_NAME[setting.architecture.name], setting.architecture.weights
-        if word in {"default", "backbone"}:
-            wanted[row.name, word] = row.weights_file if word == "default" else row.backbone_file
-    return tuple((name, word, file) for (name, word), file in wanted.items())
+def wanted_weights(suite: Suite) -> tuple[PublishedFile, ...]:
+    """Each published file of weights that the suite starts from."""
+    return published_files((setting.row, setting.architecture) for setting in suite.settings)
 
 
 def _asked_for(plan: Plan) -> results.SuitePlan:

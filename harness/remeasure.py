@@ -19,7 +19,7 @@ from harness.executors import base, environment, local
 from harness.store import files, lock, paths, record, results
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
 from harness.suite.schema import Hyperparameters, ImageSize, at_level
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from harness.executors.base import OnEvent
     from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
     from harness.store.record import Record
+    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.registry import OwnArchitecture
+    from harness.suite.load import Suite
     from harness.suite.schema import Level, Precision, Protocol, VariantName
     from harness.suite.trial import Trial
 
@@ -102,9 +105,11 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     if dataset is not None and dataset not in names:
         raise UsageError(f"--dataset {dataset}: {suite_path} has {', '.join(names)}")
     chosen = dataset or names[0]
+    row, own = _row(header["architecture"], weights, suite)
     low, high = header["image_size"]
     architecture = TrialArchitecture(
         name=header["architecture"],
+        own=own,
         weights=str(weights.resolve()),
         weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         image_size=ImageSize(min=low, max=high),
@@ -112,11 +117,11 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     )
     # Of these only the precision counts, without training: the suite's, as weights do not tell theirs.
     precision = suite.settings[0].hyperparameters.precision
-    plain = resolve_hyperparameters(BY_NAME[architecture.name], Hyperparameters(precision=precision))
+    plain = resolve_hyperparameters(row, Hyperparameters(precision=precision))
     alone = replace(
         suite,
         datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),
-        settings=(Setting(architecture=architecture, hyperparameters=plain, swept=()),),
+        settings=(Setting(architecture=architecture, row=row, hyperparameters=plain, swept=()),),
         seeds=(0,),
     )
     fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)
@@ -185,6 +190,21 @@ def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
     if not ending.recorded:
         return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)
     return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
+
+
+def _row(name: str, weights: Path, suite: Suite) -> tuple[Architecture, OwnArchitecture | None]:
+    """The row of the weights' architecture: a built-in one, or one of the user's that the suite names.
+
+    Weights from elsewhere must not decide which of the user's code is run; a suite may.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name], None
+    for setting in suite.settings:
+        if setting.row.name == name:
+            return setting.row, setting.architecture.own
+    raise UsageError(
+        f"{weights}: is a {name}, which does not come with the harness; name it under architectures in {suite.path}"
+    )
 
 
 def _header(weights: Path) -> dict[str, Any]:

@@ -166,17 +166,22 @@ def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
     from rich.console import Console
     from rich.table import Table
 
-    from harness.suite.catalog.torchvision import ARCHITECTURES
+    from harness.suite.catalog import registry
 
     table = Table("architecture", "stages", "backbone", "COCO mAP", "lr for a batch of", "options under `model`")
-    for row in ARCHITECTURES:
+    for name in registry.names():
+        try:
+            row, _ = registry.find(name, Path.cwd())
+        except (ImportError, TypeError) as error:  # an installed package's
+            click.echo(f"{name}: {error}", err=True)
+            continue
         table.add_row(
             row.name,
             str(row.stages),
             row.backbone,
-            f"{row.published_map:.3f}",
+            "" if row.published_map is None else f"{row.published_map:.3f}",
             f"{row.recipe.lr} / {row.recipe.batch_size}",
-            ", ".join(row.options),
+            ", ".join(option.name for option in row.options),
         )
     Console().print(table)
 
@@ -280,8 +285,7 @@ def _print_missing_weights(plan: Plan) -> None:
     """Say today which files the night would have to download."""
     from harness import api
 
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
-    cache = Path(home).expanduser() / "hub" / "checkpoints"  # as torch.hub has it
-    missing = [file for _, _, file in api.wanted_weights(plan.suite) if not (cache / file).is_file()]
+    missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
     if missing:
-        click.echo(f"not in {cache} yet: {', '.join(missing)}; `harness fetch {plan.suite.path}` gets them now")
+        names = ", ".join(path.name for path in missing)
+        click.echo(f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def needed_bytes(trials: Sequence[Trial], rehearsals: Mapping[str, Preflight]) -
             kept += files * rehearsal.weights_bytes + rows * _DETECTION_BYTES
             passing = max(passing, _STATES * rehearsal.state_bytes)
         else:
-            weights = BY_NAME[trial.architecture.name].parameters * _FLOAT_BYTES
+            choice = trial.architecture
+            weights = (choice.own or BUILT_IN[choice.name]).parameters * _FLOAT_BYTES
             kept += files * weights
             passing = max(passing, _STATES * weights * (2 if trial.hyperparameters.optimizer == "sgd" else 3))
     return kept + passing

@@ -158,7 +158,7 @@ class Benchmark:
 
     def _without_torch(self, deployment: Deployment, inference: Inference) -> Inference:
         """On a GPU another runtime's memory is none of torch's: of that, only the driver's view tells."""
-        if self.device.type == "cpu" or deployment.model is not None:
+        if self.device.type == "cpu" or deployment.detector is not None:
             return inference
 
         def hide(found: Memory) -> Memory:

@@ -36,7 +36,7 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
         TrialError: this trial cannot work.
     """
     h, batches = context.hyperparameters, context.batches()
-    train_step = TrainStep(context.model, h, device=context.device, steps_per_epoch=len(batches))
+    train_step = TrainStep(context.detector, h, device=context.device, steps_per_epoch=len(batches))
     context.model.train()
     events.emit("stage", stage="train")
     batches.begin(1)

@@ -39,7 +39,7 @@ def run_trial(
     trainer = Trainer(context, states, trial_folder, events, interrupt, checkpoint_s=job.checkpoint_s)
     training = trainer.train()
     file = trial_folder.checkpoints / "weights.pt"
-    checkpoint.save(file, context.model, context.trial.architecture, context.data.splits["train"].class_names)
+    checkpoint.save(file, context.detector, context.trial.architecture, context.data.splits["train"].class_names)
     found = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
     return _record(
         job,

@@ -93,7 +93,7 @@ def _examine(
     context.model.to("meta")  # what runs is loaded anew
     weights = base.Weights(
         checkpoint=Path(job.weights or ""),
-        architecture=context.trial.architecture.name,
+        row=context.row,
         precision=context.hyperparameters.precision,
         tf32=context.trial.protocol.tf32,
         device=context.device,

@@ -72,7 +72,7 @@ class Trainer:
             self._watch = SystemMonitor(partial(sample_system, context.device), time.perf_counter_ns, every_s=_LOOK_S)
         with self._interrupt.deferred():
             training = finetune(
-                context.model,
+                context.detector,
                 training_loader(context.training_set(), self._batches, context.workers),
                 self._batches,
                 context.hyperparameters,
