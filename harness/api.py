@@ -63,7 +63,7 @@ def make_plan(
     *,
     results_folder: Path,
     select: str | None,
-    limit: int | None,
+    max_images: int | None,
     device: str,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Plan:
@@ -79,7 +79,7 @@ def make_plan(
     """
     suite = load_suite(suite_path)
     fingerprints, remarks = validate_datasets(suite, workers=available_cores(), progress=progress)
-    trials = plan_trials(suite, fingerprints, limit=limit)
+    trials = plan_trials(suite, fingerprints, max_images=max_images)
     selected = tuple(trial for trial in trials if select is None or fnmatch.fnmatchcase(trial.trial_id, select))
     if not selected:
         known = "\n".join(f"  {trial.trial_id}" for trial in trials)
@@ -139,7 +139,7 @@ def run(
         )
         try:
             stop = False
-            if rehearse and (plan.trials[0].limit is None or until is not None):
+            if rehearse and (plan.trials[0].max_images is None or until is not None):
                 plan, broken = night.rehearse()
                 stop = broken and fail_fast
             late, left = ((), plan.pending) if stop else replace(night, plan=plan).execute(until)
@@ -222,8 +222,8 @@ def wanted_weights(suite: Suite) -> tuple[PublishedFile, ...]:
 def _asked_for(plan: Plan) -> results.SuitePlan:
     """What the report is to cover: the suite's trials; a rehearsal comes beside the full ones, not in their place."""
     full: tuple[Trial, ...] = ()
-    if plan.trials[0].limit is not None:
-        full = tuple(trial for trial in results.read_plan(plan.folder).trials if trial.limit is None)
+    if plan.trials[0].max_images is not None:
+        full = tuple(trial for trial in results.read_plan(plan.folder).trials if trial.max_images is None)
     return results.SuitePlan(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from harness.data.validate import validate_datasets
 from harness.errors import UsageError
 from harness.executors import base, environment, local
-from harness.store import files, lock, paths, record
-from harness.store.job import JOB, Job
+from harness.store import files, lock, paths, record, results
+from harness.store.job import Job
 from harness.store.paths import SuiteFolder
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
@@ -79,17 +79,13 @@ def trained(folder: TrialFolder, found: Record) -> Target:
     weights = folder.path / found.model.checkpoint
     if not weights.is_file():
         raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
-    last = next((attempt for attempt in reversed(folder.attempts()) if attempt.job.is_file()), None)
-    import_folder = str(folder.path)
-    if last is not None:
-        text = last.job.read_bytes()
-        import_folder = record.decode(JOB, text, str(last.job)).import_folder
+    job = results.last_job(folder)
     return Target(
         trial=found.trial,
         weights=weights,
         folder=folder.path,
         lock=SuiteFolder(folder.path.parents[1]).lock,
-        import_folder=import_folder,
+        import_folder=job.import_folder if job is not None else str(folder.path),
         recorded=(found, folder),
     )
 
@@ -130,7 +126,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     )
     fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)
     return Target(
-        trial=plan_trials(alone, fingerprints, limit=None)[0],
+        trial=plan_trials(alone, fingerprints, max_images=None)[0],
         weights=weights.resolve(),
         folder=weights.resolve().parent,
         lock=weights.resolve().parent / _LOCK,

@@ -90,8 +90,8 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
     """`on_oom: accumulate`: in the rehearsal already, once, and the trial then passes its batch as that did."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}on_oom: {policy}\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
-    attempts = _Attempts(("out_of_memory", "memory"), ("rehearsed", None), ("failed", "error"))
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    attempts = _Attempts(("out_of_memory", "memory"), ("preflight_passed", None), ("failed", "error"))
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, said = _run(plan)
     assert summary.failed == 1
@@ -99,13 +99,13 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
         assert [asked.accumulate for asked in attempts.asked] == [1]
     else:
         assert [asked.accumulate for asked in attempts.asked] == [1, 2, 2]
-        assert [asked.rehearsal is not None for asked in attempts.asked] == [True, True, False]
+        assert [asked.preflight is not None for asked in attempts.asked] == [True, True, False]
         assert "out of memory: as told; it is tried again" in said
 
 
 def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Too late: every trial is named as left for lack of time, none failed; of unknown length it is refused."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
     until = datetime.now(UTC) + timedelta(seconds=30)
     with pytest.raises(UsageError, match="leave --no-rehearsal out"):
         _run(plan, rehearse=False, until=until)
@@ -115,7 +115,7 @@ def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tm
     )  # fmt: skip
     folder = plan.folder.trial(plan.trials[0].trial_id)
     files.make_folder(folder.path)
-    files.replace(folder.rehearsal, record.encode(PREFLIGHT, rehearsed))
+    files.replace(folder.preflight, record.encode(PREFLIGHT, rehearsed))
     summary, _ = _run(plan, until=until)
     assert summary.late == tuple(trial.trial_id for trial in plan.trials)
     assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
@@ -127,7 +127,7 @@ def test_fail_fast_stops_at_the_first_failure(
     """One attempt, and the rest is counted as left; without it every trial has its turn."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
     attempts = _Attempts(*[ERROR] * 3)
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, _ = _run(plan, rehearse=False, fail_fast=True)
@@ -143,7 +143,7 @@ def test_three_alike_stop_the_suite(
     """Three trials in a row with the same traceback in their first minute: the others are not tried, and told why."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
     attempts = _Attempts(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as told; mend it"):
@@ -160,6 +160,6 @@ def test_three_that_differ_do_not(
     """Failures without a traceback, such as kills, say nothing of the next trial."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
     monkeypatch.setattr(local, "run_attempt", _Attempts(*[ERROR] * 5).run)
     assert _run(plan, rehearse=False)[0].failed == 5

@@ -35,7 +35,7 @@ def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ..
     """The best of `metric` within the bounds, by dataset; of equals the faster one.
 
     Args:
-        frame: `frames.configuration_frame`; rehearsals never win.
+        frame: `frames.configuration_frame`; subset rows never win.
     """
     return tuple(_advise(str(dataset), rows, bounds, metric) for dataset, rows in frame.groupby("dataset", sort=False))
 
@@ -62,10 +62,10 @@ def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Ad
 
 def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
     """Why a row cannot be shipped; nothing where it can."""
-    if row["rehearsal"]:
-        return ["a rehearsal on some of the images"]
+    if row["subset"]:
+        return ["only a subset of the images"]
     if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
-        why = next((reason for name, reason in row["flags"] if name == CANNOT), None)
+        why = next((reason for name, reason in row["warnings"] if name == CANNOT), None)
         return [f"not measured: {why or row['outcomes']}"]
     found = []
     if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:

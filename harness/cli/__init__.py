@@ -225,7 +225,7 @@ def _make_plan(suite: Path, *, results: Path, select: str | None, limit: int | N
 
     with progress_bar("looking at images") as progress:
         plan = api.make_plan(
-            suite, results_folder=results, select=select, limit=limit, device=device, progress=progress
+            suite, results_folder=results, select=select, max_images=limit, device=device, progress=progress
         )
     for remark in plan.remarks:
         click.echo(remark)

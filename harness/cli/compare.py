@@ -52,14 +52,16 @@ def _limit(text: str) -> RegressionGate:
         raise click.BadParameter(f"{text!r}: {metric!r} is none of {', '.join(_UNITS)}")
     units = _UNITS[metric]
     if unit == "%":
-        most = float(number) / 100
+        max_change = float(number) / 100
     elif units:
-        most = quantity(amount, units, f"10% or 10{next(iter(units))}")
+        max_change = quantity(amount, units, f"10% or 10{next(iter(units))}")
     elif not unit:
-        most = float(number)
+        max_change = float(number)
     else:
         raise click.BadParameter(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
-    return RegressionGate(text=text, metric=metric, direction=1 if sign == "+" else -1, most=most, relative=unit == "%")
+    return RegressionGate(
+        text=text, metric=metric, direction=1 if sign == "+" else -1, max_change=max_change, relative=unit == "%"
+    )
 
 
 @click.command()

@@ -136,17 +136,17 @@ def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]
     from harness.report.markup import table
 
     rows = [_row(f"eager ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
-    doubts = [("eager", flag) for flag in record.flags]
+    warnings = [("eager", warning) for warning in record.warnings]
     for variant in record.variants:
         if variant.measurements is None or variant.metrics is None:
             rows.append((variant.name, *("–",) * 5))
-            doubts.append((variant.name, _cannot(variant.problem)))
+            warnings.append((variant.name, _cannot(variant.problem)))
             continue
         rows.append(_row(variant.name, variant.measurements, variant.metrics))
-        doubts += [(variant.name, flag) for flag in variant.flags]
+        warnings += [(variant.name, warning) for warning in variant.warnings]
     yield table(("", "mAP", "latency median ms", "p95 ms", "throughput img/s (batch)", "peak memory MiB"), rows)
-    for name, flag in doubts:
-        yield f"{name}: {flag.name}: {flag.reason}"
+    for name, warning in warnings:
+        yield f"{name}: {warning.name}: {warning.reason}"
     if target.recorded is not None:
         yield from _compared(record, folder, *target.recorded)
 

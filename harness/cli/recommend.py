@@ -55,8 +55,8 @@ def recommend(
                 lines.append(f"{advice.dataset}: nothing keeps to these limits")
             else:
                 lines.append(f"{advice.dataset}: ship {advice.chosen['label']}: {sentence(advice.chosen, metric)}")
-                doubts = dict.fromkeys(name for name, _ in advice.chosen["flags"])
-                lines += [f"  in doubt: {', '.join(doubts)}; the report says why"] if doubts else []
+                warnings = dict.fromkeys(name for name, _ in advice.chosen["warnings"])
+                lines += [f"  in doubt: {', '.join(warnings)}; the report says why"] if warnings else []
             lines += [f"  not {label}: {reason}" for label, reason in advice.lost]
         for line in lines:
             indent = " " * (len(line) - len(line.lstrip(" ")))

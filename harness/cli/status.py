@@ -99,7 +99,7 @@ def _forecast(states: tuple[TrialState, ...]) -> str:
     from harness.suite.expand import configuration
 
     trials = [state.trial for state in states]
-    rehearsals = {configuration(s.trial): s.rehearsal for s in states if s.rehearsal is not None}
+    rehearsals = {configuration(s.trial): s.preflight for s in states if s.preflight is not None}
     expected = estimate.expected_s(trials, rehearsals, [s.record for s in states if s.record])
     return forecast([s.trial for s in states if s.record is None and not s.failed], expected)
 
@@ -153,8 +153,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
     speed = measured.train_images_per_s
     yield f"  trained {measured.training_s or 0:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
-    for flag in state.record.flags:
-        yield f"  {flag.name}: {flag.reason}"
+    for warning in state.record.warnings:
+        yield f"  {warning.name}: {warning.reason}"
     for variant in state.record.variants:
         if variant.measurements is None or variant.metrics is None:
             yield f"  {variant.name}: cannot: {variant.problem}"

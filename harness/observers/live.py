@@ -68,7 +68,7 @@ class LiveView:
     def end(self, trial: Trial, ending: AttemptResult) -> None:
         """Leave one line for the trial above the live part."""
         took = rough_duration(self._state.elapsed_s())
-        rehearsed = ending.attempt.outcome == "rehearsed"
+        rehearsed = ending.attempt.outcome == "preflight_passed"
         self._state.end(ending)
         if not rehearsed:
             good = ending.recorded

@@ -74,7 +74,7 @@ class RunState:
             self._ended.append(self.trial.trial_id)
             self._left = [trial_id for trial_id in self._left or () if trial_id != self.trial.trial_id]
         self.succeeded += ending.recorded
-        self.failed += seeds * (not ending.recorded and ending.attempt.outcome != "rehearsed")
+        self.failed += seeds * (not ending.recorded and ending.attempt.outcome != "preflight_passed")
         self.trial, self.rehearsal = None, None
 
     def elapsed_s(self) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FLOAT_BYTES = 4
 _STATES = 3  # of training: two are kept, a third is being written
-_DETECTION_BYTES = 24  # of one row of predictions.parquet, compressed
+_DETECTION_BYTES = 24  # of one row of detections.parquet, compressed
 _MEASUREMENT_IMAGES = 90  # thresholds, memory passes and operation count beside the timed passes, in images
 
 
@@ -51,7 +51,7 @@ def expected_s(
         rehearsals: by `configuration`.
     """
     took = {
-        configuration(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "rehearsed")
+        configuration(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed")
         for record in records
     }
     found = {}

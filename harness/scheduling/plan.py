@@ -68,7 +68,7 @@ def refresh(plan: Plan) -> Plan:
     rehearsals: dict[str, Preflight] = {}
     for trial in plan.trials:
         folder = plan.folder.trial(trial.trial_id)
-        rehearsal = results.read_rehearsal(folder)
+        rehearsal = results.read_preflight(folder)
         if rehearsal is not None and rehearsal.where == plan.where:
             rehearsals[configuration(trial)] = rehearsal
         try:

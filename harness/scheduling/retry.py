@@ -30,7 +30,7 @@ History = Sequence["Attempt"]
 def is_over(history: History, trial: Trial, on_oom: OnOutOfMemory) -> bool:
     """Whether the trial ended for a reason of its own, so that only `--retry-failed` tries it again."""
     last = history[-1] if history else None
-    if last is None or last.outcome in {"interrupted", "rehearsed", "succeeded"}:
+    if last is None or last.outcome in {"interrupted", "preflight_passed", "succeeded"}:
         return False
     if last.outcome == "out_of_memory":
         tried = sum(attempt.outcome == "out_of_memory" for attempt in history)
@@ -50,7 +50,7 @@ def spent_s(history: History) -> float:
     for attempt in reversed(history):
         if attempt.outcome == "timed_out":
             break
-        total += 0.0 if attempt.outcome == "rehearsed" else attempt.wall_s
+        total += 0.0 if attempt.outcome == "preflight_passed" else attempt.wall_s
     return total
 
 
@@ -65,7 +65,7 @@ def _parts(trial: Trial, *, halved: bool) -> int:
 
 
 def _since_rehearsal(history: History) -> History:
-    rehearsed = [index for index, attempt in enumerate(history) if attempt.outcome == "rehearsed"]
+    rehearsed = [index for index, attempt in enumerate(history) if attempt.outcome == "preflight_passed"]
     return history[rehearsed[-1] + 1 :] if rehearsed else history
 
 

@@ -58,7 +58,7 @@ class Scheduler:
         for number, alike in enumerate(seeds.values(), start=1):
             self.watcher.rehearse(alike, number, len(seeds))
             ending = self._to_its_end(alike[0], rehearsal=self.plan.where)
-            if ending.attempt.outcome != "rehearsed":
+            if ending.attempt.outcome != "preflight_passed":
                 failed.update((trial.trial_id, ending.attempt) for trial in alike)
                 for other in alike[1:]:
                     self._record_alike(other, ending.attempt)
@@ -102,7 +102,7 @@ class Scheduler:
         while True:
             ending = self._attempt(trial, rehearsal)
             history = results.history(self.plan.folder.trial(trial.trial_id))
-            good = ending.recorded or ending.attempt.outcome == "rehearsed"
+            good = ending.recorded or ending.attempt.outcome == "preflight_passed"
             if good or retry.is_over(history, trial, self.plan.suite.on_oom):
                 self.watcher.end(trial, ending)
                 return ending
@@ -134,7 +134,7 @@ class Scheduler:
             device=self.device,
             threads=self.threads,
             import_folder=str(suite.path.resolve().parent),
-            rehearsal=rehearsal,
+            preflight=rehearsal,
             accumulate=max(retry.parts(history, trial, suite.on_oom), self._rehearsed_parts(trial)),
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
         )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _SUITE_FILE = TypeAdapter(SuiteFile)
 _HYPERPARAMETERS = TypeAdapter(Hyperparameters)
+_OLDER_KEYS = {"most_objects": "max_objects"}  # of a synthetic dataset, until version 0.2
 _HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 
@@ -125,7 +126,16 @@ def _normalised(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(data.get("protocol"), dict):
         level = data["protocol"].get("level", "standard")
         data["protocol"] = {**PROTOCOL_LEVELS.get(str(level), {}), **data["protocol"]}
+    if isinstance(data.get("datasets"), dict):
+        data["datasets"] = {name: _with_new_keys(dataset) for name, dataset in data["datasets"].items()}
     return data
+
+
+def _with_new_keys(dataset: object) -> object:
+    """A dataset with its older keys under their present names; both at once stay, for the check to refuse."""
+    if not isinstance(dataset, dict) or dataset.get("format") != "synthetic" or "max_objects" in dataset:
+        return dataset
+    return {_OLDER_KEYS.get(key, key): value for key, value in dataset.items()}
 
 
 def _check(document: Document, data: dict[str, Any], file: SuiteFile, found: list[str]) -> Suite:

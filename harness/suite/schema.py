@@ -152,7 +152,7 @@ class SyntheticDataset:
     test: SyntheticImages | None = None
     size: Annotated[int, Ge(32), Le(4096)] = 128
     classes: Annotated[int, Ge(1), Le(8)] = 3
-    most_objects: Annotated[int, Ge(1), Le(50)] = 5
+    max_objects: Annotated[int, Ge(1), Le(50)] = 5
     object_size: Annotated[tuple[ObjectFraction, ObjectFraction], AfterValidator(validators.ascending)] = (0.14, 0.56)
     seed: Natural = 0
 

@@ -51,4 +51,4 @@ class Trial:
     hyperparameters: Hyperparameters
     seed: int
     protocol: Protocol
-    limit: int | None
+    max_images: int | None

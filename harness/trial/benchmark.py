@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.data.thumbnail import Thumbnail, small
 from harness.store import files, tables
 from harness.store.record import Inference, Memory, Metrics, Variant
+from harness.trial.arrays import stored_detections, stored_ground_truth
 from harness.trial.deploy import registry
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
@@ -42,7 +43,7 @@ class BenchmarkResult:
     metrics: Metrics
     inference: Inference
     samples: tuple[Sample, ...]
-    flags: tuple[MeasurementWarning, ...]
+    warnings: tuple[MeasurementWarning, ...]
     evaluation_s: float
 
 
@@ -80,9 +81,11 @@ class Benchmark:
         truths, found = self.detections(deployment, self.split, self.items, thumbnails=keep)
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
+        truth = stored_ground_truth(truths, self.items)
         if variant is None:
-            files.replace(self.folder.truths, tables.write_ground_truth(truths, self.items, thumbnails))
-        files.replace(self.folder.predictions(variant), tables.write_detections(truths, found, self.items.class_names))
+            files.replace(self.folder.ground_truth, tables.write_ground_truth(truth, thumbnails))
+        content = tables.write_detections(stored_detections(found), truth.images, truth.class_names)
+        files.replace(self.folder.detections(variant), content)
 
         self.events.emit("stage", **{**stage, "stage": "measure"})
         measured = measure(
@@ -97,7 +100,7 @@ class Benchmark:
             metrics=metrics,
             inference=measured.inference,
             samples=measured.samples,
-            flags=measured.flags,
+            warnings=measured.warnings,
             evaluation_s=evaluation_s,
         )
 
@@ -149,7 +152,7 @@ class Benchmark:
             file=file,
             metrics=examined.metrics,
             measurements=self._without_torch(deployment, examined.inference),
-            flags=examined.flags,
+            warnings=examined.warnings,
         )
         return variant, examined.samples
 

@@ -101,7 +101,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     device = environment.choose_device(job.device)
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
     events.emit("stage", stage="data", device=str(device))
-    data = open_dataset(trial.dataset, limit=trial.limit, import_folder=Path(job.import_folder))
+    data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))
     events.emit("stage", stage="model")
     class_names = data.splits["train"].class_names
     row = row_of(choice, Path(job.import_folder))

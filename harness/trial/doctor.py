@@ -33,7 +33,7 @@ _TIMES = 5
 _EACH_S = 2.0
 _SPREAD = 0.05  # the bound for two measurements of one checkpoint
 _IDLE_S = 2.0
-_LEAST_FREE = 2 * 2**30
+_MIN_FREE = 2 * 2**30
 _GIBIBYTE = 2**30
 _MODEL = "fasterrcnn_mobilenet_v3_large_fpn"
 _SIDE = 224
@@ -56,7 +56,7 @@ def examine(device: torch.device) -> Iterator[Finding]:
     idle = interference.interference_warnings((before, interference.sample_system(device)))
     yield Finding(
         good=not idle,
-        text="; ".join(flag.reason for flag in idle) + ": end them, or wait"
+        text="; ".join(warning.reason for warning in idle) + ": end them, or wait"
         if idle
         else f"nobody else uses the {'GPU' if device.type == 'cuda' else 'cores'}",
     )
@@ -116,11 +116,11 @@ def _memory(device: torch.device) -> Iterator[Finding]:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         yield Finding(
-            good=free > _LEAST_FREE, text=f"{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB of GPU memory free"
+            good=free > _MIN_FREE, text=f"{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB of GPU memory free"
         )
     available = memory.available_bytes()
     if available is not None:
-        yield Finding(good=available > _LEAST_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
+        yield Finding(good=available > _MIN_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
 
 
 def _same_against_same(device: torch.device) -> Iterator[Finding]:
@@ -150,13 +150,14 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
         interference_warnings += interference.interference_warnings(watch.system_samples)
     yield Finding(
         good=not interference_warnings,
-        text="; ".join(flag.reason for flag in interference_warnings) or "no throttling and nobody else under load",
+        text="; ".join(warning.reason for warning in interference_warnings)
+        or "no throttling and nobody else under load",
     )
     spread = max(medians) / min(medians) - 1
     shown = ", ".join(f"{median * 1e3:.1f}" for median in medians)
     yield Finding(
         good=spread <= _SPREAD,
-        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (sd "
+        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (std "
         f"{statistics.stdev(medians) / statistics.mean(medians):.1%}); at most {_SPREAD:.0%} is fit",
     )
 

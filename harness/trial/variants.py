@@ -21,6 +21,7 @@ from harness.store import files, record, tables
 from harness.store.job import JOB, Job
 from harness.store.paths import VariantFolder
 from harness.store.record import Variant
+from harness.trial.arrays import stored_timings
 from harness.trial.context import build_context
 from harness.trial.deploy import base
 from harness.trial.events import EventWriter
@@ -100,7 +101,7 @@ def _examine(
     )
     benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
     variant, samples = benchmark.examine_variant(name, weights)
-    return variant, tables.write_timings({name: samples})
+    return variant, tables.write_timings({name: stored_timings(samples)})
 
 
 def _run_apart(

@@ -45,15 +45,15 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
     job = record.decode(JOB, folder.job.read_bytes(), str(folder.job))
     started_at = (datetime.now(UTC) - timedelta(seconds=time.perf_counter() - began)).isoformat(timespec="seconds")
     finished: record.Record | None = None
-    ended: dict[str, Any] = {"outcome": "rehearsed" if job.rehearsal else "succeeded", "reason": None}
+    ended: dict[str, Any] = {"outcome": "preflight_passed" if job.preflight else "succeeded", "reason": None}
     code = 0
     try:
         with folder.events.open("a", encoding="utf-8") as stream:
             events = EventWriter(stream)
             context = build_context(job, events)
-            if job.rehearsal:
-                rehearsal = run_preflight(context, events, where=job.rehearsal, startup_s=time.perf_counter() - began)
-                files.replace(folder.trial.rehearsal, record.encode(PREFLIGHT, rehearsal))
+            if job.preflight:
+                preflight = run_preflight(context, events, where=job.preflight, startup_s=time.perf_counter() - began)
+                files.replace(folder.trial.preflight, record.encode(PREFLIGHT, preflight))
             elif job.weights:
                 finished = benchmark_weights(job, context, folder, events, interrupt)
             else:

@@ -46,7 +46,7 @@ def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
 
 def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_suite: Callable[..., Path]) -> None:
     """The run measures the trial again and keeps the torn file beside the new record; the page says so until then."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, limit=None, device="cpu")
+    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, max_images=None, device="cpu")
     (trial,) = plan.trials
     folder = plan.folder.trial(trial.trial_id)
     attempt = folder.next_attempt()

@@ -53,7 +53,7 @@ class RegressionGate:
     text: str
     metric: str
     direction: int
-    most: float
+    max_change: float
     relative: bool
 
 
@@ -106,5 +106,5 @@ def _judged(compared: Sequence[Compared], limit: RegressionGate) -> Iterator[Jud
 
 def _broken(limit: RegressionGate, before: float, after: float) -> bool:
     moved = limit.direction * (after - before)
-    most = limit.most * abs(before) if limit.relative else limit.most
-    return moved - most > _DUST * max(abs(before), abs(after))
+    max_change = limit.max_change * abs(before) if limit.relative else limit.max_change
+    return moved - max_change > _DUST * max(abs(before), abs(after))

@@ -24,7 +24,7 @@ class UserItems:
     """A Dataset of the user's. Everything it returns is checked, since a wrong label trains in silence."""
 
     def __init__(
-        self, split: str, source: PythonSplit, class_names: tuple[str, ...], limit: int | None, folder: Path
+        self, split: str, source: PythonSplit, class_names: tuple[str, ...], max_images: int | None, folder: Path
     ) -> None:
         self.class_names = class_names
         self.annotations: Annotations | None = None
@@ -35,7 +35,7 @@ class UserItems:
             length = len(self._dataset)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(f"{self._where}: cannot be opened with {dict(source.args)}: {_said(error)}") from error
-        self._length = min(length, limit) if limit else length
+        self._length = min(length, max_images) if max_images else length
 
     def __len__(self) -> int:
         return self._length

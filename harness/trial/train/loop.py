@@ -72,7 +72,7 @@ class Clock:
         return self.images / self.total_s if self.total_s else None
 
     @property
-    def wait_share(self) -> float | None:
+    def wait_fraction(self) -> float | None:
         """Share of the time that was spent waiting for data."""
         return self.wait_s / self.total_s if self.total_s else None
 
@@ -99,7 +99,7 @@ class Training:
 
     epochs: tuple[Epoch, ...]
     images_per_s: float | None
-    data_wait_share: float | None
+    data_wait_fraction: float | None
     wall_s: float
 
 
@@ -168,7 +168,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
     return Training(
         epochs=tuple(Epoch(**point) for point in now.curve),
         images_per_s=clock.images_per_s,
-        data_wait_share=clock.wait_share,
+        data_wait_fraction=clock.wait_fraction,
         wall_s=now.trained_s,
     )
 

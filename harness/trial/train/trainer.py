@@ -100,30 +100,30 @@ class Trainer:
         now = sample_system(self._context.device).joules
         return self._joules_before + now - self._meter if now is not None and self._meter is not None else None
 
-    def flags(self) -> tuple[record.MeasurementWarning, ...]:
+    def warnings(self) -> tuple[record.MeasurementWarning, ...]:
         """What a reader should know of how these weights came about."""
         trial, accumulate = self._context.trial, self._context.hyperparameters.accumulate
         system_samples = self._watch.system_samples if self._watch is not None else ()
-        flags = [
-            record.MeasurementWarning(name=doubt.name, reason=f"training: {doubt.reason}")
-            for doubt in interference_warnings(system_samples)
+        warnings = [
+            record.MeasurementWarning(name=warning.name, reason=f"training: {warning.reason}")
+            for warning in interference_warnings(system_samples)
         ]
-        flags += subset_warnings(trial)
+        warnings += subset_warnings(trial)
         if self._resumed:
-            flags.append(
+            warnings.append(
                 record.MeasurementWarning(
                     name="resumed", reason=f"training was cut and went on {', then '.join(self._resumed)}"
                 )
             )
         if accumulate != trial.hyperparameters.accumulate:
-            flags.append(
+            warnings.append(
                 record.MeasurementWarning(
                     name="accumulated",
                     reason=f"out of memory with accumulate: {trial.hyperparameters.accumulate}, so a batch of "
                     f"{trial.hyperparameters.batch_size} passed in {accumulate} parts",
                 )
             )
-        return tuple(flags)
+        return tuple(warnings)
 
     def _restore(self) -> State | None:
         """The newest state, and what this object knew when it was left."""
@@ -201,6 +201,6 @@ class Trainer:
 
 def subset_warnings(trial: Trial) -> tuple[record.MeasurementWarning, ...]:
     """Of a trial that uses only some of the images."""
-    if not trial.limit:
+    if not trial.max_images:
         return ()
-    return (record.MeasurementWarning(name="rehearsal", reason=f"only the first {trial.limit} images of each split"),)
+    return (record.MeasurementWarning(name="subset", reason=f"only the first {trial.max_images} images of each split"),)
