@@ -26,7 +26,9 @@ MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 def _deployed(precision: str = "fp32") -> base.Deployment:
     environment.prepare(CUDA, Protocol(), threads=4, seed=0)
-    detector, _ = family.build(BUILT_IN[MOBILE], weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={})
+    detector, _ = family.build(
+        BUILT_IN[MOBILE], weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={}
+    )
     detector.module.to(CUDA)
     return eager.eager(detector, device=CUDA, precision=precision)
 
