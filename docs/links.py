@@ -1,7 +1,7 @@
 """Check every relative link of README.md, CHANGELOG.md and docs/, without a network: `python docs/links.py`.
 
-Owns files and anchors as GitHub shows them. Links to other sites are not followed. What Sphinx makes of the pages is not
-looked at here: `make docs` turns its warnings into errors.
+Owns files and anchors as GitHub shows them. Links to other sites are not followed. What Sphinx makes of the pages is
+not looked at here: `make docs` turns its warnings into errors.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
