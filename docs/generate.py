@@ -70,7 +70,7 @@ class SchemaPage:
         queue = [("", self._schema)]
         while queue:
             above, node = queue.pop(0)
-            for key, value in node.get("properties", {}).items():
+            for key, value in _keys(node):
                 for place, name in _references(f"{above}.{key}".lstrip("."), value):
                     if name not in self._elsewhere:
                         queue += [] if name in places else [(place, self._definitions[name])]
@@ -83,9 +83,9 @@ class SchemaPage:
         meanings = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE))
         yield _escaped(text.strip())
         rows = [("key", "type", "default", "meaning")]
-        for key, value in node.get("properties", {}).items():
+        for key, value in _keys(node):
             default = "required" if key in node.get("required", ()) else _default(value)
-            meaning = " ".join(meanings.get(key, value.get("description", "")).split())
+            meaning = " ".join((meanings.get(key) or str(value.get("description", ""))).split())
             rows.append((f"`{key}`", self._type(value), default, _escaped(meaning)))
         shown = [0, 1, *([] if self._stored else [2]), *([3] if any(row[3] for row in rows[1:]) else [])]
         yield _table([[row[column] for column in shown] for row in rows])
@@ -118,6 +118,11 @@ def _plain_type(node: Node) -> str:
     bounds = " and ".join(f"{sign} {node[key]:g}" for key, sign in _BOUNDS.items() if key in node)
     pattern = f"matching `{node['pattern']}`" if "pattern" in node else ""
     return " ".join(part for part in (word, bounds, pattern) if part)
+
+
+def _keys(node: Node) -> list[tuple[str, Node]]:
+    """The keys of an object, without old names that are still read."""
+    return [(key, value) for key, value in node.get("properties", {}).items() if not value.get("deprecated")]
 
 
 def _alternatives(node: Node) -> list[Node]:
