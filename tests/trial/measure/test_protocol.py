@@ -26,8 +26,8 @@ from harness.trial.measure.interference import SystemSample
 from harness.trial.measure.protocol import Measured, loader_bound, measure
 from harness.trial.measure.repeat import Bench, merged
 from harness.trial.measure.timing import Sample
-from harness.trial.models.base import Detector
 from tests.trial.measure.fakes import Device, make_protocol
+from tests.trial.models.fakes import IncapableDetector
 
 CPU = torch.device("cpu")
 
@@ -52,10 +52,11 @@ class _Items:
         return Item(name=str(index), image=torch.zeros(3, 8, 8), boxes=none, labels=none, crowds=none, areas=none)
 
 
-class _PhasedDetector(Detector):
+class _PhasedDetector(IncapableDetector):
     """A detector of three phases that take known times on the device."""
 
     def __init__(self, device: Device, parts: tuple[float, float, float]) -> None:
+        super().__init__()
         self.device, self.parts = device, parts
         self.mark: Callable[[], None] = _no_mark
 

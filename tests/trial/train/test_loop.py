@@ -25,6 +25,7 @@ from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import family
 from harness.trial.train.loop import Clock, Training, finetune
 from harness.trial.train.optim import build_optimizer, schedule
+from tests.trial.models.fakes import IncapableDetector
 
 CPU = torch.device("cpu")
 
@@ -34,15 +35,15 @@ def _hyperparameters(**changes: object) -> Hyperparameters:
     return Hyperparameters(**content)  # type: ignore[arg-type]
 
 
-class _Line(Detector):
+class _Line(IncapableDetector):
     """A 'detector' with one weight: loss = mean over images of weight × the image's first pixel."""
 
     def __init__(self) -> None:
-        self.module = nn.Module()
+        super().__init__()
         self.weight = self.module.weight = nn.Parameter(torch.tensor(1.0))
         self.seen: list[int] = []
 
-    def losses(self, images: list[torch.Tensor], _targets: object) -> dict[str, torch.Tensor]:
+    def losses(self, images: list[torch.Tensor], targets: object) -> dict[str, torch.Tensor]:
         self.seen.append(len(images))
         return {"loss_line": torch.stack([self.weight * image[0, 0, 0] for image in images]).mean()}
 

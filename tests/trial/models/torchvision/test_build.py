@@ -212,6 +212,7 @@ def test_catalogue_agrees_with_torchvision() -> None:
         assert published is type(published).DEFAULT
         assert Path(published.url).name == row.published_files["default"]
         assert Path(backbone.url).name == row.published_files["backbone"]
+        assert row.published_map is not None
         assert published.meta["_metrics"]["COCO-val2017"]["box_map"] == pytest.approx(100 * row.published_map)
         known = inspect.signature(FasterRCNN if row.stages == 2 else RetinaNet).parameters
         known_builder = inspect.signature(get_model_builder(row.name)).parameters
