@@ -68,7 +68,13 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @_planning
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-@click.option("--no-rehearsal", is_flag=True, help="Start at once, without a step of each configuration first.")
+@click.option(
+    "--no-preflight",
+    "--no-rehearsal",
+    "no_rehearsal",
+    is_flag=True,
+    help="Start at once, without a step of each configuration first.",
+)
 @click.option("--retry-failed", is_flag=True, help="Also trials that failed for a reason of their own.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option(
