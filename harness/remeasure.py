@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.data.validate import validate_datasets
 from harness.errors import UsageError
-from harness.executors import base, environment, local
+from harness.executors import environment
+from harness.executors.local import LocalExecutor
+from harness.executors.supervise import Supervisor
+from harness.processes.child import run_module
+from harness.processes.watch import Timeouts
 from harness.store import files, lock, paths, record, results
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder
@@ -28,7 +30,8 @@ from harness.suite.trial import TrialArchitecture
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.executors.base import OnEvent
+    from harness.executors.base import Executor
+    from harness.processes.watch import OnEvent
     from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
     from harness.store.record import Record
     from harness.suite.catalog.architecture import Architecture
@@ -162,8 +165,11 @@ def elsewhere(target: Target, folder: Path) -> Target:
     return replace(target, folder=folder, lock=folder / _LOCK)
 
 
-def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
-    """Evaluate and measure in a process of its own.
+def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor | None = None) -> Remeasured:
+    """Evaluate and measure, in a process of its own unless another executor is given.
+
+    Args:
+        on_event: called with each event of the measurement.
 
     Raises:
         LockedError: a run, or another measurement, works there.
@@ -171,10 +177,10 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
         Interrupted: a signal came.
     """
     with lock.locked(target.lock):
-        return _measure(target, device, on_event)
+        return _measure(target, device, on_event, Supervisor(executor=executor or LocalExecutor()))
 
 
-def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
+def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Remeasured:
     folder = paths.next_measurement(target.folder)
     job = Job(
         trial=target.trial,
@@ -184,11 +190,10 @@ def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
         import_folder=target.import_folder,
         weights=str(target.weights),
     )
-    patience = base.Timeouts(hang_s=_HANG_S, total_s=None)
-    ending = local.run_attempt(job, folder, patience, on_event=on_event)
+    result = supervisor.run(job, folder, Timeouts(hang_s=_HANG_S, total_s=None), on_event=on_event)
     path = folder.result.record
-    if not ending.recorded:
-        return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)
+    if not result.recorded:
+        return Remeasured(record=None, reason=result.attempt.reason or result.attempt.outcome, folder=folder)
     return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
 
 
@@ -208,15 +213,14 @@ def _row(name: str, weights: Path, suite: Suite) -> tuple[Architecture, OwnArchi
 
 
 def _header(weights: Path) -> dict[str, Any]:
-    """Read by a process that may import torch."""
-    done = subprocess.run(
-        (sys.executable, "-P", "-m", "harness.trial.models.inspect", str(weights)),
-        capture_output=True,
-        text=True,
-        env=environment.child_environment(1),
-        check=False,
-    )
-    if done.returncode:
-        raise UsageError((done.stderr.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
-    header: dict[str, Any] = json.loads(done.stdout)
+    """Read what a checkpoint says of its detector, in a process that may import torch.
+
+    Raises:
+        UsageError: it is no checkpoint of ours.
+    """
+    variables = environment.child_environment(1)
+    done = run_module("harness.trial.models.inspect", str(weights), environment=variables, capture=True)
+    if done.exit_code:
+        raise UsageError((done.errors.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
+    header: dict[str, Any] = json.loads(done.output)
     return header

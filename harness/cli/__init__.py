@@ -68,13 +68,26 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @_planning
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-@click.option("--no-rehearsal", is_flag=True, help="Start at once, without a step of each configuration first.")
+@click.option(
+    "--no-preflight",
+    "--no-rehearsal",
+    "no_rehearsal",
+    is_flag=True,
+    help="Start at once, without a step of each configuration first.",
+)
 @click.option("--retry-failed", is_flag=True, help="Also trials that failed for a reason of their own.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option(
     "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="Likewise, counted from now.")
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where attempts run: local, inline (in this process, for a debugger) or module:Class.",
+)
 def run(  # noqa: PLR0913 - a command's options
     suite: Path,
     results: Path,
@@ -88,6 +101,7 @@ def run(  # noqa: PLR0913 - a command's options
     fail_fast: bool,
     until: datetime | None,
     budget: timedelta | None,
+    executor: str,
 ) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import api
@@ -103,7 +117,8 @@ def run(  # noqa: PLR0913 - a command's options
         summary = api.run(
             plan,
             device=device,
-            watcher=_view(),
+            observers=(_view(),),
+            executor=executor,
             rehearse=not no_rehearsal,
             retry_failed=retry_failed,
             fail_fast=fail_fast,
@@ -263,9 +278,9 @@ def _said(summary: Summary, plan: Plan) -> list[str]:
     lines = [f"{', '.join(said)}."]
     if summary.given_up:
         lines.append(f"{summary.given_up} failed before and were not repeated; --retry-failed tries them again")
-    if summary.late:
+    if summary.skipped_for_time:
         lines.append("not started, because they would not have been done in time:")
-        lines += [f"  {trial_id}" for trial_id in summary.late]
+        lines += [f"  {trial_id}" for trial_id in summary.skipped_for_time]
     return [*lines, f"Report: {summary.report}"]
 
 

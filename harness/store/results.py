@@ -5,8 +5,6 @@ Owns reading alone; whatever state a night left, this tells it without changing 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +15,7 @@ from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.store import record
+from harness.store.events import read_events
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Preflight
 from harness.store.migrate import StoredKind
 from harness.store.paths import SuiteFolder, stored
@@ -159,7 +158,7 @@ def _ended(attempt: AttemptFolder) -> Attempt:
         else:
             fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
-    times = [datetime.fromisoformat(str(event["time"])) for event in read_events(attempt)]
+    times = [datetime.fromisoformat(event.time) for event in read_events(attempt.events) if event.time]
     return Attempt(
         number=attempt.number,
         outcome="interrupted",
@@ -169,19 +168,6 @@ def _ended(attempt: AttemptFolder) -> Attempt:
         wall_s=(times[-1] - times[0]).total_seconds() if times else 0.0,
         cause="signal",
     )
-
-
-def read_events(attempt: AttemptFolder) -> tuple[dict[str, object], ...]:
-    """The progress lines so far, without a torn last one."""
-    if not attempt.events.is_file():
-        return ()
-    events = []
-    for line in attempt.events.read_bytes().split(b"\n"):
-        with contextlib.suppress(ValueError):
-            event = json.loads(line)
-            if isinstance(event, dict) and "time" in event:
-                events.append(event)
-    return tuple(events)
 
 
 def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.thumbnail import Thumbnail, small
 from harness.store import files, tables
+from harness.store.events import EvaluatedEvent, MeasuredEvent, StageEvent
 from harness.store.record import Inference, Memory, Metrics, Variant
 from harness.trial.arrays import stored_detections, stored_ground_truth
 from harness.trial.deploy import registry
@@ -73,8 +74,7 @@ class Benchmark:
         Args:
             variant: whose detections are kept under its name; None for the model as it was trained.
         """
-        stage = {"stage": "evaluate", **({"variant": variant} if variant else {})}
-        self.events.emit("stage", **stage)
+        self.events.emit(StageEvent(stage="evaluate", variant=variant))
         started = time.perf_counter()
         thumbnails: dict[int, Thumbnail] = {}
         keep = thumbnails if variant is None and self.items.annotations is None else None
@@ -87,7 +87,7 @@ class Benchmark:
         content = tables.write_detections(stored_detections(found), truth.images, truth.class_names)
         files.replace(self.folder.detections(variant), content)
 
-        self.events.emit("stage", **{**stage, "stage": "measure"})
+        self.events.emit(StageEvent(stage="measure", variant=variant))
         measured = measure(
             deployment,
             self.items,
@@ -121,7 +121,7 @@ class Benchmark:
         deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
 
         def on_image(done: int) -> None:
-            self.events.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
+            self.events.progress(EvaluatedEvent(stage=stage, split=split, images=done, of=len(items)))
             self.check()
 
         seen = evaluation_items(items, self.workers)
@@ -177,7 +177,7 @@ class Benchmark:
         return tuple([*(group[0] for group in shapes.values()), *others][:_PROBES])
 
     def _beat(self) -> None:
-        self.events.progress("measured", stage="measure")
+        self.events.progress(MeasuredEvent())
         self.check()
 
 

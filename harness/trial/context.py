@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
+from harness.store.events import StageEvent
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
@@ -100,9 +101,9 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     h, choice = trial.hyperparameters, trial.architecture
     device = environment.choose_device(job.device)
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
-    events.emit("stage", stage="data", device=str(device))
+    events.emit(StageEvent(stage="data", device=str(device)))
     data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))
-    events.emit("stage", stage="model")
+    events.emit(StageEvent(stage="model"))
     class_names = data.splits["train"].class_names
     row = row_of(choice, Path(job.import_folder))
     head: Head = "kept"
