@@ -26,6 +26,12 @@ def weights(trial: Trial) -> str:
     return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
 
 
+def code(trial: Trial) -> str | None:
+    """The start of the hash over the code of an architecture of the user's own; None for a built-in one."""
+    own = trial.architecture.own
+    return own.sha256[:8] if own else None
+
+
 def settings(states: tuple[TrialState, ...]) -> dict[str, str]:
     """What tells apart trials of one architecture on one dataset: `lr 0.01, image_size.min 480`, often nothing."""
     own = {
@@ -35,6 +41,7 @@ def settings(states: tuple[TrialState, ...]) -> dict[str, str]:
                 "model": dict(state.trial.architecture.model),
                 "image_size": size(state.trial),
                 "weights": weights(state.trial),
+                "code": code(state.trial),
                 "protocol": asdict(state.trial.protocol),
                 "data": state.trial.dataset.fingerprint[:8],
             }

@@ -22,7 +22,7 @@ class Job:
     Attributes:
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of torch.
-        import_folder: put on sys.path for a `python` dataset: the suite file's folder.
+        import_folder: the suite file's folder, put on sys.path for a `python` dataset or an architecture of the user's.
         rehearsal: of a rehearsal (no record) the name of this environment, which its result carries; else None.
         accumulate: in how many parts a batch passes; more than the trial's own after it ran out of memory. None: its
             own.

@@ -13,6 +13,7 @@ from harness.analysis import environments
 from harness.analysis.frame import configuration_frame, pareto_front, trial_frame
 from harness.store import files, paths, record, results
 from harness.store.results import read_results
+from harness.suite.catalog.registry import OwnArchitecture
 from harness.suite.schema import Cost, ImageSize
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
@@ -64,6 +65,18 @@ def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:
     frame = _frame(folder)
     assert list(frame["outcomes"]) == ["succeeded", "hung", "not run yet"]
     assert frame["map"].isna().tolist() == [False, True, True]
+
+
+def test_an_architecture_of_ones_own_has_rows_like_any(tmp_path: Path) -> None:
+    """Its facts come from the record, without its code; another version of the code makes a row that says so."""
+    trials = []
+    for seed, digest in enumerate(("a" * 64, "b" * 64)):
+        own = OwnArchitecture(path="/gone/toy.py:TOY", sha256=digest, backbone="mine", stages=1, parameters=7)
+        trial = make_trial("toy", seed=seed)
+        trials.append(replace(trial, architecture=replace(trial.architecture, own=own)))
+    frame = _frame(make_folder(tmp_path, [make_record(trial) for trial in trials]))
+    assert frame["backbone"].tolist() == ["mine", "mine"]
+    assert sorted(frame["label"]) == ["toy (code aaaaaaaa)", "toy (code bbbbbbbb)"]
 
 
 def test_the_front_is_what_nothing_beats() -> None:
