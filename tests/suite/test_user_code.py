@@ -21,7 +21,8 @@ def test_a_file_keeps_its_name_to_itself(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("VALUE = 3\n")
     assert user_code.load_attribute("random.py:VALUE", tmp_path) == 3
     assert sys.modules["random"] is random
-    assert user_code.load_module("random.py", tmp_path) is user_code.load_module("random.py", tmp_path)
+    path = str(tmp_path / "random.py")
+    assert user_code.load_module(path) is user_code.load_module(path)
 
 
 def test_a_file_imports_what_lies_beside_it(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_whatever_the_code_raises_is_an_import_error(content: str, tmp_path: Pat
     path = tmp_path / "broken.py"
     path.write_text(content)
     with pytest.raises(ImportError, match="cannot be imported: (ValueError: so|SystemExit: 3|SyntaxError: )"):
-        user_code.load_module(str(path), tmp_path)
+        user_code.load_module(str(path))
     path.write_text("VALUE = 'mended by now'\n")
     assert user_code.load_attribute(f"{path}:VALUE", tmp_path) == "mended by now"
 

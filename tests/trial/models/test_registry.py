@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def test_a_module_without_the_functions_is_no_family(tmp_path: Path) -> None:
         family_of(row)
     with pytest.raises(TrialError, match="of toy: cannot be imported: ModuleNotFoundError"):
         family_of(replace(row, family="no_such_module_here"))
+
+
+def test_a_built_in_family_leaves_the_search_path_alone() -> None:
+    """What lies in the working directory must not stand in the way of a module that is imported later."""
+    before = list(sys.path)
+    family_of(catalog.BUILT_IN["retinanet_resnet50_fpn"])
+    assert sys.path == before
 
 
 @pytest.mark.parametrize("name", [*catalog.BUILT_IN, "toy"])
