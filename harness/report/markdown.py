@@ -42,9 +42,8 @@ def render(
     parts = [f"# {escape(name)}: which detector to ship", coverage(states, found.others, generated)]
     if not frame.empty and frame["subset"].any():
         parts.append(
-            f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each "
-            "split "
-            "(`--limit`). They show that the suite runs; they say nothing about which detector is better."
+            f"> **Subset, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each split "
+            "(`--max-images`). They show that the suite runs; they say nothing about which detector is better."
         )
     for dataset in found.datasets:
         parts += _dataset(dataset, drawn[dataset.name], asked)

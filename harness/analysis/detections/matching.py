@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 IOUS = np.linspace(0.5, 0.95, 10)
 NEAR = 0.1  # below this overlap two boxes have nothing to do with each other (TIDE's background threshold)
