@@ -13,6 +13,7 @@ from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.analysis.images import MAX_ANALYSED_ROWS, analysed_rows, most_disputed, worst_images
 from harness.report.figures import curves, image_grid, speed_accuracy
 from harness.store import files
+from harness.store.paths import stored
 from harness.store.tables import UnreadableError, read_detections
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _sheets(
         if ground_truth is None:
             return {}, ()
         for row, trial_id, analysis in analysed:
-            detections = read_detections(folder.trial(trial_id).detections().read_bytes(), ground_truth)
+            detections = read_detections(stored(folder.trial(trial_id).detections()).read_bytes(), ground_truth)
             architectures.append(image_grid.match_image(row["label"], ground_truth, detections, analysis.thresholds))
         read = image_grid.reader(trial, record, ground_truth)
     except (OSError, UnreadableError):

@@ -20,6 +20,7 @@ from harness.data.contact_sheet import FAINT, INK, PAPER, plate, shortened
 from harness.data.images import read_pixels
 from harness.data.open import draw
 from harness.errors import DataError
+from harness.store.paths import stored
 from harness.store.tables import read_thumbnails
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
@@ -100,7 +101,7 @@ def reader(folder: ResultFolder, record: Record, ground_truth: StoredGroundTruth
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
         return draw(source, record.metrics.split).read_image
-    thumbnails = read_thumbnails(folder.ground_truth.read_bytes()) if isinstance(source, PythonDataset) else {}
+    thumbnails = read_thumbnails(stored(folder.ground_truth).read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
         path, name = ground_truth.files[index], ground_truth.images[index]

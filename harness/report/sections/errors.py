@@ -85,8 +85,8 @@ _KINDS = (
     "How much mAP at IoU 0.50 would gain if all errors of a kind were fixed, and in brackets how many there are (TIDE, "
     "Bolya et al. 2020). *Classification*: the place is right (IoU 0.50), the class is wrong. *Localisation*: the "
     "class is right, the IoU is between 0.1 and 0.50. *Both*: class and place are wrong. *Duplicate*: another "
-    "detection matches the object already. *Background*: there is no object. *Missed*: no detection comes near the object. All "
-    "detections count, however low their score, as they do for mAP; the gains do not add up."
+    "detection matches the object already. *Background*: there is no object. *Missed*: no detection comes near the "
+    "object. All detections count, however low their score, as they do for mAP; the gains do not add up."
 )
 _CONFUSIONS = (
     f"The commonest mistakes, counted at each class's best threshold. Labelled as *{NOTHING}* means a false alarm, "
@@ -101,6 +101,6 @@ _SHEETS = {
 _IMAGES = (
     "At each class's best threshold. The worst images have the lowest F1, and among equal ones the most errors. The "
     "number of disputes counts the objects that only one of the two found, and the difference of their false "
-    "detections. In the pictures, labelled boxes are blue, detections are green if they are right (IoU 0.50) and red if "
-    "they are wrong, and missed objects are orange."
+    "detections. In the pictures, labelled boxes are blue, detections are green if they are right (IoU 0.50) and red "
+    "if they are wrong, and missed objects are orange."
 )

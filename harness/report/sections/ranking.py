@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
-    """Return the table of all rows with its notes; `mixed`: speeds are from different machines, so there is no front."""
+    """Return the table of all rows with its notes; `mixed`: speeds of several machines have no front."""
     has_intervals = rows["map_low"].notna().any()
     header = (
         "architecture", "mAP", *(("95 % interval", "group") if has_intervals else ()), "mAP50", "mAP75",
