@@ -15,11 +15,11 @@ from harness.cli.options import BYTES, SECONDS, quantity
 from harness.store.results import suite_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from harness.analysis.compare.gates import Judged, RegressionGate
+    from harness.analysis.compare.gates import RegressionGate
     from harness.analysis.compare.pairing import Pair
-    from harness.analysis.compare.verdicts import Compared, DetectionAnalyses
+    from harness.analysis.compare.verdicts import ComparedPair, DetectionAnalyses
     from harness.store.paths import SuiteFolder
 
 _EXAMPLES = "map:-0.01, latency:+10%, p95:+5ms, memory:+500MB or throughput:-10images/s"
@@ -82,17 +82,18 @@ def compare(a: str, b: str, *, as_json: bool, limits: tuple[RegressionGate, ...]
     A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
     """
     with exit_codes(), contextlib.ExitStack() as opened:
-        from harness.analysis.compare.gates import judge
-        from harness.report.compare import data
+        from harness.analysis.compare.gates import check_gates
+        from harness.report.compare import data, render
 
         folders = _opened(a, opened), _opened(b, opened)
         compared = _compared(folders)
-        judged = judge(compared, limits)
+        results = check_gates(compared, limits)
         if as_json:
-            click.echo(json.dumps(data((a, b), compared, judged), indent=2, allow_nan=False))
+            click.echo(json.dumps(data((a, b), compared, results), indent=2, allow_nan=False))
         else:
-            _print(a, b, compared, judged)
-    sys.exit(FAILED if any(one.broken for one in judged) else 0)
+            for block in render((a, b), compared, results, table=_table):
+                click.echo(block)
+    sys.exit(FAILED if any(result.broken for result in results) else 0)
 
 
 def _opened(text: str, opened: contextlib.ExitStack) -> SuiteFolder:
@@ -102,7 +103,7 @@ def _opened(text: str, opened: contextlib.ExitStack) -> SuiteFolder:
     return suite_folder(path) if commit is None else opened.enter_context(git.at_commit(path, commit))
 
 
-def _compared(folders: tuple[SuiteFolder, SuiteFolder]) -> tuple[Compared, ...]:
+def _compared(folders: tuple[SuiteFolder, SuiteFolder]) -> tuple[ComparedPair, ...]:
     from harness.analysis.compare import pairing, verdicts
     from harness.store.results import planned_trials, read_results
 
@@ -123,37 +124,12 @@ def _evidence(folder: SuiteFolder, found: Sequence[Pair], side: int) -> Detectio
         return load_or_compute(folder, tuple(states.values()), progress=progress)
 
 
-def _print(a: str, b: str, compared: Sequence[Compared], judged: Sequence[Judged]) -> None:
-    from harness.formatting import printable
-    from harness.report.compare import HEADER, cells, judgement, reasons, summary
-
-    click.echo(f"A, the reference: {printable(a)}\nB, the candidate: {printable(b)}")
-    datasets: dict[str, list[Compared]] = {}
-    for row in compared:
-        datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
-    for dataset, rows in datasets.items():
-        click.echo(f"\n{printable(dataset)}:\n")
-        _print_table(HEADER, [cells(row) for row in rows])
-        for line in _after(reasons(rows)):
-            click.echo(line)
-    click.echo(f"\n{summary(compared)}")
-    for line in _after(map(judgement, judged)):
-        click.echo(line)
-
-
-def _after(lines: Iterator[str]) -> Iterator[str]:
-    """Lines parted by an empty one from what stands above, if there are any."""
-    for number, line in enumerate(lines):
-        yield line if number else f"\n{line}"
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Folded to a terminal's width, where there is one."""
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as markdown, or for a terminal folded to its width."""
     from harness.report.markup import table
 
     if not sys.stdout.isatty():
-        click.echo(table(header, rows))
-        return
+        return table(header, rows)
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -163,4 +139,7 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    Console().print(shown)
+    console = Console()
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get().rstrip("\n")

@@ -68,8 +68,8 @@ def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
     def both() -> significance.Difference:
-        ours, theirs = (analyse_detections(truth, one, deployed=0.05) for one in found)
-        return significance.difference([ours], [theirs])
+        ours, theirs = (analyse_detections(truth, one, min_score=0.05) for one in found)
+        return significance.map_difference([ours], [theirs])
 
     assert benchmark.pedantic(both, rounds=1).p <= 1
 
