@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.validate import validate_datasets
@@ -18,7 +19,9 @@ from harness.errors import UsageError
 from harness.executors import base, environment, local
 from harness.store import files, lock, paths, record
 from harness.store.job import JOB, Job
-from harness.store.paths import SuiteFolder
+from harness.store.paths import SuiteFolder, TrialFolder
+from harness.store.record import AS_TRAINED
+from harness.store.results import find_trial, read_record
 from harness.suite.catalog.torchvision import BY_NAME
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
@@ -26,10 +29,9 @@ from harness.suite.schema import Hyperparameters, ImageSize, at_level
 from harness.suite.trial import TrialArchitecture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from harness.analysis.statistics import LatencyRatio
     from harness.executors.base import OnEvent
-    from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
+    from harness.store.paths import AttemptFolder, ResultFolder
     from harness.store.record import Record
     from harness.suite.schema import Level, Precision, Protocol, VariantName
     from harness.suite.trial import Trial
@@ -59,12 +61,70 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remeasured:
-    """A measurement: its record, or why there is none."""
+class Measurement:
+    """What a measurement of fine-tuned weights came to.
+
+    Attributes:
+        record: the numbers; None if the measurement failed.
+        reason: why it failed; None if it did not.
+        folder: where its files are: `folder.log`, `folder.result.record`, `folder.result.samples`.
+        recorded: the trial's own record and the folder of its files; None for weights that belong to no trial.
+    """
 
     record: Record | None
     reason: str | None
     folder: AttemptFolder
+    recorded: tuple[Record, ResultFolder] | None = None
+
+    def latency_ratio(self) -> LatencyRatio | None:
+        """This latency divided by that of the trial's own record, from the raw timings; None if one side has none."""
+        from harness.analysis import statistics  # pandas takes a second, which a message of an error need not wait for
+
+        if self.record is None or self.recorded is None:
+            return None
+        now, before = (
+            statistics.read_latencies(folder.samples).get(AS_TRAINED)
+            for folder in (self.folder.result, self.recorded[1])
+        )
+        return None if now is None or before is None else statistics.compare_latency(now, before)
+
+    def environment_differences(self) -> tuple[str, ...]:
+        """In what this environment differs from that of the trial's own record."""
+        from harness.analysis import environments
+
+        if self.record is None or self.recorded is None:
+            return ()
+        return environments.differences((self.recorded[0].environment, self.record.environment))
+
+
+def find_target(target: str | Path, results: Path, *, suite: Path | None, dataset: str | None) -> Target:
+    """Find the weights that a person means, and the images to measure them on.
+
+    Args:
+        target: a file of weights, or the id of a trial; the start of the id is enough.
+        results: the folder in which a trial is looked for.
+        suite: the suite file that says where the images are, for weights that belong to no trial.
+        dataset: which dataset of `suite`, if it has several.
+
+    Raises:
+        UsageError: there is no such trial, it has no weights, or it is not clear which images are meant.
+        SuiteError: the suite or its data are wrong.
+    """
+    path = Path(target)
+    if not path.is_file():
+        if suite is not None:
+            raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")
+        folder, state = find_trial(str(target), results)
+        if state.record is None:
+            raise UsageError(f"{state.trial.trial_id}: has no record, so no finished weights; `harness run` makes them")
+        return trained(folder.trial(state.trial.trial_id), state.record)
+    if suite is not None:
+        return checkpoint(path, suite, dataset)
+    trial_folder = TrialFolder(path.resolve().parent.parent)
+    own = read_record(trial_folder)
+    if own is None or path.resolve() != (trial_folder.path / own.model.checkpoint).resolve():
+        raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
+    return trained(trial_folder, own)
 
 
 def trained(folder: TrialFolder, found: Record) -> Target:
@@ -161,7 +221,7 @@ def elsewhere(target: Target, folder: Path) -> Target:
     return replace(target, folder=folder, lock=folder / _LOCK)
 
 
-def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
+def measure(target: Target, *, device: str, on_event: OnEvent) -> Measurement:
     """Evaluate and measure in a process of its own.
 
     Raises:
@@ -173,7 +233,7 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
         return _measure(target, device, on_event)
 
 
-def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
+def _measure(target: Target, device: str, on_event: OnEvent) -> Measurement:
     folder = paths.next_measurement(target.folder)
     job = Job(
         trial=target.trial,
@@ -187,8 +247,10 @@ def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
     ending = local.run_attempt(job, folder, patience, on_event=on_event)
     path = folder.result.record
     if not ending.recorded:
-        return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)
-    return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
+        reason = ending.attempt.reason or ending.attempt.outcome
+        return Measurement(record=None, reason=reason, folder=folder, recorded=target.recorded)
+    new = record.decode(record.RECORD, path.read_bytes(), str(path))
+    return Measurement(record=new, reason=None, folder=folder, recorded=target.recorded)
 
 
 def _header(weights: Path) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class _Attempts:
         return base.AttemptResult(attempt=ended, recorded=False)
 
 
-def _run(plan: Plan, **options: Any) -> tuple[api.Summary, str]:
+def _run(plan: Plan, **options: Any) -> tuple[api.RunSummary, str]:
     stream = io.StringIO()
     summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
     return summary, stream.getvalue()
@@ -90,7 +90,7 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
     """`on_oom: accumulate`: in the rehearsal already, once, and the trial then passes its batch as that did."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}on_oom: {policy}\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = _Attempts(("out_of_memory", "memory"), ("rehearsed", None), ("failed", "error"))
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, said = _run(plan)
@@ -105,7 +105,7 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
 
 def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Too late: every trial is named as left for lack of time, none failed; of unknown length it is refused."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.plan(tiny_suite(), results=tmp_path / "r", device="cpu")
     until = datetime.now(UTC) + timedelta(seconds=30)
     with pytest.raises(UsageError, match="leave --no-rehearsal out"):
         _run(plan, rehearse=False, until=until)
@@ -127,7 +127,7 @@ def test_fail_fast_stops_at_the_first_failure(
     """One attempt, and the rest is counted as left; without it every trial has its turn."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = _Attempts(*[ERROR] * 3)
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     summary, _ = _run(plan, rehearse=False, fail_fast=True)
@@ -143,7 +143,7 @@ def test_three_alike_stop_the_suite(
     """Three trials in a row with the same traceback in their first minute: the others are not tried, and told why."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = _Attempts(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as told; mend it"):
@@ -160,6 +160,6 @@ def test_three_that_differ_do_not(
     """Failures without a traceback, such as kills, say nothing of the next trial."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, limit=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     monkeypatch.setattr(local, "run_attempt", _Attempts(*[ERROR] * 5).run)
     assert _run(plan, rehearse=False)[0].failed == 5

@@ -29,6 +29,7 @@ class Plan:
     Attributes:
         trials: all of the suite, seed by seed.
         selected: those that `--select` leaves.
+        device: where the trials are to run: auto, cpu, cuda or cuda:N.
         records: of those that are done, by id.
         failed: how those without a record ended that failed for a reason of their own, by id.
         rehearsals: made in this environment, by configuration.
@@ -40,6 +41,7 @@ class Plan:
     trials: tuple[Trial, ...]
     selected: tuple[Trial, ...]
     where: str
+    device: str = "auto"
     records: Mapping[str, Record] = field(default_factory=dict)
     failed: Mapping[str, Attempt] = field(default_factory=dict)
     rehearsals: Mapping[str, Preflight] = field(default_factory=dict)

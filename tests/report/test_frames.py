@@ -123,7 +123,7 @@ def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, [make_record(make_trial())])
     asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
     files.replace(folder.plan, results.encode_plan(asked))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
 
