@@ -1,4 +1,4 @@
-"""When a night ends, as a person writes it; and what a flow does with out of memory and with time."""
+"""What a run does when memory or time runs out, and when trials fail."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from rich.console import Console
 
 from harness import api
-from harness.cli import deadline
 from harness.errors import RepeatedError, UsageError
 from harness.executors import base, local
 from harness.observers.plain import PlainView
@@ -22,40 +20,7 @@ from harness.store import files, paths, record
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Cause, Job, Outcome, OutcomeName, Preflight
 from tests.store.make import make_attempt
 
-PARAMETER: Any = None
 ERROR: tuple[OutcomeName, Cause] = ("failed", "error")
-
-
-def test_until_is_the_next_such_time() -> None:
-    """A time of day within a day from now, a date and time as it stands; what is past or no time is refused."""
-    now = datetime.now().astimezone()
-    for minutes in (-60, 60):
-        text = (now + timedelta(minutes=minutes)).strftime("%H:%M")
-        moment = deadline.until(PARAMETER, PARAMETER, text)
-        assert moment is not None
-        assert timedelta(0) < moment - now <= timedelta(days=1)
-        assert moment.strftime("%H:%M") == text
-    later = (now + timedelta(days=3)).replace(second=0, microsecond=0)
-    assert deadline.until(PARAMETER, PARAMETER, later.strftime("%Y-%m-%d %H:%M")) == later
-    assert deadline.until(PARAMETER, PARAMETER, None) is None
-    for wrong in ("25:00", "soon", "2020-01-01 07:00", "7"):
-        with pytest.raises(click.BadParameter, match="is no time|has passed"):
-            deadline.until(PARAMETER, PARAMETER, wrong)
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"), [("8h", 8), ("90m", 1.5), ("1h30m", 1.5), ("1d", 24), ("0.5h", 0.5), ("1h 30m", 1.5)]
-)
-def test_budgets_are_lengths_of_time(text: str, hours: float) -> None:
-    """Days, hours, minutes, seconds, together too."""
-    assert deadline.budget(PARAMETER, PARAMETER, text) == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("text", ["8", "h", "-1h", "0h", "8 hours", "1e3h", "999999d"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    """With examples of what is."""
-    with pytest.raises(click.BadParameter, match="such as 8h, 90m or 1h30m"):
-        deadline.budget(PARAMETER, PARAMETER, text)
 
 
 class _Attempts:
@@ -79,7 +44,7 @@ class _Attempts:
 
 def _run(plan: Plan, **options: Any) -> tuple[api.RunSummary, str]:
     stream = io.StringIO()
-    summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=stream, width=200)), **options)
+    summary = api.run(plan, observers=(PlainView(Console(file=stream, width=200)),), **options)
     return summary, stream.getvalue()
 
 
@@ -108,7 +73,7 @@ def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tm
     plan = api.plan(tiny_suite(), results=tmp_path / "r", device="cpu")
     until = datetime.now(UTC) + timedelta(seconds=30)
     with pytest.raises(UsageError, match="leave --no-rehearsal out"):
-        _run(plan, rehearse=False, until=until)
+        _run(plan, preflight=False, until=until)
     rehearsed = Preflight(
         where=plan.where, startup_s=60.0, step_s=1.0, evaluation_s=1.0, steps=9, evaluations=9, images=3,
         state_bytes=9, weights_bytes=9, accumulate=1,
@@ -117,8 +82,8 @@ def test_a_night_that_is_over_starts_nothing(tiny_suite: Callable[..., Path], tm
     files.make_folder(folder.path)
     files.replace(folder.rehearsal, record.encode(PREFLIGHT, rehearsed))
     summary, _ = _run(plan, until=until)
-    assert summary.late == tuple(trial.trial_id for trial in plan.trials)
-    assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
+    assert summary.skipped_for_time == tuple(trial.trial_id for trial in plan.trials)
+    assert (summary.failed, summary.succeeded, summary.not_started) == (0, 0, 0)
 
 
 def test_fail_fast_stops_at_the_first_failure(
@@ -130,10 +95,10 @@ def test_fail_fast_stops_at_the_first_failure(
     plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = _Attempts(*[ERROR] * 3)
     monkeypatch.setattr(local, "run_attempt", attempts.run)
-    summary, _ = _run(plan, rehearse=False, fail_fast=True)
-    assert (summary.failed, summary.left, len(attempts.asked)) == (1, 2, 1)
-    summary, said = _run(plan, rehearse=False)
-    assert (summary.failed, summary.given_up, summary.left, len(attempts.asked)) == (3, 1, 0, 3)
+    summary, _ = _run(plan, preflight=False, fail_fast=True)
+    assert (summary.failed, summary.not_started, len(attempts.asked)) == (1, 2, 1)
+    summary, said = _run(plan, preflight=False)
+    assert (summary.failed, summary.given_up, summary.not_started, len(attempts.asked)) == (3, 1, 0, 3)
     assert "is not tried again: it failed: as told" in said
 
 
@@ -147,7 +112,7 @@ def test_three_alike_stop_the_suite(
     attempts = _Attempts(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
     monkeypatch.setattr(local, "run_attempt", attempts.run)
     with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as told; mend it"):
-        _run(plan, rehearse=False)
+        _run(plan, preflight=False)
     page = (plan.folder.report).read_text()
     assert "0 of 5 trials measured, **3 failed**, 2 left" in page
     assert "**failed, 3 trials:** as told" in page
@@ -162,4 +127,4 @@ def test_three_that_differ_do_not(
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
     plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     monkeypatch.setattr(local, "run_attempt", _Attempts(*[ERROR] * 5).run)
-    assert _run(plan, rehearse=False)[0].failed == 5
+    assert _run(plan, preflight=False)[0].failed == 5

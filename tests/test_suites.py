@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.conftest import ROOT, Command
 
 
 def test_smoke_goes_through_everything(harness_command: Command, tmp_path: Path) -> None:

@@ -142,7 +142,9 @@ def _make_plan(
     from harness import api
 
     with progress_bar("looking at images") as progress:
-        plan = api.plan(suite, results=results, select=select, max_images=max_images or limit, device=device, progress=progress)
+        plan = api.plan(
+            suite, results=results, select=select, max_images=max_images or limit, device=device, progress=progress
+        )
     for remark in plan.remarks:
         click.echo(remark)
     return plan

@@ -59,7 +59,7 @@ def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ti
         return base.AttemptResult(attempt=failed, recorded=False)
 
     monkeypatch.setattr(local, "run_attempt", fails)
-    summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=io.StringIO())), rehearse=False)
+    summary = api.run(plan, observers=(PlainView(Console(file=io.StringIO())),), preflight=False)
     assert summary.failed == 1
     (aside,) = folder.set_aside()
     assert aside.read_bytes() == b'{"schema_version": 1, "trial"'

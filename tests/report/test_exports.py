@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ from harness.report.exports import FORMATS, to_csv, to_json, to_latex, to_parque
 from harness.store import files
 from harness.store.record import MeasurementWarning
 from harness.store.results import read_results
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = (
     "=cmd()",
     "+1",

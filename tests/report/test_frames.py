@@ -11,7 +11,7 @@ import pytest
 from harness import api
 from harness.analysis import environments
 from harness.analysis.frame import configuration_frame, pareto_front, trial_frame
-from harness.store import files, paths, record, results
+from harness.store import files, record, results
 from harness.store.results import read_results
 from harness.suite.schema import Cost, ImageSize
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
@@ -104,7 +104,7 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
     assert ("cannot", "seed 1: no such operator") in variant["flags"]
-    text = api.write_report(paths.SuiteFolder(tmp_path)).read_text()
+    text = api.report(tmp_path).read_text()
     assert "whole; seed 1: no such operator" in text
     assert "2.00×" in text
 

@@ -45,7 +45,7 @@ def test_kinds_of_errors_are_told(tmp_path: Path) -> None:
         (0, DISC, 0.9, BOX), (0, DISC, 0.8, BOX), (1, SQUARE, 0.7, BOX), (2, SQUARE, 0.6, PART), (3, DISC, 0.5, PART),
         (4, DISC, 0.4, BOX),
     )  # fmt: skip
-    text = api.write_report(_folder(tmp_path, {RETINA: found})).read_text()
+    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
     assert _row(text, "mAP50 gained without", RETINA)[1:] == [
         "classification: +0.165 (1)", "localisation: +0.126 (1)", "both: +0.000 (1)", "duplicate: +0.000 (1)",
         "background: +0.000 (1)", "missed: +0.000 (1)",
@@ -55,7 +55,7 @@ def test_kinds_of_errors_are_told(tmp_path: Path) -> None:
 def test_thresholds_are_told_for_each_class(tmp_path: Path) -> None:
     """A deployer reads the score to cut at, and what holds there."""
     found = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (2, SQUARE, 0.6, BOX))
-    text = api.write_report(_folder(tmp_path, {RETINA: found})).read_text()
+    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
     disc = _row(text, "class ", "disc")
     assert disc[3:7] == ["best threshold: 0.699", "F1 there: 0.80", "precision: 0.67", "recall: 1.00"]
     assert _row(text, "class ", "square")[3:7] == [

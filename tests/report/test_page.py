@@ -178,7 +178,7 @@ def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
     again = paths.SuiteFolder(tmp_path / "quickstart")
     shutil.copytree(example.path / "trials", again.path / "trials")
     shutil.copy(example.plan, again.plan)
-    api.write_report(again)
+    api.report(again.path)
     for made, committed in ((again.report, example.report), (again.page, example.page)):
         texts = [re.sub(r"Written [-\d: ]+ UTC", "", path.read_text()) for path in (made, committed)]
         assert texts[0] == texts[1], committed.name

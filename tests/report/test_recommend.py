@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +12,10 @@ from harness.analysis.recommend import Bounds, advise
 from harness.store import record
 from harness.store.paths import SuiteFolder
 from harness.store.results import read_results
+from tests.conftest import Command
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _folder(root: Path) -> Path:

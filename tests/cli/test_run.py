@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.conftest import ROOT, Command
 
 
 def _modules_after(*arguments: str) -> set[str]:

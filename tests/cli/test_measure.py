@@ -10,16 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, TINY_MODEL
+from tests.conftest import ROOT, TINY_MODEL, Command
 
 pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SUITE = (
     "suite: tiny\ndatasets:\n"
     "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"

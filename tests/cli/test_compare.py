@@ -6,7 +6,6 @@ import io
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +15,10 @@ import pytest
 from harness.store import git
 from harness.store.paths import SuiteFolder
 from harness.suite.trial import TrialArchitecture
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 MOBILE, RETINA = "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _made(root: Path, *, map: float = 0.5, latency_s: float = 0.02, second: bool = True) -> SuiteFolder:
