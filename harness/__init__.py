@@ -25,12 +25,14 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from harness import errors
 from harness.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; importing typing would take most of the time of `import harness`
 if TYPE_CHECKING:
+    from typing import Any
+
     from harness.analysis.compare.results import ResultComparison
     from harness.analysis.recommend import Advice
     from harness.analysis.results import Results

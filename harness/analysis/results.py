@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from pandas.api.types import union_categoricals
+from pandas.api.types import is_numeric_dtype, union_categoricals
 
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.store.record import AS_TRAINED
@@ -29,12 +29,13 @@ log = logging.getLogger(__name__)
 
 _DETECTIONS = ("trial_id", "variant", "image", "class", "score", "x1", "y1", "x2", "y2")
 _TIMINGS = ("trial_id", "variant", "pass", "repeat", "round", "index", "image", "images", "seconds")
-_TEXTS = {"trial_id", "variant", "class", "pass"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """The trials that a suite asks for, as pandas frames in SI units; each frame is read when it is first used.
+
+    Texts in `detections` and `timings` are categorical, as there can be millions of rows.
 
     Attributes:
         folder: the suite's results folder.
@@ -126,8 +127,8 @@ def _concatenate(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.D
     joined = {}
     for name in columns:
         values = [part[name] for part in parts]
-        if name in _TEXTS:
-            joined[name] = pd.Series(union_categoricals([value.astype("category") for value in values]))
-        else:
+        if is_numeric_dtype(values[0].dtype):
             joined[name] = pd.concat(values, ignore_index=True)
+        else:
+            joined[name] = pd.Series(union_categoricals([value.astype("category") for value in values]))
     return pd.DataFrame(joined)

@@ -119,15 +119,19 @@ def compare(
     """
     from harness.analysis.compare.gates import parse_gates
     from harness.analysis.compare.results import compare_results
-    from harness.store import git
 
     parsed = parse_gates(gates)
     with contextlib.ExitStack() as opened:
-        folders = []
-        for place in (reference, candidate):
-            path, commit = git.parted(str(place))
-            folders.append(suite_folder(path) if commit is None else opened.enter_context(git.at_commit(path, commit)))
-        return compare_results(*folders, parsed, progress=progress)
+        first, second = (_opened(str(place), opened) for place in (reference, candidate))
+        return compare_results(first, second, parsed, progress=progress)
+
+
+def _opened(place: str, opened: contextlib.ExitStack) -> SuiteFolder:
+    """The results folder at a place; one of a commit lies in a temporary folder until `opened` is closed."""
+    from harness.store import git
+
+    path, commit = git.parted(place)
+    return suite_folder(path) if commit is None else opened.enter_context(git.at_commit(path, commit))
 
 
 def recommend(

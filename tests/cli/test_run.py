@@ -1,54 +1,14 @@
-"""The commands as a user meets them: quick, clear, with the exit codes of the README."""
+"""The commands that take a suite file, as a user meets them: quick, clear, with the exit codes of the documentation."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Command
-
-
-def _modules_after(*arguments: str) -> set[str]:
-    code = (
-        "import sys\nfrom harness.cli import main\n"
-        f"try:\n    main({list(arguments)!r}, prog_name='harness')\nexcept SystemExit:\n    pass\n"
-        "print('\\n', ' '.join(sys.modules))"
-    )
-    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.splitlines()[-1].split())
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--help",), ("plan", "suites/smoke.yaml"), ("validate", "suites/smoke.yaml"), ("schema",)]
-)
-def test_planning_imports_no_heavy_library(arguments: tuple[str, ...]) -> None:
-    """After help, plan, validate and schema none of torch, torchvision, pandas, matplotlib is loaded."""
-    assert not _modules_after(*arguments) & {"torch", "torchvision", "torchmetrics", "pandas", "matplotlib", "pyarrow"}
-
-
-def test_help_answers_at_once() -> None:
-    """`harness --help` costs little more than python itself: the best of five, within 0.2 s."""
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        done = subprocess.run((sys.executable, "-m", "harness", "--help"), capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - started)
-    for command in ("run", "plan", "validate", "report", "list", "fetch", "schema"):
-        assert f"  {command}" in done.stdout
-    assert min(times) <= 0.2
-
-
-def test_the_parent_of_a_run_never_imports_torch(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
-    """A whole run, to the report, in a process whose modules are then listed."""
-    modules = _modules_after("run", str(tiny_suite()), "--results", str(tmp_path / "results"))
-    assert "pandas" in modules
-    assert not modules & {"torch", "torchvision", "torchmetrics"}
 
 
 def test_a_wrong_suite_exits_2_without_traceback(harness_command: Command, tmp_path: Path) -> None:
@@ -61,27 +21,6 @@ def test_a_wrong_suite_exits_2_without_traceback(harness_command: Command, tmp_p
         assert f"{path}:2: datasets.a.format" in done.stderr
         assert f"{path}:3: architectures[0].name: unknown architecture" in done.stderr
         assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("run", "suites/smoke.yaml", "--select", "nothing*"), "matches none of the suite's trials"),
-        (("run", "suites/smoke.yaml", "--device", "gpu"), "none of auto, cpu, cuda, cuda:N"),
-        (("run", "suites/smoke.yaml", "--limit", "0"), "0 is not in the range"),
-        (("run", "suites/gone.yaml"), "cannot be read"),
-        (("report", "suites"), "no results of a suite"),
-        (("list", "networks"), "architectures"),
-        (("fly",), "No such command"),
-    ],
-)
-def test_wrong_usage_exits_2(arguments: tuple[str, ...], said: str, harness_command: Command, tmp_path: Path) -> None:
-    """One clear message each."""
-    extra = ("--results", tmp_path) if arguments[0] == "run" else ()
-    done = harness_command(*arguments, *extra, cwd=ROOT)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_data_problems_exit_2_before_anything_runs(
@@ -115,13 +54,6 @@ def test_plan_and_dry_run_say_what_is_left(harness_command: Command, tmp_path: P
     assert not (tmp_path / "r").exists()
 
 
-def test_list_and_schema_print(harness_command: Command) -> None:
-    """The catalogue names its rows; the schema is JSON."""
-    listed = harness_command("list", "architectures", env={"COLUMNS": "200"})
-    assert "retinanet_resnet50_fpn" in listed.stdout
-    assert json.loads(harness_command("schema").stdout)["title"] == "harness suite"
-
-
 def test_plan_names_weights_that_are_not_cached(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -151,3 +83,35 @@ def test_a_device_that_is_not_there_exits_3(
     assert done.returncode == 3
     assert "--device cuda:63: torch" in done.stderr
     assert "cuda:63" in (tmp_path / "r" / "tiny" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("option", ["--max-images", "--limit"])
+def test_the_old_name_of_max_images_still_works(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path, option: str
+) -> None:
+    """Both plan subset trials; help shows the new name alone."""
+    planned = harness_command("plan", tiny_suite(), "--results", tmp_path / "r", option, "2")
+    assert planned.returncode == 0
+    assert "-limit2-" in planned.stdout
+    assert "--limit" not in harness_command("plan", "--help").stdout
+
+
+def test_the_old_name_of_no_preflight_still_works(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is taken without complaint; help shows the new name alone."""
+    suite = tiny_suite()
+    for option in ("--no-preflight", "--no-rehearsal"):
+        done = harness_command("run", suite, "--results", tmp_path / "r", "--dry-run", option)
+        assert done.returncode == 0, done.stderr
+    help_text = harness_command("run", "--help").stdout
+    assert "--no-preflight" in help_text
+    assert "--no-rehearsal" not in help_text
+
+
+def test_an_unknown_executor_exits_2(harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """One message that names it, before anything runs."""
+    done = harness_command("run", tiny_suite(), "--results", tmp_path / "r", "--executor", "moon")
+    assert done.returncode == 2
+    assert "moon" in done.stderr
+    assert not (tmp_path / "r").exists()

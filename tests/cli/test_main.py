@@ -1,0 +1,71 @@
+"""The group of commands: what each imports, and what a wrong command comes to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Command
+
+
+def _modules_after(*arguments: str) -> set[str]:
+    code = (
+        "import sys\nfrom harness.cli import main\n"
+        f"try:\n    main({list(arguments)!r}, prog_name='harness')\nexcept SystemExit:\n    pass\n"
+        "print('\\n', ' '.join(sys.modules))"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("plan", "suites/smoke.yaml"), ("validate", "suites/smoke.yaml"), ("schema",)]
+)
+def test_planning_imports_no_heavy_library(arguments: tuple[str, ...]) -> None:
+    """After help, plan, validate and schema none of torch, torchvision, pandas, matplotlib is loaded."""
+    assert not _modules_after(*arguments) & {"torch", "torchvision", "torchmetrics", "pandas", "matplotlib", "pyarrow"}
+
+
+def test_help_imports_neither_pydantic_nor_numpy() -> None:
+    """They take longer to import than all that help needs."""
+    assert not _modules_after("--help") & {"pydantic", "numpy", "yaml", "rich"}
+
+
+def test_help_names_every_command(harness_command: Command) -> None:
+    """Each with a line; how soon the help appears is measured in tests/perf."""
+    help_text = harness_command("--help").stdout
+    for command in ("run", "plan", "validate", "report", "list", "fetch", "schema", "data", "status", "show", "measure",
+                    "doctor", "recommend", "compare"):  # fmt: skip
+        assert f"  {command}" in help_text
+
+
+def test_the_parent_of_a_run_never_imports_torch(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """A whole run, to the report, in a process whose modules are then listed."""
+    modules = _modules_after("run", str(tiny_suite()), "--results", str(tmp_path / "results"))
+    assert "pandas" in modules
+    assert not modules & {"torch", "torchvision", "torchmetrics"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "suites/smoke.yaml", "--select", "nothing*"), "matches none of the suite's trials"),
+        (("run", "suites/smoke.yaml", "--device", "gpu"), "none of auto, cpu, cuda, cuda:N"),
+        (("run", "suites/smoke.yaml", "--max-images", "0"), "0 is not in the range"),
+        (("run", "suites/gone.yaml"), "cannot be read"),
+        (("report", "suites"), "no results of a suite"),
+        (("list", "networks"), "architectures"),
+        (("fly",), "No such command"),
+    ],
+)
+def test_wrong_usage_exits_2(arguments: tuple[str, ...], said: str, harness_command: Command, tmp_path: Path) -> None:
+    """One clear message each."""
+    extra = ("--results", tmp_path) if arguments[0] == "run" else ()
+    done = harness_command(*arguments, *extra, cwd=ROOT)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
