@@ -13,8 +13,7 @@ from harness.cli.errors import FAILED, exit_codes, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.analysis.compare.results import ResultComparison
-    from harness.analysis.compare.verdicts import Compared
+    from harness import ResultComparison
 
 _COLOURS = {"better": "green", "worse": "red"}
 
@@ -55,10 +54,7 @@ def _print(a: str, b: str, comparison: ResultComparison) -> None:
     from harness.report.compare import HEADER, cells, judgement, reasons, summary
 
     click.echo(f"A, the reference: {printable(a)}\nB, the candidate: {printable(b)}")
-    datasets: dict[str, list[Compared]] = {}
-    for row in comparison.rows:
-        datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
-    for dataset, rows in datasets.items():
+    for dataset, rows in comparison.datasets.items():
         click.echo(f"\n{printable(dataset)}:\n")
         _print_table(HEADER, [cells(row) for row in rows])
         for line in _after(reasons(rows)):

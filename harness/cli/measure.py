@@ -15,8 +15,8 @@ from harness.cli.options import DEVICE, RESULTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from harness import Measurement
     from harness.executors.base import Event
-    from harness.remeasure import Measurement
     from harness.store.record import Inference, MeasurementWarning, Metrics, Record
 
 _MEBIBYTE = 2**20

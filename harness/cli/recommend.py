@@ -15,7 +15,7 @@ from harness.formatting import BYTES, SECONDS, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.analysis.recommend import Advice
+    from harness import Advice
 
 _METRICS = ("map", "map_50", "map_75")
 

@@ -17,9 +17,9 @@ from harness.cli.options import DEVICE, RESULTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.api import RunSummary
-    from harness.scheduling.observer import RunObserver
-    from harness.scheduling.plan import Plan
+    from harness import Plan, RunSummary
+    from harness.observers.live import LiveView
+    from harness.observers.plain import PlainView
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SELECT = click.option("--select", metavar="GLOB", help="Only trials whose id matches, e.g. '*retinanet*-s0-*'.")
@@ -122,7 +122,7 @@ def fetch(suite: Path) -> None:
         sys.exit(0 if api.fetch(suite) else FAILED)
 
 
-def _view() -> RunObserver:
+def _view() -> LiveView | PlainView:
     """The live view on a terminal, plain lines everywhere else."""
     from harness.observers.console import TolerantConsole
     from harness.observers.live import LiveView

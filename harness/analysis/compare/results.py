@@ -34,6 +34,14 @@ class ResultComparison:
     gates: tuple[Judged, ...]
 
     @property
+    def datasets(self) -> dict[str, list[Compared]]:
+        """The rows of each dataset, by its name."""
+        datasets: dict[str, list[Compared]] = {}
+        for row in self.rows:
+            datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
+        return datasets
+
+    @property
     def passed(self) -> bool:
         """Whether no gate is broken."""
         return not any(gate.broken for gate in self.gates)
