@@ -86,11 +86,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> Any:
     """A name of the API, imported from its module when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, _API)), name)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name to be there
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:
@@ -108,7 +112,7 @@ class _Package(ModuleType):
     @property
     def report(self) -> Any:
         """The function `harness.api.report`."""
-        return __getattr__("report")
+        return _load("report")
 
     @report.setter
     def report(self, subpackage: ModuleType) -> None:

@@ -9,18 +9,30 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 import harness
 from harness.errors import SuiteError, UsageError
-from tests.conftest import FAST, ROOT, TINY_MODEL
+from tests.conftest import ROOT, TINY_HEAD, TINY_MODEL
 from tests.store.make import make_folder, make_record, make_trial
 
 EXAMPLE = ROOT / "results" / "examples" / "quickstart"
 FASTER, RETINA = "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-HEAVY = {"torch", "torchvision", "pandas", "numpy", "pydantic", "pydantic_core", "yaml", "PIL", "pyarrow", "rich", "click"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "pandas",
+    "numpy",
+    "pydantic",
+    "pydantic_core",
+    "yaml",
+    "PIL",
+    "pyarrow",
+    "rich",
+    "click",
+}
 
 
 def _modules_after(code: str) -> set[str]:
@@ -98,7 +110,9 @@ def test_wrong_arguments_of_a_run_are_told(
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("arguments", [{"select": "*"}, {"max_images": 1}, {"device": "cuda"}, {"results": "elsewhere"}])
+@pytest.mark.parametrize(
+    "arguments", [{"select": "*"}, {"max_images": 1}, {"device": "cuda"}, {"results": "elsewhere"}]
+)
 def test_what_belongs_to_the_plan_is_not_given_again(
     tiny_suite: Callable[..., Path], tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
@@ -122,7 +136,7 @@ def test_a_wrong_suite_names_every_problem(tmp_path: Path) -> None:
 def test_a_report_goes_where_it_is_asked_for(tmp_path: Path) -> None:
     """The page in the folder, exports in files named by text or path."""
     folder = make_folder(tmp_path / "made", [make_record(make_trial())])
-    exports = {"csv": str(tmp_path / "rows.csv"), "latex": tmp_path / "rows.tex"}
+    exports: dict[str, str | Path | BinaryIO] = {"csv": str(tmp_path / "rows.csv"), "latex": tmp_path / "rows.tex"}
     page = harness.report(str(folder.path), bootstrap=False, exports=exports)
     assert page == folder.report
     assert RETINA in page.read_text()
@@ -237,7 +251,7 @@ def test_a_suite_runs_and_its_winner_is_loaded(
     Path("tiny.yaml").write_text(
         "suite: tiny\ndatasets:\n"
         "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
-        f"architectures:\n  - name: {FASTER}\n{TINY_MODEL}hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
+        f"architectures:\n  - name: {FASTER}\n{TINY_MODEL}{TINY_HEAD}"
     )
     summary = harness.run("tiny.yaml", device="cpu", preflight=False)
     assert (summary.succeeded, summary.failed, summary.not_started) == (1, 0, 0)

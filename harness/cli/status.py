@@ -52,7 +52,8 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
 
     results, suite_file = status.folder.path.parent, status.suite_file
     measured, failed, left = status.counts
-    yield f"{status.folder.path.name}: {measured} of {len(status.states)} trials measured, {failed} failed, {left} left"
+    name, count = status.folder.path.name, len(status.states)
+    yield f"{name}: {measured} of {count} trials measured, {failed} failed, {left} left"
     if status.span:
         yield f"first started {_local(status.span[0])}, last ended {_local(status.span[1])}"
     if status.holder is not None:
@@ -85,7 +86,8 @@ def _running(state: TrialState) -> str:
     step = next((event for event in reversed(events) if event["event"] == "step"), {})
     stage = next((str(event["stage"]) for event in reversed(events) if "stage" in event), "")
     silent = (datetime.now(UTC) - datetime.fromisoformat(str(events[-1]["time"]))).total_seconds()
-    return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {rough_duration(max(0.0, silent))} ago"
+    ago = rough_duration(max(0.0, silent))
+    return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {ago} ago"
 
 
 def _trial_lines(state: TrialState) -> Iterator[str]:
@@ -131,7 +133,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
             val = f"{metric_value(e.val_map):>8} {metric_value(e.val_map_50):>8}"
             yield f"  {e.epoch:>5} {e.lr:>10.3g} {e.loss:>8.3f} {val} {e.wall_s:>8.1f}"
     yield f"numbers, on the {metrics.split} split ({metrics.images} images)"
-    yield f"  map {metric_value(metrics.map)}, map_50 {metric_value(metrics.map_50)}, map_75 {metric_value(metrics.map_75)}"
+    accuracies = {"map": metrics.map, "map_50": metrics.map_50, "map_75": metrics.map_75}
+    yield "  " + ", ".join(f"{name} {metric_value(value)}" for name, value in accuracies.items())
     latency = measured.latency_s
     yield f"  latency {latency.median * 1e3:.1f} ms (p95 {latency.p95 * 1e3:.1f}, n {latency.n})"
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
@@ -143,8 +146,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
         if variant.measurements is None or variant.metrics is None:
             yield f"  {variant.name}: cannot: {variant.problem}"
         else:
-            accuracy, latency = variant.metrics.map, variant.measurements.latency_s
-            yield f"  {variant.name}: map {metric_value(accuracy)}, latency {latency.median * 1e3:.1f} ms ({variant.how})"
+            accuracy, median_s = metric_value(variant.metrics.map), variant.measurements.latency_s.median
+            yield f"  {variant.name}: map {accuracy}, latency {median_s * 1e3:.1f} ms ({variant.how})"
 
 
 def _plain(value: object) -> str:
