@@ -50,7 +50,7 @@ def test_a_coco_folder_runs_to_a_report(
 
     record = _record(results)
     assert list(record) == [
-        "schema_version", "trial", "outcome", "metrics", "measurements", "model", "data", "environment", "flags",
+        "schema_version", "trial", "outcome", "metrics", "measurements", "model", "data", "environment", "warnings",
         "attempts", "variants",
     ]  # fmt: skip
     assert record["outcome"] == "succeeded"
@@ -67,9 +67,9 @@ def test_a_coco_folder_runs_to_a_report(
     latency = samples[samples["pass"] == "latency"]
     latency = latency[latency["repeat"] == latency["repeat"].max()]["seconds"]
     assert abs(latency.median() - record["measurements"]["latency_s"]["median"]) < 1e-12  # type: ignore[index]
-    predictions = pd.read_parquet(folder / "predictions.parquet")
+    predictions = pd.read_parquet(folder / "detections.parquet")
     assert list(predictions.columns) == ["image", "class", "score", "x1", "y1", "x2", "y2"]
-    truths = pd.read_parquet(folder / "truths.parquet")
+    truths = pd.read_parquet(folder / "ground_truth.parquet")
     assert truths["image"].tolist() == ["000.jpg"] * 2 + ["001.jpg"] + ["002.jpg"] * 2
     assert truths["class"].astype("object").fillna("none").tolist() == ["bolt", "nut", "none", "bolt", "nut"]
     assert truths["crowd"].eq(True).tolist() == [False] * 4 + [True]
@@ -143,7 +143,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
     record = _record(results)
     assert record["trial"]["limit"] == 2  # type: ignore[index]
     assert record["metrics"]["images"] == 2  # type: ignore[index]
-    assert [flag["name"] for flag in record["flags"]][-1] == "rehearsal"  # type: ignore[attr-defined]
+    assert [warning["name"] for warning in record["warnings"]][-1] == "subset"  # type: ignore[attr-defined]
     assert "not comparable" in (results / "tiny" / "report.md").read_text()
     assert "0 done, 1 left" in harness_command("plan", suite, "--results", results).stdout
     assert harness_command("run", suite, "--results", results, "--no-rehearsal").returncode == 0

@@ -38,7 +38,7 @@ def _play(view: Any, clock: _Time) -> None:
     view.begin(plan)
     view.rehearse(trials[1:2], 1, 1)
     view.event(None)
-    view.end(trials[1], AttemptResult(attempt=make_attempt("rehearsed", None), recorded=False))
+    view.end(trials[1], AttemptResult(attempt=make_attempt("preflight_passed", None), recorded=False))
     view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
     view.start(trials[1], Path("log.txt"))
     view.event({"event": "stage", "stage": "train"})

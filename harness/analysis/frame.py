@@ -13,7 +13,7 @@ import pandas as pd
 from harness.analysis import statistics
 from harness.analysis.settings import settings, size, weights
 from harness.store.record import AS_TRAINED
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
-        row = BY_NAME.get(choice.name)
+        row = choice.own or BUILT_IN.get(choice.name)
         fixed = {
             "trial_id": trial.trial_id,
             "configuration": configuration(trial),
@@ -78,7 +78,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "weights": weights(trial),
             "image_size": size(trial),
             "seed": trial.seed,
-            "rehearsal": trial.limit is not None,
+            "subset": trial.max_images is not None,
         }
         named = {"variant": AS_TRAINED, "how": _as_trained(trial), "outcome": _outcome(state)}
         own = [{**fixed, **named, **_plain(state)}]
@@ -98,36 +98,36 @@ def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
 
 
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration and variant, best mAP first and rehearsals last.
+    """One row a configuration and variant, best mAP first and subset rows last.
 
-    Means over seeds, with `map_sd` and `latency_sd_s` (ddof 1), their number `n`, and the outcomes.
+    Means over seeds, with `map_std` and `latency_std_s` (ddof 1), their number `n`, and the outcomes.
     `trial_ids` are of the seeds that the means are over.
 
     Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
     """
     if trials.empty:
-        return trials.assign(n=[], map_sd=[], outcomes=[], flags=[], trial_ids=[])
+        return trials.assign(n=[], map_std=[], outcomes=[], warnings=[], trial_ids=[])
     groups = trials.groupby(["configuration", "variant"], sort=False)
-    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "rehearsal"]
+    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "subset"]
     frame = groups[fixed].first()
     means = [*_MEANS, *(name for name in trials if name.startswith(AT_THRESHOLD))]
     frame[means] = groups[means].mean()
-    frame["map_sd"] = groups["map"].std(ddof=1)
-    frame["latency_sd_s"] = groups["latency_median_s"].std(ddof=1)
+    frame["map_std"] = groups["map"].std(ddof=1)
+    frame["latency_std_s"] = groups["latency_median_s"].std(ddof=1)
     frame["n"] = groups["map"].count()
     frame["latency_n"] = groups["latency_n"].sum(min_count=1)
-    # Over images, of one model; between seeds there is another spread, which `map_sd` tells.
+    # Over images, of one model; between seeds there is another spread, which `map_std` tells.
     frame.loc[groups.size() > 1, ["latency_low_s", "latency_high_s"]] = float("nan")
     frame["how"] = groups["how"].agg(lambda column: "; ".join(dict.fromkeys(how for how in column if how)))
     frame["batch_size"] = groups["batch_size"].first()
     frame["outcomes"] = groups["outcome"].agg(_counted)
     measured = trials[trials["map"].notna()].groupby(["configuration", "variant"], sort=False)["trial_id"].agg(tuple)
     frame["trial_ids"] = [measured.get(key, ()) for key in frame.index]
-    frame["flags"] = [_flags(group) for _, group in groups]
+    frame["warnings"] = [_warnings(group) for _, group in groups]
     frame = frame.reset_index()
     deployed = frame.groupby("configuration")["variant"].transform("nunique") > 1
     frame["label"] = [_label(row, named=several) for (_, row), several in zip(frame.iterrows(), deployed, strict=True)]
-    return frame.sort_values(["rehearsal", "map"], ascending=[True, False], kind="stable", ignore_index=True)
+    return frame.sort_values(["subset", "map"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -138,14 +138,14 @@ def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["map"] > best_before]
 
 
-def leading(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+def leading(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """The models as trained that a close look is worth most, best first: of the front, then the most accurate.
 
     Rehearsals are never among them.
     """
-    measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna() & ~rows["rehearsal"]]
+    measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna() & ~rows["subset"]]
     front = pareto_front(measured).index
-    chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:most]
+    chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:count]
     return measured.loc[sorted(chosen)]
 
 
@@ -156,12 +156,12 @@ def result_of_variant(record: Record | None, variant: str) -> Record | Variant |
     return next((found for found in record.variants if found.name == variant and found.metrics), None)
 
 
-def _flags(trials: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Each flag once; one that not all seeds have says whose it is."""
+def _warnings(trials: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """Each warning once; one that not all seeds have says whose it is."""
     seeds: dict[tuple[str, str], list[str]] = {}
-    for flags, seed in zip(trials["flags"], trials["seed"], strict=True):
-        for flag in flags:
-            seeds.setdefault(flag, []).append(str(seed))
+    for warnings, seed in zip(trials["warnings"], trials["seed"], strict=True):
+        for warning in warnings:
+            seeds.setdefault(warning, []).append(str(seed))
     return tuple(
         (name, reason if len(own) == len(trials) else f"seed {', '.join(own)}: {reason}")
         for (name, reason), own in seeds.items()
@@ -172,21 +172,21 @@ def _label(row: pd.Series, *, named: bool) -> str:
     """What a row is called: the architecture, what tells it apart, and how it runs where there are several ways."""
     setting = f" ({row['setting']})" if row["setting"] else ""
     way = row["how"] if row["variant"] == AS_TRAINED else row["variant"]
-    rehearsal = ", rehearsal" if row["rehearsal"] else ""
-    return f"{row['architecture']}{setting}" + (f", {way}" if named else "") + rehearsal
+    subset = ", subset" if row["subset"] else ""
+    return f"{row['architecture']}{setting}" + (f", {way}" if named else "") + subset
 
 
 def _plain(state: TrialState) -> dict[str, Any]:
     """The model as it was trained, and its training."""
     record = state.record
     if record is None:
-        return {**dict.fromkeys(_MEANS, float("nan")), "batch_size": float("nan"), "flags": ()}
+        return {**dict.fromkeys(_MEANS, float("nan")), "batch_size": float("nan"), "warnings": ()}
     measured = record.measurements
     return {
-        **_deployed(record, record.metrics, measured, record.flags),
+        **_deployed(record, record.metrics, measured, record.warnings),
         "train_images_per_s": measured.train_images_per_s,
         "training_memory_bytes": _peak(measured.memory.training),
-        "wall_s": sum(a.wall_s for a in record.attempts if a.outcome != "rehearsed"),
+        "wall_s": sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed"),
         "joules": measured.joules,
     }
 
@@ -196,14 +196,19 @@ def _variant(variant: Variant, state: TrialState) -> dict[str, Any]:
     assert state.record is not None
     named = {"variant": variant.name, "how": variant.how or ""}
     if variant.metrics is None or variant.measurements is None:
-        flags = ((CANNOT, variant.problem or "no reason was given"),)
-        return {**dict.fromkeys((*_MEANS, "batch_size"), float("nan")), **named, "outcome": CANNOT, "flags": flags}
-    numbers = _deployed(state.record, variant.metrics, variant.measurements, variant.flags)
+        warnings = ((CANNOT, variant.problem or "no reason was given"),)
+        return {
+            **dict.fromkeys((*_MEANS, "batch_size"), float("nan")),
+            **named,
+            "outcome": CANNOT,
+            "warnings": warnings,
+        }
+    numbers = _deployed(state.record, variant.metrics, variant.measurements, variant.warnings)
     return {**numbers, **named, "outcome": "succeeded", "compile_s": variant.compile_s}
 
 
 def _deployed(
-    record: Record, metrics: Metrics, measured: Inference, flags: tuple[MeasurementWarning, ...]
+    record: Record, metrics: Metrics, measured: Inference, warnings: tuple[MeasurementWarning, ...]
 ) -> dict[str, Any]:
     phases = measured.phases_s
     return {
@@ -228,7 +233,7 @@ def _deployed(
         "forward_s": phases.forward.median if phases else float("nan"),
         "postprocess_s": phases.postprocess.median if phases else float("nan"),
         "joules_per_image": measured.joules_per_image,
-        "flags": tuple((flag.name, flag.reason) for flag in flags),
+        "warnings": tuple((warning.name, warning.reason) for warning in warnings),
     }
 
 

@@ -29,9 +29,9 @@ class AnalysedRow(NamedTuple):
     analysis: DetectionAnalysis
 
 
-def analysed_rows(dataset: DatasetAnalysis, most: int = MAX_ANALYSED_ROWS) -> list[AnalysedRow]:
+def analysed_rows(dataset: DatasetAnalysis, max_rows: int = MAX_ANALYSED_ROWS) -> list[AnalysedRow]:
     """The rows that are looked at closely, each with its trial of median mAP and what that found; on equal labels."""
-    rows = leading(dataset.rows, most)
+    rows = leading(dataset.rows, max_rows)
     known = [AnalysedRow(row, *found) for _, row in rows.iterrows() if (found := dataset.typical(row)) is not None]
     return [one for one in known if one[2].labels == known[0][2].labels]
 

@@ -55,7 +55,7 @@ class Advice:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The names of the chosen row's measurement warnings."""
-        return () if self.chosen is None else tuple(dict.fromkeys(name for name, _ in self.chosen["flags"]))
+        return () if self.chosen is None else tuple(dict.fromkeys(name for name, _ in self.chosen["warnings"]))
 
     def __str__(self) -> str:
         """One line: the chosen detector with its accuracy, latency and memory."""
@@ -78,7 +78,7 @@ def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ..
     """What to ship for each dataset: the best in `metric` within the bounds, and of equal rows the faster one.
 
     Args:
-        frame: what `configuration_frame` returns; rows of only some of the images never win.
+        frame: what `configuration_frame` returns; subset rows never win.
         bounds: the limits.
         metric: map, map_50 or map_75.
     """
@@ -107,10 +107,10 @@ def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Ad
 
 def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
     """Why a row cannot be shipped; nothing where it can."""
-    if row["rehearsal"]:
-        return ["a rehearsal on some of the images"]
+    if row["subset"]:
+        return ["only a subset of the images"]
     if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
-        why = next((reason for name, reason in row["flags"] if name == CANNOT), None)
+        why = next((reason for name, reason in row["warnings"] if name == CANNOT), None)
         return [f"not measured: {why or row['outcomes']}"]
     found = []
     if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:

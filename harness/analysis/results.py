@@ -86,8 +86,8 @@ class Results:
         for state in self._measured:
             folder = self.folder.trial(state.trial.trial_id)
             variants = state.record.variants if state.record else ()
-            paths = {AS_TRAINED: folder.predictions()}
-            paths |= {variant.name: folder.predictions(variant.name) for variant in variants}
+            paths = {AS_TRAINED: folder.detections()}
+            paths |= {variant.name: folder.detections(variant.name) for variant in variants}
             for name, path in paths.items():
                 yield from _read(path, {"trial_id": state.trial.trial_id, "variant": name}, _DETECTIONS)
 

@@ -62,7 +62,7 @@ def analyse_suite(
     datasets = []
     for name in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
         rows = frame[frame["dataset"] == name]
-        judged = significance.compare_all(rows[~rows["rehearsal"]], analyses)
+        judged = significance.compare_all(rows[~rows["subset"]], analyses)
         here = tuple(state for state in states if state.trial.dataset.name == name)
         datasets.append(
             DatasetAnalysis(
@@ -94,7 +94,7 @@ def _with_intervals(rows: pd.DataFrame, judged: Significance) -> pd.DataFrame:
 
 def _baseline(rows: pd.DataFrame, wanted: str | None) -> Hashable | None:
     """The row's index; the most accurate one unless another is wanted."""
-    real = rows[~rows["rehearsal"] & rows["map"].notna()]
+    real = rows[~rows["subset"] & rows["map"].notna()]
     if wanted is not None:
         real = real[(real["label"] == wanted) | (real["architecture"] == wanted)]
     return None if real.empty else real.index[0]

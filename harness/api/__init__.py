@@ -5,7 +5,7 @@ file, `machine` readies a machine for it, `results` starts from a results folder
 pandas is imported by what reads results, torch by `load_detector` alone.
 """
 
-from harness.api.machine import doctor, fetch, missing_weights, wanted_weights
+from harness.api.machine import doctor, fetch, wanted_weights
 from harness.api.results import RunStatus, compare, load_results, load_trial, recommend, report, status
 from harness.api.suite import RunSummary, plan, run
 from harness.api.weights import load_detector, measure
@@ -20,7 +20,6 @@ __all__ = [
     "load_results",
     "load_trial",
     "measure",
-    "missing_weights",
     "plan",
     "recommend",
     "report",

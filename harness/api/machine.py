@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.api.arguments import check_device
 from harness.executors.environment import available_cores, child_environment
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.processes.child import run_module
+from harness.suite.catalog.published import published_files
 from harness.suite.load import Suite, load_suite
+
+if TYPE_CHECKING:
+    from harness.suite.catalog.published import PublishedFile
 
 
 def fetch(suite: str | Path) -> bool:
@@ -22,12 +24,11 @@ def fetch(suite: str | Path) -> bool:
     Raises:
         SuiteError: the suite file is wrong.
     """
-    wanted = wanted_weights(suite)
-    arguments = [f"{name}={word}" for name, word, _ in wanted]
+    arguments = [f"{file.architecture}={file.word}" for file in wanted_weights(suite)]
     if not arguments:
         return True
-    done = subprocess.run((sys.executable, "-m", "harness.trial.models.torchvision.weights", *arguments), check=False)
-    return done.returncode == 0
+    environment = child_environment(available_cores())
+    return run_module("harness.trial.models.fetch", *arguments, environment=environment).exit_code == 0
 
 
 def doctor(device: str = "auto") -> int:
@@ -41,28 +42,14 @@ def doctor(device: str = "auto") -> int:
     """
     check_device(device)
     threads = available_cores()
-    done = subprocess.run(
-        (sys.executable, "-P", "-m", "harness.trial.doctor", device, str(threads)),
-        env=child_environment(threads),
-        start_new_session=True,  # its processes are told from others by their session
-        check=False,
-    )
-    return done.returncode
+    return run_module("harness.trial.doctor", device, str(threads), environment=child_environment(threads)).exit_code
 
 
-def wanted_weights(suite: str | Path | Suite) -> tuple[tuple[str, str, str], ...]:
-    """(architecture, default or backbone, file name) of each published file that the suite starts from."""
+def wanted_weights(suite: str | Path | Suite) -> tuple[PublishedFile, ...]:
+    """Each published file of weights that a suite starts from, with its place in the cache.
+
+    Raises:
+        SuiteError: the suite file is wrong.
+    """
     loaded = suite if isinstance(suite, Suite) else load_suite(Path(suite))
-    wanted = {}
-    for setting in loaded.settings:
-        row, word = BY_NAME[setting.architecture.name], setting.architecture.weights
-        if word in {"default", "backbone"}:
-            wanted[row.name, word] = row.weights_file if word == "default" else row.backbone_file
-    return tuple((name, word, file) for (name, word), file in wanted.items())
-
-
-def missing_weights(suite: Suite) -> tuple[Path, tuple[str, ...]]:
-    """The folder that pretrained files are downloaded to, and the names of those that the suite needs and it lacks."""
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
-    cache = Path(home).expanduser() / "hub" / "checkpoints"  # as torch.hub has it
-    return cache, tuple(file for _, _, file in wanted_weights(suite) if not (cache / file).is_file())
+    return published_files((setting.row, setting.architecture) for setting in loaded.settings)

@@ -184,7 +184,7 @@ def status(results: str | Path) -> RunStatus:
     """
     folder = suite_folder(Path(results))
     states = planned_trials(read_results(folder))
-    preflights = {configuration(state.trial): state.rehearsal for state in states if state.rehearsal is not None}
+    preflights = {configuration(state.trial): state.preflight for state in states if state.preflight is not None}
     records = [state.record for state in states if state.record]
     return RunStatus(
         folder=folder,

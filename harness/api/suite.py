@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from harness.api.arguments import check_device, no_progress
 from harness.api.results import report
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
+from harness.executors.registry import load_executor
+from harness.executors.supervise import Supervisor
+from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, refresh
-from harness.scheduling.scheduler import Scheduler
+from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, lock
 from harness.store.paths import SuiteFolder
 from harness.store.results import SuitePlan, encode_plan, read_plan
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from harness.executors.base import Executor
     from harness.scheduling.observer import RunObserver
     from harness.suite.trial import Trial
 
@@ -86,7 +90,7 @@ def plan(
         raise UsageError(f"max_images: expected a number of images from 1 on, got {max_images}")
     loaded = load_suite(Path(suite))
     fingerprints, remarks = validate_datasets(loaded, workers=available_cores(), progress=progress)
-    trials = plan_trials(loaded, fingerprints, limit=max_images)
+    trials = plan_trials(loaded, fingerprints, max_images=max_images)
     selected = tuple(trial for trial in trials if select is None or fnmatch.fnmatchcase(trial.trial_id, select))
     if not selected:
         ids = "\n".join(f"  {trial.trial_id}" for trial in trials)
@@ -125,7 +129,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     fail_fast: bool = False,
     until: datetime | None = None,
     observers: Sequence[RunObserver] = (),
-    executor: str = "local",
+    executor: Executor | str = "local",
 ) -> RunSummary:
     """Run every selected trial that has no record yet; the report is rewritten after each one.
 
@@ -139,8 +143,8 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         retry_failed: also run the trials that failed for a reason of their own.
         fail_fast: stop at the first failure.
         until: start no trial that would not be done by then; a time without a zone is local.
-        observers: who is called with what happens, such as `harness.observers.plain.PlainView`.
-        executor: where the trials run: local, a child process for each.
+        observers: follow the run, such as `harness.observers.plain.PlainView`; one that raises is left out from then on.
+        executor: where attempts run: `local`, `inline` (in this process, for debugging), `module:Class`, or an object.
 
     Raises:
         SuiteError: the suite file or its data is wrong.
@@ -150,10 +154,10 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         RepeatedError: one trial after another failed in the same way.
         Interrupted: a signal came. The running trial has left a checkpoint, and the report is written.
     """
-    if executor != "local":
-        raise UsageError(f"executor {executor!r}: is none of local")
+    supervisor = Supervisor(executor=load_executor(executor) if isinstance(executor, str) else executor)
     plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
-    watcher = cast("RunObserver", _Observers(observers))
+    observer = Observers(observers)
+    deadline = until.astimezone() if until else None
     files.make_folder(plan.folder.path)
     with lock.locked(plan.folder.lock):
         files.sweep(plan.folder.path)
@@ -162,25 +166,22 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         plan = replace(plan, failed={}) if retry_failed else plan
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
         _write_report_between(plan.folder)
-        watcher.begin(plan)
+        observer.begin(plan)
         scheduler = Scheduler(
             plan=plan,
             device=plan.device,
             threads=available_cores(),
-            watcher=watcher,
+            supervisor=supervisor,
+            observer=observer,
             fail_fast=fail_fast,
             report=lambda: _write_report_between(plan.folder),
         )
         try:
             stop = False
-            if preflight and (plan.trials[0].limit is None or until is not None):
-                plan, broken = scheduler.rehearse()
-                stop = broken and fail_fast
-            late, left = (
-                ((), plan.pending)
-                if stop
-                else replace(scheduler, plan=plan).execute(until.astimezone() if until else None)
-            )
+            if preflight and (plan.trials[0].max_images is None or until is not None):
+                plan, any_failed = scheduler.preflight()
+                stop = any_failed and fail_fast
+            executed = Executed(not_tried=plan.pending) if stop else replace(scheduler, plan=plan).execute(deadline)
         except Interrupted as interrupt:
             if not interrupt.again:
                 _write_last_report(plan.folder)
@@ -189,30 +190,16 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             _write_last_report(plan.folder)
             raise
         finally:
-            watcher.close()
+            observer.close()
     succeeded = sum(trial.trial_id in refresh(plan).records for trial in plan.selected)
     return RunSummary(
         report=plan.folder.report,
         succeeded=succeeded,
-        failed=len(plan.selected) - succeeded - len(late) - len(left),
+        failed=len(plan.selected) - succeeded - len(executed.skipped_for_time) - len(executed.not_tried),
         given_up=len(given_up),
-        skipped_for_time=late,
-        not_started=len(left),
+        skipped_for_time=executed.skipped_for_time,
+        not_started=len(executed.not_tried),
     )
-
-
-class _Observers:
-    """Several observers as one: each call goes to all of them, in order."""
-
-    def __init__(self, observers: Sequence[RunObserver]) -> None:
-        self._observers = tuple(observers)
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        def call(*arguments: Any) -> None:
-            for observer in self._observers:
-                getattr(observer, name)(*arguments)
-
-        return call
 
 
 def _plan_of(
@@ -240,8 +227,8 @@ def _plan_of(
 def _suite_plan(plan: Plan) -> SuitePlan:
     """What the report is to cover: the suite's trials. Subset trials come beside the full ones, not in their place."""
     full: tuple[Trial, ...] = ()
-    if plan.trials[0].limit is not None:
-        full = tuple(trial for trial in read_plan(plan.folder).trials if trial.limit is None)
+    if plan.trials[0].max_images is not None:
+        full = tuple(trial for trial in read_plan(plan.folder).trials if trial.max_images is None)
     return SuitePlan(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
 
 

@@ -12,7 +12,7 @@ from harness.suite.schema import Level, Precision, VariantName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.executors.base import OnEvent
+    from harness.processes.watch import OnEvent
     from harness.remeasure import Measurement
     from harness.trial.models.detector import Detector
 
@@ -42,7 +42,7 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
         variants: the ways to run the model that are measured as well; None: those of the trial.
         precision: fp32, bf16 or fp16; None: the precision of the training.
         out: the folder that the measurement is written to; None: `measurements/<n>` beside the weights.
-        on_event: called with each event of the measuring process, and with None while it is silent.
+        on_event: called with each event of the measuring process.
 
     Raises:
         UsageError: an argument is wrong, or there is no such trial or file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -14,17 +15,22 @@ def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
     from rich.console import Console
     from rich.table import Table
 
-    from harness.suite.catalog.torchvision import ARCHITECTURES
+    from harness.suite.catalog import registry
 
     table = Table("architecture", "stages", "backbone", "COCO mAP", "lr for a batch of", "options under `model`")
-    for row in ARCHITECTURES:
+    for name in registry.names():
+        try:
+            row, _ = registry.find(name, Path.cwd())
+        except (ImportError, TypeError) as error:  # an installed package's
+            click.echo(f"{name}: {error}", err=True)
+            continue
         table.add_row(
             row.name,
             str(row.stages),
             row.backbone,
-            f"{row.published_map:.3f}",
+            "" if row.published_map is None else f"{row.published_map:.3f}",
             f"{row.recipe.lr} / {row.recipe.batch_size}",
-            ", ".join(row.options),
+            ", ".join(option.name for option in row.options),
         )
     Console().print(table)
 

@@ -226,12 +226,12 @@ def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> No
     from harness.data.problems import printable
 
     def spread(values: Spread) -> str:
-        return "–" if values.median is None else f"{values.least:g} / {values.median:g} / {values.most:g}"
+        return "–" if values.median is None else f"{values.min:g} / {values.median:g} / {values.max:g}"
 
     rows: list[tuple[str, list[str]]] = [
         ("images", [f"{s.images:,}" for s in described.values()]),
         ("without boxes", [f"{s.images_without_boxes:,}" for s in described.values()]),
-        ("width: least / median / most", [spread(s.image_width) for s in described.values()]),
+        ("width: min / median / max", [spread(s.image_width) for s in described.values()]),
         ("height", [spread(s.image_height) for s in described.values()]),
         ("boxes", [f"{s.boxes:,}" for s in described.values()]),
         ("per image", [spread(s.boxes_per_image) for s in described.values()]),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness import Measurement
-    from harness.executors.base import Event
+    from harness.store.events import Event
     from harness.store.record import Inference, MeasurementWarning, Metrics, Record
 
 _MEBIBYTE = 2**20
@@ -88,14 +88,15 @@ def doctor(device: str) -> None:
         sys.exit(api.doctor(device))
 
 
-def _stages() -> Callable[[Event | None], None]:
-    """Print a line when the measuring process begins something new."""
+def _stages() -> Callable[[Event], None]:
+    """Print a line for each stage of the measurement that begins."""
     from harness.observers.wording import describe
+    from harness.store.events import StageEvent
 
-    def show(event: Event | None) -> None:
-        if event is not None and event["event"] == "stage":
-            variant = f"{event['variant']}: " if "variant" in event else ""
-            click.echo(f"  {variant}{describe(str(event['stage']), {})}")
+    def show(event: Event) -> None:
+        if isinstance(event, StageEvent):
+            variant = f"{event.variant}: " if event.variant else ""
+            click.echo(f"  {variant}{describe(event.stage, None)}")
 
     return show
 
@@ -105,17 +106,17 @@ def _lines(measurement: Measurement, record: Record) -> Iterator[str]:
     from harness.report.markup import table
 
     rows = [_row(f"eager ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
-    doubts = [("eager", flag) for flag in record.flags]
+    warnings = [("eager", warning) for warning in record.warnings]
     for variant in record.variants:
         if variant.measurements is None or variant.metrics is None:
             rows.append((variant.name, *("–",) * 5))
-            doubts.append((variant.name, _cannot(variant.problem)))
+            warnings.append((variant.name, _cannot(variant.problem)))
             continue
         rows.append(_row(variant.name, variant.measurements, variant.metrics))
-        doubts += [(variant.name, flag) for flag in variant.flags]
+        warnings += [(variant.name, warning) for warning in variant.warnings]
     yield table(("", "mAP", "latency median ms", "p95 ms", "throughput img/s (batch)", "peak memory MiB"), rows)
-    for name, flag in doubts:
-        yield f"{name}: {flag.name}: {flag.reason}"
+    for name, warning in warnings:
+        yield f"{name}: {warning.name}: {warning.reason}"
     yield from _changes(measurement)
 
 

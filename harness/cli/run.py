@@ -52,7 +52,11 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="The same, counted from now.")
 @click.option(
-    "--executor", default="local", show_default=True, metavar="local|inline|NAME", help="What runs the trials."
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where attempts run: local, inline (in this process, for a debugger) or module:Class.",
 )
 def run(
     *,
@@ -205,6 +209,7 @@ def _print_missing_weights(plan: Plan) -> None:
     """Name today the files that the night would have to download."""
     from harness import api
 
-    cache, missing = api.missing_weights(plan.suite)
+    missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
     if missing:
-        click.echo(f"not in {cache} yet: {', '.join(missing)}; `harness fetch {plan.suite.path}` gets them now")
+        names = ", ".join(path.name for path in missing)
+        click.echo(f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now")

@@ -77,15 +77,15 @@ def _running(state: TrialState) -> str:
     """What a running attempt is doing, from its last progress lines."""
     from harness.formatting import rough_duration
     from harness.observers.wording import describe
-    from harness.store.results import read_events
+    from harness.store.events import StepEvent, read_events
 
     assert state.running is not None
-    events = read_events(state.running)
+    events = read_events(state.running.events)
     if not events:
         return f"{state.trial.trial_id}: starting"
-    step = next((event for event in reversed(events) if event["event"] == "step"), {})
-    stage = next((str(event["stage"]) for event in reversed(events) if "stage" in event), "")
-    silent = (datetime.now(UTC) - datetime.fromisoformat(str(events[-1]["time"]))).total_seconds()
+    step = next((event for event in reversed(events) if isinstance(event, StepEvent)), None)
+    stage = next((event.stage for event in reversed(events) if event.stage), "")
+    silent = (datetime.now(UTC) - datetime.fromisoformat(events[-1].time)).total_seconds()
     ago = rough_duration(max(0.0, silent))
     return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {ago} ago"
 
@@ -140,8 +140,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
     speed = measured.train_images_per_s
     yield f"  trained {measured.training_s or 0:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
-    for flag in state.record.flags:
-        yield f"  {flag.name}: {flag.reason}"
+    for warning in state.record.warnings:
+        yield f"  {warning.name}: {warning.reason}"
     for variant in state.record.variants:
         if variant.measurements is None or variant.metrics is None:
             yield f"  {variant.name}: cannot: {variant.problem}"

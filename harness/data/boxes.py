@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from harness.data.problems import Findings
     from harness.data.raw import RawAnnotations
 
-_LEAST_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
-_MOST_PIXELS = 2.0**31  # of a side, where the image's own is not known
+_MIN_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
+_MAX_PIXELS = 2.0**31  # of a side, where the image's own is not known
 _ROUNDING = 0.5  # pixels over the border that come from decimals or whole pixels, not from a person
 _TINY_SIDE = 2  # pixels
 _TINY_AREA = 16  # pixels²
 _DUPLICATE_IOU = 0.95
-_MOST_COPIES = 50  # of one box that are compared with each other
+_MAX_COPIES = 50  # of one box that are compared with each other
 
 
 def valid_boxes(
@@ -32,16 +32,16 @@ def valid_boxes(
     Args:
         sizes: int32 [I, 2], (width, height) of the pictures themselves; 0 where unknown.
     """
-    width, height = (np.where(side > 0, side, _MOST_PIXELS)[labels.owners] for side in sizes.T)
-    known = width < _MOST_PIXELS
-    least = np.full(len(width), _LEAST_SIDE)
+    width, height = (np.where(side > 0, side, _MAX_PIXELS)[labels.owners] for side in sizes.T)
+    known = width < _MAX_PIXELS
+    min_side = np.full(len(width), _MIN_SIDE)
     left, top, right, bottom = np.ascontiguousarray(labels.boxes.T)
     with np.errstate(invalid="ignore", over="ignore"):
         if labels.shares.any():
             scaled = labels.shares & known
             left, right = (np.where(scaled, edge * width, edge) for edge in (left, right))
             top, bottom = (np.where(scaled, edge * height, edge) for edge in (top, bottom))
-            least[labels.shares & ~known] = 0.0
+            min_side[labels.shares & ~known] = 0.0
         finite = np.isfinite(left + top + right + bottom)
         sides = np.minimum(right - left, bottom - top)
         clipped = [
@@ -52,8 +52,8 @@ def valid_boxes(
         ]
         inner = np.minimum(clipped[2] - clipped[0], clipped[3] - clipped[1])
         beyond = np.maximum(np.maximum(-left, -top), np.maximum(right - width, bottom - height))
-    area = finite & (sides > 0) & (sides >= least)
-    good = area & (inner > 0) & (inner >= least)
+    area = finite & (sides > 0) & (sides >= min_side)
+    good = area & (inner > 0) & (inner >= min_side)
     _tell(labels, findings, "not_a_number", ~finite)
     _tell(labels, findings, "degenerate_box", finite & ~area)
     _tell(labels, findings, "box_outside_image", area & ~good, sizes)
@@ -106,7 +106,7 @@ def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple
         left = left[left + step < len(groups)]
         near = boxes[left + step, 0] - boxes[left, 0] <= (1 - _DUPLICATE_IOU) * widths[left]
         left = left[(groups[left] == groups[left + step]) & near]
-        if not len(left) or step > _MOST_COPIES:
+        if not len(left) or step > _MAX_COPIES:
             break
         one, two = boxes[left], boxes[left + step]
         inner = np.clip(np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2]), 0, None).prod(axis=1)

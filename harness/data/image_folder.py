@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_MOST_FOLDERS = 100
+_MAX_FOLDERS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ImageFolder:
         if escape:
             return Found(path=None, code="path_escapes_root", detail=escape)
         folder, _, last = plain.rpartition("/")
-        listing = self._listing(folder) if plain.count("/") < _MOST_FOLDERS and _encodable(name) else None
+        listing = self._listing(folder) if plain.count("/") < _MAX_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
         if listing is None or entry is None:
             return Found(

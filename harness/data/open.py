@@ -19,6 +19,7 @@ from harness.data.images import read_pixels
 from harness.data.load import load
 from harness.data.synthetic import DRAWING_VERSION, SyntheticSplit
 from harness.errors import DataError
+from harness.suite.identity import with_first_names
 from harness.suite.schema import Dataset, FilesDataset, PythonDataset, SyntheticDataset
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def draw(dataset: SyntheticDataset, name: str) -> Split:
         images=getattr(dataset, name).images,
         size=dataset.size,
         classes=dataset.classes,
-        most_objects=dataset.most_objects,
+        max_objects=dataset.max_objects,
         object_size=dataset.object_size,
         seed=dataset.seed,
     )
@@ -133,7 +134,7 @@ def fingerprint(dataset: PythonDataset | SyntheticDataset) -> str:
     Raises:
         DataError: the file cannot be read.
     """
-    content = _DATASET.dump_python(dataset, mode="json")
+    content = with_first_names(_DATASET.dump_python(dataset, mode="json"))
     if isinstance(dataset, PythonDataset):
         for name in split_names(dataset):
             module, _, _ = content[name]["dataset"].rpartition(":")

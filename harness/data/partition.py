@@ -46,7 +46,7 @@ def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.in
         count = 0
         for split, border in (("val", rule.val), ("test", rule.val + rule.test)):
             share = getattr(rule, split) * sizes[inside].sum()
-            below[split][inside] = _evened(hashes[inside], sizes[inside], border, least=count + (share >= _ENOUGH))
+            below[split][inside] = _evened(hashes[inside], sizes[inside], border, min_count=count + (share >= _ENOUGH))
             count = int(below[split][inside].sum())
     _fill(below, hashes, test=rule.test > 0)
     where = {"train": ~below["test"], "val": below["val"], "test": below["test"] & ~below["val"]}
@@ -94,11 +94,13 @@ def _strata(annotations: Annotations, members: Sequence[NDArray[np.intp]]) -> ND
     return np.array(found, dtype=np.int64)
 
 
-def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float, *, least: int) -> NDArray[np.bool_]:
+def _evened(
+    hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: float, *, min_count: int
+) -> NDArray[np.bool_]:
     """Those below the border; where they are too few or too many, the nearest ones are added or taken away.
 
     The slack is the standard deviation of the sum of sizes that independent draws below the border have; but it never
-    leaves fewer than `least` below, nor none above.
+    leaves fewer than `min_count` below, nor none above.
     """
     order = np.argsort(hashes, kind="stable")
     wanted = border * sizes.sum()
@@ -109,7 +111,7 @@ def _evened(hashes: NDArray[np.float64], sizes: NDArray[np.float64], border: flo
         count -= 1
     while upto[count] < wanted - slack and abs(upto[count + 1] - wanted) < abs(upto[count] - wanted):
         count += 1
-    count = max(least, min(count, len(hashes) - 1)) if least < len(hashes) else count
+    count = max(min_count, min(count, len(hashes) - 1)) if min_count < len(hashes) else count
     chosen = np.zeros(len(hashes), dtype=np.bool_)
     chosen[order[:count]] = True
     return chosen

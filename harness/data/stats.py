@@ -21,11 +21,11 @@ _SMALL, _MEDIUM = 32**2, 96**2  # pixels², COCO's bounds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Least, median and most of something; None where there is none of it."""
+    """Minimum, median and maximum of a quantity; None where there is nothing to measure."""
 
-    least: float | None
+    min: float | None
     median: float | None
-    most: float | None
+    max: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def describe(annotations: Annotations) -> SplitStatistics:
     per_image = np.bincount(owners, minlength=len(annotations))
     per_class = np.bincount(annotations.labels[plain], minlength=len(annotations.class_names))
     known = annotations.sizes[:, 0] > 0
-    # A box without its image's size may still be in pixels; one in shares of the image is below one pixel wide.
+    # A box without its image's size may still be in pixels; one in fractions of the image is below one pixel wide.
     areas = annotations.areas[plain]
     unknown = ~known[owners] & (annotations.boxes[plain].max(axis=1, initial=0) <= 1)
     small, medium = (areas < _SMALL) & ~unknown, (areas >= _SMALL) & (areas < _MEDIUM) & ~unknown
@@ -84,5 +84,5 @@ def describe(annotations: Annotations) -> SplitStatistics:
 
 def _spread(values: NDArray[np.integer]) -> Spread:
     if not len(values):
-        return Spread(least=None, median=None, most=None)
-    return Spread(least=float(values.min()), median=float(np.median(values)), most=float(values.max()))
+        return Spread(min=None, median=None, max=None)
+    return Spread(min=float(values.min()), median=float(np.median(values)), max=float(values.max()))

@@ -27,7 +27,7 @@ CLASS_NAMES = ("disc", "square", "triangle", "cross", "star", "hexagon", "arrow"
 DRAWING_VERSION = 1  # part of the data's fingerprint: raise it with every change of a pixel or a box
 
 _SUPERSAMPLING = 3
-_MOST_OVERLAP = 0.25  # of the smaller box; more would hide what the label claims is there
+_MAX_OVERLAP = 0.25  # of the smaller box; more would hide what the label claims is there
 _PLACEMENT_TRIES = 20
 _HUE_STEP = 0.375  # three eighths: neighbouring classes lie far apart, and eight classes fill the circle
 
@@ -59,7 +59,7 @@ class SyntheticSplit:
     images: int
     size: int
     classes: int
-    most_objects: int
+    max_objects: int
     object_size: tuple[float, float]
     seed: int
 
@@ -97,10 +97,10 @@ class SyntheticSplit:
     def _scene(self, index: int) -> list[Shape]:
         rng = self._generator(index, purpose="scene")
         scene: list[Shape] = []
-        for _ in range(int(rng.integers(self.most_objects + 1))):
+        for _ in range(int(rng.integers(self.max_objects + 1))):
             for _ in range(_PLACEMENT_TRIES):
                 shape = _random_shape(rng, self.size, self.classes, self.object_size)
-                if all(_overlap(shape.box, other.box) <= _MOST_OVERLAP for other in scene):
+                if all(_overlap(shape.box, other.box) <= _MAX_OVERLAP for other in scene):
                     scene.append(shape)
                     break
         return scene

@@ -141,7 +141,7 @@ def _side(row: Row | None) -> dict[str, Any] | None:
     if row is None:
         return None
     numbers = {name: None if math.isnan(row.numbers[name]) else row.numbers[name] for name in NUMBERS}
-    return {"label": row.label, "n": len(row.measured), **numbers, "outcomes": row.outcomes, "flags": row.doubts}
+    return {"label": row.label, "n": len(row.measured), **numbers, "outcomes": row.outcomes, "warnings": row.warnings}
 
 
 def _verdict(verdict: Verdict, name: str) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _map(row: Row | None) -> str:
     """With the seeds' spread, where there are several."""
     if row is None:
         return metric_value(None)
-    spread = f" ± {metric_value(row.numbers['map_sd'])} (n={len(row.measured)})" if len(row.measured) > 1 else ""
+    spread = f" ± {metric_value(row.numbers['map_std'])} (n={len(row.measured)})" if len(row.measured) > 1 else ""
     return f"{metric_value(row.numbers['map'])}{spread}"
 
 

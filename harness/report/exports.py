@@ -31,7 +31,7 @@ _FIRST = (
     "how",
     "n",
     "map",
-    "map_sd",
+    "map_std",
     "map_low",
     "map_high",
     "tie_group",
@@ -47,10 +47,10 @@ _FIRST = (
     "parameters",
     "flops",
 )
-_LAST = ("rehearsal", "outcomes", "flags", "trial_ids", "configuration")
+_LAST = ("subset", "outcomes", "warnings", "trial_ids", "configuration")
 # What a spreadsheet takes for the start of a formula, in the width of East Asian keyboards too (OWASP, CSV Injection).
 _FORMULA = "=+-@＝＋－＠"
-_FLAGS = pa.list_(pa.struct([("name", pa.string()), ("reason", pa.string())]))
+_WARNINGS = pa.list_(pa.struct([("name", pa.string()), ("reason", pa.string())]))
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -87,11 +87,11 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
-    """The numbers as they are; `flags` is a list of (name, reason)."""
+    """The numbers as they are; `warnings` is a list of (name, reason)."""
     ordered = _ordered(frame)
-    table = pa.Table.from_pandas(ordered.drop(columns="flags"), preserve_index=False)
-    flags = pa.array([_named(flags) for flags in ordered["flags"]], _FLAGS)
-    table = table.add_column(ordered.columns.get_loc("flags"), "flags", flags)
+    table = pa.Table.from_pandas(ordered.drop(columns="warnings"), preserve_index=False)
+    warnings = pa.array([_named(warnings) for warnings in ordered["warnings"]], _WARNINGS)
+    table = table.add_column(ordered.columns.get_loc("warnings"), "warnings", warnings)
     stream = io.BytesIO()
     pq.write_table(table, stream)
     return stream.getvalue()
@@ -101,15 +101,15 @@ def to_json(frame: pd.DataFrame) -> bytes:
     """A list with one object a row; null is what is not known. All but ASCII is escaped, so nothing in it can act."""
     table = _ordered(frame)
     rows = [
-        {name: _named(value) if name == "flags" else _plain(value) for name, value in zip(table, row, strict=True)}
+        {name: _named(value) if name == "warnings" else _plain(value) for name, value in zip(table, row, strict=True)}
         for row in table.itertuples(index=False, name=None)
     ]
     return json.dumps(rows, indent=2, allow_nan=False).encode() + b"\n"
 
 
 def to_latex(frame: pd.DataFrame) -> bytes:
-    """A table for a paper: the main columns in display units, the best of each dataset bold; rehearsals never are."""
-    table = frame.reindex(columns=["dataset", "label", "rehearsal", "map_sd", *(name for _, name, _, _ in _MEASURED)])
+    """A table for a paper: the main columns in display units, the best of each dataset bold; subset rows never are."""
+    table = frame.reindex(columns=["dataset", "label", "subset", "map_std", *(name for _, name, _, _ in _MEASURED)])
     datasets = tuple(dict.fromkeys(table["dataset"]))
     lines: list[str] = []
     for dataset in datasets:
@@ -156,8 +156,8 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if text.startswith(tuple(_FORMULA)) else text
 
 
-def _named(flags: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    return [{"name": name, "reason": reason} for name, reason in flags]
+def _named(warnings: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"name": name, "reason": reason} for name, reason in warnings]
 
 
 def _plain(value: Any) -> Any:
@@ -173,20 +173,20 @@ def _plain(value: Any) -> Any:
 def _latex_rows(rows: pd.DataFrame) -> list[str]:
     """One dataset's lines."""
     cells = {name: [_latex(show(value)) for value in rows[name]] for _, name, show, _ in _MEASURED}
-    real = rows[~rows["rehearsal"].astype(bool)]
+    real = rows[~rows["subset"].astype(bool)]
     for _, name, show, best in _MEASURED:
         if best and real[name].notna().any():
             winner = _latex(show(getattr(real[name], best)()))
-            candidates = zip(cells[name], rows["rehearsal"], strict=True)
+            candidates = zip(cells[name], rows["subset"], strict=True)
             # What reads the same is as good.
             cells[name] = [
-                rf"\textbf{{{cell}}}" if cell == winner and not rehearsal else cell for cell, rehearsal in candidates
+                rf"\textbf{{{cell}}}" if cell == winner and not subset else cell for cell, subset in candidates
             ]
-    spreads = ["" if math.isnan(sd) else rf" $\pm$ {metric_value(sd)}" for sd in rows["map_sd"]]
+    spreads = ["" if math.isnan(std) else rf" $\pm$ {metric_value(std)}" for std in rows["map_std"]]
     cells["map"] = [f"{cell}{spread}" for cell, spread in zip(cells["map"], spreads, strict=True)]
     labels = [
-        _latex(label) + (" (rehearsal)" if rehearsal else "")
-        for label, rehearsal in zip(rows["label"], rows["rehearsal"], strict=True)
+        _latex(label) + (" (subset)" if subset else "")
+        for label, subset in zip(rows["label"], rows["subset"], strict=True)
     ]
     return [rf"{' & '.join(line)} \\" for line in zip(labels, *cells.values(), strict=True)]
 

@@ -40,7 +40,7 @@ def render(
     """
     states, frame = found.states, found.frame
     parts = [f"# {escape(name)}: which detector to ship", coverage(states, found.others, generated)]
-    if not frame.empty and frame["rehearsal"].any():
+    if not frame.empty and frame["subset"].any():
         parts.append(
             f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each "
             "split "
@@ -65,7 +65,7 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, asked: SuitePlan) -> list[s
         speed_table(rows, mixed=dataset.mixed),
         *figure(drawn, "speed-accuracy", f"Speed against accuracy on {dataset.name}, with the Pareto front"),
         *pairwise.section(dataset),
-        *speed.sections(rows, pareto_front(rows[~rows["rehearsal"]])),
+        *speed.sections(rows, pareto_front(rows[~rows["subset"]])),
         *accuracy.section(dataset),
         *_learning(drawn),
         *errors.section(dataset, drawn),
@@ -78,7 +78,7 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, asked: SuitePlan) -> list[s
 def _learning(drawn: Drawn) -> list[str]:
     found = figure(drawn, "learning", "Learning curves")
     return (
-        ["### Learning curves", *found, "Means over seeds; the band reaches from the least to the most."]
+        ["### Learning curves", *found, "Means over seeds; the band reaches from the lowest to the highest."]
         if found
         else []
     )

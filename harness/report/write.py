@@ -33,8 +33,7 @@ def write(folder: SuiteFolder, found: SuiteAnalysis) -> Path:
     if not found.frame.empty and found.frame["map"].notna().any():
         interactive.prepare()
     drawn = {
-        dataset.name: draw(folder, dataset, most_bytes=_SHEET_BYTES // len(found.datasets))
-        for dataset in found.datasets
+        dataset.name: draw(folder, dataset, max_bytes=_SHEET_BYTES // len(found.datasets)) for dataset in found.datasets
     }
     name = found.states[0].trial.suite if found.states else folder.path.name
     text = markdown.render(

@@ -7,10 +7,11 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from harness.store.migrate import StoredKind
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
-OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "rehearsed"]
+OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "preflight_passed"]
 Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
 
 
@@ -35,7 +36,7 @@ class Job:
     device: str
     threads: int
     import_folder: str
-    rehearsal: str | None = None
+    preflight: str | None = None
     accumulate: int | None = None
     checkpoint_s: float = 600.0
     weights: str | None = None
@@ -95,6 +96,6 @@ class Attempt(Outcome):
     number: int
 
 
-OUTCOME = TypeAdapter(Outcome)
-JOB = TypeAdapter(Job)
-PREFLIGHT = TypeAdapter(Preflight)
+OUTCOME = StoredKind(name="outcome", adapter=TypeAdapter(Outcome))
+JOB = StoredKind(name="job", adapter=TypeAdapter(Job))
+PREFLIGHT = StoredKind(name="preflight", adapter=TypeAdapter(Preflight))

@@ -71,7 +71,7 @@ def failures(states: Sequence[TrialState]) -> tuple[Failed, ...]:
 def command(state: TrialState, *, suite_file: str | None, results: Path) -> str:
     """What tries this trial again."""
     words = ["harness", "run", suite_file or "SUITE", "--results", str(results), "--select", state.trial.trial_id]
-    words += ["--limit", str(state.trial.limit)] if state.trial.limit else []
+    words += ["--limit", str(state.trial.max_images)] if state.trial.max_images else []
     return shlex.join([*words, "--retry-failed"] if state.failed else words)
 
 

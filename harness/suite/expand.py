@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from harness.errors import SuiteError
+from harness.suite.identity import with_first_names
 from harness.suite.trial import Trial, TrialDataset
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _READABLE = 150  # characters: a folder's name ends at 255 bytes
 _LATER: dict[str, Any] = {"variants": []}
 
 
-def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | None) -> tuple[Trial, ...]:
+def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, max_images: int | None) -> tuple[Trial, ...]:
     """Every trial of the suite, in the order they are to run.
 
     Args:
@@ -39,7 +40,7 @@ def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, limit: int | N
         SuiteError: two trials are the same.
     """
     trials = tuple(
-        _trial(suite, TrialDataset(name=name, fingerprint=fingerprints[name], source=source), setting, seed, limit)
+        _trial(suite, TrialDataset(name=name, fingerprint=fingerprints[name], source=source), setting, seed, max_images)
         for seed in suite.seeds
         for name, source in suite.datasets
         for setting in suite.settings
@@ -64,15 +65,19 @@ def configuration(trial: Trial) -> str:
 
 def _identity(trial: Trial) -> dict[str, Any]:
     """All of a trial that can change a number."""
-    content: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
+    content = with_first_names(TRIAL.dump_python(trial, mode="json"))
     del content["trial_id"], content["suite"], content["dataset"]["source"]
     for key, unset in _LATER.items():
         if content["protocol"][key] == unset:
             del content["protocol"][key]
+    if content["architecture"]["own"] is None:  # it came later than many trials
+        del content["architecture"]["own"]
+    else:
+        del content["architecture"]["own"]["path"]  # the name and the digest tell it from others
     return content
 
 
-def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, limit: int | None) -> Trial:
+def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, max_images: int | None) -> Trial:
     unnamed = Trial(
         trial_id="",
         suite=suite.name,
@@ -81,16 +86,16 @@ def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, lim
         hyperparameters=setting.hyperparameters,
         seed=seed,
         protocol=suite.protocol,
-        limit=limit,
+        max_images=max_images,
     )
     content = _identity(unnamed)
     if setting.architecture.weights_sha256:
         del content["architecture"]["weights"]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
     swept = [f"{key}{_short(value)}" for key, value in setting.swept]
-    rehearsal = [f"limit{limit}"] if limit else []
+    subset = [f"limit{max_images}"] if max_images else []
     readable = "-".join((dataset.name, setting.architecture.name, *swept))[:_READABLE]
-    slug = "-".join((readable, *rehearsal, f"s{seed}", digest))
+    slug = "-".join((readable, *subset, f"s{seed}", digest))
     return replace(unnamed, trial_id=slug)
 
 

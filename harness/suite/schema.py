@@ -152,7 +152,7 @@ class SyntheticDataset:
     test: SyntheticImages | None = None
     size: Annotated[int, Ge(32), Le(4096)] = 128
     classes: Annotated[int, Ge(1), Le(8)] = 3
-    most_objects: Annotated[int, Ge(1), Le(50)] = 5
+    max_objects: Annotated[int, Ge(1), Le(50)] = 5
     object_size: Annotated[tuple[ObjectFraction, ObjectFraction], AfterValidator(validators.ascending)] = (0.14, 0.56)
     seed: Natural = 0
 
@@ -216,6 +216,7 @@ class ArchitectureChoice:
 
     `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
     `model` holds builder arguments; the catalogue says which ones an architecture takes.
+    `name` is one of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
     """
 
     __pydantic_config__: ClassVar = _STRICT

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 Place: TypeAlias = "tuple[str | int, ...]"
 
-MOST_BYTES = 1_000_000
-_MOST_DEPTH = 20
+MAX_BYTES = 1_000_000
+_MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -49,8 +49,8 @@ def read_document(path: Path) -> Document:
         SuiteError: the file cannot be read, is too large, or is not plain YAML.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise SuiteError((f"{path}: larger than {MOST_BYTES} bytes; a suite file is a page of YAML",))
+        if path.stat().st_size > MAX_BYTES:
+            raise SuiteError((f"{path}: larger than {MAX_BYTES} bytes; a suite file is a page of YAML",))
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SuiteError((f"{path}: not UTF-8 text ({error.reason} at byte {error.start})",)) from None
@@ -78,8 +78,8 @@ def _refuse_indirection(path: Path, text: str) -> None:
         if tag := getattr(event, "tag", None):
             raise SuiteError((f"{where}: tags ({tag}) are not supported; write a plain value",))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_DEPTH:
-            raise SuiteError((f"{where}: nested more than {_MOST_DEPTH} levels deep",))
+        if depth > _MAX_DEPTH:
+            raise SuiteError((f"{where}: nested more than {_MAX_DEPTH} levels deep",))
 
 
 def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Value:

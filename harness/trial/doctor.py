@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.errors import HarnessError
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize, Protocol, at_level
 from harness.trial import environment
 from harness.trial.deploy import base, eager
 from harness.trial.measure import interference, memory, timing
 from harness.trial.measure.protocol import summary
 from harness.trial.measure.repeat import Bench
-from harness.trial.models.torchvision import build
+from harness.trial.models.registry import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ _TIMES = 5
 _EACH_S = 2.0
 _SPREAD = 0.05  # the issue's bound for two measurements of one checkpoint
 _IDLE_S = 2.0
-_LEAST_FREE = 2 * 2**30
+_MIN_FREE = 2 * 2**30
 _GIBIBYTE = 2**30
 _MODEL = "fasterrcnn_mobilenet_v3_large_fpn"
 _SIDE = 224
@@ -55,7 +56,7 @@ def examine(device: torch.device) -> Iterator[Finding]:
     idle = interference.interference_warnings((before, interference.sample_system(device)))
     yield Finding(
         good=not idle,
-        text="; ".join(flag.reason for flag in idle) + ": end them, or wait"
+        text="; ".join(warning.reason for warning in idle) + ": end them, or wait"
         if idle
         else f"nobody else uses the {'GPU' if device.type == 'cuda' else 'cores'}",
     )
@@ -115,45 +116,48 @@ def _memory(device: torch.device) -> Iterator[Finding]:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         yield Finding(
-            good=free > _LEAST_FREE, text=f"{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB of GPU memory free"
+            good=free > _MIN_FREE, text=f"{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB of GPU memory free"
         )
     available = memory.available_bytes()
     if available is not None:
-        yield Finding(good=available > _LEAST_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
+        yield Finding(good=available > _MIN_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
 
 
 def _same_against_same(device: torch.device) -> Iterator[Finding]:
     """One small detector with random weights, five times over."""
-    model, _ = build.build(
-        _MODEL,
+    row = BUILT_IN[_MODEL]
+    detector, _ = family_of(row).build(
+        row,
         weights="none",
         classes=3,
         image_size=ImageSize(min=_SIDE, max=_SIDE),
         options={"rpn_post_nms_top_n_test": 100},
     )
-    detector = eager.eager(model.to(device), _MODEL, device=device, precision="fp32")
+    detector.module.to(device)
+    deployment = eager.eager(detector, device=device, precision="fp32")
     protocol = replace(at_level("quick", Protocol()), rounds=1, latency_s=_EACH_S)
-    detector.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     images = [torch.rand(3, _SIDE, _SIDE) for _ in range(protocol.latency_images)]
     bench = Bench.on(device, lambda: None)
-    timing.latency(detector.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
+    timing.latency(deployment.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
     medians: list[float] = []
     interference_warnings: list[MeasurementWarning] = []
     for _ in range(_TIMES):
         watch = interference.SystemMonitor(bench.sample_system, bench.clock)
-        samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
+        samples = timing.latency(deployment.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
         watch.close()
         medians.append(summary(samples).median)
         interference_warnings += interference.interference_warnings(watch.system_samples)
     yield Finding(
         good=not interference_warnings,
-        text="; ".join(flag.reason for flag in interference_warnings) or "no throttling and nobody else under load",
+        text="; ".join(warning.reason for warning in interference_warnings)
+        or "no throttling and nobody else under load",
     )
     spread = max(medians) / min(medians) - 1
     shown = ", ".join(f"{median * 1e3:.1f}" for median in medians)
     yield Finding(
         good=spread <= _SPREAD,
-        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (sd "
+        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (std "
         f"{statistics.stdev(medians) / statistics.mean(medians):.1%}); at most {_SPREAD:.0%} is fit",
     )
 

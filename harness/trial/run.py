@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.store import files, record, tables
+from harness.store.migrate import SCHEMA_VERSION
 from harness.trial import environment, variants
+from harness.trial.arrays import stored_timings
 from harness.trial.measure import memory, protocol
 from harness.trial.measure.repeat import merged
 from harness.trial.models import checkpoint
@@ -37,7 +39,7 @@ def run_trial(
     trainer = Trainer(context, states, trial_folder, events, interrupt, checkpoint_s=job.checkpoint_s)
     training = trainer.train()
     file = trial_folder.checkpoints / "weights.pt"
-    checkpoint.save(file, context.model, context.trial.architecture, context.data.splits["train"].class_names)
+    checkpoint.save(file, context.detector, context.trial.architecture, context.data.splits["train"].class_names)
     found = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
     return _record(
         job,
@@ -46,7 +48,7 @@ def run_trial(
         measurements=record.Measurements(
             **_inference_fields(found.plain.inference, training=trainer.peak),
             train_images_per_s=training.images_per_s,
-            data_wait_share=training.data_wait_share,
+            data_wait_fraction=training.data_wait_fraction,
             training_s=training.wall_s,
             evaluation_s=found.plain.evaluation_s,
             epochs=training.epochs,
@@ -58,7 +60,7 @@ def run_trial(
             epoch=trainer.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        flags=(*protocol.loader_bound(training.data_wait_share), *trainer.flags()),
+        warnings=(*protocol.loader_bound(training.data_wait_fraction), *trainer.warnings()),
     )
 
 
@@ -79,13 +81,13 @@ def benchmark_weights(
         measurements=record.Measurements(
             **_inference_fields(found.plain.inference, training=None),
             train_images_per_s=None,
-            data_wait_share=None,
+            data_wait_fraction=None,
             training_s=None,
             evaluation_s=found.plain.evaluation_s,
             epochs=(),
         ),
         model=record.Model(**found.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
-        flags=subset_warnings(context.trial),
+        warnings=subset_warnings(context.trial),
     )
 
 
@@ -113,7 +115,10 @@ def benchmark_with_variants(
     model.to("meta")  # its memory is not the variants'
     memory.free_unused(context.device)
     found = variants.examine_each(job, folder, events, interrupt)
-    timings = [tables.write_timings({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
+    timings = [
+        tables.write_timings({record.AS_TRAINED: stored_timings(plain.samples)}),
+        *(samples for _, samples in found if samples),
+    ]
     files.replace(folder.result.samples, tables.concatenate_timings(timings))
     return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
 
@@ -131,11 +136,11 @@ def _record(
     *,
     measurements: record.Measurements,
     model: record.Model,
-    flags: tuple[record.MeasurementWarning, ...],
+    warnings: tuple[record.MeasurementWarning, ...],
 ) -> record.Record:
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(
-        schema_version=record.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         trial=context.trial,
         outcome="succeeded",
         metrics=found.plain.metrics,
@@ -143,7 +148,7 @@ def _record(
         model=model,
         data=record.Data(splits=context.data.statistics, skipped=context.data.skipped),
         environment=environment.describe(context.device, cores=job.threads, loader_workers=context.workers),
-        flags=merged((*found.plain.flags, *flags)),
+        warnings=merged((*found.plain.warnings, *warnings)),
         attempts=(),
         variants=found.variants,
     )

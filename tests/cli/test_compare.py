@@ -35,7 +35,7 @@ def _detected(folder: SuiteFolder, right: int) -> None:
     truths = [{"image": name, "class": "disc", **box, "crowd": False, "area": 1600.0} for name in images]
     found = [{"image": name, "class": "disc", "score": 0.9, **box} for name in images[:right]]
     trial = folder.trial(make_trial().trial_id)
-    for path, rows in ((trial.truths, truths), (trial.predictions(), found)):
+    for path, rows in ((trial.ground_truth, truths), (trial.detections(), found)):
         stream = io.BytesIO()
         pd.DataFrame(rows).to_parquet(stream)
         path.write_bytes(stream.getvalue())

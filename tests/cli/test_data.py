@@ -33,9 +33,9 @@ def test_statistics_need_no_images_where_sizes_are_told(name: str, harness_comma
         areas = [(x2 - x1) * (y2 - y1) for _, x1, y1, x2, y2 in boxes]
         small, medium = sum(area < 1024 for area in areas), sum(1024 <= area < 9216 for area in areas)
         assert found["box_sizes"] == {"small": small, "medium": medium, "large": 0}
-        assert found["image_width"] == {"least": SIZE, "median": SIZE, "most": SIZE}
+        assert found["image_width"] == {"min": SIZE, "median": SIZE, "max": SIZE}
         counts = sorted(len(shot.boxes) for shot in everything[split])
-        assert found["boxes_per_image"] == {"least": 0, "median": float(np.median(counts)), "most": counts[-1]}
+        assert found["boxes_per_image"] == {"min": 0, "median": float(np.median(counts)), "max": counts[-1]}
     for split in ("train", "val"):
         for image in image_folder(root, name, split).glob("*.jpg"):
             image.unlink()
@@ -47,7 +47,7 @@ def test_statistics_need_no_images_where_sizes_are_told(name: str, harness_comma
         if name == "yolo":  # an image without boxes and without a file of its own still has an empty label file
             expected = {**expected, "box_sizes": {"small": 0, "medium": 0, "large": 0, "unknown": expected["boxes"]}}
         if name in {"yolo", "csv", "createml"}:
-            nothing = {"least": None, "median": None, "most": None}
+            nothing = {"min": None, "median": None, "max": None}
             expected = {**expected, "image_width": nothing, "image_height": nothing}
         assert found == expected
 

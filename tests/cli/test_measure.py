@@ -60,7 +60,7 @@ def test_every_variant_is_a_row_with_its_own_accuracy_and_speed(trained: tuple[P
         assert variant["problem"] is None
         assert variant["metrics"]["images"] == 3
         assert variant["measurements"]["latency_s"]["n"] == 20
-        assert (folder / f"predictions.{variant['name']}.parquet").is_file()
+        assert (folder / f"detections.{variant['name']}.parquet").is_file()
     assert found["variants"][1]["metrics"]["map"] == pytest.approx(found["metrics"]["map"], abs=0.005)
     assert (folder / found["variants"][1]["file"]).is_file()
     assert found["measurements"]["throughput_batch_size"] == 2
@@ -79,7 +79,7 @@ def test_the_phases_are_told_and_sum_or_are_flagged(trained: tuple[Path, Path]) 
     phases = found["measurements"]["phases_s"]
     total = sum(phases[name]["median"] for name in ("transform", "forward", "postprocess"))
     apart = abs(total / found["measurements"]["latency_s"]["median"] - 1)
-    flagged = any("phases sum" in flag["reason"] for flag in found["flags"])
+    flagged = any("phases sum" in warning["reason"] for warning in found["warnings"])
     assert (apart > 0.10) == flagged
 
 

@@ -15,7 +15,7 @@ FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_lar
 
 
 def _folder(root: Path) -> Path:
-    """Accurate and slow, fast and less accurate, neither; one failed, one rehearsed, one variant that cannot be."""
+    """Accurate and slow, fast and less accurate, neither; one failed, one on a subset, one variant that cannot be."""
     records = [
         make_record(make_trial(FASTER), map=0.412, latency_s=0.040),
         replace(
@@ -23,14 +23,14 @@ def _folder(root: Path) -> Path:
             variants=(record.Variant(name="compile", problem="no compiler"),),
         ),
         make_record(make_trial(RETINA), map=0.300, latency_s=0.050),
-        make_record(make_trial(RETINA, limit=4), map=0.9, latency_s=0.001),
+        make_record(make_trial(RETINA, max_images=4), map=0.9, latency_s=0.001),
     ]
     make_folder(root, records, failed=((make_trial(MOBILE, h={"lr": 0.5}), make_outcome()),))
     return root
 
 
 def test_every_other_one_is_told_why_it_lost(harness_command: Command, tmp_path: Path) -> None:
-    """Over a bound, behind, failed, impossible or rehearsed: each its own line, all bounds that it breaks in it."""
+    """Over a bound, behind, failed, impossible or on a subset: each its own line, all bounds that it breaks in it."""
     done = harness_command("recommend", _folder(tmp_path), "--max-latency", "30 ms", "--min-map", "0.35")
     assert done.returncode == 0
     for line in (
@@ -39,7 +39,7 @@ def test_every_other_one_is_told_why_it_lost(harness_command: Command, tmp_path:
         "50.0 ms is over 30.0 ms; map 0.300 is below 0.350",
         "not measured: no compiler",
         "not measured: failed",
-        "a rehearsal on some of the images",
+        "only a subset of the images",
     ):
         assert line in done.stdout, done.stdout
     freely = harness_command("recommend", tmp_path)

@@ -10,7 +10,7 @@ from harness.data.synthetic import CLASS_NAMES, SyntheticSplit
 
 def _split(images: int = 12, *, seed: int = 0, split: str = "train", classes: int = 8) -> SyntheticSplit:
     return SyntheticSplit(
-        split=split, images=images, size=96, classes=classes, most_objects=4, object_size=(0.14, 0.56), seed=seed
+        split=split, images=images, size=96, classes=classes, max_objects=4, object_size=(0.14, 0.56), seed=seed
     )
 
 

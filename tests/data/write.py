@@ -38,7 +38,7 @@ class Shot:
 @cache
 def _drawn(split: str, count: int) -> tuple[tuple[Shot, np.ndarray], ...]:
     drawing = SyntheticSplit(
-        split=split, images=4 * count, size=SIZE, classes=3, most_objects=4, object_size=(0.2, 0.5), seed=7
+        split=split, images=4 * count, size=SIZE, classes=3, max_objects=4, object_size=(0.2, 0.5), seed=7
     )
     columns = drawing.annotations()
     found: list[tuple[Shot, np.ndarray]] = []

@@ -65,11 +65,11 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
         datasets="  shapes: {format: synthetic, train: {images: 6}, val: {images: 2}, size: 64, classes: 2}\n",
         rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-3, validate_every: 2}}\n{FAST}",
     )
-    (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, limit=None)
+    (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, max_images=None)
     kills = _Kills(fast_path, trial)
     kills.run(None)
     whole = kills.record()
-    assert not [flag for flag in whole.flags if flag.name == "resumed"]
+    assert not [warning for warning in whole.warnings if warning.name == "resumed"]
     moments = random.Random(4)
     done = resumed = 0
     while done < KILLS:
@@ -83,7 +83,7 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
         assert [epoch.loss for epoch in again.measurements.epochs] == [e.loss for e in whole.measurements.epochs]
         assert again.metrics == whole.metrics
         assert [a.outcome for a in again.attempts[:-1]] == ["interrupted"] * (len(kills.folder.attempts()) - 1)
-        resumed += any(flag.name == "resumed" for flag in again.flags)
+        resumed += any(warning.name == "resumed" for warning in again.warnings)
         assert not list(kills.folder.path.rglob("training-*"))
     assert resumed
 

@@ -38,7 +38,7 @@ def test_plan(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     path.write_text(f"{text}sweep: {{momentum: [0.8, 0.9]}}\nseeds: {list(range(1667))}\n")
 
     def plan() -> int:
-        return len(plan_trials(load_suite(path), {"shapes": "f"}, limit=None))
+        return len(plan_trials(load_suite(path), {"shapes": "f"}, max_images=None))
 
     assert benchmark.pedantic(plan, rounds=3) == 3 * 2 * 1667
 
@@ -64,7 +64,7 @@ def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
     from harness.analysis.detections.analyse import analyse_detections
 
     rng = np.random.default_rng(0)
-    truth = drawn_labels(rng, images=5000, classes=80, most=14, crowds=0.01)
+    truth = drawn_labels(rng, images=5000, classes=80, max_boxes=14, crowds=0.01)
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
     def both() -> significance.Difference:
@@ -77,7 +77,7 @@ def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
 def test_report_with_everything(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """The page of 12 trials of 5,000 images, with nothing cached."""
     rng = np.random.default_rng(0)
-    truth = drawn_labels(rng, images=5000, classes=80, most=14, crowds=0.01)
+    truth = drawn_labels(rng, images=5000, classes=80, max_boxes=14, crowds=0.01)
     trials = [make_trial(h={"lr": number / 1000}) for number in range(1, 13)]
     records = [of_classes(make_record(trial, latency_s=0.01 * k, map=0.3), truth) for k, trial in enumerate(trials, 1)]
     folder = make_folder(tmp_path, records)
@@ -146,7 +146,7 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
 
     fingerprint = load(source, depth="headers").fingerprint()
     opened = open_dataset(
-        TrialDataset(name="jpegs", fingerprint=fingerprint, source=source), limit=None, import_folder=tmp_path
+        TrialDataset(name="jpegs", fingerprint=fingerprint, source=source), max_images=None, import_folder=tmp_path
     )
     count = len(opened.splits["train"])
     batches = EpochBatches(count, 8, 0)

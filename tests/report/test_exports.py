@@ -42,14 +42,16 @@ HOSTILE = (
 
 
 def _folder(root: Path) -> Path:
-    """Three seeds of one with a doubt, a faster one, a rehearsal that beats both, one that failed."""
-    doubt = (
+    """Three seeds of one with warnings, a faster one, a subset that beats both, one that failed."""
+    warnings = (
         MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),
         MeasurementWarning(name="resumed", reason="at step 3"),
     )
-    records = [make_record(make_trial(seed=seed), map=0.4 + seed / 100, latency_s=0.04, flags=doubt) for seed in (0, 1)]
+    records = [
+        make_record(make_trial(seed=seed), map=0.4 + seed / 100, latency_s=0.04, warnings=warnings) for seed in (0, 1)
+    ]
     records += [make_record(make_trial(MOBILE), map=0.381, latency_s=0.02)]
-    records += [make_record(make_trial(FASTER, limit=4), map=0.9, latency_s=0.001)]
+    records += [make_record(make_trial(FASTER, max_images=4), map=0.9, latency_s=0.001)]
     make_folder(root, records, failed=((make_trial(MOBILE, h={"lr": 0.5}), make_outcome()),))
     return root
 
@@ -66,22 +68,22 @@ def _hostile(frame: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([frame.iloc[[0]]] * len(HOSTILE), ignore_index=True)
     for name in ("dataset", "label", "architecture", "setting", "how"):
         rows[name] = list(HOSTILE)
-    rows["flags"] = [((text, text),) for text in HOSTILE]
+    rows["warnings"] = [((text, text),) for text in HOSTILE]
     return rows
 
 
 def test_csv_says_what_the_frame_says(frame: pd.DataFrame) -> None:
-    """Every number to the last bit, the main columns first, empty where nothing is known, flags as text."""
+    """Every number to the last bit, the main columns first, empty where nothing is known, warnings as text."""
     rows = list(csv.DictReader(io.StringIO(to_csv(frame).decode())))
     assert list(rows[0])[:9] == [
-        "dataset", "label", "architecture", "setting", "variant", "how", "n", "map", "map_sd",
+        "dataset", "label", "architecture", "setting", "variant", "how", "n", "map", "map_std",
     ]  # fmt: skip
     assert set(rows[0]) >= set(frame.columns)
     for row, (_, told) in zip(rows, frame.iterrows(), strict=True):
         assert row["label"] == told["label"]
-        for name in ("map", "map_sd", "latency_median_s", "inference_memory_bytes"):
+        for name in ("map", "map_std", "latency_median_s", "inference_memory_bytes"):
             assert math.isnan(told[name]) if row[name] == "" else float(row[name]) == told[name]
-    assert {row["flags"] for row in rows} == {"", "unstable: rounds lie 9 % apart; resumed: at step 3"}
+    assert {row["warnings"] for row in rows} == {"", "unstable: rounds lie 9 % apart; resumed: at step 3"}
 
 
 def test_no_cell_is_a_formula_and_no_row_is_two(frame: pd.DataFrame) -> None:
@@ -91,21 +93,23 @@ def test_no_cell_is_a_formula_and_no_row_is_two(frame: pd.DataFrame) -> None:
     assert len(rows) == len(HOSTILE)
     for row in rows:
         assert row["map_low"] == "-0.5"
-        for name in ("dataset", "label", "setting", "flags"):
+        for name in ("dataset", "label", "setting", "warnings"):
             assert row[name].isprintable()
             assert row[name].strip()[0] not in "=+-@＝"
     assert [row["label"] for row in rows][:3] == ["'=cmd()", "'+1", "'@SUM(A1)"]
 
 
 def test_parquet_gives_the_frame_back(frame: pd.DataFrame) -> None:
-    """Types and numbers, and flags as names with reasons, however hostile."""
+    """Types and numbers, and warnings as names with reasons, however hostile."""
     for told in (frame, _hostile(frame)):
         back = pd.read_parquet(io.BytesIO(to_parquet(told)))
         numbers = told.select_dtypes("number").columns
         pd.testing.assert_frame_equal(back[numbers], told[numbers])
         assert list(back["label"]) == list(told["label"])
-        flags = [tuple((flag["name"], flag["reason"]) for flag in flags) for flags in back["flags"]]
-        assert flags == list(told["flags"])
+        warnings = [
+            tuple((warning["name"], warning["reason"]) for warning in warnings) for warnings in back["warnings"]
+        ]
+        assert warnings == list(told["warnings"])
 
 
 def test_json_is_plain_data(frame: pd.DataFrame) -> None:
@@ -113,17 +117,17 @@ def test_json_is_plain_data(frame: pd.DataFrame) -> None:
     rows = json.loads(to_json(frame), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     failed = next(row for row in rows if row["outcomes"] == "failed")
     assert [len(row["trial_ids"]) for row in rows] == [row["n"] for row in rows]
-    assert (failed["map"], failed["n"], failed["flags"]) == (None, 0, [])
+    assert (failed["map"], failed["n"], failed["warnings"]) == (None, 0, [])
     seeds = next(row for row in rows if row["n"] == 2)
     assert seeds["map"] == pytest.approx(0.405)
-    assert seeds["flags"][0] == {"name": "unstable", "reason": "rounds lie 9 % apart"}
+    assert seeds["warnings"][0] == {"name": "unstable", "reason": "rounds lie 9 % apart"}
     text = to_json(_hostile(frame))
     assert text.isascii()
     assert [row["label"] for row in json.loads(text)] == list(HOSTILE)
 
 
 def test_latex_is_a_table_of_the_main_columns(frame: pd.DataFrame) -> None:
-    """In display units, the best bold, never a rehearsal, and a dash for what is not known."""
+    """In display units, the best bold, never a subset, and a dash for what is not known."""
     text = to_latex(frame).decode()
     lines = {line.split(" & ")[0]: line for line in text.splitlines() if " & " in line}
     assert lines[RETINA.replace("_", r"\_")].endswith(
@@ -131,8 +135,8 @@ def test_latex_is_a_table_of_the_main_columns(frame: pd.DataFrame) -> None:
     )
     (mobile,) = (line for name, line in lines.items() if "lr 0.01" in name)
     assert r"& 0.381 & 0.191 & \textbf{20.0} & \textbf{20.0}" in mobile
-    (rehearsal,) = (line for name, line in lines.items() if "rehearsal" in name)
-    assert "textbf" not in rehearsal
+    (subset,) = (line for name, line in lines.items() if "subset" in name)
+    assert "textbf" not in subset
     assert "& -- & -- &" in next(line for name, line in lines.items() if "lr 0.5" in name)
     assert "multicolumn" not in text
 
@@ -171,7 +175,7 @@ def test_the_same_frame_gives_the_same_bytes(frame: pd.DataFrame) -> None:
         assert export(frame) == export(frame.copy())
     more = frame.assign(map_low=0.1, map_high=0.6, tie_group=[*"aab", None][: len(frame)], surprise=1)
     header = to_csv(more).decode().splitlines()[0].split(",")
-    assert header[header.index("map_sd") + 1 :][:3] == ["map_low", "map_high", "tie_group"]
+    assert header[header.index("map_std") + 1 :][:3] == ["map_low", "map_high", "tie_group"]
     assert "surprise" in header
 
 

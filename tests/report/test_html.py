@@ -34,7 +34,7 @@ def _frame(*labels: str, **columns: Any) -> pd.DataFrame:
         "label": labels,
         "stages": [1 + step % 2 for step in steps],
         "map": [0.5 - step / 100 for step in steps],
-        "map_sd": float("nan"),
+        "map_std": float("nan"),
         "n": 1,
         "latency_median_s": [0.05 - step / 1000 for step in steps],
         "latency_p95_s": 0.06,
@@ -42,8 +42,8 @@ def _frame(*labels: str, **columns: Any) -> pd.DataFrame:
         "inference_memory_bytes": 2.0**30,
         "parameters": 4e7,
         "joules_per_image": float("nan"),
-        "flags": [()] * count,
-        "rehearsal": False,
+        "warnings": [()] * count,
+        "subset": False,
     }
     return pd.DataFrame({**plain, **columns})
 
@@ -84,8 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    flags = [(), (("unstable", "x"),), ()]
-    rows = _frame("ten", "two", HOSTILE, flags=flags, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
+    warnings = [(), (("unstable", "x"),), ()]
+    rows = _frame("ten", "two", HOSTILE, warnings=warnings, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
     return html.render(_text(), title=HOSTILE, charts={PLOT: rows}, root=folder)
 
 
@@ -98,10 +98,10 @@ def seen(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     path = folder / "page.html"
     # Before the policy's own element, so that the policy stands as it is written, and the probe beside it.
     path.write_text(page.replace('<meta charset="utf-8">', f'<meta charset="utf-8"><script>{_PROBE}</script>', 1))
-    flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
+    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
              f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1200,2000",
              "--virtual-time-budget=20000", "--dump-dom")  # fmt: skip
-    shown = subprocess.run([browser, *flags, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    shown = subprocess.run([browser, *options, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="result">(.*?)</pre>', shown.stdout, re.DOTALL)
     assert found, shown.stderr[-2000:]
     result: dict[str, Any] = json.loads(markup.unescape(found[1]))
@@ -165,8 +165,8 @@ def test_the_theme_can_be_switched(seen: dict[str, Any]) -> None:
 
 def test_the_same_input_gives_the_same_bytes(page: str, folder: Path) -> None:
     """Nothing is numbered from a counter, and no time is told."""
-    flags = [(), (("unstable", "x"),), ()]
-    rows = _frame("ten", "two", HOSTILE, flags=flags, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
+    warnings = [(), (("unstable", "x"),), ()]
+    rows = _frame("ten", "two", HOSTILE, warnings=warnings, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
     assert html.render(_text(), title=HOSTILE, charts={PLOT: rows}, root=folder) == page
 
 
@@ -244,9 +244,9 @@ def test_headings_are_places_and_contents(tmp_path: Path) -> None:
 
 
 def test_axes_are_those_measured_and_fronts_follow_them() -> None:
-    """More throughput is better, less of all else; rehearsals are on no front; what is not finite is not a number."""
-    rows = _frame("slow", "fast", "rehearsed", joules_per_image=[2.0, float("nan"), float("inf")])
-    rows["rehearsal"] = [False, False, True]
+    """More throughput is better, less of all else; subset rows are on no front; what is not finite is not a number."""
+    rows = _frame("slow", "fast", "subset", joules_per_image=[2.0, float("nan"), float("inf")])
+    rows["subset"] = [False, False, True]
     rows["throughput_images_per_s"] = [30.0, 20.0, 90.0]
     made = interactive.speed_accuracy(rows)
     assert made is not None

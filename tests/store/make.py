@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.store import files, paths, record, results
 from harness.store.job import JOB, OUTCOME, Attempt, Job, Outcome, OutcomeName
+from harness.store.migrate import SCHEMA_VERSION
 from harness.suite.schema import Hyperparameters, ImageSize, Protocol, SyntheticDataset, SyntheticImages
 from harness.suite.trial import Trial, TrialArchitecture, TrialDataset
 
@@ -29,10 +30,10 @@ def make_trial(architecture: str = "retinanet_resnet50_fpn", *, seed: int = 0, *
         "hyperparameters": h,
         "seed": seed,
         "protocol": Protocol(level="quick"),
-        "limit": None,
+        "max_images": None,
         **changes,
     }
-    return Trial(trial_id=f"{dataset}-{architecture}-lr{h.lr:g}-limit{fields['limit']}-s{seed}", **fields)
+    return Trial(trial_id=f"{dataset}-{architecture}-lr{h.lr:g}-max{fields['max_images']}-s{seed}", **fields)
 
 
 def make_record(
@@ -40,7 +41,7 @@ def make_record(
     *,
     map: float | None = 0.5,
     latency_s: float = 0.02,
-    flags: tuple[record.MeasurementWarning, ...] = (),
+    warnings: tuple[record.MeasurementWarning, ...] = (),
     **env: Any,
 ) -> record.Record:
     """A record of that trial."""
@@ -59,7 +60,7 @@ def make_record(
          "mar_medium", "mar_large"), half,
     )  # fmt: skip
     return record.Record(
-        schema_version=record.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         trial=trial,
         outcome="succeeded",
         metrics=record.Metrics(
@@ -70,7 +71,7 @@ def make_record(
             throughput_images_per_s=100.0,
             throughput_batch_size=8,
             train_images_per_s=None,
-            data_wait_share=None,
+            data_wait_fraction=None,
             memory=record.MemoryPasses(training=memory, inference=memory),
             training_s=1.0,
             evaluation_s=1.0,
@@ -81,7 +82,7 @@ def make_record(
             checkpoint="checkpoints/weights.pt",
         ),
         environment=record.Environment(**environment),
-        flags=flags,
+        warnings=warnings,
         attempts=(
             Attempt(number=1, outcome="succeeded", reason=None, retryable=False, started_at="", wall_s=90.0),
         ),

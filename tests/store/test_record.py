@@ -57,7 +57,7 @@ def test_what_waits_or_runs_again_has_not_failed(tmp_path: Path) -> None:
     mended, again = make_trial(seed=0), make_trial(seed=1)
     folder = make_folder(tmp_path, [], failed=((mended, make_outcome()), (again, make_outcome())))
     assert [state.failed for state in results.read_results(folder)] == [True, True]
-    for trial, outcome in ((mended, make_outcome("rehearsed", "")), (again, None)):
+    for trial, outcome in ((mended, make_outcome("preflight_passed", "")), (again, None)):
         attempt = folder.trial(trial.trial_id).next_attempt()
         job = Job(trial=trial, number=2, device="cpu", threads=2, import_folder="/")
         files.commit(attempt.job, record.encode(JOB, job))

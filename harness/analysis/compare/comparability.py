@@ -32,8 +32,8 @@ def incomparable_because(pair: Pair, kind: Kind) -> tuple[str, ...]:
     missing = tuple(f"not measured in {name}: {row.problem}" for name, row in sides if row.problem is not None)
     if missing:
         return missing
-    short = [name for name, row in sides if row.trial.limit is not None]
-    found = [f"a rehearsal on some of the images in {' and '.join(short)}"] if short else []
+    short = [name for name, row in sides if row.trial.max_images is not None]
+    found = [f"only a subset of the images in {' and '.join(short)}"] if short else []
     found += _other_data(*(row for _, row in sides))
     fields = {name: tuple(getattr(row.trial.protocol, name) for _, row in sides) for name in _PROTOCOL[kind]}
     if kind == "throughput":

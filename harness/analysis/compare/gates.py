@@ -74,7 +74,7 @@ class RegressionGate:
     text: str
     metric: str
     direction: int
-    most: float
+    max_change: float
     relative: bool
 
 
@@ -116,17 +116,19 @@ def _parse_gate(text: str) -> RegressionGate:
         raise UsageError(f"{text!r}: {metric!r} is none of {', '.join(METRICS)}")
     units = METRICS[metric].units
     if unit == "%":
-        most = float(plain_number) / 100
+        max_change = float(plain_number) / 100
     elif units:
         try:
-            most = parse_quantity(amount, units, f"10% or 10{next(iter(units))}")
+            max_change = parse_quantity(amount, units, f"10% or 10{next(iter(units))}")
         except ValueError as error:
             raise UsageError(f"{text!r}: {error}") from None
     elif not unit:
-        most = float(plain_number)
+        max_change = float(plain_number)
     else:
         raise UsageError(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
-    return RegressionGate(text=text, metric=metric, direction=1 if sign == "+" else -1, most=most, relative=unit == "%")
+    return RegressionGate(
+        text=text, metric=metric, direction=1 if sign == "+" else -1, max_change=max_change, relative=unit == "%"
+    )
 
 
 def judge(compared: Sequence[Compared], limits: Sequence[RegressionGate]) -> tuple[Judged, ...]:
@@ -158,5 +160,5 @@ def _judged(compared: Sequence[Compared], limit: RegressionGate) -> Iterator[Jud
 
 def _broken(limit: RegressionGate, before: float, after: float) -> bool:
     moved = limit.direction * (after - before)
-    most = limit.most * abs(before) if limit.relative else limit.most
-    return moved - most > _DUST * max(abs(before), abs(after))
+    max_change = limit.max_change * abs(before) if limit.relative else limit.max_change
+    return moved - max_change > _DUST * max(abs(before), abs(after))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NUMBERS = (
     "map",
-    "map_sd",
+    "map_std",
     "map_50",
     "map_75",
     "latency_median_s",
@@ -50,7 +50,7 @@ class Row:
         measured: the trials behind the numbers.
         problem: why there are none; None where there are.
         outcomes: of all seeds, in words.
-        doubts: names of flags.
+        warnings: the names of the measurement warnings.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Row:
     measured: tuple[TrialState, ...]
     problem: str | None
     outcomes: str
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def group(self) -> tuple[str, str, str]:
@@ -88,8 +88,8 @@ class Pair:
 
 
 def rows(states: Sequence[TrialState]) -> tuple[Row, ...]:
-    """One a configuration and variant, best mAP first; without rehearsals, unless there is nothing else."""
-    states = [state for state in states if state.trial.limit is None] or states
+    """One a configuration and variant, best mAP first; without subset trials, unless there is nothing else."""
+    states = [state for state in states if state.trial.max_images is None] or states
     alike: dict[str, list[TrialState]] = defaultdict(list)
     for state in states:
         alike[configuration(state.trial)].append(state)
@@ -148,13 +148,13 @@ def _row(line: pd.Series, states: Sequence[TrialState]) -> Row:
         measured=measured,
         problem=None if measured else _problem(line, states),
         outcomes=line["outcomes"],
-        doubts=tuple(dict.fromkeys(name for name, _ in line["flags"] if name != CANNOT)),
+        warnings=tuple(dict.fromkeys(name for name, _ in line["warnings"] if name != CANNOT)),
     )
 
 
 def _problem(line: pd.Series, states: Sequence[TrialState]) -> str:
     """Why a row has no numbers, with the first reason that one of its trials gives."""
-    told = [reason for name, reason in line["flags"] if name == CANNOT]
+    told = [reason for name, reason in line["warnings"] if name == CANNOT]
     told += [state.last.reason for state in states if state.last is not None and state.last.reason]
     return f"{line['outcomes'].replace('_', ' ')}{': ' if told else ''}{told[0].splitlines()[0] if told else ''}"
 
@@ -185,7 +185,7 @@ def _setting(trial: Trial) -> dict[str, Any]:
             "model": dict(choice.model),
             "image_size": asdict(choice.image_size),
             "weights": f"sha256 {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights,
-            "limit": trial.limit,
+            "max_images": trial.max_images,
         }
     )
 

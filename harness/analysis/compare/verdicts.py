@@ -187,7 +187,7 @@ def _remarks(pair: Pair) -> tuple[str, ...]:
     found += _of_seeds(pair.reference, pair.candidate) if pair.reference and pair.candidate else []
     for name, row in ((REFERENCE, pair.reference), (CANDIDATE, pair.candidate)):
         if row is not None and row.measured:
-            found += [f"in doubt in {name}: {', '.join(row.doubts)}"] if row.doubts else []
+            found += [f"warnings in {name}: {', '.join(row.warnings)}"] if row.warnings else []
             found += [f"{name}: {row.outcomes.replace('_', ' ')}"] if "," in row.outcomes else []
     return tuple(found)
 
@@ -200,7 +200,7 @@ def _of_seeds(reference: Row, candidate: Row) -> list[str]:
     single = [name for name, row in ((REFERENCE, reference), (CANDIDATE, candidate)) if len(row.measured) == 1]
     if single:
         return [f"one seed in {' and '.join(single)}: how much of a difference another seed would undo is not known"]
-    error = math.hypot(*(row.numbers["map_sd"] / math.sqrt(len(row.measured)) for row in (reference, candidate)))
+    error = math.hypot(*(row.numbers["map_std"] / math.sqrt(len(row.measured)) for row in (reference, candidate)))
     if apart > 2 * error:
         return []
     return [f"the difference of mAP is within twice its standard error by seeds (± {error:.3f})"]

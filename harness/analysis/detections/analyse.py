@@ -94,7 +94,7 @@ def analyse_detections(
     low, high = _spans(class_map, again.mean(axis=0))
     errors = break_down(labels, detections, matches, near)
     cuts = best_f1(labels, detections, matches)
-    calibration = calibrate(labels, detections, matches, least=deployed)
+    calibration = calibrate(labels, detections, matches, min_score=deployed)
     shown = kept(detections, cuts.thresholds) & (matches.ignored & 1 == 0)
     true = shown & (matches.true & 1 != 0)
     matched = np.zeros(len(labels.boxes), dtype=np.bool_)

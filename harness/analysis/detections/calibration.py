@@ -38,10 +38,10 @@ class Calibration:
 
 
 def calibrate(
-    labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, *, least: float
+    labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, *, min_score: float
 ) -> Calibration:
-    """Over detections that score `least` or more: of lower ones there are thousands, which nobody sees."""
-    rows = (matches.ignored & 1 == 0) & (detections.scores >= least)
+    """Over detections that score `min_score` or more: of lower ones there are thousands, which nobody sees."""
+    rows = (matches.ignored & 1 == 0) & (detections.scores >= min_score)
     scores, true = detections.scores[rows], (matches.true[rows] & 1).astype(np.float64)
     counts, mean_scores, precision = _binned(scores, true)
     classes = detections.classes[rows]

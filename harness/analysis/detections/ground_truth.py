@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.data.open import fingerprint, open_splits
 from harness.errors import DataError
+from harness.store.paths import stored
 from harness.store.tables import StoredGroundTruth, read_ground_truth
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
@@ -35,16 +36,17 @@ def ground_truth_of(
         UnreadableError: the trial's file is not what it must be.
         OSError: it cannot be read.
     """
-    if folder.truths.is_file():
-        return read_ground_truth(folder.truths.read_bytes(), tuple(record.metrics.per_class))
+    path = stored(folder.ground_truth)
+    if path.is_file():
+        return read_ground_truth(path.read_bytes(), tuple(record.metrics.per_class))
     dataset = record.trial.dataset
     if dataset.fingerprint not in opened:
         opened[dataset.fingerprint] = _open(dataset)
     split = opened[dataset.fingerprint].get(record.metrics.split)
     if split is None or split.annotations.class_names != tuple(record.metrics.per_class):
         return None
-    limit = record.trial.limit
-    annotations = split.annotations.first(limit) if limit else split.annotations
+    max_images = record.trial.max_images
+    annotations = split.annotations.first(max_images) if max_images else split.annotations
     if len(annotations) != record.metrics.images:
         return None
     return StoredGroundTruth(
@@ -55,6 +57,7 @@ def ground_truth_of(
         boxes=annotations.boxes.astype(np.float64),
         classes=annotations.labels,
         crowds=annotations.crowds,
+        areas=annotations.areas.astype(np.float64),
     )
 
 

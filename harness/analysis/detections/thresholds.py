@@ -63,8 +63,8 @@ def best_f1(labels: StoredGroundTruth, detections: StoredDetections, matches: Ma
 
 def kept(detections: StoredDetections, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which detections a deployment with these thresholds would show: bool [D]. A class without one shows none."""
-    least = thresholds[detections.classes]
-    return ~np.isnan(least) & (detections.scores >= least)
+    minimum = thresholds[detections.classes]
+    return ~np.isnan(minimum) & (detections.scores >= minimum)
 
 
 def confusion(

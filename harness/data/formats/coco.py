@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from harness.data.formats.reading import (
-    MOST_BYTES,
+    MAX_BYTES,
     Source,
     UnreadableError,
     by_split,
@@ -44,7 +44,7 @@ T = TypeVar("T")
 _Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
 _SUFFIX = frozenset({".json"})
-_MOST_BAD = 10_000  # entries that are told one by one
+_MAX_BAD = 10_000  # entries that are told one by one
 _DENSE = 20  # numbers for each id that has one
 _NO_ID = -(2**63)
 
@@ -213,7 +213,7 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
 
 def _decode(path: Path, findings: Findings) -> _File:
     """The typed file; where it does not fit as a whole, entry by entry, so that every bad one is told."""
-    check_size(path, MOST_BYTES)
+    check_size(path, MAX_BYTES)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             return msgspec.json.decode(mapped, type=_File)  # mapped, not read: it saves a copy of all of it
@@ -236,8 +236,8 @@ def _decode(path: Path, findings: Findings) -> _File:
                 )
                 findings.add("unreadable_annotation", place)
                 bad += 1
-                if bad > _MOST_BAD:
-                    raise UnreadableError(f"more than {_MOST_BAD:,} of its {key} cannot be read") from None
+                if bad > _MAX_BAD:
+                    raise UnreadableError(f"more than {_MAX_BAD:,} of its {key} cannot be read") from None
         return found
 
     file = _File(
@@ -278,11 +278,11 @@ def _positions(wanted: NDArray[np.int64], known: NDArray[np.int64]) -> tuple[NDA
     """Where each wanted id stands among the known ones, and whether it does."""
     if not len(known) or not len(wanted):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
-    least, most = int(known.min()), int(known.max())
-    if most - least < _DENSE * (len(known) + 1000):  # a table, where ids are not far apart
-        table = np.full(most - least + 1, -1, dtype=np.int64)
-        table[known - least] = np.arange(len(known))
-        at = table[np.clip(wanted, least, most) - least]
+    lowest, highest = int(known.min()), int(known.max())
+    if highest - lowest < _DENSE * (len(known) + 1000):  # a table, where ids are not far apart
+        table = np.full(highest - lowest + 1, -1, dtype=np.int64)
+        table[known - lowest] = np.arange(len(known))
+        at = table[np.clip(wanted, lowest, highest) - lowest]
     else:
         order = np.argsort(known, kind="stable")
         at = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.data.formats.reading import (
-    MOST_BYTES_OF_ONE_IMAGE,
+    MAX_BYTES_OF_ONE_IMAGE,
     Source,
     UnreadableError,
     by_split,
@@ -69,7 +69,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     parsed: list[tuple[Path, _File]] = []
     for path in (folder / name for name in names):
         try:
-            parsed.append((path, decode_json(read_bytes(path, MOST_BYTES_OF_ONE_IMAGE), _File)))
+            parsed.append((path, decode_json(read_bytes(path, MAX_BYTES_OF_ONE_IMAGE), _File)))
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(path), line=error.line, detail=error.detail))
     root = source.images or _root(folder, parsed)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
-MOST_BYTES_OF_TEXT = 2**24  # of one image's labels
-MOST_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may carry the picture itself in its JSON
-MOST_BYTES = 2**32
+MAX_BYTES_OF_TEXT = 2**24  # of one image's labels
+MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may carry the picture itself in its JSON
+MAX_BYTES = 2**32
 _SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validation|test|testing)(?=$|[^a-z])")
 _SPLITS = {"tra": "train", "val": "val", "tes": "test"}
 _NOT_JSON_NUMBERS = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|nan|inf)\b', re.DOTALL)
@@ -65,8 +65,8 @@ class EscapeError(UnreadableError):
     """A file names images outside the folder of the data."""
 
 
-def check_size(path: Path, most: int) -> None:
-    """That a path is a file of at most `most` bytes.
+def check_size(path: Path, max_bytes: int) -> None:
+    """That a path is a file of at most `max_bytes` bytes.
 
     Raises:
         UnreadableError: it is none, or larger.
@@ -79,30 +79,30 @@ def check_size(path: Path, most: int) -> None:
         raise UnreadableError(str(error)) from None
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError("no file, but a folder or a device")  # a pipe would never end
-    if status.st_size > most:
-        raise UnreadableError(f"larger than {most:,} bytes")
+    if status.st_size > max_bytes:
+        raise UnreadableError(f"larger than {max_bytes:,} bytes")
 
 
-def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The whole file, without a byte-order mark.
 
     Raises:
-        UnreadableError: it is no file, cannot be read, or is larger than `most` bytes.
+        UnreadableError: it is no file, cannot be read, or is larger than `max_bytes` bytes.
     """
-    check_size(path, most)
+    check_size(path, max_bytes)
     try:
         return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The whole file as UTF-8.
 
     Raises:
         UnreadableError: as `read_bytes`, or it is not UTF-8 text.
     """
-    data = read_bytes(path, most)
+    data = read_bytes(path, max_bytes)
     if b"\0" in data:
         raise UnreadableError("no text: it has zero bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
     try:

@@ -17,7 +17,7 @@ import defusedxml.sax
 from defusedxml.common import DefusedXmlException
 
 from harness.data.formats.reading import (
-    MOST_BYTES_OF_TEXT,
+    MAX_BYTES_OF_TEXT,
     Source,
     UnreadableError,
     by_split,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = frozenset({".xml"})
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_MOST_DEPTH = 64
+_MAX_DEPTH = 64
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -142,7 +142,7 @@ class _Handler(xml.sax.ContentHandler):
         if not self._path and name != "annotation":
             raise UnreadableError(f"not Pascal VOC: the outermost element is <{name}>, expected <annotation>", line)
         self._path.append(name)
-        if len(self._path) > _MOST_DEPTH:
+        if len(self._path) > _MAX_DEPTH:
             raise UnreadableError("nested absurdly deep", line)
         self._text = []
         if self._path == ["annotation", "object"]:
@@ -177,7 +177,7 @@ class _Handler(xml.sax.ContentHandler):
 def _parse(path: Path) -> _Handler:
     handler = _Handler()
     try:
-        defusedxml.sax.parseString(read_bytes(path, MOST_BYTES_OF_TEXT), handler, forbid_dtd=True)
+        defusedxml.sax.parseString(read_bytes(path, MAX_BYTES_OF_TEXT), handler, forbid_dtd=True)
     except xml.sax.SAXParseException as error:
         raise UnreadableError(f"not XML: {error.getMessage()}", error.getLineNumber()) from None
     except DefusedXmlException:

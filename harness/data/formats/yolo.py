@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.formats.reading import (
     IMAGE_SUFFIXES,
-    MOST_BYTES_OF_TEXT,
+    MAX_BYTES_OF_TEXT,
     EscapeError,
     Source,
     UnreadableError,
@@ -39,7 +39,7 @@ _NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"
 _NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "test.txt"}  # lists of images, in CVAT's layout
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 _BOX = 4  # values after the class
-_LEAST_POLYGON = 6  # three points
+_MIN_POLYGON = 6  # three points
 _ROUNDING = 1e-5  # of shares written with five decimals
 _SURELY_PIXELS = 2.0
 
@@ -105,7 +105,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             findings.add("duplicate_image_id", Place(file=str(image.labels), image=image.name, detail=detail))
             continue
         try:
-            text = read_text(image.labels, MOST_BYTES_OF_TEXT) if os.path.lexists(image.labels) else ""
+            text = read_text(image.labels, MAX_BYTES_OF_TEXT) if os.path.lexists(image.labels) else ""
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(image.labels), line=error.line, detail=error.detail))
             continue
@@ -126,7 +126,7 @@ def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source:
         values = [number(cell) for cell in cells[1:]]
         if source.poses:
             values = values[:4]
-        polygon = len(values) >= _LEAST_POLYGON and len(values) % 2 == 0
+        polygon = len(values) >= _MIN_POLYGON and len(values) % 2 == 0
         if len(values) != _BOX and not polygon:
             detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {shown}"
             findings.add("unreadable_annotation", Place(file=file, line=line, detail=detail))
@@ -140,10 +140,10 @@ def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source:
         if code:
             findings.add(code, Place(file=file, line=line, detail=shown))
             continue
-        most = max(values)
-        if 1 + _ROUNDING < most < math.inf:
+        largest = max(values)
+        if 1 + _ROUNDING < largest < math.inf:
             findings.add("not_normalized", Place(file=file, line=line, detail=shown))
-        in_pixels = most >= _SURELY_PIXELS and (polygon or min(values[2:]) >= 1)
+        in_pixels = largest >= _SURELY_PIXELS and (polygon or min(values[2:]) >= 1)
         box = _bounds(values) if polygon else _corners(values)
         rows.add_box(row, box, int(which), number=line, share=not in_pixels)
 
@@ -303,7 +303,7 @@ def _looks(path: Path) -> bool:
         data = read_document(path).data
     except SuiteError:
         try:
-            keys = {line.partition(":")[0].strip() for line in read_text(path, MOST_BYTES_OF_TEXT).splitlines()}
+            keys = {line.partition(":")[0].strip() for line in read_text(path, MAX_BYTES_OF_TEXT).splitlines()}
         except UnreadableError:
             return False
     else:

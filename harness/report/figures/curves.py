@@ -29,7 +29,7 @@ _POINTS = slice(None, None, 2)  # of 101 recalls
 
 
 def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes | None:
-    """Mean over seeds of the training loss, and of val's mAP where it was looked at; the band is from least to most.
+    """Mean over seeds of the training loss, and of val's mAP where it was looked at; the band is from the lowest to the highest.
 
     Args:
         curves: (label, each seed's epochs).
@@ -153,7 +153,7 @@ def _matrix(axes: Axes, counts: NDArray[np.int64], sums: NDArray[np.int64], *, n
 
 
 def _band(axes: Axes, seeds: Sequence[Sequence[tuple[int, float]]], label: str, style: tuple[str, str]) -> None:
-    """The mean over the seeds that came so far, from the least to the most."""
+    """The mean over the seeds that came so far, from the lowest to the highest."""
     by_epoch: dict[int, list[float]] = {}
     for epoch, value in itertools.chain.from_iterable(seeds):
         by_epoch.setdefault(epoch, []).append(value)

@@ -13,6 +13,7 @@ from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.analysis.images import MAX_ANALYSED_ROWS, analysed_rows, most_disputed, worst_images
 from harness.report.figures import curves, image_grid, speed_accuracy
 from harness.store import files
+from harness.store.paths import stored
 from harness.store.tables import UnreadableError, read_detections
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _COLUMNS = 6  # architectures side by side
 _FEW = 4  # images on a sheet
 
 
-def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, most_bytes: int) -> Drawn:
+def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, max_bytes: int) -> Drawn:
     """Draw all that there is something to show in.
 
     Args:
@@ -55,7 +56,7 @@ def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, most_bytes: int) -> D
             "calibration": curves.calibration(known),
             "confusion": curves.confusion(known),
         }
-        sheets, images = _sheets(folder, dataset, known, most_bytes)
+        sheets, images = _sheets(folder, dataset, known, max_bytes)
         made |= sheets
     paths = {kind: _write(folder, f"{kind}-{dataset.name}", drawn) for kind, drawn in made.items() if drawn is not None}
     return Drawn(paths=paths, images=images)
@@ -73,7 +74,7 @@ def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
 
 
 def _sheets(
-    folder: SuiteFolder, dataset: DatasetAnalysis, known: Sequence[AnalysedRow], most_bytes: int
+    folder: SuiteFolder, dataset: DatasetAnalysis, known: Sequence[AnalysedRow], max_bytes: int
 ) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
     """A few fixed images, the worst of each architecture and the most disputed; and the names of all images."""
     trial, record = folder.trial(known[0][1]), dataset.measured[known[0][1]]
@@ -83,7 +84,7 @@ def _sheets(
         if labels is None:
             return {}, ()
         for row, trial_id, analysis in known:
-            found = read_detections(folder.trial(trial_id).predictions().read_bytes(), labels)
+            found = read_detections(stored(folder.trial(trial_id).detections()).read_bytes(), labels)
             seen.append(image_grid.match_image(row["label"], labels, found, analysis.thresholds))
         read = image_grid.reader(trial, record, labels)
     except (OSError, UnreadableError):
@@ -94,11 +95,9 @@ def _sheets(
         "worst": list(dict.fromkeys(worst)),
         "disputed": [image for image, _, _, _ in most_disputed(known, _FEW)],
     }
-    share = most_bytes // len(chosen)
+    share = max_bytes // len(chosen)
     sheets = {
-        kind: image_grid.sheet(images, labels, seen, read, most_bytes=share)
-        for kind, images in chosen.items()
-        if images
+        kind: image_grid.sheet(images, labels, seen, read, max_bytes=share) for kind, images in chosen.items() if images
     }
     return sheets, labels.images
 

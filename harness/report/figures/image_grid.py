@@ -20,6 +20,7 @@ from harness.data.contact_sheet import FAINT, INK, PAPER, plate, shortened
 from harness.data.images import read_pixels
 from harness.data.open import draw
 from harness.errors import DataError
+from harness.store.paths import stored
 from harness.store.tables import read_thumbnails
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
@@ -98,7 +99,7 @@ def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> C
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
         return draw(source, record.metrics.split).read_image
-    thumbnails = read_thumbnails(folder.truths.read_bytes()) if isinstance(source, PythonDataset) else {}
+    thumbnails = read_thumbnails(stored(folder.ground_truth).read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
         path, name = labels.files[index], labels.images[index]
@@ -117,7 +118,7 @@ def sheet(
     architectures: Sequence[ImageDetections],
     read: Callable[[int], NDArray[np.uint8]],
     *,
-    most_bytes: int,
+    max_bytes: int,
 ) -> bytes | None:
     """A JPEG: a row an image, the labels first, then each architecture; None where no image can be read."""
     pixels: dict[int, _Picture] = {}
@@ -131,7 +132,7 @@ def sheet(
     data = b""
     for side in _SIDES:
         data = _encoded(_sheet(pixels, labels, architectures, side))
-        if len(data) <= most_bytes:
+        if len(data) <= max_bytes:
             break
     return data
 

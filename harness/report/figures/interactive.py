@@ -115,8 +115,8 @@ def _bundled() -> str:
 
 
 def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:
-    """The rows on the Pareto front of this axis; rehearsals are not compared."""
-    real = rows[~rows["rehearsal"]]
+    """The rows on the Pareto front of this axis; subset rows are not compared."""
+    real = rows[~rows["subset"]]
     # The front minimises what stands in latency's place, whatever it is.
     cost = real[axis.column] * (1 if axis.lower_is_better else -1)
     return set(pareto_front(real.assign(latency_median_s=cost)).index)
@@ -144,7 +144,7 @@ def _numbers(row: pd.Series) -> dict[str, str]:
     """What is shown beside a point: words and numbers with their units, those that are known."""
     low, high = row.get("map_low"), row.get("map_high")
     told = {
-        "mAP": metric_value(row["map"]) + (f" ± {row['map_sd']:.3f}" if row["n"] > 1 else ""),
+        "mAP": metric_value(row["map"]) + (f" ± {row['map_std']:.3f}" if row["n"] > 1 else ""),
         "95 % interval": "–"
         if "–" in (metric_value(low), metric_value(high))
         else f"{metric_value(low)} to {metric_value(high)}",
@@ -155,7 +155,7 @@ def _numbers(row: pd.Series) -> dict[str, str]:
         "parameters": f"{number(row['parameters'] / 1e6, 1)} M",
         "energy": f"{number(row['joules_per_image'], 2)} J per image",
         "seeds": number(row["n"], 0),
-        "flags": ", ".join(dict.fromkeys(name for name, _ in row["flags"])) or "–",
+        "warnings": ", ".join(dict.fromkeys(name for name, _ in row["warnings"])) or "–",
     }
     return {"title": row["label"], **{key: text for key, text in told.items() if not text.startswith("–")}}
 

@@ -44,7 +44,7 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
                 label=f"{'one' if stages == 1 else 'two'}-stage",
                 zorder=3,
             )
-        front = pareto_front(measured[~measured["rehearsal"]])
+        front = pareto_front(measured[~measured["subset"]])
         axes.step(
             front["latency_median_s"] * 1e3,
             front["map"],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.store.record import Data
     from harness.store.results import TrialState
 
-_MOST_CLASSES = 30
+_MAX_CLASSES = 30
 
 
 def section(dataset: str, states: Sequence[TrialState]) -> list[str]:
@@ -58,16 +58,16 @@ def _splits(splits: Mapping[str, SplitStatistics]) -> str:
     ]
     return (
         f"{table(header, rows)}\n\nSmall, medium and large are COCO's: area below 32², below 96² pixels, and above. "
-        "Three numbers are least / median / most."
+        "Three numbers are the minimum / median / maximum."
     )
 
 
 def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[str], str]:
     """The classes that a table shows, most boxes first, and what to say of those left out."""
     ordered = sorted(names, key=lambda name: -boxes.get(name, 0))
-    if len(ordered) <= _MOST_CLASSES:
+    if len(ordered) <= _MAX_CLASSES:
         return ordered, ""
-    half, hidden = _MOST_CLASSES // 2, len(ordered) - _MOST_CLASSES
+    half, hidden = _MAX_CLASSES // 2, len(ordered) - _MAX_CLASSES
     return [*ordered[:half], *ordered[-half:]], (
         f"\n\nShown are the {half} most and the {half} least frequent classes; {hidden} lie between."
     )
@@ -82,9 +82,9 @@ def _classes(splits: Mapping[str, SplitStatistics]) -> str:
 
 
 def _spread(values: Spread) -> str:
-    """Least, median and most; one number where they are equal."""
-    if values.least is None or values.median is None or values.most is None:
+    """Minimum, median and maximum; one number where they are equal."""
+    if values.min is None or values.median is None or values.max is None:
         return "–"
-    if values.least == values.most:
-        return f"{values.least:g}"
-    return f"{values.least:g} / {values.median:g} / {values.most:g}"
+    if values.min == values.max:
+        return f"{values.min:g}"
+    return f"{values.min:g} / {values.median:g} / {values.max:g}"

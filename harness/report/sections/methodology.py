@@ -55,14 +55,14 @@ def _protocol(records: Sequence[Record]) -> str:
         "- Training img/s: without the first epoch (or its first 100 steps), waiting for data included.",
         "- Peak memory: reserved by the CUDA allocator on a GPU; on a CPU the whole process' resident set, python "
         "included. Training, inference, and inference on the image with most boxes are separate passes.",
-        "- A pass in doubt is taken again, at most twice; the last one stands, flagged. `unstable`: timings of the "
-        "same image with an sd of 10 % of the mean, rounds more than 7 % apart, or phases that do not sum to the "
+        "- A pass in doubt is taken again, at most twice; the last one stands, with its warning. `unstable`: timings of the "
+        "same image with a std of 10 % of the mean, rounds more than 7 % apart, or phases that do not sum to the "
         "latency within 10 %. `throttled`: a clock below 75 % of its default, or held back. `shared_device`: others on "
         "the GPU, or taking more than 10 % of the cores' time. `loader_bound`: more than 10 % of training spent "
         "waiting for data.",
         "- GFLOPs: one image, convolutions and matrix products, a multiply and an add counted as two.",
         "- Every raw timing and every detection lies beside its record: `trials/*/samples.parquet` and "
-        "`predictions.parquet`.",
+        "`detections.parquet`.",
     ]
     return "\n".join(dict.fromkeys(lines))
 

@@ -51,7 +51,7 @@ def section(dataset: DatasetAnalysis) -> list[str]:
 def _wanted(dataset: DatasetAnalysis) -> Iterator[tuple[Hashable, Hashable]]:
     """Each pair once: every row against the baseline, then the others on the front, the better one first."""
     rows = dataset.rows
-    leading = set(pareto_front(rows[~rows["rehearsal"]]).index)
+    leading = set(pareto_front(rows[~rows["subset"]]).index)
     front = [index for index in rows.index if index in leading]
     pairs = [
         (index, dataset.baseline) for index in rows.index if dataset.baseline is not None and index != dataset.baseline

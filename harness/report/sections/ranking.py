@@ -20,7 +20,7 @@ def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
         "architecture", "mAP", *(("95 % interval", "group") if sure else ()), "mAP50", "mAP75", "latency median ms",
         "p95 ms", "throughput img/s (batch)", "outcome",
     )  # fmt: skip
-    front = set() if mixed else set(pareto_front(rows[~rows["rehearsal"]]).index)
+    front = set() if mixed else set(pareto_front(rows[~rows["subset"]]).index)
     cells = []
     for index, row in rows.iterrows():
         interval = f"{metric_value(row['map_low'])} … {metric_value(row['map_high'])}".replace("– … –", "–")
@@ -39,7 +39,7 @@ def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
         )
     said = ["★ on the Pareto front: nothing measured is both faster and more accurate."] if front else []
     said += ["The interval is over images; rows of one group tie on accuracy with its first."] if sure else []
-    if rows.loc[~rows["rehearsal"] & rows["map"].notna(), "map_low"].isna().any():
+    if rows.loc[~rows["subset"] & rows["map"].notna(), "map_low"].isna().any():
         said.append(
             "mAP without an interval: labels or detections are missing (an older version, `--no-bootstrap`), cannot be "
             "read (`harness report` says why), or are of a single image with boxes."
@@ -49,6 +49,6 @@ def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
 
 def _outcome(row: pd.Series) -> str:
     said = [row["outcomes"]]
-    said += [NOT_COMPARABLE] if row["rehearsal"] else []
-    said += [escape(name) for name, _ in row["flags"] if name != "rehearsal"]
+    said += [NOT_COMPARABLE] if row["subset"] else []
+    said += [escape(name) for name, _ in row["warnings"] if name != "subset"]
     return ", ".join(dict.fromkeys(said))

@@ -81,7 +81,7 @@ def _variants(rows: pd.DataFrame) -> str:
         plain = group[group["variant"] == AS_TRAINED].iloc[0]
         for _, row in group.iterrows():
             own = row["variant"] == AS_TRAINED
-            what = "; ".join((row["how"], *(reason for name, reason in row["flags"] if name == CANNOT))).strip("; ")
+            what = "; ".join((row["how"], *(reason for name, reason in row["warnings"] if name == CANNOT))).strip("; ")
             cells.append(
                 (
                     escape(row["architecture"] + (f" ({row['setting']})" if row["setting"] else "")),

@@ -32,14 +32,14 @@ def section(dataset: DatasetAnalysis) -> list[str]:
     """What to ship, who is faster and for what, who ties, the Pareto front, and how sure it is."""
     rows, significance = dataset.rows, dataset.significance
     measured = rows.dropna(subset=["map", "latency_median_s"])
-    if measured["rehearsal"].any() and not measured["rehearsal"].all():
-        measured = measured[~measured["rehearsal"]]
+    if measured["subset"].any() and not measured["subset"].all():
+        measured = measured[~measured["subset"]]
     if measured.empty and rows["latency_median_s"].notna().any():
         return ["The evaluated split has no boxes: there are speeds below, but nothing to call accurate."]
     if measured.empty:
         return ["Nothing is measured here yet."]
     best = measured.sort_values(["map", "latency_median_s"], ascending=[False, True], kind="stable").iloc[0]
-    lines = [_ship(best, significance, rehearsal=bool(measured["rehearsal"].any()))]
+    lines = [_ship(best, significance, subset=bool(measured["subset"].any()))]
     front = pareto_front(measured)
     if dataset.mixed:
         lines.append("**Speed:** of different environments, so nothing is said of who is faster.")
@@ -47,19 +47,19 @@ def section(dataset: DatasetAnalysis) -> list[str]:
         lines += [_faster(row, best, significance) for index, row in front[::-1].iterrows() if index != best.name]
     lines += _ties(measured, best, significance)
     lines += [] if dataset.mixed else [_front(front)]
-    lines += [_how_sure(measured, dataset.states, significance), *_in_doubt(measured)]
+    lines += [_how_sure(measured, dataset.states, significance), *_with_warnings(measured)]
     return ["\n".join(f"- {line}" for line in lines)]
 
 
 def latency(row: pd.Series) -> str:
     """The median in ms, with the standard deviation over seeds where there are several."""
-    spread = f" ± {milliseconds(row['latency_sd_s'])}" if row["n"] > 1 else ""
+    spread = f" ± {milliseconds(row['latency_std_s'])}" if row["n"] > 1 else ""
     return f"{milliseconds(row['latency_median_s'])}{spread}"
 
 
 def accuracy(row: pd.Series) -> str:
     """mAP, with the standard deviation over seeds where there are several."""
-    spread = f" ± {row['map_sd']:.3f}" if row["n"] > 1 else ""
+    spread = f" ± {row['map_std']:.3f}" if row["n"] > 1 else ""
     return f"{metric_value(row['map'])}{spread}"
 
 
@@ -78,10 +78,10 @@ def seeds_error(ours: pd.Series, theirs: pd.Series) -> float:
 
     Seeds are independent, so their variances add.
     """
-    return math.hypot(*(row["map_sd"] / math.sqrt(row["n"]) if row["n"] > 1 else math.nan for row in (ours, theirs)))
+    return math.hypot(*(row["map_std"] / math.sqrt(row["n"]) if row["n"] > 1 else math.nan for row in (ours, theirs)))
 
 
-def _ship(best: pd.Series, significance: Significance, *, rehearsal: bool) -> str:
+def _ship(best: pd.Series, significance: Significance, *, subset: bool) -> str:
     memory = best["inference_memory_bytes"]
     interval = significance.intervals.get(best.name)
     sure = f" (95 % interval {span(interval)})" if interval else ""
@@ -92,7 +92,7 @@ def _ship(best: pd.Series, significance: Significance, *, rehearsal: bool) -> st
     if best["map"] < _NOTHING:
         name = escape(best["label"])
         return f"**Nothing to ship yet:** the best, {name}, has {numbers}: train longer, or look at the data."
-    word = f"Most accurate ({NOT_COMPARABLE})" if rehearsal else "Ship"
+    word = f"Most accurate ({NOT_COMPARABLE})" if subset else "Ship"
     return f"**{word} {escape(best['label'])}:** {numbers}."
 
 
@@ -125,11 +125,13 @@ def _ties(measured: pd.DataFrame, best: pd.Series, significance: Significance) -
     ]
 
 
-def _in_doubt(measured: pd.DataFrame) -> list[str]:
-    """Whose numbers carry a flag: the first screen must not hide it."""
-    doubted = {row["label"]: list(dict.fromkeys(name for name, _ in row["flags"])) for _, row in measured.iterrows()}
-    names = [f"{escape(label)} ({escape(', '.join(flags))})" for label, flags in doubted.items() if flags]
-    return [f"**In doubt:** {', '.join(names)}; [why](#doubts)."] if names else []
+def _with_warnings(measured: pd.DataFrame) -> list[str]:
+    """The rows that carry measurement warnings, so that the first screen does not hide them."""
+    by_label = {
+        row["label"]: list(dict.fromkeys(name for name, _ in row["warnings"])) for _, row in measured.iterrows()
+    }
+    names = [f"{escape(label)} ({escape(', '.join(warnings))})" for label, warnings in by_label.items() if warnings]
+    return [f"**With warnings:** {', '.join(names)}; [why](#warnings)."] if names else []
 
 
 def _tie(significance: Significance, first: Hashable, second: Hashable) -> bool:

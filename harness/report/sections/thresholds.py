@@ -25,7 +25,7 @@ def section(dataset: DatasetAnalysis, drawn: Drawn) -> list[str]:
     known = analysed_rows(dataset)
     if not known:
         return []
-    front = set(pareto_front(dataset.rows[~dataset.rows["rehearsal"]])["configuration"])
+    front = set(pareto_front(dataset.rows[~dataset.rows["subset"]])["configuration"])
     chosen, note = some_classes(known[0][2].class_names, dataset.boxes())
     parts = ["### Where to cut the scores", _CUTS]
     for row, trial_id, analysis in known:

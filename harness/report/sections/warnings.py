@@ -18,7 +18,7 @@ def section(found: SuiteAnalysis) -> list[str]:
     lines = [
         f"- {escape(row['label'])} on {escape(row['dataset'])}: {escape(name)}: {escape(reason)}"
         for _, row in found.frame.iterrows()
-        for name, reason in row["flags"]
+        for name, reason in row["warnings"]
     ]
     for dataset in found.datasets:
         for index, interval in dataset.significance.intervals.items():
@@ -29,4 +29,4 @@ def section(found: SuiteAnalysis) -> list[str]:
                     f"but the stored detections have {metric_value(interval.value)} on the stored labels: they do not belong "
                     "together"
                 )
-    return ["## Doubts", "\n".join(dict.fromkeys(lines))] if lines else []
+    return ["## Warnings", "\n".join(dict.fromkeys(lines))] if lines else []

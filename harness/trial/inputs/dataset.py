@@ -35,7 +35,7 @@ class Opened:
     skipped: dict[str, int] | None
 
 
-def open_dataset(dataset: TrialDataset, *, limit: int | None, import_folder: Path) -> Opened:
+def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder: Path) -> Opened:
     """Open every split, or of each its first `limit` images.
 
     Raises:
@@ -44,7 +44,7 @@ def open_dataset(dataset: TrialDataset, *, limit: int | None, import_folder: Pat
     source = dataset.source
     if isinstance(source, PythonDataset):
         splits = {
-            name: UserItems(name, getattr(source, name), source.classes, limit, import_folder)
+            name: UserItems(name, getattr(source, name), source.classes, max_images, import_folder)
             for name in split_names(source)
         }
         opened = Opened(splits=dict(splits), statistics=None, skipped=None)
@@ -55,7 +55,7 @@ def open_dataset(dataset: TrialDataset, *, limit: int | None, import_folder: Pat
                 f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
             )
         opened = Opened(
-            splits={name: _SplitItems(split, limit) for name, split in found.items()},
+            splits={name: _SplitItems(split, max_images) for name, split in found.items()},
             statistics={name: describe(split.annotations) for name, split in found.items()},
             skipped=loaded.skipped() if loaded else {},
         )
@@ -68,9 +68,9 @@ def open_dataset(dataset: TrialDataset, *, limit: int | None, import_folder: Pat
 class _SplitItems:
     """A split of the data room."""
 
-    def __init__(self, split: Split, limit: int | None) -> None:
+    def __init__(self, split: Split, max_images: int | None) -> None:
         self._split = split
-        self.annotations = split.annotations.first(limit) if limit else split.annotations
+        self.annotations = split.annotations.first(max_images) if max_images else split.annotations
         self.class_names = self.annotations.class_names
 
     def __len__(self) -> int:

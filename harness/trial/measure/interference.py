@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     import torch
 
-_LEAST_CLOCK = 0.75  # of the default: the issue's bound, far below what boost clocks wander by
-_MOST_OTHERS = 0.10  # of the cores' time
-_MOST_PAUSED = 0.01  # of the wall time
-_MOST_LOOKS = 0.10  # a single dip in a long training is no throttling
+_MIN_CLOCK = 0.75  # of the default: the issue's bound, far below what boost clocks wander by
+_MAX_OTHERS = 0.10  # of the cores' time
+_MAX_PAUSED = 0.01  # of the wall time
+_MAX_SAMPLES = 0.10  # a single dip in a long training is no throttling
 _SETTLED_S = 0.5  # counters advance in hundredths of a second: shorter passes tell too little
 
 
@@ -33,7 +33,7 @@ class SystemSample:
     """One look around. None where the machine does not tell.
 
     Attributes:
-        clock_share: of the default clock.
+        clock_fraction: of the default clock.
         held_back: why the device holds its clock back now.
         foreign: processes on the GPU that are not ours.
         others_s: CPU time of others on our cores, since some moment.
@@ -84,26 +84,26 @@ def interference_warnings(system_samples: Sequence[SystemSample]) -> tuple[Measu
     wall_s = last.at_s - first.at_s
     long_enough = wall_s >= _SETTLED_S
     throttled, shared = [], []
-    slow = [one.clock_fraction for one in later if one.clock_fraction is not None and one.clock_fraction < _LEAST_CLOCK]
-    if len(slow) > _MOST_LOOKS * len(later):
+    slow = [one.clock_fraction for one in later if one.clock_fraction is not None and one.clock_fraction < _MIN_CLOCK]
+    if len(slow) > _MAX_SAMPLES * len(later):
         throttled.append(f"its clock fell to {min(slow):.0%} of the default")
     held = [one for one in later if one.throttle_reasons]
-    if len(held) > _MOST_LOOKS * len(later):
+    if len(held) > _MAX_SAMPLES * len(later):
         reasons = dict.fromkeys(reason for one in held for reason in one.throttle_reasons)
         throttled.append(f"the device held its clock back: {', '.join(reasons)}")
     if first.paused_s is not None and last.paused_s is not None and long_enough:
         paused = (last.paused_s - first.paused_s) / (wall_s * first.cores)
-        if paused > _MOST_PAUSED:
+        if paused > _MAX_PAUSED:
             throttled.append(f"the container's CPU quota paused it for {paused:.0%} of the time")
     other_processes = dict.fromkeys(pid for one in system_samples for pid in one.other_processes)
     if other_processes:
         shared.append(f"other processes were on the GPU: {', '.join(map(str, other_processes))}")
     if first.others_s is not None and last.others_s is not None and long_enough:
         others = (last.others_s - first.others_s) / (wall_s * first.cores)
-        if others > _MOST_OTHERS:
+        if others > _MAX_OTHERS:
             shared.append(f"others took {others:.0%} of the cores' time")
-    flags = [("throttled", throttled), ("shared_device", shared)]
-    return tuple(MeasurementWarning(name=name, reason=", ".join(found)) for name, found in flags if found)
+    warnings = [("throttled", throttled), ("shared_device", shared)]
+    return tuple(MeasurementWarning(name=name, reason=", ".join(found)) for name, found in warnings if found)
 
 
 def sample_system(device: torch.device) -> SystemSample:

@@ -89,7 +89,7 @@ def _number(path: Path) -> int | None:
 def larger(first: Memory, second: Memory) -> Memory:
     """The peaks of two passes together."""
 
-    def most(name: str) -> int | None:
+    def largest(name: str) -> int | None:
         return max((peak for peak in (getattr(first, name), getattr(second, name)) if peak is not None), default=None)
 
-    return Memory(**{field.name: most(field.name) for field in fields(Memory)})
+    return Memory(**{field.name: largest(field.name) for field in fields(Memory)})

@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
+MAX_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
 THRESHOLDS = (0.001, 0.05, 0.3)
-_MOST_WAIT = 0.10
+_MAX_WAIT = 0.10
 _MEMORY_IMAGES = 20
 _THRESHOLD_IMAGES = 20
 # A CPU gains nothing beyond, and would take hours to say so. On a GPU RoI align counts its work in 32 bits: 1,000
 # proposals of 256 x 7 x 7 in a larger batch overflow.
-_MOST_BATCH = {"cuda": 128, "cpu": 64}
+_MAX_BATCH = {"cuda": 128, "cpu": 64}
 _ENERGY_S = 1.0
 
 
@@ -61,7 +61,7 @@ class Measured:
 
     inference: Inference
     samples: tuple[Sample, ...]
-    flags: tuple[MeasurementWarning, ...]
+    warnings: tuple[MeasurementWarning, ...]
 
 
 def measure(
@@ -109,7 +109,7 @@ def measure(
             for group in (*(taken.all_samples for taken in passes.values()), *by_threshold.values())
             for sample in group
         ),
-        flags=merged(flag for taken in passes.values() for flag in taken.flags),
+        warnings=merged(warning for taken in passes.values() for warning in taken.warnings),
     )
 
 
@@ -122,13 +122,13 @@ def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
 
 
 def images_to_time(items: Items, count: int) -> list[Tensor]:
-    """The first `count` images of a split, decoded, within MOST_IMAGE_BYTES; at least one."""
+    """The first `count` images of a split, decoded, within MAX_IMAGE_BYTES; at least one."""
     images: list[Tensor] = []
     held = 0
     for index in range(min(count, len(items))):
         image = items[index].image
         held += image.numel() * image.element_size()
-        if images and held > MOST_IMAGE_BYTES:
+        if images and held > MAX_IMAGE_BYTES:
             break
         images.append(image)
     return images
@@ -139,11 +139,13 @@ def summary(samples: Sequence[Sample]) -> Distribution:
     return distribution([[sample.seconds for sample in round_] for round_ in stability.rounds(samples)])
 
 
-def loader_bound(data_wait_share: float | None) -> tuple[MeasurementWarning, ...]:
+def loader_bound(data_wait_fraction: float | None) -> tuple[MeasurementWarning, ...]:
     """The flag of a training that waited for data more than a tenth of its time."""
-    if data_wait_share is None or data_wait_share <= _MOST_WAIT:
+    if data_wait_fraction is None or data_wait_fraction <= _MAX_WAIT:
         return ()
-    reason = f"training waited for data {data_wait_share:.0%} of its time; more loader_workers, or smaller images, help"
+    reason = (
+        f"training waited for data {data_wait_fraction:.0%} of its time; more loader_workers, or smaller images, help"
+    )
     return (MeasurementWarning(name="loader_bound", reason=reason),)
 
 
@@ -159,19 +161,18 @@ def count_flops(run: timing.Run, image: Tensor) -> int:
 
 def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol) -> Pass:
     """Rounds of whole images and, where the runtime shows them, rounds of their phases in turn."""
-    model, postprocessor = deployment.model, deployment.postprocessor
+    detector = deployment.detector
 
     def measure_once(stopwatch: Stopwatch) -> tuple[Sample, ...]:
         def phases(number: int) -> tuple[Sample, ...]:
-            if model is None or postprocessor is None:
+            if detector is None:
                 return ()
             return time_phases(
                 deployment.detect,
                 images,
                 range(number - 1, len(images), protocol.rounds),  # each image once, over all rounds
                 round_=number,
-                model=model,
-                postprocessor=postprocessor,
+                detector=detector,
                 stopwatch=stopwatch,
             )
 
@@ -179,11 +180,11 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
 
     def judge(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
         whole = _named(samples, "latency")
-        flags = stability.unstable_latency(whole)
-        if model is not None:
+        warnings = stability.unstable_latency(whole)
+        if detector is not None:
             medians = [summary(_named(samples, f"phase {name}")).median for name in NAMES]
-            flags += stability.unsound_phases(medians, summary(whole).median)
-        return flags
+            warnings += stability.unsound_phases(medians, summary(whole).median)
+        return warnings
 
     return bench.run_pass("latency", measure_once, judge)
 
@@ -200,7 +201,7 @@ def _named(samples: Iterable[Sample], name: str) -> list[Sample]:
 def _by_threshold(
     bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, thresholds: Sequence[float]
 ) -> dict[float, tuple[Sample, ...]]:
-    if not thresholds or deployment.model is None:  # where the threshold is built in, each would be another export
+    if not thresholds or deployment.detector is None:  # where the threshold is built in, each would be another export
         return {}
     found = timing.by_setting(
         thresholds,
@@ -251,7 +252,7 @@ def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Prot
     hardest = [max(images, key=lambda image: image.shape[1]), max(images, key=lambda image: image.shape[2])]
     try:
         return timing.largest_power_of_two(
-            lambda size: _fits(deployment, hardest, size, device), most=_MOST_BATCH[device.type]
+            lambda size: _fits(deployment, hardest, size, device), maximum=_MAX_BATCH[device.type]
         )
     finally:
         memory.free_unused(device)

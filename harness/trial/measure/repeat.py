@@ -17,7 +17,7 @@ from harness.trial.measure.timing import Sample, Stopwatch
 if TYPE_CHECKING:
     from harness.trial.measure.interference import SystemSample
 
-_MOST_REPEATS = 2
+_MAX_REPEATS = 2
 
 Judge = Callable[[Sequence[Sample]], tuple[MeasurementWarning, ...]]
 
@@ -29,7 +29,7 @@ class Pass:
     samples: tuple[Sample, ...]
     all_samples: tuple[Sample, ...]
     system_samples: tuple[SystemSample, ...]
-    flags: tuple[MeasurementWarning, ...]
+    warnings: tuple[MeasurementWarning, ...]
     repeats: int
 
 
@@ -67,29 +67,29 @@ class Bench:
     def run_pass(self, name: str, measure_once: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
         """Run a pass, again while there are doubts, at most twice; then keep it with them."""
         every: list[Sample] = []
-        for repeat in range(_MOST_REPEATS + 1):
+        for repeat in range(_MAX_REPEATS + 1):
             watch = interference.SystemMonitor(self.sample_system, self.clock)
             samples = tuple(
                 replace(sample, repeat=repeat) for sample in measure_once(self.stopwatch(watch.sample_if_due))
             )
             watch.close()
             every += samples
-            flags = (*judge(samples), *interference.interference_warnings(watch.system_samples))
-            if not flags:
+            warnings = (*judge(samples), *interference.interference_warnings(watch.system_samples))
+            if not warnings:
                 break
         again = f" (taken {repeat + 1} times)" if repeat else ""
         return Pass(
             samples=samples,
             all_samples=tuple(every),
             system_samples=tuple(watch.system_samples),
-            flags=tuple(replace(flag, reason=f"{name}: {flag.reason}{again}") for flag in flags),
+            warnings=tuple(replace(warning, reason=f"{name}: {warning.reason}{again}") for warning in warnings),
             repeats=repeat,
         )
 
 
-def merged(flags: Iterable[MeasurementWarning]) -> tuple[MeasurementWarning, ...]:
+def merged(warnings: Iterable[MeasurementWarning]) -> tuple[MeasurementWarning, ...]:
     """One flag of each name, with every reason once."""
     reasons: dict[str, dict[str, None]] = {}
-    for flag in flags:
-        reasons.setdefault(flag.name, {})[flag.reason] = None
+    for warning in warnings:
+        reasons.setdefault(warning.name, {})[warning.reason] = None
     return tuple(MeasurementWarning(name=name, reason="; ".join(found)) for name, found in reasons.items())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.trial.measure.timing import Sample
 
-_SD = 0.10  # of the mean
+_STD = 0.10  # of the mean
 _ROUNDS = 0.07  # of the smallest round
 _PHASES = 0.10  # of the median latency
 
@@ -33,23 +33,23 @@ def rounds(samples: Iterable[Sample]) -> list[list[Sample]]:
 
 
 def unstable_latency(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
-    """From an sd of 10 % of the mean among timings of the same image, or round medians more than 7 % apart."""
+    """From a std of 10 % of the mean among timings of the same image, or round medians more than 7 % apart."""
     reasons = []
     share = spread(samples)
-    if share is not None and share >= _SD:
-        reasons.append(f"timings of the same image have an sd of {share:.0%} of the mean")
+    if share is not None and share >= _STD:
+        reasons.append(f"timings of the same image have a std of {share:.0%} of the mean")
     medians = [float(np.median([sample.seconds for sample in round_])) for round_ in rounds(samples)]
     apart = max(medians) / min(medians) - 1
     if apart > _ROUNDS:
         reasons.append(f"the medians of the rounds lie {apart:.0%} apart")
-    return _flags(reasons)
+    return _warnings(reasons)
 
 
 def unstable_throughput(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
     """Rounds more than 7 % apart."""
     speeds = [images_per_s(round_) for round_ in rounds(samples)]
     apart = max(speeds) / min(speeds) - 1
-    return _flags([f"the rounds lie {apart:.0%} apart"] if apart > _ROUNDS else [])
+    return _warnings([f"the rounds lie {apart:.0%} apart"] if apart > _ROUNDS else [])
 
 
 def unsound_phases(medians: Sequence[float], latency: float) -> tuple[MeasurementWarning, ...]:
@@ -57,7 +57,7 @@ def unsound_phases(medians: Sequence[float], latency: float) -> tuple[Measuremen
     share = sum(medians) / latency
     if abs(share - 1) <= _PHASES:
         return ()
-    return _flags([f"its phases sum to {share:.0%} of the median latency"])
+    return _warnings([f"its phases sum to {share:.0%} of the median latency"])
 
 
 def spread(samples: Sequence[Sample]) -> float | None:
@@ -76,5 +76,5 @@ def spread(samples: Sequence[Sample]) -> float | None:
     return float(np.sqrt(variance) / np.mean([sample.seconds for sample in samples]))
 
 
-def _flags(reasons: Sequence[str]) -> tuple[MeasurementWarning, ...]:
+def _warnings(reasons: Sequence[str]) -> tuple[MeasurementWarning, ...]:
     return (MeasurementWarning(name="unstable", reason=", ".join(reasons)),) if reasons else ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Run = Callable[[Sequence["Tensor"]], object]
-_LEAST_BATCHES = 3
+_MIN_BATCHES = 3
 
 
 def _nothing() -> None:
@@ -64,15 +64,17 @@ class Sample:
     repeat: int = 0
 
 
-def warm_up(run: Run, batches: Sequence[Sequence[Tensor]], *, least: int, beat: Callable[[], None] = _nothing) -> None:
-    """Run every distinct combination of input shapes once, and at least `least` batches."""
+def warm_up(
+    run: Run, batches: Sequence[Sequence[Tensor]], *, min_batches: int, beat: Callable[[], None] = _nothing
+) -> None:
+    """Run every distinct combination of input shapes once, and at least `min_batches` batches."""
     shapes: dict[tuple[tuple[int, ...], ...], Sequence[Tensor]] = {}
     for batch in batches:
         shapes.setdefault(tuple(tuple(image.shape) for image in batch), batch)
     for batch in shapes.values():
         run(batch)
         beat()
-    for index in range(max(0, least - len(shapes))):
+    for index in range(max(0, min_batches - len(shapes))):
         run(batches[index % len(batches)])
         beat()
 
@@ -90,7 +92,7 @@ def latency(
     Args:
         after_round: given the number of the round that is over; may add samples of its own before the next.
     """
-    warm_up(run, [[image] for image in images], least=protocol.warmup, beat=stopwatch.beat)
+    warm_up(run, [[image] for image in images], min_batches=protocol.warmup, beat=stopwatch.beat)
     samples: list[Sample] = []
     for number in range(1, protocol.rounds + 1):
         position, spent = 0, 0.0
@@ -111,12 +113,12 @@ def throughput(
     """Time batches of `size`, in rounds over the same ones: every image, three batches, and the protocol's seconds."""
     starts = range(0, len(images), size)
     batches = [[images[(start + offset) % len(images)] for offset in range(size)] for start in starts]
-    warm_up(run, batches, least=1, beat=stopwatch.beat)
+    warm_up(run, batches, min_batches=1, beat=stopwatch.beat)
     samples: list[Sample] = []
-    least = max(len(batches), -(-_LEAST_BATCHES // protocol.rounds))
+    min_batches = max(len(batches), -(-_MIN_BATCHES // protocol.rounds))
     for number in range(1, protocol.rounds + 1):
         position, spent = 0, 0.0
-        while position < least or spent < protocol.throughput_s / protocol.rounds:
+        while position < min_batches or spent < protocol.throughput_s / protocol.rounds:
             batch = position % len(batches)
             seconds = stopwatch.seconds(run, batches[batch])
             samples.append(Sample(name="throughput", round=number, index=starts[batch], images=size, seconds=seconds))
@@ -157,9 +159,9 @@ def by_setting(
     return {setting: tuple(samples) for setting, samples in found.items()}
 
 
-def largest_power_of_two(fits: Callable[[int], bool], *, most: int) -> int:
-    """The largest power of two, up to `most`, that `fits`, found by doubling; 1 where not even that was asked for."""
+def largest_power_of_two(fits: Callable[[int], bool], *, maximum: int) -> int:
+    """The largest power of two up to `maximum` that `fits`, found by doubling; 1 where not even one fits."""
     size = 1
-    while size * 2 <= most and fits(size * 2):
+    while size * 2 <= maximum and fits(size * 2):
         size *= 2
     return size

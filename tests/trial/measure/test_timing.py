@@ -28,7 +28,7 @@ def test_latency_waits_for_the_device_at_both_edges_and_leaves_warm_up_out(*, as
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_known_distribution_comes_back(*, asynchronous: bool) -> None:
-    """Log-normal times with a tail: median, p95, p99, IQR, mean and sd are those of the schedule, to the nanosecond."""
+    """Log-normal times with a tail: median, p95, p99, IQR, mean and std are the schedule's, to the nanosecond."""
     rng = np.random.default_rng(0)
     seconds = rng.lognormal(np.log(0.02), 0.3, 3 * 400).round(9)
     device = Device([0.5] * 10 + seconds.tolist(), asynchronous=asynchronous)
@@ -37,7 +37,7 @@ def test_a_known_distribution_comes_back(*, asynchronous: bool) -> None:
     low, median, high, p95, p99 = np.percentile(known, (25, 50, 75, 95, 99))
     assert found.n == 1200
     assert (found.median, found.p95, found.p99, found.iqr) == pytest.approx((median, p95, p99, high - low), abs=2e-9)
-    assert (found.mean, found.sd) == pytest.approx((known.mean(), known.std(ddof=1)), abs=2e-9)
+    assert (found.mean, found.std) == pytest.approx((known.mean(), known.std(ddof=1)), abs=2e-9)
     assert found.round_medians == pytest.approx([np.median(part) for part in np.split(known, 3)], abs=2e-9)
 
 
@@ -80,10 +80,10 @@ def test_settings_take_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fits", "most", "size"),
+    ("fits", "maximum", "size"),
     [(lambda n: n <= 48, 1024, 32), (lambda n: n <= 64, 1024, 64), (lambda _: True, 256, 256), (lambda _: False, 9, 1)],
 )
-def test_the_largest_batch_is_found_by_doubling(fits: Callable[[int], bool], most: int, size: int) -> None:
+def test_the_largest_batch_is_found_by_doubling(fits: Callable[[int], bool], maximum: int, size: int) -> None:
     """The largest power of two that fits, and never a try beyond the first that does not."""
     tried: list[int] = []
 
@@ -91,19 +91,19 @@ def test_the_largest_batch_is_found_by_doubling(fits: Callable[[int], bool], mos
         tried.append(number)
         return fits(number)
 
-    assert timing.largest_power_of_two(try_, most=most) == size
+    assert timing.largest_power_of_two(try_, maximum=maximum) == size
     assert tried == [2**power for power in range(1, len(tried) + 1)]
     assert all(fits(number) for number in tried[:-1])
 
 
 def test_distribution_is_numpys() -> None:
-    """Median, p95, IQR, sd over all rounds together; each round's own median; n; p99 only from 1,000 samples."""
+    """Median, p95, IQR, std over all rounds together; each round's own median; n; p99 only from 1,000 samples."""
     found = distribution([[1.0, 2.0, 3.0], [4.0, 5.0, 100.0]])
     assert (found.median, found.n, found.round_medians, found.p99) == (3.5, 6, (2.0, 5.0), None)
     assert found.p95 == pytest.approx(76.25)
     assert found.iqr == pytest.approx(2.5)
     assert found.mean == pytest.approx(115 / 6)
-    assert found.sd == pytest.approx(39.625, abs=1e-3)
+    assert found.std == pytest.approx(39.625, abs=1e-3)
     assert distribution([[1.0] * 1000]).p99 == 1.0
 
 

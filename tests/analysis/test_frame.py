@@ -1,0 +1,138 @@
+"""The comparison's arithmetic: seeds aggregated, the Pareto front, what tells configurations apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness import api
+from harness.analysis import environments
+from harness.analysis.frame import configuration_frame, pareto_front, trial_frame
+from harness.store import files, record, results
+from harness.store.results import read_results
+from harness.suite.schema import Cost, ImageSize
+from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+
+
+def _frame(folder: object) -> pd.DataFrame:
+    return configuration_frame(trial_frame(read_results(folder)))  # type: ignore[arg-type]
+
+
+def test_seeds_become_mean_and_std(tmp_path: Path) -> None:
+    """Three seeds are one row: mean, std with n − 1, n, and the outcomes of all, a failed one included."""
+    records = [make_record(make_trial(seed=seed), map=value, latency_s=0.02 + seed / 1000)
+               for seed, value in enumerate((0.4, 0.5, 0.6))]  # fmt: skip
+    row = _frame(make_folder(tmp_path, records, failed=((make_trial(seed=3), make_outcome()),))).iloc[0]
+    assert row["map"] == pytest.approx(0.5)
+    assert row["map_std"] == pytest.approx(0.1)
+    assert row["n"] == 3
+    assert row["latency_median_s"] == pytest.approx(0.021)
+    assert row["outcomes"] == "3 succeeded, 1 failed"
+
+
+def test_what_differs_names_a_configuration(tmp_path: Path) -> None:
+    """Two learning rates of one architecture are two rows, named by lr alone; another architecture needs no name."""
+    records = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)] + [make_record(make_trial(FASTER))]
+    frame = _frame(make_folder(tmp_path, records))
+    assert list(frame["setting"]) == ["lr 0.01", "lr 0.02", ""]
+
+
+def test_image_sizes_and_protocols_tell_configurations_apart(tmp_path: Path) -> None:
+    """Whatever makes two trials of one architecture differ stands in their rows' names."""
+    sizes = [replace(make_trial().architecture, image_size=ImageSize(min=size, max=size)) for size in (64, 96)]
+    trials = [replace(make_trial(architecture=RETINA), architecture=size, trial_id=f"t{index}")
+              for index, size in enumerate(sizes)]  # fmt: skip
+    protocol = replace(trials[1].protocol, throughput_batch_size=2)
+    trials.append(replace(trials[1], protocol=protocol, trial_id="t2"))
+    names = set(_frame(make_folder(tmp_path, [make_record(trial) for trial in trials]))["setting"])
+    assert names == {
+        "image_size 64/64, protocol.throughput_batch_size 8",
+        "image_size 96/96, protocol.throughput_batch_size 8",
+        "image_size 96/96, protocol.throughput_batch_size 2",
+    }
+
+
+def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:
+    """Nothing that was asked for is missing from the table."""
+    folder = make_folder(tmp_path, [make_record(make_trial())], failed=((make_trial(FASTER), make_outcome("hung")),),
+                         left=(make_trial(MOBILE),))  # fmt: skip
+    frame = _frame(folder)
+    assert list(frame["outcomes"]) == ["succeeded", "hung", "not run yet"]
+    assert frame["map"].isna().tolist() == [False, True, True]
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    """Slower and no better is off the front; of equals in speed only the better is on it; unmeasured rows are off."""
+    frame = pd.DataFrame({
+        "architecture": list("abcdef"),
+        "latency_median_s": [0.01, 0.02, 0.03, 0.02, 0.05, float("nan")],
+        "map": [0.30, 0.40, 0.35, 0.38, 0.50, 0.9],
+    })  # fmt: skip
+    assert list(pareto_front(frame)["architecture"]) == ["a", "b", "e"]
+
+
+def test_an_empty_folder_gives_an_empty_frame(tmp_path: Path) -> None:
+    """No trials, no rows, no crash."""
+    assert _frame(make_folder(tmp_path, [])).empty
+
+
+def _variant(name: str, *, map: float | None, latency_s: float = 0.01, how: str = "whole") -> record.Variant:
+    """A measured variant, or with no map one that could not be."""
+    if map is None:
+        return record.Variant(name=name, problem="no such operator")
+    made = make_record(make_trial(), map=map, latency_s=latency_s)
+    own = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
+    return record.Variant(name=name, how=how, metrics=made.metrics, measurements=record.Inference(**own))
+
+
+def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
+    """Each aggregated apart from the model as trained; what only one seed could do says so beside its number."""
+    records = [
+        replace(make_record(make_trial(seed=0), map=0.4), variants=(_variant("onnxruntime", map=0.4),)),
+        replace(make_record(make_trial(seed=1), map=0.6), variants=(_variant("onnxruntime", map=None),)),
+        make_record(make_trial(MOBILE)),
+    ]
+    frame = _frame(make_folder(tmp_path, records)).set_index("label")
+    assert set(frame.index) == {f"{RETINA}, eager-fp32", f"{RETINA}, onnxruntime", MOBILE}
+    plain, variant = frame.loc[f"{RETINA}, eager-fp32"], frame.loc[f"{RETINA}, onnxruntime"]
+    assert (plain["map"], plain["n"], plain["latency_n"]) == (pytest.approx(0.5), 2, 40)
+    assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
+    assert variant["outcomes"] == "1 succeeded, 1 cannot"
+    assert ("cannot", "seed 1: no such operator") in variant["warnings"]
+    text = api.report(tmp_path).read_text()
+    assert "whole; seed 1: no such operator" in text
+    assert "2.00×" in text
+
+
+def test_seeds_that_deploy_otherwise_are_told(tmp_path: Path) -> None:
+    """One whole in half precision, one by autocast: the row names both."""
+    records = [
+        replace(make_record(make_trial(seed=seed)), variants=(_variant("eager-fp16", map=0.5, how=how),))
+        for seed, how in enumerate(("whole model in fp16", "fp16 by autocast"))
+    ]
+    assert "whole model in fp16; fp16 by autocast" in set(_frame(make_folder(tmp_path, records))["how"])
+
+
+def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
+    """At 3.60 an hour 100 images/s are 10.00 for a million, and a trial of 90 s is 0.09."""
+    folder = make_folder(tmp_path, [make_record(make_trial())])
+    asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
+    files.replace(folder.plan, results.encode_plan(asked))
+    text = api.report(folder.path).read_text()
+    row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
+    assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
+
+
+def test_what_an_older_record_does_not_tell_is_no_difference() -> None:
+    """But for how threads waited, which halves a CPU's latency, and the harness' own commit says nothing."""
+    old = make_record(make_trial()).environment
+    new = replace(old, governor="performance", git_commit="d" * 40)
+    assert environments.differences([old, new]) == ()
+    assert environments.differences([old, replace(new, torch="2.16")]) == ("torch 2.15 / 2.16",)
+    waiting = replace(new, thread_waiting="PASSIVE 10000")
+    assert environments.differences([old, waiting]) == ("thread waiting not told / PASSIVE 10000",)

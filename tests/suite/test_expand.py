@@ -1,0 +1,90 @@
+"""A trial's id stands for everything that can change a number, and for nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SuiteError
+from harness.suite.expand import plan_trials
+from harness.suite.load import load_suite
+from harness.suite.trial import Trial
+from tests.conftest import ROOT
+
+OLD_IDS = [
+    "shapes-fasterrcnn_resnet50_fpn-s0-04d90b98",
+    "shapes-fasterrcnn_mobilenet_v3_large_fpn-s0-a0b6a245",
+    "shapes-retinanet_resnet50_fpn-s0-492ef7b2",
+]
+TEXT = """\
+suite: {name}
+datasets:
+  shapes: {{format: synthetic, train: {{images: 4}}, val: {{images: 2}}}}
+architectures: [fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn]
+hyperparameters: {{epochs: 2}}
+sweep: {{lr: [0.01, 1e-4]}}
+seeds: [0, 1]
+"""
+
+
+def _plan(
+    tmp_path: Path,
+    *,
+    name: str = "a",
+    change: tuple[str, str] = ("", ""),
+    fingerprint: str = "f",
+    max_images: int | None = None,
+) -> tuple[Trial, ...]:
+    path = tmp_path / "s.yaml"
+    path.write_text(TEXT.format(name=name).replace(*change))
+    return plan_trials(load_suite(path), {"shapes": fingerprint}, max_images=max_images)
+
+
+def test_product_in_the_order_of_a_night(tmp_path: Path) -> None:
+    """Datasets × architectures × sweep × seeds, one seed of everything first."""
+    trials = _plan(tmp_path)
+    assert len(trials) == 8
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4
+    assert trials[1].trial_id.startswith("shapes-fasterrcnn_resnet50_fpn-lr0.0001-s0-")
+    assert len({trial.trial_id for trial in trials}) == 8
+
+
+def test_the_id_follows_what_changes_a_number(tmp_path: Path) -> None:
+    """Data, hyperparameters, protocol and limit change every id; the suite's name does not."""
+    ids = {trial.trial_id for trial in _plan(tmp_path)}
+    assert {trial.trial_id for trial in _plan(tmp_path, name="b")} == ids
+    for other in (
+        _plan(tmp_path, fingerprint="g"),
+        _plan(tmp_path, change=("epochs: 2", "epochs: 3")),
+        _plan(tmp_path, change=("seeds:", "protocol: quick\nseeds:")),
+        _plan(tmp_path, max_images=3),
+    ):
+        assert ids.isdisjoint(trial.trial_id for trial in other)
+
+
+def test_a_wide_sweep_still_names_folders(tmp_path: Path) -> None:
+    """Many axes make long names; they are cut before a file system would refuse them, and stay distinct."""
+    axes = (
+        "weight_decay: [0.00012345678], gamma: [0.123456789], momentum: [0.87654321], warmup_factor: [0.0012345678], "
+    )
+    axes += "clip_grad_norm: [1.23456789], lr: [0.01, 0.02]"
+    trials = _plan(tmp_path, change=("lr: [0.01, 1e-4]", axes))
+    assert len({trial.trial_id for trial in trials}) == 8
+    assert max(len(trial.trial_id) for trial in trials) < 200
+
+
+def test_the_same_trial_twice_is_an_error(tmp_path: Path) -> None:
+    """Two equal entries would fight for one folder."""
+    with pytest.raises(SuiteError, match="more than once"):
+        _plan(tmp_path, change=("[fasterrcnn_resnet50_fpn, ", "[retinanet_resnet50_fpn, "))
+
+
+def test_keys_that_came_later_leave_older_ids_alone() -> None:
+    """The quickstart's trials, as version 0.1.0 named them; a variant that is asked for makes another trial."""
+    suite = load_suite(ROOT / "suites" / "quickstart.yaml")
+    fingerprints = {"shapes": "f" * 64}
+    assert [trial.trial_id for trial in plan_trials(suite, fingerprints, max_images=None)] == OLD_IDS
+    asked = replace(suite, protocol=replace(suite.protocol, variants=("compile",)))
+    assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, max_images=None)}

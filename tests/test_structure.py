@@ -1,0 +1,67 @@
+"""What a reader relies on: no circles between modules, torchvision behind its family, tests beside their rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+HARNESS = ROOT / "harness"
+# Rooms of tests that hold properties of the whole program, or of more than one module.
+WHOLE_PROGRAM = {"docs", "examples", "faults", "perf"}
+PROPERTIES = {"test_fuzz", "test_gpu"}
+
+
+def _module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_module_name(path): path for path in HARNESS.rglob("*.py")}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports anywhere in it: within functions and for type checkers too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for name in node.names:
+                module = f"{node.module}.{name.name}"
+                yield module if module in MODULES else node.module
+
+
+def test_no_circle_between_modules() -> None:
+    """Each module can be read after those that it imports, imports for annotations included."""
+    graph = {name: {other for other in _imported(path) if other in MODULES} - {name} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(f"modules import each other in a circle: {' -> '.join(error.args[1])}") from None
+
+
+def test_torchvision_stays_behind_its_family_and_the_transforms() -> None:
+    """Nothing else may know whose detector it trains: that is what makes another family one file."""
+    allowed = (HARNESS / "trial" / "models" / "torchvision", HARNESS / "trial" / "inputs")
+    offenders = {
+        name
+        for name, path in MODULES.items()
+        for imported in _imported(path)
+        if imported.split(".")[0] == "torchvision" and not any(path.is_relative_to(folder) for folder in allowed)
+    }
+    assert not offenders
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """A test of harness/a/b.py stands in tests/a/test_b.py, so that either is found from the other."""
+    strangers = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.parent.relative_to(ROOT / "tests")
+        if not folder.parts or folder.parts[0] in WHOLE_PROGRAM or path.stem in PROPERTIES:
+            continue
+        module = HARNESS / folder / path.stem.removeprefix("test_")
+        if not module.with_suffix(".py").is_file() and not (module / "__init__.py").is_file():
+            strangers.append(str(path.relative_to(ROOT)))
+    assert not strangers

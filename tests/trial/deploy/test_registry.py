@@ -1,0 +1,123 @@
+"""Each way to run the same weights finds the same things, or says why it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from harness.errors import UnsupportedVariant
+from harness.suite.catalog.torchvision import ARCHITECTURES
+from harness.suite.schema import ImageSize, VariantName
+from harness.suite.trial import TrialArchitecture
+from harness.trial.deploy import base, onnx, registry
+from harness.trial.deploy.agreement import agreement
+from harness.trial.models import checkpoint
+from harness.trial.models.base import Detector
+from harness.trial.models.torchvision import family
+
+CPU = torch.device("cpu")
+BY_NAME = {row.name: row for row in ARCHITECTURES}
+NAMES = list(BY_NAME)
+MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
+
+
+def _weights(folder: Path, name: str) -> base.Weights:
+    """Random ones, of a small detector."""
+    torch.manual_seed(0)
+    size = ImageSize(min=96, max=128)
+    detector, _ = family.build(BY_NAME[name], weights="none", classes=2, image_size=size, options={})
+    choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model={})
+    path = folder / "weights.pt"
+    checkpoint.save(path, detector, choice, ("disc", "ring"))
+    return base.Weights(checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2)
+
+
+def _images() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.rand(3, *size, generator=generator) for size in ((96, 128), (128, 96), (80, 80))]
+
+
+def _load(variant: VariantName, weights: base.Weights) -> base.Deployment:
+    return registry.load(variant, weights, _images(), score_threshold=0.001, detections=100)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "eager-fp32",
+        "eager-bf16",
+        "eager-fp16",
+        "channels_last",
+        pytest.param("compile", marks=pytest.mark.slow),
+        "onnxruntime",
+    ],
+)
+def test_a_variant_finds_what_the_weights_find(tmp_path: Path, name: str, variant: VariantName) -> None:
+    """Also at sizes that none was traced or compiled with."""
+    weights = _weights(tmp_path, name)
+    plain, found = _load("eager-fp32", weights), _load(variant, weights)
+    generator = torch.Generator().manual_seed(2)
+    images = [torch.rand(3, *size, generator=generator) for size in ((112, 90), (64, 140))]
+    detected = []
+    for deployment in (plain, found):
+        deployment.set_threshold(0.001, 100)
+        detected.append([detections for image in images for detections in deployment.detect([image])])
+    assert all(len(detections.scores) for detections in detected[0])
+    assert all(torch.isfinite(detections.boxes).all() for detections in detected[1])
+    if variant not in {"eager-bf16", "eager-fp16"}:  # random weights' scores are too alike for half precision to order
+        assert agreement(*detected, max_score_difference=0.05) >= 0.9
+    assert found.how
+
+
+def test_half_precision_says_which_way_it_went(tmp_path: Path) -> None:
+    """On a CPU there is no NMS in half: autocast, and the reason is told."""
+    assert "by autocast; not as a whole: " in _load("eager-fp16", _weights(tmp_path, MOBILE)).how
+
+
+def test_an_export_that_detects_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compared before anything is timed: the variant is a row that says why."""
+    weights = _weights(tmp_path, MOBILE)
+    original = onnx.to_onnx
+
+    def spoilt(detector: Detector, image: torch.Tensor) -> bytes:
+        with torch.no_grad():
+            detector.module.get_parameter("roi_heads.box_predictor.bbox_pred.bias").add_(3.0)
+        return original(detector, image)
+
+    monkeypatch.setattr(onnx, "to_onnx", spoilt)
+    with pytest.raises(UnsupportedVariant, match="detects something else than the model it was made of"):
+        _load("onnxruntime", weights)
+
+
+def test_what_a_runtime_raises_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, without the place in a library's source; a missing package names the extra that brings it."""
+    weights = _weights(tmp_path, MOBILE)
+
+    def broken(*_: object) -> bytes:
+        raise RuntimeError('operator(), /x/y/nms_kernel.cpp:122, "nms_kernel" not implemented\nC++ frames: …')
+
+    monkeypatch.setattr(onnx, "to_onnx", broken)
+    with pytest.raises(UnsupportedVariant, match='^RuntimeError: "nms_kernel" not implemented$'):
+        _load("onnxruntime", weights)
+    monkeypatch.setattr(onnx, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda _name: None)))
+    with pytest.raises(UnsupportedVariant, match=r"onnx is not installed: pip install 'detection-harness\[onnx\]'"):
+        _load("onnxruntime", weights)
+
+
+def test_a_threshold_is_part_of_an_export(tmp_path: Path) -> None:
+    """Raising it leaves fewer detections, none below it, and exports anew; setting it again does not."""
+    found = _load("onnxruntime", _weights(tmp_path, MOBILE))
+    assert found.exported is not None
+    image = _images()[0]
+    found.set_threshold(0.001, 100)
+    (low,), first = found.detect([image]), found.exported()
+    threshold = float(low.scores.median())
+    found.set_threshold(threshold, 100)
+    (high,) = found.detect([image])
+    assert 0 < len(high.scores) < len(low.scores)
+    assert float(high.scores.min()) >= threshold
+    assert found.exported() != first

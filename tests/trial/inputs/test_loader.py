@@ -1,0 +1,149 @@
+"""What a step sees follows from (seed, epoch, index) alone, and augmentation keeps boxes on their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.errors import DataError
+from harness.suite.schema import Augmentation, SyntheticDataset, SyntheticImages
+from harness.suite.trial import TrialDataset
+from harness.trial.inputs.dataset import open_dataset
+from harness.trial.inputs.item import Item, Items
+from harness.trial.inputs.loader import EpochBatches, TrainingSet, augment, checked, evaluation_items, training_loader
+
+
+def _items(images: int = 6) -> Items:
+    source = SyntheticDataset(
+        format="synthetic", train=SyntheticImages(images=images), val=SyntheticImages(images=1), size=64
+    )
+    return open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=source), max_images=None, import_folder=Path()
+    ).splits["train"]
+
+
+def _epoch(items: Items, epoch: int, *, workers: int, seed: int = 3) -> list[Any]:
+    batches = EpochBatches(len(items), 4, seed)
+    batches.begin(epoch)
+    augmentation = Augmentation(hflip=0.5, scale_jitter=(0.5, 2.0))
+    loader = training_loader(TrainingSet(items, augmentation, seed), batches, workers)
+    return [pair for batch in loader for pair in checked(batch)]
+
+
+def test_batches_do_not_depend_on_the_number_of_workers() -> None:
+    """The same seed and epoch give the same tensors with 0 and with 2 worker processes; another epoch gives others."""
+    items = _items()
+    here, there = _epoch(items, 1, workers=0), _epoch(items, 1, workers=2)
+    for (image, target), (other_image, other_target) in zip(here, there, strict=True):
+        assert torch.equal(image, other_image)
+        assert torch.equal(target["boxes"], other_target["boxes"])
+    assert any(
+        image.shape != other.shape or not torch.equal(image, other)
+        for (image, _), (other, _) in zip(here, _epoch(items, 2, workers=0), strict=True)
+    )
+
+
+def test_evaluation_reads_ahead_in_order() -> None:
+    """Items come whole and in order from worker processes as from this one."""
+    items = _items()
+    here, there = list(evaluation_items(items, 0)), list(evaluation_items(items, 2))
+    assert [item.name for item in there] == [item.name for item in here] == [f"train-{i:06d}.png" for i in range(6)]
+    assert all(
+        torch.equal(a.image, b.image) and torch.equal(a.boxes, b.boxes) for a, b in zip(here, there, strict=True)
+    )
+
+
+def test_evaluation_holds_no_file_descriptors() -> None:
+    """What is kept of many images from worker processes fits in a common limit of open files."""
+    import resource
+
+    from harness.trial.evaluate.detect import Detections, evaluate
+
+    def nothing(images: Sequence[torch.Tensor]) -> tuple[Detections, ...]:
+        none = torch.zeros(0)
+        return tuple(Detections(boxes=none.reshape(0, 4), scores=none, labels=none.long()) for _ in images)
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        items = evaluation_items(_items(150), 1)
+        truths, _ = evaluate(nothing, items)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(truths) == 150
+
+
+def test_every_image_once_an_epoch_in_another_order() -> None:
+    """An epoch is a permutation, the last batch may be short, and epochs and seeds differ."""
+    batches = EpochBatches(10, 4, seed=0)
+    orders = []
+    for epoch in (1, 2):
+        batches.begin(epoch)
+        drawn = list(batches)
+        assert [len(batch) for batch in drawn] == [4, 4, 2]
+        assert len(batches) == 3
+        orders.append([index for batch in drawn for _, index in batch])
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    batches.begin(2, after=1)  # as after a pause
+    assert [index for batch in batches for _, index in batch] == orders[1][4:]
+    assert orders[0] != orders[1]
+
+
+def _marked() -> Item:
+    """A black image with one white object, and its box; a crowd beside it."""
+    image = torch.zeros(3, 60, 80)
+    image[:, 20:40, 10:30] = 1.0
+    return Item(
+        name="x",
+        image=image,
+        boxes=torch.tensor([[10.0, 20.0, 30.0, 40.0], [50.0, 0.0, 70.0, 20.0]]),
+        labels=torch.tensor([1, 1]),
+        crowds=torch.tensor([False, True]),
+        areas=torch.tensor([400.0, 400.0]),
+    )
+
+
+@pytest.mark.parametrize("jitter", [None, (0.5, 2.0)])
+def test_boxes_stay_on_their_objects(jitter: tuple[float, float] | None) -> None:
+    """After mirroring and zooming the white object lies in its box, the image keeps its size, crowds are left out."""
+    seen = 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        image, target = augment(_marked(), Augmentation(hflip=0.5, scale_jitter=jitter))
+        assert image.shape == (3, 60, 80)
+        assert len(target["boxes"]) == len(target["labels"]) <= 1
+        for left, top, right, bottom in target["boxes"].tolist():
+            seen += 1
+            white = (image[0] > 0.9).nonzero()
+            assert white[:, 1].min() >= left - 1.5
+            assert white[:, 1].max() <= right + 1.5
+            assert white[:, 0].min() >= top - 1.5
+            assert white[:, 0].max() <= bottom + 1.5
+    assert seen >= 10
+
+
+class _Broken:
+    class_names: tuple[str, ...] = ("a",)
+    annotations = None
+
+    def __len__(self) -> int:
+        return 2
+
+    def path(self, index: int) -> str | None:
+        return None
+
+    def __getitem__(self, index: int) -> Item:
+        raise DataError(f"image {index} is torn")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_item_is_one_clear_error(workers: int) -> None:
+    """From a worker process too, the error is the reader's own sentence and nothing else."""
+    with pytest.raises(DataError, match=r"^image [01] is torn$"):
+        _epoch(_Broken(), 1, workers=workers)
+    with pytest.raises(DataError, match=r"^image 0 is torn$"):
+        list(evaluation_items(_Broken(), workers))

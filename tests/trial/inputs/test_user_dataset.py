@@ -1,0 +1,157 @@
+"""A user's Dataset is checked item by item: an error says which index, which field, what was expected, what came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.data.load import load
+from harness.errors import DataError
+from harness.suite.schema import FilesDataset, LabelledImages, PythonDataset, PythonSplit
+from harness.suite.trial import TrialDataset
+from harness.trial.inputs.dataset import open_dataset
+
+SOURCE = """
+import torch
+import torchvision.tv_tensors
+
+class Good(torch.utils.data.Dataset):
+    def __init__(self, count=3, **changes):
+        self.count, self.changes = count, changes
+    def __len__(self):
+        return self.count
+    def __getitem__(self, index):
+        if index == 1:
+            return torch.zeros(3, 20, 30), {"boxes": torch.zeros((0, 4)), "labels": torch.zeros(0, dtype=torch.int64)}
+        image, target = torch.full((3, 20, 30), 0.5), {
+            "boxes": torch.tensor([[1.0, 2.0, 10.0, 12.0]]), "labels": torch.tensor([2])}
+        return CHANGES[self.changes["change"]](image, target) if self.changes and index == 2 else (image, target)
+
+CHANGES = {
+    "raises": lambda i, t: 1 / 0,
+    "no pair": lambda i, t: i,
+    "uint8": lambda i, t: (i.to(torch.uint8), t),
+    "255": lambda i, t: (i * 255, t),
+    "nan": lambda i, t: (i * float("nan"), t),
+    "grey": lambda i, t: (i[:1], t),
+    "list": lambda i, t: (i, [t]),
+    "no labels": lambda i, t: (i, {"boxes": t["boxes"]}),
+    "int boxes": lambda i, t: (i, {**t, "boxes": t["boxes"].long()}),
+    "flat empty": lambda i, t: (i, {"boxes": torch.tensor([]), "labels": torch.zeros(0, dtype=torch.int64)}),
+    "xywh": lambda i, t: (i, {**t, "boxes": torch.tensor([[12.0, 2.0, 10.0, 12.0]])}),
+    "outside": lambda i, t: (i, {**t, "boxes": torch.tensor([[1.0, 2.0, 31.0, 12.0]])}),
+    "nan box": lambda i, t: (i, {**t, "boxes": torch.tensor([[1.0, 2.0, float("nan"), 12.0]])}),
+    "background": lambda i, t: (i, {**t, "labels": torch.tensor([0])}),
+    "too high": lambda i, t: (i, {**t, "labels": torch.tensor([3])}),
+    "int32": lambda i, t: (i, {**t, "labels": torch.tensor([1], dtype=torch.int32)}),
+    "xywh tensor": lambda i, t: (i, {**t, "boxes": torchvision.tv_tensors.BoundingBoxes(
+        t["boxes"], format="XYWH", canvas_size=(20, 30))}),
+    "thin": lambda i, t: (i, {**t, "boxes": torch.tensor([[1.0, 2.0, 1.000000001, 12.0]], dtype=torch.float64)}),
+    "exits": lambda i, t: __import__("sys").exit(3),
+    "two labels": lambda i, t: (i, {**t, "labels": torch.tensor([1, 2])}),
+}
+"""
+
+EXPECTED = {
+    "raises": ("ZeroDivisionError",),
+    "no pair": ("item", "a pair (image, target)", "float32 [3, 20, 30]"),
+    "uint8": ("image", "a float tensor [3, H, W]", "uint8"),
+    "255": ("image", "0–1", "127.5", "divide"),
+    "nan": ("image", "nan"),
+    "grey": ("image", "[1, 20, 30]"),
+    "list": ("target", "a dict", "list"),
+    "no labels": ("labels", "a tensor", "no such key"),
+    "int boxes": ("boxes", "a float tensor [N, 4]", "int64"),
+    "flat empty": ("boxes", "torch.zeros((0, 4))"),
+    "xywh": ("boxes[0]", "x1 < x2", "[12, 2, 10, 12]"),
+    "outside": ("boxes[0]", "30 × 20"),
+    "nan box": ("boxes[0]", "finite", "nan"),
+    "background": ("labels[0]", "1 to 2, for bolt, nut", "0 (0 is the background"),
+    "too high": ("labels[0]", "1 to 2", "3"),
+    "int32": ("labels", "int64", "int32"),
+    "xywh tensor": ("boxes", "xyxy", "format XYWH"),
+    "thin": ("boxes[0]", "x1 < x2"),
+    "exits": ("SystemExit: 3",),
+    "two labels": ("labels", "[1]", "[2]"),
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    # One module name a test: python imports a name once, as it does for a user.
+    path = tmp_path / f"user_data_{abs(hash(request.node.name))}.py"
+    path.write_text(SOURCE)
+    return f"{path}:Good"
+
+
+def _open(source: str, **arguments: object) -> object:
+    split = PythonSplit(dataset=source, args=arguments)
+    dataset = PythonDataset(format="python", classes=("bolt", "nut"), train=split, val=split)
+    return open_dataset(
+        TrialDataset(name="d", fingerprint="f", source=dataset), max_images=None, import_folder=Path("/nowhere")
+    ).splits["train"]
+
+
+@pytest.mark.parametrize("change", sorted(EXPECTED))
+def test_a_wrong_item_is_named(change: str, source: str) -> None:
+    """The message holds the index, the field, the expectation and what came."""
+    items = _open(source, change=change)
+    items[0]  # type: ignore[index]
+    with pytest.raises(DataError) as error:
+        items[2]  # type: ignore[index]
+    for part in ("train", "[2]", *EXPECTED[change]):
+        assert part in str(error.value)
+
+
+def test_good_items_pass_and_empty_images_are_legal(source: str) -> None:
+    """Tensors come through unchanged; an image without boxes has zero rows."""
+    items = _open(source)
+    assert len(items) == 3  # type: ignore[arg-type]
+    item, empty = items[0], items[1]  # type: ignore[index]
+    assert item.boxes.tolist() == [[1.0, 2.0, 10.0, 12.0]]
+    assert item.labels.tolist() == [2]
+    assert empty.boxes.shape == (0, 4)
+    assert item.image.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("dataset", "arguments", "said"),
+    [
+        ("no_such_module:Good", {}, "cannot be imported: ModuleNotFoundError"),
+        ("{file}:Missing", {}, "has no Missing"),
+        ("{file}:Good", {"count": "three"}, "cannot be opened"),
+        ("{file}:Good", {"count": 0}, "no images"),
+    ],
+)
+def test_a_dataset_that_cannot_be_opened_is_named(
+    dataset: str, arguments: dict[str, object], said: str, source: str
+) -> None:
+    """An import, a name or an argument that does not work is an error of the trial, not a traceback."""
+    with pytest.raises(DataError, match=said):
+        _open(dataset.format(file=source.rpartition(":")[0]), **arguments)
+
+
+def test_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """Two data.py in two folders, and one named like a module of python's, are each what they say."""
+    for folder, name, value in (("a", "data.py", 0.25), ("b", "data.py", 0.75), ("c", "random.py", 0.5)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(SOURCE.replace("0.5)", f"{value})"))
+    for folder, name, value in (("a", "data.py", 0.25), ("b", "data.py", 0.75), ("c", "random.py", 0.5)):
+        assert _open(f"{tmp_path / folder / name}:Good")[0].image.max() == value  # type: ignore[index]
+
+
+def test_a_folder_that_changes_after_the_plan_fails_its_trials(coco_folder: Path) -> None:
+    """A trial runs on the data that it is named after, or not at all."""
+    train, val = (
+        LabelledImages(images=coco_folder / split, annotations=coco_folder / f"{split}.json")
+        for split in ("train", "val")
+    )
+    source = FilesDataset(format="coco", train=train, val=val)
+    planned = TrialDataset(name="d", fingerprint=load(source, depth="headers").fingerprint(), source=source)
+    assert list(open_dataset(planned, max_images=None, import_folder=Path()).splits) == ["train", "val"]
+    text = (coco_folder / "train.json").read_text()
+    (coco_folder / "train.json").write_text(text.replace("30.5", "31.5"))
+    with pytest.raises(DataError, match="d: the images or labels have changed since this trial was planned"):
+        open_dataset(planned, max_images=None, import_folder=Path())

@@ -1,0 +1,244 @@
+"""Detectors are built as torchvision's users build them, and a fine-tuned one comes back as the same detector."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model, get_model_builder
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.ops import FrozenBatchNorm2d
+
+from harness.errors import WeightsError
+from harness.suite.catalog.torchvision import ARCHITECTURES
+from harness.suite.schema import ImageSize
+from harness.suite.trial import TrialArchitecture
+from harness.trial.models import checkpoint
+from harness.trial.models.torchvision import build, family, weights
+from harness.trial.models.torchvision.detector import TorchvisionDetector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.trial.models.base import Detector
+
+BY_NAME = {row.name: row for row in ARCHITECTURES}
+NAMES = list(BY_NAME)
+SIZE = ImageSize(min=64, max=96)
+CLASSES = 2
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A hub cache that holds, under the published names, random weights of the published shapes."""
+    home = tmp_path_factory.mktemp("torch-home")
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    for row in ARCHITECTURES:
+        torch.manual_seed(1)
+        state = get_model(row.name, weights=None, weights_backbone=None, num_classes=91).state_dict()
+        kept = {name: _lively(name, value) for name, value in state.items() if "num_batches_tracked" not in name}
+        torch.save(kept, folder / row.published_files["default"])
+        if not (folder / row.published_files["backbone"]).exists():
+            torch.save(get_model(row.backbone, weights=None).state_dict(), folder / row.published_files["backbone"])
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TORCH_HOME", str(home))
+    yield folder
+    patch.undo()
+
+
+def _lively(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Running statistics that are not 0 and 1, so that another eps or a live norm gives other features."""
+    if name.endswith("running_var"):
+        return torch.rand_like(value) * 0.5 + 0.75
+    return torch.randn_like(value) * 0.01 if name.endswith("running_mean") else value
+
+
+def _build_detector(name: str, word: str, classes: int = CLASSES) -> tuple[TorchvisionDetector, str]:
+    torch.manual_seed(0)
+    return family.build(BY_NAME[name], weights=word, classes=classes, image_size=SIZE, options={})
+
+
+def _build(name: str, word: str) -> tuple[nn.Module, str]:
+    detector, head = _build_detector(name, word)
+    return detector.module, head
+
+
+def _detect(detector: Detector) -> Mapping[str, torch.Tensor]:
+    images = [torch.rand(3, 70, 90, generator=torch.Generator().manual_seed(3))]
+    detector.module.eval()
+    with torch.inference_mode():
+        return detector.detect(images)[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_default_is_torchvisions_pretrained_model_with_a_new_head(name: str, cache: Path) -> None:
+    """Same norms, same frozen parameters and same tensors as torchvision's builder gives; only the head is new."""
+    expected = get_model_builder(name)(weights=weights.member(BY_NAME[name].weights), min_size=64, max_size=96)
+    model, head = _build(name, "default")
+    assert head == "replaced"
+    assert build.structure_of(model) == build.structure_of(expected)
+    prefix = build.head_of(BY_NAME[name]).CLASS_WEIGHT.rpartition(".")[0].removesuffix(".cls_score")
+    theirs = expected.state_dict()
+    for key, value in model.state_dict().items():
+        if not key.startswith(prefix):
+            assert torch.equal(value, theirs[key]), key
+    assert build.head_of(BY_NAME[name]).count_classes(model.state_dict(), model) == CLASSES + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_published_weights_is_built_like_the_default(name: str, cache: Path) -> None:
+    """A hand-copied COCO file gives the same frozen norms, eps and frozen parameters as `weights: default`."""
+    by_file, head = _build(name, str(cache / BY_NAME[name].published_files["default"]))
+    default, _ = _build(name, "default")
+    assert head == "replaced"
+    assert build.structure_of(by_file) == build.structure_of(default)
+
+
+def test_a_state_dict_may_stand_under_model(cache: Path, tmp_path: Path) -> None:
+    """As training scripts save it: `{"model": state_dict, …}` gives the same weights as the state dict alone."""
+    name = "fasterrcnn_mobilenet_v3_large_fpn"
+    alone = cache / BY_NAME[name].published_files["default"]
+    torch.save({"model": torch.load(alone, weights_only=True), "epoch": 3}, tmp_path / "script.pth")
+    nested, _ = _build(name, str(tmp_path / "script.pth"))
+    assert checkpoint.state_sha256(nested) == checkpoint.state_sha256(_build(name, str(alone))[0])
+
+
+def test_heads_start_as_their_papers_say(cache: Path) -> None:
+    """Faster R-CNN gets a FastRCNNPredictor; RetinaNet bias -log 99, std 0.01 and its head's num_classes."""
+    faster, _ = _build("fasterrcnn_mobilenet_v3_large_fpn", "default")
+    assert isinstance(faster.roi_heads.box_predictor, FastRCNNPredictor)  # type: ignore[union-attr]
+    retina, _ = _build("retinanet_resnet50_fpn", "default")
+    head = retina.head.classification_head  # type: ignore[union-attr]
+    assert torch.allclose(head.cls_logits.bias, torch.tensor(-math.log(99)))  # type: ignore[union-attr,arg-type]
+    assert head.cls_logits.weight.std().item() == pytest.approx(0.01, rel=0.05)  # type: ignore[union-attr,operator]
+    assert head.num_classes == CLASSES + 1  # type: ignore[union-attr]
+
+
+def test_backbone_only_is_frozen_and_none_is_live(cache: Path) -> None:
+    """`backbone` freezes what torchvision freezes; `none` trains everything, with live norms."""
+    pretrained, _ = _build("fasterrcnn_mobilenet_v3_large_fpn", "backbone")
+    assert build.structure_of(pretrained).frozen_parameters
+    assert any(isinstance(module, FrozenBatchNorm2d) for module in pretrained.modules())
+    fresh, head = _build("fasterrcnn_mobilenet_v3_large_fpn", "none")
+    assert head == "new"
+    assert build.structure_of(fresh) == build.Structure(frozen_norms={}, frozen_parameters=())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in fresh.modules())
+
+
+@pytest.mark.parametrize("word", ["default", "backbone", "none"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_gives_the_same_detections(name: str, word: str, cache: Path, tmp_path: Path) -> None:
+    """Saved, loaded in a fresh model: the same detections to the last bit, the same frozen parts, the same hash."""
+    detector, _ = _build_detector(name, word)
+    model = detector.module
+    detector.set_postprocessing(score_threshold=0.0, detections=100)
+    architecture = TrialArchitecture(name=name, weights=word, weights_sha256=None, image_size=SIZE, model={})
+    checkpoint.save(tmp_path / "weights.pt", detector, architecture, ("a", "b"))
+    rebuilt, names = checkpoint.load_detector(tmp_path / "weights.pt")
+    again = rebuilt.module
+    rebuilt.set_postprocessing(score_threshold=0.0, detections=100)
+    assert names == ("a", "b")
+    assert build.structure_of(again) == build.structure_of(model)
+    assert checkpoint.state_sha256(again) == checkpoint.state_sha256(model)
+    first, second = _detect(detector), _detect(rebuilt)
+    assert len(first["scores"]) > 0
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+def test_retinanet_never_detects_the_background(cache: Path, tmp_path: Path) -> None:
+    """With no threshold at all, fresh and reloaded, every label is a class; training sees the head unchanged."""
+    name = "retinanet_resnet50_fpn"
+    model, _ = _build_detector(name, "default")
+    architecture = TrialArchitecture(name=name, weights="default", weights_sha256=None, image_size=SIZE, model={})
+    checkpoint.save(tmp_path / "weights.pt", model, architecture, ("a", "b"))
+    for detector in (model, checkpoint.load_detector(tmp_path / "weights.pt")[0]):
+        detector.set_postprocessing(score_threshold=0.0, detections=1000)
+        labels = _detect(detector)["labels"]
+        assert len(labels) > 0
+        assert labels.min() >= 1
+    target = {"boxes": torch.tensor([[5.0, 5.0, 40.0, 40.0]]), "labels": torch.tensor([1])}
+    assert all(torch.isfinite(loss) for loss in model.module.train()([torch.rand(3, 70, 90)], [target]).values())
+
+
+def test_a_checkpoint_of_ours_continues_with_its_head(cache: Path, tmp_path: Path) -> None:
+    """As `weights: PATH` for as many classes the head is kept; for another number it is replaced, the rest kept."""
+    name = "retinanet_resnet50_fpn"
+    detector, _ = _build_detector(name, "default")
+    model = detector.module
+    architecture = TrialArchitecture(name=name, weights="default", weights_sha256=None, image_size=SIZE, model={})
+    checkpoint.save(tmp_path / "weights.pt", detector, architecture, ("a", "b"))
+    same, head = _build(name, str(tmp_path / "weights.pt"))
+    assert head == "kept"
+    assert checkpoint.state_sha256(same) == checkpoint.state_sha256(model)
+    assert build.structure_of(same) == build.structure_of(model)
+    other, head = _build_detector(name, str(tmp_path / "weights.pt"), classes=5)
+    assert head == "replaced"
+    assert other.module.head.classification_head.num_classes == 6  # type: ignore[union-attr]
+
+
+def test_weights_that_cannot_be_had_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No internet, no cached file: an error with the file, the folder, three alternatives; never random weights."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", _no_network)
+    with pytest.raises(WeightsError) as error:
+        _build("fasterrcnn_resnet50_fpn", "default")
+    text = str(error.value)
+    assert "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth" in text
+    assert str(tmp_path / "hub" / "checkpoints") in text
+    for alternative in ("weights: backbone", "weights: none", "weights: PATH"):
+        assert alternative in text
+
+
+def _no_network(*_: object, **__: object) -> None:
+    from urllib.error import URLError
+
+    raise URLError("no route to host")
+
+
+def test_catalogue_agrees_with_torchvision() -> None:
+    """File names, published mAP and option names of every row are torchvision's own."""
+    import inspect
+
+    from torchvision.models.detection import FasterRCNN, RetinaNet
+
+    for row in ARCHITECTURES:
+        published, backbone = weights.member(row.weights), weights.member(row.backbone_weights)
+        assert published is type(published).DEFAULT
+        assert Path(published.url).name == row.published_files["default"]
+        assert Path(backbone.url).name == row.published_files["backbone"]
+        assert row.published_map is not None
+        assert published.meta["_metrics"]["COCO-val2017"]["box_map"] == pytest.approx(100 * row.published_map)
+        known = inspect.signature(FasterRCNN if row.stages == 2 else RetinaNet).parameters
+        known_builder = inspect.signature(get_model_builder(row.name)).parameters
+        for option in (option.name for option in row.options):
+            assert option in known or option in known_builder or option == "topk_candidates", option
+
+
+@pytest.mark.parametrize("content", ["torn", "code", "foreign", "list", "text", "numbered", "half"])
+def test_a_bad_file_is_refused(content: str, tmp_path: Path) -> None:
+    """A truncated file, one with code in it, of another network, or no mapping: an error naming the file."""
+    path = tmp_path / "w.pth"
+    if content == "torn":
+        torch.save({"a": torch.zeros(1000)}, path)
+        path.write_bytes(path.read_bytes()[:500])
+    elif content == "code":
+        torch.save({"a": Path("x")}, path)
+    elif content == "foreign":
+        torch.save({"fc.weight": torch.zeros(3)}, path)
+    elif content == "text":
+        path.write_text("version 1 of my weights")
+    elif content == "numbered":
+        torch.save({1: torch.zeros(3)}, path)
+    elif content == "half":
+        torch.save({"roi_heads.box_predictor.cls_score.bias": torch.zeros(3)}, path)
+    else:
+        torch.save([torch.zeros(3)], path)
+    with pytest.raises(WeightsError, match=str(path)) as error:
+        _build("fasterrcnn_mobilenet_v3_large_fpn", str(path))
+    assert str(error.value).isprintable()
