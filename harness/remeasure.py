@@ -23,7 +23,7 @@ from harness.store import files, lock, paths, record
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder, TrialFolder
 from harness.store.record import AS_TRAINED
-from harness.store.results import find_trial, read_record
+from harness.store.results import find_trial, last_job, read_record
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
@@ -142,7 +142,7 @@ def trained(folder: TrialFolder, found: Record) -> Target:
     weights = folder.path / found.model.checkpoint
     if not weights.is_file():
         raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
-    job = results.last_job(folder)
+    job = last_job(folder)
     return Target(
         trial=found.trial,
         weights=weights,

@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+
+if TYPE_CHECKING:
+    from harness.executors.base import Executor
 
 # A spinning OpenMP pool slows torch's small operations a hundredfold on a shared machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -97,11 +100,20 @@ def harness_process() -> Command:
             text=True,
             env={**os.environ, "CI": "true", **(env or {})},
             cwd=cwd,
+            timeout=600,  # or a command that hangs would hold up all tests
             check=False,
         )
         return Completed(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fast_executor() -> Executor:
+    """Where trials run as processes of their own, but forked from one that has imported torch already."""
+    from tests.executors.fork_server import ForkServerExecutor
+
+    return ForkServerExecutor()
 
 
 @pytest.fixture

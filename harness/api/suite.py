@@ -143,7 +143,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         retry_failed: also run the trials that failed for a reason of their own.
         fail_fast: stop at the first failure.
         until: start no trial that would not be done by then; a time without a zone is local.
-        observers: follow the run, such as `harness.observers.plain.PlainView`; one that raises is left out from then on.
+        observers: follow the run, such as `harness.observers.plain.PlainView`; one that raises is left out afterwards.
         executor: where attempts run: `local`, `inline` (in this process, for debugging), `module:Class`, or an object.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -37,7 +36,8 @@ from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 from harness.trial.train.loop import finetune
 from tests.conftest import Command
-from tests.faults.attempt import attempt
+from tests.executors.attempt import attempt
+from tests.executors.fork_server import fork_server
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -119,8 +119,7 @@ def test_a_killed_training_ends_with_the_same_bits(toy_suite: Callable[..., Path
     suite = toy_suite(f"hyperparameters: {{epochs: 40, batch_size: 2, optimizer: adamw}}\n{MEASURED}")
     (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, max_images=None)
     trial = replace(trial, protocol=replace(trial.protocol, variants=()))
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.faults.attempt"])
+    processes = fork_server()
 
     def run(folder: paths.TrialFolder, *, kill: bool = False) -> None:
         place = folder.next_attempt()

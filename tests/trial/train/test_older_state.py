@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import multiprocessing
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ from typing import Any
 import torch
 
 from harness.store import files, paths, record, results
+from harness.store.events import StepEvent, read_events
 from harness.store.job import JOB, Job
 from harness.trial.context import build_context
 from harness.trial.events import EventWriter
 from harness.trial.train.step import TrainStep
 from tests.conftest import ROOT
-from tests.faults.attempt import attempt
+from tests.executors.attempt import attempt
+from tests.executors.fork_server import fork_server
 
 INTERRUPTED = ROOT / "tests" / "fixtures" / "results-0.2" / "tiny"
 STEPS = 6  # of an epoch: 12 images in batches of 2
@@ -39,7 +40,7 @@ def _one_epoch(folder: paths.TrialFolder) -> None:
 def _write_state(folder: paths.TrialFolder, job: Job) -> None:
     """The state after three of six steps, as version 0.2 wrote it."""
     context = build_context(job, EventWriter(io.StringIO()))
-    step = TrainStep(context.model, context.hyperparameters, device=context.device, steps_per_epoch=STEPS).state()
+    step = TrainStep(context.detector, context.hyperparameters, device=context.device, steps_per_epoch=STEPS).state()
     state: dict[str, Any] = {
         "model": step["model"],
         "optimizer": step["optimizer"],
@@ -81,7 +82,7 @@ def test_training_interrupted_under_0_2_is_resumed(tmp_path: Path) -> None:
     _write_state(folder, job)
     next_attempt = folder.next_attempt()
     files.commit(next_attempt.job, record.encode(JOB, job))
-    process = multiprocessing.get_context("forkserver").Process(target=attempt, args=(str(next_attempt.path),))
+    process = fork_server().Process(target=attempt, args=(str(next_attempt.path),))
     process.start()
     process.join()
     assert process.exitcode == 0, next_attempt.log.read_text()
@@ -96,6 +97,6 @@ def test_training_interrupted_under_0_2_is_resumed(tmp_path: Path) -> None:
     assert epoch.loss_parts["loss_classifier"] > 300.0 / STEPS
     assert finished.measurements.memory.training is not None
     assert finished.measurements.memory.training.peak_resident_bytes == 2**50
-    steps = [event for event in results.read_events(next_attempt) if event["event"] == "step"]
-    assert steps[-1]["step"] == STEPS
+    steps = [event for event in read_events(next_attempt.events) if isinstance(event, StepEvent)]
+    assert steps[-1].step == STEPS
     assert not list(folder.checkpoints.glob("*.state"))
