@@ -11,7 +11,7 @@ import pytest
 from harness import api
 from harness.analysis import environments
 from harness.analysis.frame import configuration_frame, pareto_front, trial_frame
-from harness.store import files, paths, record, results
+from harness.store import files, record, results
 from harness.store.results import read_results
 from harness.suite.catalog.registry import OwnArchitecture
 from harness.suite.schema import Cost, ImageSize
@@ -117,7 +117,7 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
     assert ("cannot", "seed 1: no such operator") in variant["warnings"]
-    text = api.write_report(paths.SuiteFolder(tmp_path)).read_text()
+    text = api.report(tmp_path).read_text()
     assert "whole; seed 1: no such operator" in text
     assert "2.00×" in text
 
@@ -136,7 +136,7 @@ def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, [make_record(make_trial())])
     asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
     files.replace(folder.plan, results.encode_plan(asked))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
 

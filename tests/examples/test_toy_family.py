@@ -36,10 +36,9 @@ from harness.trial.models import checkpoint
 from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 from harness.trial.train.loop import finetune
+from tests.conftest import Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_server
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")

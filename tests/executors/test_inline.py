@@ -58,8 +58,8 @@ def test_every_executor_gives_the_same_record(
     executors: tuple[Executor | str, ...] = ("local", fast_executor, "inline")
     for number, executor in enumerate(executors):
         results = tmp_path / str(number)
-        plan = api.make_plan(suite, results_folder=results, select=None, max_images=None, device="cpu")
-        assert api.run(plan, device="cpu", executor=executor, rehearse=False).succeeded == 1
+        plan = api.plan(suite, results=results, device="cpu")
+        assert api.run(plan, device="cpu", executor=executor, preflight=False).succeeded == 1
         records.append(_record(results))
         log = next(results.glob("*/trials/*/attempts/1/log.txt")).read_text()
         assert "stage=train" in log
