@@ -15,7 +15,8 @@ import pytest
 
 import harness
 from harness.errors import SuiteError, UsageError
-from tests.conftest import ROOT, TINY_HEAD, TINY_MODEL
+from tests.conftest import FORK_SERVER, ROOT, TINY_HEAD, TINY_MODEL
+from tests.executors.fork_server import ForkServerExecutor
 from tests.store.make import make_folder, make_record, make_trial
 
 EXAMPLE = ROOT / "results" / "examples" / "quickstart"
@@ -253,7 +254,8 @@ def test_a_suite_runs_and_its_winner_is_loaded(
         "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
         f"architectures:\n  - name: {FASTER}\n{TINY_MODEL}{TINY_HEAD}"
     )
-    summary = harness.run("tiny.yaml", device="cpu", preflight=False)
+    monkeypatch.setattr("harness.remeasure.LocalExecutor", ForkServerExecutor)
+    summary = harness.run("tiny.yaml", device="cpu", preflight=False, executor=FORK_SERVER)
     assert (summary.succeeded, summary.failed, summary.not_started) == (1, 0, 0)
     assert summary.report == Path("results/tiny/report.md")
     plan = harness.plan("tiny.yaml", device="cpu")
