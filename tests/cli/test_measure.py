@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 import harness
-from tests.conftest import FORK_SERVER, ROOT, TOY, Command
+from harness.executors.base import Executor
+from tests.conftest import ROOT, TOY, Command
 
 pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
 SUITE = (
@@ -31,12 +32,12 @@ SUITE = (
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory, fast_executor: Executor) -> tuple[Path, Path]:
     """A suite file and the results folder of its first dataset's trial, with two variants."""
     root = tmp_path_factory.mktemp("measured")
     suite = root / "tiny.yaml"
     suite.write_text(SUITE)
-    summary = harness.run(suite, results=root / "results", select="shapes*", preflight=False, executor=FORK_SERVER)
+    summary = harness.run(suite, results=root / "results", select="shapes*", preflight=False, executor=fast_executor)
     assert summary.succeeded == 1, summary
     return suite, root / "results"
 
