@@ -21,7 +21,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _folder(root: Path) -> Path:
-    """Accurate and slow, fast and less accurate, neither; one failed, one on a subset, one variant that cannot be."""
+    """Write results of an accurate, a fast and a bad row, a failed one, a subset and an unsupported variant."""
     records = [
         make_record(make_trial(FASTER), map=0.412, latency_s=0.040),
         replace(
@@ -48,17 +48,17 @@ def _folder(root: Path) -> Path:
     ],
 )
 def test_the_best_within_the_bounds_wins(tmp_path: Path, bounds: Bounds, metric: str, chosen: str | None) -> None:
-    """A bound is kept when it is met exactly; neither a subset nor what is not measured wins."""
+    """A limit may be met exactly; neither a subset nor an unmeasured row wins."""
     frame = configuration_frame(trial_frame(read_results(SuiteFolder(_folder(tmp_path)))))
     (advice,) = advise(frame, bounds, metric)
     assert (advice.chosen["architecture"] if advice.chosen is not None else None) == chosen
     assert len(advice.lost) == len(frame) - (chosen is not None)
 
 
-def test_every_other_one_is_told_why_it_lost(harness_command: Command, tmp_path: Path) -> None:
-    """Over a bound, behind, failed, impossible or on a subset: each its own line, all bounds that it breaks in it."""
-    done = harness_command("recommend", _folder(tmp_path), "--max-latency", "30 ms", "--min-map", "0.35")
-    assert done.returncode == 0
+def test_every_other_row_has_the_reason_why_it_lost(harness_command: Command, tmp_path: Path) -> None:
+    """Over a limit, behind, failed, unsupported or on a subset: each has a line, with all limits that it breaks."""
+    process = harness_command("recommend", _folder(tmp_path), "--max-latency", "30 ms", "--min-map", "0.35")
+    assert process.returncode == 0
     for line in (
         f"shapes: ship {MOBILE} (lr 0.01), eager-fp32: map 0.381 at 20.0 ms (p95 20.0) in 1,024 MiB",
         f"not {FASTER}: 40.0 ms is over 30.0 ms",
@@ -67,21 +67,21 @@ def test_every_other_one_is_told_why_it_lost(harness_command: Command, tmp_path:
         "not measured: failed",
         "only a subset of the images",
     ):
-        assert line in done.stdout, done.stdout
-    freely = harness_command("recommend", tmp_path)
-    assert f"ship {FASTER}" in freely.stdout
-    assert "map 0.381, −0.031, 2.0× faster" in freely.stdout
+        assert line in process.stdout, process.stdout
+    without_limits = harness_command("recommend", tmp_path)
+    assert f"ship {FASTER}" in without_limits.stdout
+    assert "map 0.381, −0.031, 2.0× faster" in without_limits.stdout
 
 
-def test_other_environments_are_told(harness_command: Command, tmp_path: Path) -> None:
+def test_different_environments_are_reported(harness_command: Command, tmp_path: Path) -> None:
     """A recommendation over two machines says that their speeds do not compare."""
     make_folder(tmp_path, [make_record(make_trial(FASTER)), make_record(make_trial(MOBILE), cpu="another CPU")])
-    done = harness_command("recommend", tmp_path)
-    assert "measured in different environments (cpu a CPU / another CPU): their speeds do not compare" in done.stdout
+    process = harness_command("recommend", tmp_path)
+    assert "measured in different environments (cpu a CPU / another CPU): their speeds do not compare" in process.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("--max-latency", "1ms"), 1, "nothing keeps to these limits"),
         (("--max-latency", "fast"), 2, "'fast' is no quantity such as 30ms"),
@@ -89,11 +89,11 @@ def test_other_environments_are_told(harness_command: Command, tmp_path: Path) -
         (("--metric", "mAP"), 2, "'mAP' is not one of"),
     ],
 )
-def test_what_cannot_be_is_told(
-    harness_command: Command, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+def test_wrong_or_impossible_limits_have_their_exit_code(
+    harness_command: Command, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    """No limit met is 1, a wrong limit 2."""
-    done = harness_command("recommend", _folder(tmp_path), *arguments)
-    assert done.returncode == code
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    """Limits that no row keeps to give 1, a wrong limit gives 2."""
+    process = harness_command("recommend", _folder(tmp_path), *arguments)
+    assert process.returncode == code
+    assert message in process.stdout + process.stderr
+    assert "Traceback" not in process.stderr

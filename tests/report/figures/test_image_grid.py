@@ -45,11 +45,11 @@ def test_right_wrong_missed_and_labelled_have_their_colours() -> None:
 
     only_labels, with_good, with_poor = drawn(), drawn(good), drawn(poor)
     assert _near(only_labels, image_grid.LABELLED) > 300
-    assert _near(only_labels, image_grid.RIGHT) == 0
-    assert _near(with_good, image_grid.RIGHT) > 300
+    assert _near(only_labels, image_grid.CORRECT) == 0
+    assert _near(with_good, image_grid.CORRECT) > 300
     assert _near(with_good, image_grid.WRONG) == _near(with_good, image_grid.MISSED) == 0
     assert min(_near(with_poor, image_grid.WRONG), _near(with_poor, image_grid.MISSED)) > 300
-    assert _near(with_poor, image_grid.RIGHT) == 0
+    assert _near(with_poor, image_grid.CORRECT) == 0
 
 
 def test_only_what_a_deployment_shows_is_drawn() -> None:
@@ -57,7 +57,7 @@ def test_only_what_a_deployment_shows_is_drawn() -> None:
     truth = labels([(DISC, BOX)])
     seen = image_grid.match_image("x", truth, detections((0, DISC, 0.4, BOX)), np.array([0.5, np.nan]))
     assert len(seen.detections) == 0
-    assert not seen.found.any()
+    assert not seen.matched.any()
 
 
 def test_a_sheet_is_made_smaller_until_it_fits() -> None:
