@@ -1,9 +1,16 @@
-"""Numbers as a reader sees them: units are converted here and nowhere before."""
+"""Numbers and texts as a reader sees them, and quantities as a reader writes them: units are converted here alone."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECONDS = {"ms": 1e-3, "s": 1.0}
+BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 _MEBIBYTE = 2**20
 _GIBIBYTE = 2**30
@@ -63,3 +70,24 @@ def rough_duration(seconds: float) -> str:
 def printable(text: object) -> str:
     """Return the text on one line, without control characters and marks that change the direction of writing."""
     return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
+
+
+def parse_quantity(text: str, units: Mapping[str, float], example: str) -> float:
+    """Read a number with a unit, such as `30ms`; the case of the unit does not matter.
+
+    Args:
+        text: what a person wrote.
+        units: the allowed units, each with its factor to the SI unit.
+        example: a text that would be right, for the message.
+
+    Returns:
+        The number in the SI unit.
+
+    Raises:
+        ValueError: the text is no such number; the message says what is allowed.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z/]+)\s*", text)
+    unit = next((unit for unit in units if match and unit.lower() == match[2].lower()), None)
+    if match is None or unit is None:
+        raise ValueError(f"{text!r} is no quantity such as {example} (known: {', '.join(units)})")
+    return float(match[1]) * units[unit]

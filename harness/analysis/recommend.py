@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.analysis.frame import CANNOT
+from harness.analysis import environments
+from harness.analysis.frame import CANNOT, configuration_frame, trial_frame
 from harness.formatting import mebibytes, metric_value, milliseconds, points
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+
+    from harness.store.results import TrialState
+
+METRICS = ("map", "map_50", "map_75")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +31,56 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """For one dataset: the row to ship, or None, and (label, reason) of each other, best first."""
+    """What to ship for one dataset.
+
+    Attributes:
+        dataset: the name of the dataset.
+        metric: the metric that the chosen detector is the best in.
+        chosen: the row of `Results.rows` to ship; None if no row is within the limits.
+        lost: (label, reason) of every other row, the best one first.
+        remarks: what weakens the advice, such as speeds that were measured on different machines.
+    """
 
     dataset: str
+    metric: str
     chosen: pd.Series | None
     lost: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str | None:
+        """The name of the chosen row in the report; None if there is none."""
+        return None if self.chosen is None else str(self.chosen["label"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The names of the chosen row's measurement warnings."""
+        return () if self.chosen is None else tuple(dict.fromkeys(name for name, _ in self.chosen["warnings"]))
+
+    def __str__(self) -> str:
+        """One line: the chosen detector with its accuracy, latency and memory."""
+        if self.chosen is None:
+            return f"{self.dataset}: nothing keeps to these limits"
+        return f"{self.dataset}: ship {self.label}: {sentence(self.chosen, self.metric)}"
+
+
+def advise_for(states: Sequence[TrialState], bounds: Bounds, metric: str) -> tuple[Advice, ...]:
+    """What to ship for each dataset of these trials, with a remark if they were measured in different environments."""
+    advices = advise(configuration_frame(trial_frame(states)), bounds, metric)
+    others = environments.differences([state.record.environment for state in states if state.record])
+    if not others:
+        return advices
+    remark = f"measured in different environments ({'; '.join(others)}): their speeds do not compare"
+    return tuple(replace(advice, remarks=(remark,)) for advice in advices)
 
 
 def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ...]:
-    """The best of `metric` within the bounds, by dataset; of equals the faster one.
+    """What to ship for each dataset: the best in `metric` within the bounds, and of equal rows the faster one.
 
     Args:
-        frame: `frames.configuration_frame`; subset rows never win.
+        frame: what `configuration_frame` returns; subset rows never win.
+        bounds: the limits.
+        metric: map, map_50 or map_75.
     """
     return tuple(_advise(str(dataset), rows, bounds, metric) for dataset, rows in frame.groupby("dataset", sort=False))
 
@@ -57,7 +102,7 @@ def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Ad
     for index, row in ordered.iterrows():
         if chosen is None or index != chosen.name:
             lost.append((row["label"], "; ".join(objections[index]) or _behind(row, chosen, metric)))
-    return Advice(dataset=dataset, chosen=chosen, lost=tuple(lost))
+    return Advice(dataset=dataset, metric=metric, chosen=chosen, lost=tuple(lost))
 
 
 def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:

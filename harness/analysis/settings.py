@@ -26,6 +26,12 @@ def weights_name(trial: Trial) -> str:
     return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
 
 
+def code_hash(trial: Trial) -> str | None:
+    """Return the start of the hash over the code of a user's own architecture; None for a built-in one."""
+    own = trial.architecture.own
+    return own.sha256[:8] if own else None
+
+
 def distinguishing_settings(states: tuple[TrialState, ...]) -> dict[str, str]:
     """Return, by trial id, the settings in which trials of one architecture on one dataset differ.
 
@@ -38,6 +44,7 @@ def distinguishing_settings(states: tuple[TrialState, ...]) -> dict[str, str]:
                 "model": dict(state.trial.architecture.model),
                 "image_size": image_size(state.trial),
                 "weights": weights_name(state.trial),
+                "code": code_hash(state.trial),
                 "protocol": asdict(state.trial.protocol),
                 "data": state.trial.dataset.fingerprint[:8],
             }

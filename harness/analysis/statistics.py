@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredTimings
+    from harness.store.arrays import StoredTimings
 
 log = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, max_images: in
 
     Args:
         fingerprints: of each dataset, by name.
-        limit: a rehearsal's number of images of each split; part of a trial's identity.
+        max_images: of a subset trial the number of images of each split; part of a trial's identity. None: all.
 
     Raises:
         SuiteError: two trials are the same.

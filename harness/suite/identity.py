@@ -1,7 +1,7 @@
 """The names under which a trial's and a dataset's fields are hashed.
 
-A trial's id and a dataset's fingerprint are hashes over JSON, so the names of the keys are part of them. A field that is
-renamed keeps its first name here: existing suites keep their ids, and with them their results. Owns these names alone;
+A trial's id and a dataset's fingerprint are hashes over JSON, so the names of the keys are part of them. A renamed
+field keeps its first name here: existing suites keep their ids, and with them their results. Owns these names alone;
 what is hashed is decided by `harness.suite.expand` and `harness.data.open`.
 """
 

@@ -40,8 +40,8 @@ class TrialArchitecture:
 class Trial:
     """One immutable cell of a suite: everything that can change a number, and nothing left to a default.
 
-    `trial_id` is a readable slug and a hash over all of the rest but the suite's name and where files lie. `limit` is
-    the rehearsal's number of images of each split, or None.
+    `trial_id` is a readable slug and a hash over all of the rest but the suite's name and where files lie. A subset
+    trial uses only the first `max_images` of each split; None means all.
     """
 
     trial_id: str

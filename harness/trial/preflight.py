@@ -1,4 +1,4 @@
-"""A rehearsal: the steps that a trial is made of, a few of each, on real data, so that what cannot work fails today.
+"""A preflight: the steps that a trial is made of, a few of each, on real data, so that what cannot work fails today.
 
 The first training step takes the images that ask for most (largest after the detector's own resize, most boxes), and
 inference runs once at the throughput's batch size: what does not fit in memory shows here. Times are of later, ordinary
@@ -102,7 +102,7 @@ def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key]) ->
     started = time.perf_counter()
     batch = checked([dataset[key] for key in keys])
     read = time.perf_counter()
-    train_step.step(batch, "the rehearsal's step")
+    train_step.step(batch, "the preflight's step")
     if context.device.type == "cuda":
         torch.cuda.synchronize(context.device)
     trained_s, read_s = time.perf_counter() - read, read - started

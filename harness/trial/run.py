@@ -138,7 +138,7 @@ def _record(
     model: record.Model,
     warnings: tuple[record.MeasurementWarning, ...],
 ) -> record.Record:
-    """All that is known, but for the attempts; `flags` come beside those of the measurement."""
+    """All that is known, but for the attempts; `warnings` come beside those of the measurement."""
     return record.Record(
         schema_version=SCHEMA_VERSION,
         trial=context.trial,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from harness.store.results import read_results
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _folder(root: Path) -> Path:
@@ -53,47 +50,3 @@ def test_the_best_within_the_bounds_wins(tmp_path: Path, bounds: Bounds, metric:
     (advice,) = advise(frame, bounds, metric)
     assert (advice.chosen["architecture"] if advice.chosen is not None else None) == chosen
     assert len(advice.lost) == len(frame) - (chosen is not None)
-
-
-def test_every_other_row_has_the_reason_why_it_lost(harness_command: Command, tmp_path: Path) -> None:
-    """Over a limit, behind, failed, unsupported or on a subset: each has a line, with all limits that it breaks."""
-    process = harness_command("recommend", _folder(tmp_path), "--max-latency", "30 ms", "--min-map", "0.35")
-    assert process.returncode == 0
-    for line in (
-        f"shapes: ship {MOBILE} (lr 0.01), eager-fp32: map 0.381 at 20.0 ms (p95 20.0) in 1,024 MiB",
-        f"not {FASTER}: 40.0 ms is over 30.0 ms",
-        "50.0 ms is over 30.0 ms; map 0.300 is below 0.350",
-        "not measured: no compiler",
-        "not measured: failed",
-        "only a subset of the images",
-    ):
-        assert line in process.stdout, process.stdout
-    without_limits = harness_command("recommend", tmp_path)
-    assert f"ship {FASTER}" in without_limits.stdout
-    assert "map 0.381, −0.031, 2.0× faster" in without_limits.stdout
-
-
-def test_different_environments_are_reported(harness_command: Command, tmp_path: Path) -> None:
-    """A recommendation over two machines says that their speeds do not compare."""
-    make_folder(tmp_path, [make_record(make_trial(FASTER)), make_record(make_trial(MOBILE), cpu="another CPU")])
-    process = harness_command("recommend", tmp_path)
-    assert "measured in different environments (cpu a CPU / another CPU): their speeds do not compare" in process.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (("--max-latency", "1ms"), 1, "nothing keeps to these limits"),
-        (("--max-latency", "fast"), 2, "'fast' is no quantity such as 30ms"),
-        (("--max-memory", "4"), 2, "'4' is no quantity such as 4GB"),
-        (("--metric", "mAP"), 2, "'mAP' is not one of"),
-    ],
-)
-def test_wrong_or_impossible_limits_have_their_exit_code(
-    harness_command: Command, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
-) -> None:
-    """Limits that no row keeps to give 1, a wrong limit gives 2."""
-    process = harness_command("recommend", _folder(tmp_path), *arguments)
-    assert process.returncode == code
-    assert message in process.stdout + process.stderr
-    assert "Traceback" not in process.stderr

@@ -5,15 +5,17 @@ Chance plays no part here: the verdict of `harness.analysis.compare` stands besi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.pairing import is_known
-from harness.formatting import mebibytes, metric_value, milliseconds, number
+from harness.errors import UsageError
+from harness.formatting import BYTES, SECONDS, mebibytes, metric_value, milliseconds, number, parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.analysis.compare.comparability import Kind
     from harness.analysis.compare.verdicts import ComparedPair, Word
@@ -23,26 +25,45 @@ _TOLERANCE = 1e-9  # as a fraction of the numbers: 0.50 - 0.49 is more than 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What a limit can be on: a column of the comparison, and how it reads.."""
+    """What a gate can be on.
+
+    Attributes:
+        column: the column of the comparison that holds the number.
+        kind: what must be equal on both sides for the number to compare.
+        show: the number as a reader sees it.
+        units: the units that a gate's amount can have, each with its factor to the SI unit; empty: only a plain number.
+    """
 
     column: str
     kind: Kind
     show: Callable[[float], str]
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 def _images_per_s(value: float) -> str:
     return f"{number(value, 1)} images/s"
 
 
+def _milliseconds(value: float) -> str:
+    return f"{milliseconds(value)} ms"
+
+
+def _mebibytes(value: float) -> str:
+    return f"{mebibytes(value)} MiB"
+
+
+EXAMPLES = "map:-0.01, latency:+10%, p95:+5ms, memory:+500MB or throughput:-10images/s"
+_RATES = {"images/s": 1.0, "img/s": 1.0}
+
 METRICS = {
     "map": Metric(column="map", kind="accuracy", show=metric_value),
     "map_50": Metric(column="map_50", kind="accuracy", show=metric_value),
     "map_75": Metric(column="map_75", kind="accuracy", show=metric_value),
-    "latency": Metric(column="latency_median_s", kind="latency", show=lambda value: f"{milliseconds(value)} ms"),
-    "p95": Metric(column="latency_p95_s", kind="latency", show=lambda value: f"{milliseconds(value)} ms"),
-    "throughput": Metric(column="throughput_images_per_s", kind="throughput", show=_images_per_s),
-    "memory": Metric(column="inference_memory_bytes", kind="memory", show=lambda value: f"{mebibytes(value)} MiB"),
-    "train_speed": Metric(column="train_images_per_s", kind="training", show=_images_per_s),
+    "latency": Metric(column="latency_median_s", kind="latency", show=_milliseconds, units=SECONDS),
+    "p95": Metric(column="latency_p95_s", kind="latency", show=_milliseconds, units=SECONDS),
+    "throughput": Metric(column="throughput_images_per_s", kind="throughput", show=_images_per_s, units=_RATES),
+    "memory": Metric(column="inference_memory_bytes", kind="memory", show=_mebibytes, units=BYTES),
+    "train_speed": Metric(column="train_images_per_s", kind="training", show=_images_per_s, units=_RATES),
 }
 
 
@@ -86,6 +107,39 @@ class GateResult:
     after: float | None = None
     verdict: Word | None = None
     reasons: tuple[str, ...] = ()
+
+
+def parse_gates(texts: Iterable[str]) -> tuple[RegressionGate, ...]:
+    """Read gates as a person writes them: `map:-0.01`; a text can hold several, separated by commas.
+
+    Raises:
+        UsageError: a text is no gate; says what is allowed.
+    """
+    return tuple(_parse_gate(part.strip()) for text in texts for part in text.split(","))
+
+
+def _parse_gate(text: str) -> RegressionGate:
+    match = re.fullmatch(r"(\w+)\s*:\s*([+-])\s*((\d+(?:\.\d+)?)\s*(\S*))", text)
+    if match is None:
+        raise UsageError(f"{text!r} is no limit with a sign, such as {EXAMPLES}")
+    metric, sign, amount, plain_number, unit = match.groups()
+    if metric not in METRICS:
+        raise UsageError(f"{text!r}: {metric!r} is none of {', '.join(METRICS)}")
+    units = METRICS[metric].units
+    if unit == "%":
+        max_change = float(plain_number) / 100
+    elif units:
+        try:
+            max_change = parse_quantity(amount, units, f"10% or 10{next(iter(units))}")
+        except ValueError as error:
+            raise UsageError(f"{text!r}: {error}") from None
+    elif not unit:
+        max_change = float(plain_number)
+    else:
+        raise UsageError(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
+    return RegressionGate(
+        text=text, metric=metric, direction=1 if sign == "+" else -1, max_change=max_change, relative=unit == "%"
+    )
 
 
 def check_gates(rows: Sequence[ComparedPair], gates: Sequence[RegressionGate]) -> tuple[GateResult, ...]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frame import CANNOT, configuration_frame, result_of_variant, trial_frame
-from harness.analysis.settings import flatten, format_setting
+from harness.analysis.settings import code_hash, flatten, format_setting
 from harness.store.record import AS_TRAINED
 from harness.suite.expand import TRIAL, configuration
 
@@ -190,6 +190,7 @@ def _settings(trial: Trial) -> dict[str, Any]:
             "model": dict(choice.model),
             "image_size": asdict(choice.image_size),
             "weights": f"sha256 {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights,
+            "code": code_hash(trial),
             "max_images": trial.max_images,
         }
     )

@@ -22,7 +22,7 @@ from harness.analysis.statistics import bias_corrected
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 _RECALLS_AND_END = np.append(RECALLS, np.inf)

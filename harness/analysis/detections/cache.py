@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.data.open import Split
+    from harness.store.arrays import StoredGroundTruth
     from harness.store.paths import SuiteFolder, TrialFolder
     from harness.store.record import Record
     from harness.store.results import TrialState
-    from harness.store.tables import StoredGroundTruth
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 IOUS = np.linspace(0.5, 0.95, 10)
 MIN_IOU = 0.1  # boxes that overlap less are unrelated (TIDE's background threshold)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.images import AnalysedRow
+    from harness.store.arrays import StoredGroundTruth
     from harness.store.paths import SuiteFolder
-    from harness.store.tables import StoredGroundTruth
 from harness.report.figures.drawn import Drawn
 
 _MAX_COLUMNS = 6  # architectures side by side

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
     from harness.store.paths import ResultFolder
     from harness.store.record import Record
-    from harness.store.tables import StoredDetections, StoredGroundTruth
 
 log = logging.getLogger(__name__)
 

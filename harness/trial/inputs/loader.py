@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import __version__ as torchvision_version
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -29,6 +30,7 @@ Key = tuple[int, int]  # epoch, index
 Target = dict[str, Tensor]
 Batch = list[tuple[Tensor, Target]]
 
+TORCHVISION_VERSION: str = torchvision_version  # with the build, as torch tells its own; packages leave it out
 _SMALLEST_BOX = 1.0  # pixels; what augmentation leaves of a box below that is no object any more
 
 

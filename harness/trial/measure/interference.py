@@ -34,8 +34,8 @@ class SystemSample:
 
     Attributes:
         clock_fraction: of the default clock.
-        held_back: why the device holds its clock back now.
-        foreign: processes on the GPU that are not ours.
+        throttle_reasons: why the device holds its clock back now.
+        other_processes: processes on the GPU that are not ours.
         others_s: CPU time of others on our cores, since some moment.
         paused_s: time that a cgroup's quota held us back, since some moment.
         cores: how many are ours to use.
