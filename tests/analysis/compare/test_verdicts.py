@@ -56,7 +56,7 @@ def _compare_one(tmp_path: Path, a: Sequence[Record], b: Sequence[Record], **opt
 
 
 def _write_timings(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0.0) -> None:
-    """Three rounds over forty images, as samples.parquet has them."""
+    """Write samples.parquet with three rounds over forty images."""
     rng = np.random.default_rng(len(str(folder.path)))
     rounds = [
         pd.DataFrame(
@@ -81,7 +81,7 @@ def _gate(metric: str, change: float, *, relative: bool = False) -> RegressionGa
 
 
 def test_rows_of_equal_hyperparameters_are_a_pair(tmp_path: Path) -> None:
-    """A sweep against another: what is on both sides is paired, whatever else the labels name; the rest is alone."""
+    """Of two sweeps, settings that both have are paired, whatever else the labels name; the others stay unpaired."""
     a = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)]
     b = [make_record(make_trial(h={"lr": lr})) for lr in (0.02, 0.04, 0.08)]
     compared = _compare(make_folder(tmp_path / "a", a), make_folder(tmp_path / "b", b))
@@ -92,24 +92,24 @@ def test_rows_of_equal_hyperparameters_are_a_pair(tmp_path: Path) -> None:
     assert alone == {("only in A",), ("only in B",)}
 
 
-def test_one_setting_finds_its_own_among_several(tmp_path: Path) -> None:
-    """A has one setting, without a name; B swept: the equal one is its counterpart, named as B names it."""
+def test_a_setting_is_paired_with_the_equal_one_among_several(tmp_path: Path) -> None:
+    """A has one setting and B several: the equal one is its counterpart, and has the longer label of B."""
     b = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)]
     compared = _compare(make_folder(tmp_path / "a", [make_record(make_trial())]), make_folder(tmp_path / "b", b))
     assert [row.pair.label for row in compared] == [f"{RETINA} (lr 0.01)", f"{RETINA} (lr 0.02)"]
     assert [len(row.pair.rows) for row in compared] == [2, 1]
 
 
-def test_what_is_alone_is_paired_and_says_what_differs(tmp_path: Path) -> None:
-    """The same architecture at another precision and rate is a pair; that is a remark and no objection."""
+def test_the_only_rows_of_an_architecture_are_paired_and_say_what_differs(tmp_path: Path) -> None:
+    """The same architecture at another precision and learning rate is a pair; a remark says what differs."""
     compared = _compare_one(tmp_path, [make_record(make_trial())],
                  [make_record(make_trial(h={"lr": 0.02, "precision": "bf16"}))])  # fmt: skip
     assert compared.remarks == ("differs in lr 0.01 / 0.02, precision fp32 / bf16",)
     assert (compared.accuracy.word, compared.speed.word) == ("tie", "tie")
 
 
-def test_variants_meet_their_own(tmp_path: Path) -> None:
-    """A variant is a row of its own; one that only B has is only in B."""
+def test_variants_are_paired_by_name(tmp_path: Path) -> None:
+    """A variant is paired with the same variant; one that only B has is unpaired."""
     made = make_record(make_trial(), map=0.4)
     fields = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
     compiled, exported = (
@@ -124,7 +124,7 @@ def test_variants_meet_their_own(tmp_path: Path) -> None:
 
 
 def test_subsets_stand_aside(tmp_path: Path) -> None:
-    """Beside real trials they do not count; where there is nothing else they do not compare."""
+    """Subsets are left out if there are full trials; otherwise they are not comparable."""
     subset, real = make_record(make_trial(max_images=4), map=0.9), make_record(make_trial())
     assert _compare_one(tmp_path / "1", [subset, real], [real]).accuracy.word == "tie"
     compared = _compare_one(tmp_path / "2", [real], [subset])
@@ -159,7 +159,7 @@ def test_subsets_stand_aside(tmp_path: Path) -> None:
 def test_only_like_is_compared_with_like(
     tmp_path: Path, changes: dict[str, Any], accuracy: tuple[str, ...], speed: tuple[str, ...]
 ) -> None:
-    """Data for both; of the protocol what each number hangs on; another machine forbids speeds alone."""
+    """Data must be equal for both numbers, and the protocol where it matters; another machine forbids speeds alone."""
     trial = make_trial()
     protocol = replace(trial.protocol, **changes.pop("protocol", {}))
     dataset = replace(trial.dataset, fingerprint=changes.pop("fingerprint", trial.dataset.fingerprint))
@@ -173,14 +173,14 @@ def test_only_like_is_compared_with_like(
 
 
 def test_what_failed_is_not_measured(tmp_path: Path) -> None:
-    """With the side, the outcome and its reason."""
+    """The reason names the side, the outcome and its cause."""
     b = make_folder(tmp_path / "b", [], failed=((make_trial(), make_outcome("out_of_memory", "8 GiB are full")),))
     (compared,) = _compare(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
     assert compared.accuracy.reasons == ("not measured in B: out of memory: 8 GiB are full",) == compared.speed.reasons
 
 
 def test_warnings_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
-    """A reader learns them beside the verdict."""
+    """They are remarks beside the verdict."""
     warnings = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
     b = make_folder(tmp_path / "b", [make_record(make_trial(), warnings=warnings)],
                     failed=((make_trial(seed=1), make_outcome()),))  # fmt: skip
@@ -196,7 +196,7 @@ def _compare_analyses(tmp_path: Path, before: FakeAnalysis, after: FakeAnalysis)
 
 @pytest.mark.parametrize(("after", "word"), [(0.50, "better"), (0.30, "worse"), (0.405, "tie")])
 def test_detections_decide_image_by_image(tmp_path: Path, after: float, word: str) -> None:
-    """What all models find hard cancels: 0.1 is seen through a spread of images of 0.05 each; half a point is not."""
+    """What all models find hard cancels: a difference of 0.1 is real although images vary by 0.05; 0.005 is a tie."""
     compared = _compare_analyses(tmp_path, _fake_analysis(0.4, stream=1), _fake_analysis(after, stream=2)).accuracy
     assert compared.word == word
     assert compared.interval is not None
@@ -206,19 +206,19 @@ def test_detections_decide_image_by_image(tmp_path: Path, after: float, word: st
 
 
 def test_the_same_detections_are_a_tie(tmp_path: Path) -> None:
-    """A commit against itself."""
+    """As when a commit is compared with itself."""
     compared = _compare_analyses(tmp_path, _fake_analysis(0.4), _fake_analysis(0.4)).accuracy
     assert (compared.word, compared.p) == ("tie", 1.0)
 
 
 def test_other_labels_are_other_data(tmp_path: Path) -> None:
-    """Detections judged by other labels than the fingerprint promised are never paired."""
+    """Detections that were evaluated on other labels are never paired, even if the dataset's fingerprint is equal."""
     compared = _compare_analyses(tmp_path, _fake_analysis(0.4), _fake_analysis(0.5, fingerprint="other")).accuracy
     assert compared.reasons == ("different data: the stored labels differ",)
 
 
 def test_many_pairs_raise_the_bar(tmp_path: Path) -> None:
-    """Holm: what is a difference alone (p about 0.02) is a tie among ten that were asked."""
+    """By Holm's correction, a difference that is real alone (p about 0.02) is a tie among ten pairs."""
     trials = [make_trial(h={"weight_decay": index / 10}) for index in range(10)]
     trials = [replace(trial, trial_id=f"t{index}") for index, trial in enumerate(trials)]
     values = [0.433, *[0.4] * 9]
@@ -233,7 +233,7 @@ def test_many_pairs_raise_the_bar(tmp_path: Path) -> None:
 
 
 def test_seeds_decide_where_there_are_no_detections(tmp_path: Path) -> None:
-    """Two seeds or more on either side: beyond their spread better, within it a tie; said so, with the interval."""
+    """With two seeds or more on each side, a difference beyond their spread is real, and one within it is a tie."""
 
     def several(root: str, *values: float) -> list[Record]:
         return [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate(values)]
@@ -248,8 +248,8 @@ def test_seeds_decide_where_there_are_no_detections(tmp_path: Path) -> None:
     assert single.reasons == ("no stored detections in A and B, one seed",)
 
 
-def test_welch_is_as_the_textbook_has_it() -> None:
-    """Against numbers worked out by hand: t of 2 degrees of freedom is 4.303, without spread there is no interval."""
+def test_welch_gives_the_intervals_of_the_textbook() -> None:
+    """Against numbers worked out by hand: t of 2 degrees of freedom is 4.303; without spread there is no width."""
     compared = statistics.welch((0.50, 0.52, 0.54), (0.40, 0.42, 0.44))
     assert compared.value == pytest.approx(0.1)
     reach = 2.776 * (2 * 0.02**2 / 3) ** 0.5  # four degrees of freedom: equal variances
@@ -276,7 +276,7 @@ def _compare_timings(
 
 @pytest.mark.parametrize(("after", "word"), [(0.016, "better"), (0.026, "worse"), (0.0205, "tie")])
 def test_raw_timings_decide_speed(tmp_path: Path, after: float, word: str) -> None:
-    """Faster is better; less than two processes on a fit machine may differ by is a tie; seeds count together."""
+    """Faster is better; a difference that two processes on a fit machine may have is a tie; seeds count together."""
     for count in (1, 2):
         compared = _compare_timings(tmp_path / str(count), 0.02, after, count=count).speed
         assert compared.word == word
@@ -285,7 +285,7 @@ def test_raw_timings_decide_speed(tmp_path: Path, after: float, word: str) -> No
 
 
 def test_drift_of_rounds_is_not_averaged_away(tmp_path: Path) -> None:
-    """Rounds of two seeds stay apart: 15 % slower is a tie where rounds of a measurement lie 18 % apart."""
+    """The rounds of two seeds stay separate: 15 % slower is a tie if the rounds of a measurement lie 18 % apart."""
     compared = _compare_timings(tmp_path, 0.02, 0.023, drift=0.1, count=2).speed
     assert compared.word == "tie"
     assert compared.drift is not None
@@ -293,7 +293,7 @@ def test_drift_of_rounds_is_not_averaged_away(tmp_path: Path) -> None:
 
 
 def test_speed_without_raw_timings(tmp_path: Path) -> None:
-    """Equal medians are a tie; others are not comparable, and the side that lacks them is named."""
+    """Equal medians are a tie; other ones are not comparable, and the reason names the side without timings."""
     trial = make_trial()
     a = make_folder(tmp_path / "a", [make_record(trial, latency_s=0.02)])
     _write_timings(a, trial, 0.02)
@@ -318,20 +318,20 @@ def test_speed_without_raw_timings(tmp_path: Path) -> None:
         ("throughput", -0.1, True, {}, False),
     ],
 )
-def test_limits_are_on_what_was_measured(
+def test_gates_limit_the_measured_change(
     tmp_path: Path, *, metric: str, change: float, relative: bool, after: dict[str, Any], broken: bool
 ) -> None:
-    """In the direction of the sign, beyond the limit, whatever the verdict."""
+    """A gate is broken by a change in the direction of its sign beyond its limit, whatever the verdict."""
     trial = make_trial()
     compared = _compare_one(tmp_path, [make_record(trial, map=0.5, latency_s=0.02)],
                  [make_record(trial, **{"map": 0.5, "latency_s": 0.02, **after})])  # fmt: skip
-    (results,) = check_gates([compared], [_gate(metric, change, relative=relative)])
-    assert results.broken is broken
-    assert not results.reasons
+    (result,) = check_gates([compared], [_gate(metric, change, relative=relative)])
+    assert result.broken is broken
+    assert not result.reasons
 
 
-def test_what_cannot_be_judged_breaks_its_limit(tmp_path: Path) -> None:
-    """Missing in B, measured elsewhere, not measured at all, nothing in common: no silence; what B has more is free."""
+def test_a_gate_that_cannot_be_checked_is_broken(tmp_path: Path) -> None:
+    """A row that B lacks, that another machine measured, or that has no number breaks it; extra rows of B do not."""
     gates = [_gate("map", -0.01), _gate("latency", 0.1, relative=True), _gate("train_speed", -0.1, relative=True)]
     a = [make_record(make_trial()), make_record(make_trial(MOBILE))]
     b = [make_record(make_trial(), torch="2.16"), make_record(make_trial(FASTER))]
@@ -339,7 +339,7 @@ def test_what_cannot_be_judged_breaks_its_limit(tmp_path: Path) -> None:
     results = {
         (result.gate.metric, result.row.pair.label): result for result in check_gates(compared, gates) if result.row
     }
-    assert {key: (row.broken, row.reasons) for key, row in results.items()} == {
+    assert {key: (result.broken, result.reasons) for key, result in results.items()} == {
         ("map", RETINA): (False, ()),
         ("map", MOBILE): (True, ("only in A",)),
         ("latency", RETINA): (True, ("different environment: torch 2.15 / 2.16",)),
@@ -351,8 +351,8 @@ def test_what_cannot_be_judged_breaks_its_limit(tmp_path: Path) -> None:
     assert (unknown.broken, unknown.reasons) == (True, ("nothing to compare: A has no train_speed",))
 
 
-def test_seeds_are_told_beside_the_verdict(tmp_path: Path) -> None:
-    """One seed tells nothing of another; with several, whether seeds alone differ as much."""
+def test_the_spread_over_seeds_is_a_remark_beside_the_verdict(tmp_path: Path) -> None:
+    """With one seed the spread is unknown; with several, a remark says if the difference is within it."""
     row = _compare_one(tmp_path / "one", [make_record(make_trial(), map=0.5)], [make_record(make_trial(), map=0.4)])
     assert any(remark.startswith("one seed in A and B") for remark in row.remarks)
     a = [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate((0.5, 0.6, 0.4))]
@@ -361,8 +361,8 @@ def test_seeds_are_told_beside_the_verdict(tmp_path: Path) -> None:
     assert "the difference of mAP is within twice its standard error by seeds (± 0.082)" in several.remarks
 
 
-def test_what_the_reference_could_not_do_either_is_no_loss(tmp_path: Path) -> None:
-    """A variant that A's machine cannot run is judged in neither; one that only B cannot is a loss."""
+def test_a_variant_that_the_reference_could_not_run_breaks_no_gate(tmp_path: Path) -> None:
+    """A variant that A's machine cannot run is not checked; one that only B's cannot run breaks the gate."""
     made = make_record(make_trial())
     cannot = replace(made, variants=(record.Variant(name="compile", problem="no compiler"),))
     fields = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
