@@ -118,7 +118,7 @@ def postprocessor(model: nn.Module, name: str) -> nn.Module:
 
 def family(row: Architecture) -> ModuleType:
     """The module that knows the row's class head."""
-    return importlib.import_module(f"harness.trial.models.{row.family}")
+    return importlib.import_module(f"harness.trial.models.torchvision.{row.family}")
 
 
 def read_state(path: Path) -> dict[str, Any]:
