@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.data.thumbnail import Thumbnail, small
+from harness.data.thumbnail import Thumbnail, make_thumbnail
 from harness.store import files, tables
 from harness.store.record import Inference, Memory, Metrics, Variant
 from harness.trial.deploy import registry
@@ -182,5 +182,5 @@ def _keeping(items: Iterable[Item], thumbnails: dict[int, Thumbnail]) -> Iterato
     """The items as they come; `thumbnails` takes a small copy of the first ones, by their number."""
     for number, item in enumerate(items):
         if number < _THUMBNAILS:
-            thumbnails[number] = small((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
+            thumbnails[number] = make_thumbnail((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
         yield item

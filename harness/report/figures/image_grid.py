@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from harness.analysis.detections.matching import match, overlaps
 from harness.analysis.detections.thresholds import kept
-from harness.data.contact_sheet import FAINT, INK, PAPER, plate, shortened
+from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, shorten
 from harness.data.images import read_pixels
-from harness.data.open import draw
+from harness.data.open import open_synthetic
 from harness.errors import DataError
 from harness.store.tables import read_thumbnails
 from harness.suite.schema import PythonDataset, SyntheticDataset
@@ -97,7 +97,7 @@ def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> C
     """
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
-        return draw(source, record.metrics.split).read_image
+        return open_synthetic(source, record.metrics.split).read_image
     thumbnails = read_thumbnails(folder.ground_truth.read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
@@ -157,10 +157,10 @@ def _sheet(
     whole = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pixels) + _CAPTION + _MARGIN), PAPER)
     pen = ImageDraw.Draw(whole)
     for column, head in enumerate(heads):
-        pen.text((_MARGIN + column * width, 4), shortened(head, font, side), INK, font)
+        pen.text((_MARGIN + column * width, 4), shorten(head, font, side), INK, font)
     for row, (index, picture) in enumerate(pixels.items()):
         top = _CAPTION + _MARGIN + row * height
-        pen.text((_MARGIN, top), shortened(labels.images[index], font, side), FAINT, font)
+        pen.text((_MARGIN, top), shorten(labels.images[index], font, side), FAINT, font)
         for column, boxes in enumerate(
             (_labelled(labels, index), *(_seen(labels, one, index) for one in architectures))
         ):
@@ -212,5 +212,6 @@ def _with_boxes(
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.colour, width=2)
     for box in boxes:  # after all of them, so that no line crosses a name
         if box.text:
-            plate(pen, box.text, (box.corners[0] * scale, box.corners[1] * scale), drawn.width, box.colour, font)
+            corner = (box.corners[0] * scale, box.corners[1] * scale)
+            draw_name_plate(pen, box.text, corner, drawn.width, box.colour, font)
     return drawn
