@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: quickstart test slow bench clean
+.PHONY: quickstart test slow bench docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/harness run suites/quickstart.yaml
@@ -22,6 +22,13 @@ slow: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest tests/perf -m bench --benchmark-columns=min,median,iqr,rounds
 
+# The site: references written again from the program, links checked offline, warnings as errors.
+docs: $(VENV)/installed-docs
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/links.py
+	$(BIN)/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html
+	@echo "The site is in docs/_build/html: open index.html in a browser."
+
 clean:
 	rm -rf $(VENV)
 
@@ -38,4 +45,8 @@ $(VENV)/installed: $(VENV)/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --editable '.[docs]'
 	touch $@

@@ -8,8 +8,6 @@ from __future__ import annotations
 import fnmatch
 import logging
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,19 +18,24 @@ from harness import __version__
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores, child_environment
+from harness.executors.registry import load_executor
+from harness.executors.supervise import Supervisor
+from harness.processes.child import run_module
+from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, refresh
-from harness.scheduling.scheduler import Scheduler
+from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, lock, results
 from harness.store.paths import SuiteFolder
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.published import PublishedFile, published_files
 from harness.suite.expand import plan_trials
 from harness.suite.load import Suite, load_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from typing import BinaryIO
 
+    from harness.executors.base import Executor
     from harness.scheduling.observer import RunObserver
     from harness.suite.trial import Trial
 
@@ -46,7 +49,7 @@ class Summary:
     Attributes:
         succeeded: selected trials that have a record now.
         failed: those that have none; `given_up` of them failed before and were not repeated.
-        late: ids of those not started because they would not have been done in time.
+        skipped_for_time: ids of those not started because they would not have been done in time.
         left: how many the run did not come to.
     """
 
@@ -54,7 +57,7 @@ class Summary:
     succeeded: int
     failed: int
     given_up: int
-    late: tuple[str, ...]
+    skipped_for_time: tuple[str, ...]
     left: int
 
 
@@ -100,7 +103,8 @@ def run(
     plan: Plan,
     *,
     device: str,
-    watcher: RunObserver,
+    observers: Sequence[RunObserver] = (),
+    executor: Executor | str = "local",
     rehearse: bool = True,
     retry_failed: bool = False,
     fail_fast: bool = False,
@@ -109,6 +113,8 @@ def run(
     """Rehearse and execute every selected trial that is left; the report is rewritten after each.
 
     Args:
+        observers: follow the run; one that raises is left out from then on.
+        executor: where attempts run: `local`, `inline` (in this process, for debugging), `module:Class`, or an object.
         rehearse: whether a step of each configuration is tried before the first trial.
         retry_failed: also those that failed for a reason of their own.
         fail_fast: stop at the first failure.
@@ -118,8 +124,11 @@ def run(
         LockedError: another run writes here.
         MachineError: the disk or the device stopped the run; finished trials keep their records.
         RepeatedError: trial after trial failed in the same way.
-        Interrupted: a signal came: the running child has left a checkpoint, and the report is written.
+        Interrupted: a signal came: the running attempt has left a checkpoint, and the report is written.
+        UsageError: there is no such executor.
     """
+    supervisor = Supervisor(executor=load_executor(executor) if isinstance(executor, str) else executor)
+    observer = Observers(observers)
     files.make_folder(plan.folder.path)
     with lock.locked(plan.folder.lock):
         files.sweep(plan.folder.path)
@@ -128,21 +137,22 @@ def run(
         plan = replace(plan, failed={}) if retry_failed else plan
         files.replace(plan.folder.plan, results.encode_plan(_asked_for(plan)))
         _write_report_between(plan.folder)
-        watcher.begin(plan)
-        night = Scheduler(
+        observer.begin(plan)
+        scheduler = Scheduler(
             plan=plan,
             device=device,
             threads=available_cores(),
-            watcher=watcher,
+            supervisor=supervisor,
+            observer=observer,
             fail_fast=fail_fast,
             report=lambda: _write_report_between(plan.folder),
         )
         try:
             stop = False
             if rehearse and (plan.trials[0].max_images is None or until is not None):
-                plan, broken = night.rehearse()
-                stop = broken and fail_fast
-            late, left = ((), plan.pending) if stop else replace(night, plan=plan).execute(until)
+                plan, any_failed = scheduler.preflight()
+                stop = any_failed and fail_fast
+            executed = Executed(not_tried=plan.pending) if stop else replace(scheduler, plan=plan).execute(until)
         except Interrupted as asked:
             if not asked.again:
                 _write_last_report(plan.folder)
@@ -151,11 +161,16 @@ def run(
             _write_last_report(plan.folder)
             raise
         finally:
-            watcher.close()
+            observer.close()
     succeeded = sum(trial.trial_id in refresh(plan).records for trial in plan.selected)
-    failed = len(plan.selected) - succeeded - len(late) - len(left)
+    skipped, n_left = executed.skipped_for_time, len(executed.not_tried)
     return Summary(
-        report=plan.folder.report, succeeded=succeeded, failed=failed, given_up=len(given_up), late=late, left=len(left)
+        report=plan.folder.report,
+        succeeded=succeeded,
+        failed=len(plan.selected) - succeeded - len(skipped) - n_left,
+        given_up=len(given_up),
+        skipped_for_time=skipped,
+        left=n_left,
     )
 
 
@@ -195,34 +210,22 @@ def write_report(
 
 def fetch(suite: Suite) -> int:
     """Download every pretrained file that the suite needs, in a process of its own; 0 if all are there now."""
-    wanted = wanted_weights(suite)
-    arguments = [f"{name}={word}" for name, word, _ in wanted]
+    arguments = [f"{file.architecture}={file.word}" for file in wanted_weights(suite)]
     if not arguments:
         return 0
-    done = subprocess.run((sys.executable, "-m", "harness.trial.models.torchvision.weights", *arguments), check=False)
-    return done.returncode
+    environment = child_environment(available_cores())
+    return run_module("harness.trial.models.fetch", *arguments, environment=environment).exit_code
 
 
 def doctor(device: str) -> int:
     """Say whether this machine is fit to measure on, in a process of its own; 0 if it is."""
     threads = available_cores()
-    done = subprocess.run(
-        (sys.executable, "-P", "-m", "harness.trial.doctor", device, str(threads)),
-        env=child_environment(threads),
-        start_new_session=True,  # its processes are told from others by their session
-        check=False,
-    )
-    return done.returncode
+    return run_module("harness.trial.doctor", device, str(threads), environment=child_environment(threads)).exit_code
 
 
-def wanted_weights(suite: Suite) -> tuple[tuple[str, str, str], ...]:
-    """(architecture, default or backbone, file name) of each published file that the suite starts from."""
-    wanted = {}
-    for setting in suite.settings:
-        row, word = BY_NAME[setting.architecture.name], setting.architecture.weights
-        if word in {"default", "backbone"}:
-            wanted[row.name, word] = row.weights_file if word == "default" else row.backbone_file
-    return tuple((name, word, file) for (name, word), file in wanted.items())
+def wanted_weights(suite: Suite) -> tuple[PublishedFile, ...]:
+    """Each published file of weights that the suite starts from."""
+    return published_files((setting.row, setting.architecture) for setting in suite.settings)
 
 
 def _asked_for(plan: Plan) -> results.SuitePlan:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.data.validate import validate_datasets
 from harness.errors import UsageError
-from harness.executors import base, environment, local
-from harness.store import files, lock, paths, record
-from harness.store.job import JOB, Job
+from harness.executors import environment
+from harness.executors.local import LocalExecutor
+from harness.executors.supervise import Supervisor
+from harness.processes.child import run_module
+from harness.processes.watch import Timeouts
+from harness.store import files, lock, paths, record, results
+from harness.store.job import Job
 from harness.store.paths import SuiteFolder
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
 from harness.suite.schema import Hyperparameters, ImageSize, at_level
@@ -28,9 +30,13 @@ from harness.suite.trial import TrialArchitecture
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.executors.base import OnEvent
+    from harness.executors.base import Executor
+    from harness.processes.watch import OnEvent
     from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
     from harness.store.record import Record
+    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.registry import OwnArchitecture
+    from harness.suite.load import Suite
     from harness.suite.schema import Level, Precision, Protocol, VariantName
     from harness.suite.trial import Trial
 
@@ -76,17 +82,13 @@ def trained(folder: TrialFolder, found: Record) -> Target:
     weights = folder.path / found.model.checkpoint
     if not weights.is_file():
         raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
-    last = next((attempt for attempt in reversed(folder.attempts()) if attempt.job.is_file()), None)
-    import_folder = str(folder.path)
-    if last is not None:
-        text = last.job.read_bytes()
-        import_folder = record.decode(JOB, text, str(last.job)).import_folder
+    job = results.last_job(folder)
     return Target(
         trial=found.trial,
         weights=weights,
         folder=folder.path,
         lock=SuiteFolder(folder.path.parents[1]).lock,
-        import_folder=import_folder,
+        import_folder=job.import_folder if job is not None else str(folder.path),
         recorded=(found, folder),
     )
 
@@ -106,9 +108,11 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     if dataset is not None and dataset not in names:
         raise UsageError(f"--dataset {dataset}: {suite_path} has {', '.join(names)}")
     chosen = dataset or names[0]
+    row, own = _row(header["architecture"], weights, suite)
     low, high = header["image_size"]
     architecture = TrialArchitecture(
         name=header["architecture"],
+        own=own,
         weights=str(weights.resolve()),
         weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         image_size=ImageSize(min=low, max=high),
@@ -116,11 +120,11 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     )
     # Of these only the precision counts, without training: the suite's, as weights do not tell theirs.
     precision = suite.settings[0].hyperparameters.precision
-    plain = resolve_hyperparameters(BY_NAME[architecture.name], Hyperparameters(precision=precision))
+    plain = resolve_hyperparameters(row, Hyperparameters(precision=precision))
     alone = replace(
         suite,
         datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),
-        settings=(Setting(architecture=architecture, hyperparameters=plain, swept=()),),
+        settings=(Setting(architecture=architecture, row=row, hyperparameters=plain, swept=()),),
         seeds=(0,),
     )
     fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)
@@ -161,8 +165,11 @@ def elsewhere(target: Target, folder: Path) -> Target:
     return replace(target, folder=folder, lock=folder / _LOCK)
 
 
-def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
-    """Evaluate and measure in a process of its own.
+def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor | None = None) -> Remeasured:
+    """Evaluate and measure, in a process of its own unless another executor is given.
+
+    Args:
+        on_event: called with each event of the measurement.
 
     Raises:
         LockedError: a run, or another measurement, works there.
@@ -170,10 +177,10 @@ def measure(target: Target, *, device: str, on_event: OnEvent) -> Remeasured:
         Interrupted: a signal came.
     """
     with lock.locked(target.lock):
-        return _measure(target, device, on_event)
+        return _measure(target, device, on_event, Supervisor(executor=executor or LocalExecutor()))
 
 
-def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
+def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Remeasured:
     folder = paths.next_measurement(target.folder)
     job = Job(
         trial=target.trial,
@@ -183,24 +190,37 @@ def _measure(target: Target, device: str, on_event: OnEvent) -> Remeasured:
         import_folder=target.import_folder,
         weights=str(target.weights),
     )
-    patience = base.Timeouts(hang_s=_HANG_S, total_s=None)
-    ending = local.run_attempt(job, folder, patience, on_event=on_event)
+    result = supervisor.run(job, folder, Timeouts(hang_s=_HANG_S, total_s=None), on_event=on_event)
     path = folder.result.record
-    if not ending.recorded:
-        return Remeasured(record=None, reason=ending.attempt.reason or ending.attempt.outcome, folder=folder)
+    if not result.recorded:
+        return Remeasured(record=None, reason=result.attempt.reason or result.attempt.outcome, folder=folder)
     return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
 
 
-def _header(weights: Path) -> dict[str, Any]:
-    """Read by a process that may import torch."""
-    done = subprocess.run(
-        (sys.executable, "-P", "-m", "harness.trial.models.inspect", str(weights)),
-        capture_output=True,
-        text=True,
-        env=environment.child_environment(1),
-        check=False,
+def _row(name: str, weights: Path, suite: Suite) -> tuple[Architecture, OwnArchitecture | None]:
+    """The row of the weights' architecture: a built-in one, or one of the user's that the suite names.
+
+    Weights from elsewhere must not decide which of the user's code is run; a suite may.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name], None
+    for setting in suite.settings:
+        if setting.row.name == name:
+            return setting.row, setting.architecture.own
+    raise UsageError(
+        f"{weights}: is a {name}, which does not come with the harness; name it under architectures in {suite.path}"
     )
-    if done.returncode:
-        raise UsageError((done.stderr.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
-    header: dict[str, Any] = json.loads(done.stdout)
+
+
+def _header(weights: Path) -> dict[str, Any]:
+    """Read what a checkpoint says of its detector, in a process that may import torch.
+
+    Raises:
+        UsageError: it is no checkpoint of ours.
+    """
+    variables = environment.child_environment(1)
+    done = run_module("harness.trial.models.inspect", str(weights), environment=variables, capture=True)
+    if done.exit_code:
+        raise UsageError((done.errors.strip().splitlines() or [f"{weights}: cannot be read"])[-1])
+    header: dict[str, Any] = json.loads(done.output)
     return header

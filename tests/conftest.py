@@ -16,6 +16,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.executors.base import Executor
+
 # A spinning OpenMP pool slows torch's small operations a hundredfold on a shared machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # As a trial's process has it: without, MKL gives other bits from run to run.
@@ -58,6 +60,14 @@ def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fast_executor() -> Executor:
+    """Where trials run as processes of their own, but forked from one that has imported torch already."""
+    from tests.executors.fork_server import ForkServerExecutor
+
+    return ForkServerExecutor()
 
 
 @pytest.fixture

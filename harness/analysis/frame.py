@@ -13,7 +13,7 @@ import pandas as pd
 from harness.analysis import statistics
 from harness.analysis.settings import settings, size, weights
 from harness.store.record import AS_TRAINED
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
-        row = BY_NAME.get(choice.name)
+        row = choice.own or BUILT_IN.get(choice.name)
         fixed = {
             "trial_id": trial.trial_id,
             "configuration": configuration(trial),

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.store.record import AS_TRAINED
+from harness.store.tables import UnreadableError, read_timings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from harness.store.tables import StoredTimings
 
 log = logging.getLogger(__name__)
 
@@ -80,21 +82,24 @@ def bias_corrected(replicates: NDArray[np.float64], value: float) -> tuple[float
 
 
 def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
-    """By variant the latency pass that stands, from samples.parquet; nothing where that is not there or unreadable."""
+    """By variant the latency pass that stands, from samples.parquet; nothing where that is missing or unreadable."""
     if not samples.is_file():
         return {}
     try:
-        frame = pd.read_parquet(samples)
-        frame = frame[frame["pass"].eq("latency")]
-        if "variant" not in frame:  # the first schema
-            frame = frame.assign(variant=AS_TRAINED, repeat=0)
-        last = frame.groupby("variant", observed=True)["repeat"].transform("max")
-        frame = frame[frame["repeat"] == last]
-        groups = frame.groupby("variant", observed=True)[["round", "image", "seconds"]]
-        return {str(variant): group.reset_index(drop=True) for variant, group in groups}
-    except (OSError, ValueError, KeyError) as error:  # ArrowInvalid is a ValueError
+        timings = read_timings(samples.read_bytes())
+    except (OSError, UnreadableError) as error:
         log.warning("%s: cannot be read (%s): intervals of latencies are left out", samples, error)
         return {}
+    return {variant: _standing_latencies(group) for variant, group in timings.items() if "latency" in group.passes}
+
+
+def _standing_latencies(timings: StoredTimings) -> pd.DataFrame:
+    """Round, image and seconds of the last repetition of the latency pass."""
+    latency = timings.passes == "latency"
+    rows = latency & (timings.repeats == timings.repeats[latency].max())
+    return pd.DataFrame(
+        {"round": timings.rounds[rows], "image": timings.images[rows], "seconds": timings.seconds[rows]}
+    )
 
 
 def median_latency(samples: pd.DataFrame) -> Interval:

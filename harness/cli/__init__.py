@@ -68,13 +68,26 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @_planning
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-@click.option("--no-rehearsal", is_flag=True, help="Start at once, without a step of each configuration first.")
+@click.option(
+    "--no-preflight",
+    "--no-rehearsal",
+    "no_rehearsal",
+    is_flag=True,
+    help="Start at once, without a step of each configuration first.",
+)
 @click.option("--retry-failed", is_flag=True, help="Also trials that failed for a reason of their own.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option(
     "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="Likewise, counted from now.")
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where attempts run: local, inline (in this process, for a debugger) or module:Class.",
+)
 def run(  # noqa: PLR0913 - a command's options
     suite: Path,
     results: Path,
@@ -88,6 +101,7 @@ def run(  # noqa: PLR0913 - a command's options
     fail_fast: bool,
     until: datetime | None,
     budget: timedelta | None,
+    executor: str,
 ) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import api
@@ -103,7 +117,8 @@ def run(  # noqa: PLR0913 - a command's options
         summary = api.run(
             plan,
             device=device,
-            watcher=_view(),
+            observers=(_view(),),
+            executor=executor,
             rehearse=not no_rehearsal,
             retry_failed=retry_failed,
             fail_fast=fail_fast,
@@ -166,17 +181,22 @@ def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
     from rich.console import Console
     from rich.table import Table
 
-    from harness.suite.catalog.torchvision import ARCHITECTURES
+    from harness.suite.catalog import registry
 
     table = Table("architecture", "stages", "backbone", "COCO mAP", "lr for a batch of", "options under `model`")
-    for row in ARCHITECTURES:
+    for name in registry.names():
+        try:
+            row, _ = registry.find(name, Path.cwd())
+        except (ImportError, TypeError) as error:  # an installed package's
+            click.echo(f"{name}: {error}", err=True)
+            continue
         table.add_row(
             row.name,
             str(row.stages),
             row.backbone,
-            f"{row.published_map:.3f}",
+            "" if row.published_map is None else f"{row.published_map:.3f}",
             f"{row.recipe.lr} / {row.recipe.batch_size}",
-            ", ".join(row.options),
+            ", ".join(option.name for option in row.options),
         )
     Console().print(table)
 
@@ -258,9 +278,9 @@ def _said(summary: Summary, plan: Plan) -> list[str]:
     lines = [f"{', '.join(said)}."]
     if summary.given_up:
         lines.append(f"{summary.given_up} failed before and were not repeated; --retry-failed tries them again")
-    if summary.late:
+    if summary.skipped_for_time:
         lines.append("not started, because they would not have been done in time:")
-        lines += [f"  {trial_id}" for trial_id in summary.late]
+        lines += [f"  {trial_id}" for trial_id in summary.skipped_for_time]
     return [*lines, f"Report: {summary.report}"]
 
 
@@ -280,8 +300,7 @@ def _print_missing_weights(plan: Plan) -> None:
     """Say today which files the night would have to download."""
     from harness import api
 
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
-    cache = Path(home).expanduser() / "hub" / "checkpoints"  # as torch.hub has it
-    missing = [file for _, _, file in api.wanted_weights(plan.suite) if not (cache / file).is_file()]
+    missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
     if missing:
-        click.echo(f"not in {cache} yet: {', '.join(missing)}; `harness fetch {plan.suite.path}` gets them now")
+        names = ", ".join(path.name for path in missing)
+        click.echo(f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now")

@@ -17,8 +17,8 @@ from harness.store.results import find_trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.executors.base import Event
     from harness.remeasure import Target
+    from harness.store.events import Event
     from harness.store.paths import ResultFolder
     from harness.store.record import Inference, MeasurementWarning, Metrics, Record
     from harness.suite.schema import Level, Precision, VariantName
@@ -119,14 +119,15 @@ def _target(target: str, results: Path, suite: Path | None, dataset: str | None)
     return remeasure.trained(trial_folder, record)
 
 
-def _stages() -> Callable[[Event | None], None]:
-    """One line for each thing that begins."""
+def _stages() -> Callable[[Event], None]:
+    """Return what prints a line for each stage that begins."""
     from harness.observers.wording import describe
+    from harness.store.events import StageEvent
 
-    def show(event: Event | None) -> None:
-        if event is not None and event["event"] == "stage":
-            variant = f"{event['variant']}: " if "variant" in event else ""
-            click.echo(f"  {variant}{describe(str(event['stage']), {})}")
+    def show(event: Event) -> None:
+        if isinstance(event, StageEvent):
+            variant = f"{event.variant}: " if event.variant else ""
+            click.echo(f"  {variant}{describe(event.stage, None)}")
 
     return show
 

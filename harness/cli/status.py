@@ -80,15 +80,15 @@ def _running(state: TrialState) -> str:
     """What a running attempt is doing, from its last progress lines."""
     from harness.formatting import rough_duration
     from harness.observers.wording import describe
-    from harness.store.results import read_events
+    from harness.store.events import StepEvent, read_events
 
     assert state.running is not None
-    events = read_events(state.running)
+    events = read_events(state.running.events)
     if not events:
         return f"{state.trial.trial_id}: starting"
-    step = next((event for event in reversed(events) if event["event"] == "step"), {})
-    stage = next((str(event["stage"]) for event in reversed(events) if "stage" in event), "")
-    silent = (datetime.now(UTC) - datetime.fromisoformat(str(events[-1]["time"]))).total_seconds()
+    step = next((event for event in reversed(events) if isinstance(event, StepEvent)), None)
+    stage = next((event.stage for event in reversed(events) if event.stage), "")
+    silent = (datetime.now(UTC) - datetime.fromisoformat(events[-1].time)).total_seconds()
     return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {rough_duration(max(0.0, silent))} ago"
 
 

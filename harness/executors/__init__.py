@@ -1,1 +1,1 @@
-"""Where an attempt runs: the protocol of an executor, and the local child process that implements it."""
+"""Where attempts run: the protocol of an executor, the supervisor above all executors, and the executors."""

@@ -1,25 +1,18 @@
-"""The protocol of where a trial runs, and what an attempt comes to."""
+"""The protocol of an executor (submit a job's folder, poll, cancel), and what an attempt comes to.
+
+An executor brings a job to where it runs and says whether it still runs. It decides nothing: when to cancel, and what
+an end means, is `harness.executors.supervise`'s business. What it returns is a hint; what lies in the folder is the
+truth. To write one, give a class with these methods and no arguments, and name it: `--executor module:Class`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from harness.store.job import Attempt
-
-
-Event = Mapping[str, Any]
-OnEvent = Callable[[Event | None], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long a child may go without progress, and how long it may take in all; seconds."""
-
-    hang_s: float
-    total_s: float | None
+    from harness.store.job import Attempt, Job
+    from harness.store.paths import AttemptFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +21,46 @@ class AttemptResult:
 
     attempt: Attempt
     recorded: bool
+
+
+class RunningJob(Protocol):
+    """An attempt that was submitted."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, or minus the number of the signal that killed it; None while it runs.
+
+        Raises:
+            Interrupted: a signal asked this process to stop, and the attempt runs in this process.
+        """
+
+    def cancel(self, *, grace_s: float) -> None:
+        """End the attempt and everything that it started; when this returns nothing of it runs.
+
+        It is also called for an attempt that has ended by itself, and more than once.
+
+        Args:
+            grace_s: seconds that it has to leave a checkpoint; 0 ends it at once.
+
+        Raises:
+            MachineError: it cannot be ended.
+        """
+
+    def dump_stacks(self) -> None:
+        """Have the attempt write the stacks of its threads into its log, if it can."""
+
+
+class Executor(Protocol):
+    """A place where attempts run."""
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds between two polls."""
+
+    def submit(self, job: Job, folder: AttemptFolder) -> RunningJob:
+        """Start the attempt whose folder holds `job`; it does what `python -m harness.trial FOLDER` does.
+
+        Its output goes to `folder.log`.
+
+        Raises:
+            MachineError: it cannot be started here.
+        """

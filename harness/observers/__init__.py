@@ -1,1 +1,1 @@
-"""Who is told of a run: a live view, plain lines. An observer only shows what it is told; it can change nothing."""
+"""Observers of a run: a live view for a terminal, lines for logs and pipes, and what both of them share."""

@@ -1,4 +1,4 @@
-"""A console whose reader may go away, and whose disk may be full: neither must end a run."""
+"""A console to print to for hours: its reader may go away and its disk may fill up, and neither ends a run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rich.console import Console
 
 
 class TolerantConsole(Console):
-    """A console whose reader may go away, or whose disk may be full: neither must end a night."""
+    """Prints to the standard output, and to nowhere once that cannot be written."""
 
     def __init__(self) -> None:
         super().__init__(file=cast("TextIO", _TolerantStream(sys.stdout)))
 
 
 class _TolerantStream:
-    """A text stream that, once it cannot be written, takes everything and says nothing."""
+    """A text stream that drops what it is given once it could not be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,33 +1,42 @@
-"""A few lines on a terminal that redraw themselves; finished trials scroll up above them."""
+"""Show a run in a few lines of a terminal that redraw themselves; trials that have ended scroll up above them."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from harness.executors.base import AttemptResult, Event
-    from harness.scheduling.plan import Plan
-    from harness.store.job import Attempt
-    from harness.suite.trial import Trial
 from harness.formatting import rough_duration
 from harness.observers.state import RunState
 from harness.observers.wording import forecast, opening_lines, outcome_text
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.executors.base import AttemptResult
+    from harness.scheduling.plan import Plan
+    from harness.store.events import Event
+    from harness.store.job import Attempt
+    from harness.suite.trial import Trial
+
+_BAR = 30  # characters
+
 
 class LiveView:
-    """A few lines that redraw: the count, the current trial, an estimate. Finished trials scroll up above them."""
+    """Draws the counts, the current trial and an estimate, and prints a line above them for each trial that ended.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        clock: gives the time in seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
-        self._state = RunState()
-        # Redrawn at each poll of the child, not by a thread of its own beside the measurement.
+        self._state = RunState(clock)
+        # Redrawn at each poll of the attempt, not by a thread of its own beside the measurement.
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def begin(self, plan: Plan) -> None:
@@ -38,43 +47,44 @@ class LiveView:
             self._live.console.print(line, markup=False, highlight=False)
         self._draw()
 
-    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
-        """Show what is rehearsed."""
-        self._state.rehearse(alike, number, count)
+    def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
+        """Show the preflight as the current trial."""
+        self._state.preflight(trials, number, count)
         self._draw()
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
-        """Leave a line that says when it will be over."""
+        """Print when the run will be over."""
         self._state.expect(trials, expected)
         self._live.console.print(forecast(trials, expected), markup=False, highlight=False)
         self._draw()
 
     def start(self, trial: Trial, log_path: Path) -> None:  # noqa: ARG002 - a terminal shows the report's link instead
-        """Show a new trial."""
+        """Show the trial as the current one."""
         self._state.start(trial)
         self._draw()
 
-    def event(self, event: Event | None) -> None:
-        """Take a progress event in; draw when the poll is over."""
+    def event(self, event: Event) -> None:
+        """Take an event in; it is drawn at the next poll."""
         self._state.event(event)
-        if event is None:
-            self._draw()
 
-    def again(self, trial: Trial, attempt: Attempt) -> None:
-        """Leave a line for the attempt that failed."""
+    def poll(self) -> None:
+        """Draw."""
+        self._draw()
+
+    def retry(self, trial: Trial, attempt: Attempt) -> None:
+        """Print a line for the attempt that failed."""
         self._live.console.print(Text(f"↻ {trial.trial_id}\n  {outcome_text(attempt)}; it is tried again", "yellow"))
         self._draw()
 
-    def end(self, trial: Trial, ending: AttemptResult) -> None:
-        """Leave one line for the trial above the live part."""
+    def end(self, trial: Trial, result: AttemptResult) -> None:
+        """Print a line for the trial that ended; a preflight that went well gets none."""
         took = rough_duration(self._state.elapsed_s())
-        rehearsed = ending.attempt.outcome == "preflight_passed"
-        self._state.end(ending)
-        if not rehearsed:
-            good = ending.recorded
+        self._state.end(result)
+        if result.attempt.outcome != "preflight_passed":
+            good = result.recorded
             line = Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), f"{trial.trial_id}  {took}")
             if not good:
-                line.append(f"\n  {outcome_text(ending.attempt)}", style="red")
+                line.append(f"\n  {outcome_text(result.attempt)}", style="red")
             self._live.console.print(line)
         self._draw()
 
@@ -88,13 +98,14 @@ class LiveView:
         counts = Text(f"{done} of {state.total} trials done, {state.total - done - failed} left")
         if failed:
             counts.append(f", {failed} failed", style="red")
-        left = state.remaining_s()
-        if left is not None:
-            counts.append(f"  ·  about {rough_duration(left)} left", style="dim")
+        remaining_s = state.remaining_s()
+        if remaining_s is not None:
+            counts.append(f"  ·  about {rough_duration(remaining_s)} left", style="dim")
         lines = [counts]
         if state.trial is not None:
-            filled = round(30 * state.share())
-            doing = f"rehearsal {state.rehearsal[0]} of {state.rehearsal[1]}" if state.rehearsal else state.doing()
-            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (30 - filled), "dim"), f" {doing}"))
+            filled = round(_BAR * state.trained_fraction())
+            number = state.preflight_number
+            doing = f"preflight {number[0]} of {number[1]}" if number else state.doing()
+            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (_BAR - filled), "dim"), f" {doing}"))
             lines.append(Text(f"{state.trial.trial_id}  {rough_duration(state.elapsed_s())}", style="dim"))
         self._live.update(Group(*lines), refresh=True)

@@ -1,4 +1,4 @@
-"""Lines with a time, for logs and pipes: what happened, and every half a minute where training stands."""
+"""Show a run as lines with a time, for logs and pipes: what happened, and every half a minute how far training is."""
 
 from __future__ import annotations
 
@@ -6,91 +6,100 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from harness.formatting import metric_value, rough_duration
+from harness.observers.state import RunState
+from harness.observers.wording import forecast, opening_lines, outcome_text
+from harness.store.events import ResumedEvent, StepEvent, ValidationEvent
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from harness.executors.base import AttemptResult, Event
+    from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.store.events import Event
     from harness.store.job import Attempt
     from harness.suite.trial import Trial
-from harness.formatting import metric_value, rough_duration
-from harness.observers.state import RunState
-from harness.observers.wording import forecast, opening_lines, outcome_text
 
 _LINE_INTERVAL_S = 30.0
 
 
 class PlainView:
-    """Lines with a time: what happened, and every half a minute where training stands."""
+    """Prints a line for everything that happens; during training one every half a minute.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._state = RunState()
-        self._said = 0.0
+    Args:
+        clock: gives the time in seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._state = RunState(clock)
+        self._printed_at = 0.0
         self._stage = ""
 
     def begin(self, plan: Plan) -> None:
-        """Say how much there is to do."""
+        """Print what is skipped."""
         self._state.begin(plan)
         for line in opening_lines(plan):
-            self._say(line)
+            self._print(line)
 
-    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
-        """Name what is rehearsed."""
-        self._state.rehearse(alike, number, count)
-        others = f" (and {len(alike) - 1} more seeds)" if len(alike) > 1 else ""
-        self._say(f"rehearsal {number}/{count}: {alike[0].trial_id}{others}")
+    def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
+        """Print whose preflight starts."""
+        self._state.preflight(trials, number, count)
+        others = f" (and {len(trials) - 1} more seeds)" if len(trials) > 1 else ""
+        self._print(f"preflight {number}/{count}: {trials[0].trial_id}{others}")
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
-        """Say when it will be over."""
+        """Print when the run will be over."""
         self._state.expect(trials, expected)
-        self._say(forecast(trials, expected))
+        self._print(forecast(trials, expected))
 
     def start(self, trial: Trial, log_path: Path) -> None:
-        """Name the trial and its log."""
+        """Print the trial's id and the path of its log."""
         state = self._state
         state.start(trial)
         self._stage = ""
         number = state.skipped + state.given_up + state.succeeded + state.failed + 1
-        self._say(f"[{number}/{state.total}] {trial.trial_id} starts; log: {log_path}")
+        self._print(f"[{number}/{state.total}] {trial.trial_id} starts; log: {log_path}")
 
-    def event(self, event: Event | None) -> None:
-        """One line for a new stage, and for training one every half a minute."""
-        self._state.event(event)
-        if event is None or self._state.rehearsal:
+    def event(self, event: Event) -> None:
+        """Print a line for a new stage, and during training one every half a minute."""
+        state = self._state
+        state.event(event)
+        if state.preflight_number:
             return
-        now = time.monotonic()
-        fresh = self._state.stage != self._stage
-        if fresh or (event["event"] == "step" and now - self._said >= _LINE_INTERVAL_S):
-            self._stage, self._said = self._state.stage, now
-            left = self._state.remaining_s()
-            self._say(
-                f"    {self._state.doing()}" + (f", about {rough_duration(left)} left" if left is not None else "")
-            )
-        if event["event"] == "validation":
-            self._say(
-                f"    epoch {event['epoch']}: val map {metric_value(event['map'])}, map_50 {metric_value(event['map_50'])}"
-            )
-        if event["event"] == "resumed":
-            self._say(f"    resumed {event['place']}")
+        now = self._clock()
+        due = isinstance(event, StepEvent) and now - self._printed_at >= _LINE_INTERVAL_S
+        if due or state.stage != self._stage:
+            self._stage, self._printed_at = state.stage, now
+            remaining_s = state.remaining_s()
+            remaining = f", about {rough_duration(remaining_s)} left" if remaining_s is not None else ""
+            self._print(f"    {state.doing()}{remaining}")
+        if isinstance(event, ValidationEvent):
+            accuracy = f"val map {metric_value(event.map)}, map_50 {metric_value(event.map_50)}"
+            self._print(f"    epoch {event.epoch}: {accuracy}")
+        if isinstance(event, ResumedEvent):
+            self._print(f"    resumed {event.place}")
 
-    def again(self, trial: Trial, attempt: Attempt) -> None:
-        """Say why it is tried again."""
-        self._say(f"    {trial.trial_id} {outcome_text(attempt)}; it is tried again")
+    def retry(self, trial: Trial, attempt: Attempt) -> None:
+        """Print why the trial is tried again."""
+        self._print(f"    {trial.trial_id} {outcome_text(attempt)}; it is tried again")
 
-    def end(self, trial: Trial, ending: AttemptResult) -> None:
-        """Say how it ended."""
+    def end(self, trial: Trial, result: AttemptResult) -> None:
+        """Print how the trial ended."""
         took = rough_duration(self._state.elapsed_s())
-        rehearsal = "its rehearsal: " if self._state.rehearsal else ""
-        self._state.end(ending)
-        self._say(f"    {rehearsal}{trial.trial_id} {outcome_text(ending.attempt, took)}")
+        preflight = "its preflight: " if self._state.preflight_number else ""
+        self._state.end(result)
+        self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
+
+    def poll(self) -> None:
+        """Do nothing: lines need no redrawing."""
 
     def close(self) -> None:
-        """Nothing to put away."""
+        """Do nothing: lines hold nothing open."""
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         self._console.print(f"{stamp} {text}", markup=False, highlight=False, soft_wrap=True)

@@ -1,110 +1,129 @@
-"""What a run has come to so far, counted from its events: trials done and left, the current step, the time that remains."""
+"""How far a run is, from what an observer hears of it: trials done and pending, the current step, the time to come."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.observers.wording import describe
+from harness.store.events import ResumedEvent, StepEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from harness.executors.base import AttemptResult, Event
+    from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.store.events import Event
     from harness.suite.trial import Trial
-from harness.observers.wording import describe
+
+_ENOUGH = 0.1  # of a trial's training, to foresee the rest by
 
 
 class RunState:
-    """Trials done and left, and how long the rest may take."""
+    """Trials done and pending, and how long the rest may take.
 
-    def __init__(self) -> None:
+    Args:
+        clock: gives the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.total = 0
         self.skipped = 0
         self.given_up = 0
         self.succeeded = 0
         self.failed = 0
-        self.rehearsal: tuple[int, int] | None = None
+        self.preflight_number: tuple[int, int] | None = None  # of how many, while one is in progress
         self.trial: Trial | None = None
-        self.step: dict[str, Any] = {}
+        self.step: StepEvent | None = None
         self.stage = ""
-        self._rehearsed = 0  # seeds that the current rehearsal stands for
-        self._share_before: float | None = 0.0
+        self._preflight_seeds = 0
+        self._fraction_before: float | None = 0.0  # of the training, by earlier attempts
         self._attempt_started = 0.0
         self._expected: dict[str, float] = {}
-        self._left: list[str] | None = None  # nothing is known of what comes before `expect`
+        self._pending: list[str] | None = None  # ids; unknown before `expect`
         self._trial_started = 0.0
         self._spent_s = 0.0
         self._ended: list[str] = []
 
     def begin(self, plan: Plan) -> None:
+        """Count what there is to do."""
         self.total = len(plan.selected)
         self.skipped = sum(trial.trial_id in plan.records for trial in plan.selected)
         self.given_up = len(plan.given_up)
 
-    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
-        self._begin_trial(alike[0])
-        self.rehearsal, self._rehearsed = (number, count), len(alike)
+    def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
+        """The preflight of these seeds starts."""
+        self._begin_trial(trials[0])
+        self.preflight_number, self._preflight_seeds = (number, count), len(trials)
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """These trials follow; seconds of each by id."""
         self._expected = dict(expected)
-        self._left = [trial.trial_id for trial in trials]
+        self._pending = [trial.trial_id for trial in trials]
 
     def start(self, trial: Trial) -> None:
-        if self.trial is None:  # else another attempt of the same
+        """An attempt of a trial starts."""
+        if self.trial is None:  # else it is another attempt of the same trial
             self._begin_trial(trial)
-        self.rehearsal = None
-        self.step, self.stage, self._share_before = {}, "starting", 0.0
-        self._attempt_started = time.monotonic()
+        self.preflight_number = None
+        self.step, self.stage, self._fraction_before = None, "starting", 0.0
+        self._attempt_started = self._clock()
 
-    def event(self, event: Event | None) -> None:
-        if event is not None:
-            self.stage = str(event.get("stage", self.stage))
-            if event["event"] == "step":
-                self.step = dict(event)
-                if self._share_before is None:
-                    self._share_before = self.share()
-            if event["event"] == "resumed":
-                self._share_before = None  # the next step tells what earlier attempts have trained
+    def event(self, event: Event) -> None:
+        """The attempt reports an event."""
+        self.stage = event.stage or self.stage
+        if isinstance(event, StepEvent):
+            self.step = event
+            if self._fraction_before is None:
+                self._fraction_before = self.trained_fraction()
+        elif isinstance(event, ResumedEvent):
+            self._fraction_before = None  # the next step says what earlier attempts have trained
 
-    def end(self, ending: AttemptResult) -> None:
+    def end(self, result: AttemptResult) -> None:
+        """The current trial, or preflight, ended."""
         assert self.trial is not None
-        seeds = self._rehearsed if self.rehearsal else 1
-        if self.rehearsal is None:
+        seeds = self._preflight_seeds if self.preflight_number else 1
+        if self.preflight_number is None:
             self._spent_s += self.elapsed_s()
             self._ended.append(self.trial.trial_id)
-            self._left = [trial_id for trial_id in self._left or () if trial_id != self.trial.trial_id]
-        self.succeeded += ending.recorded
-        self.failed += seeds * (not ending.recorded and ending.attempt.outcome != "preflight_passed")
-        self.trial, self.rehearsal = None, None
+            self._pending = [trial_id for trial_id in self._pending or () if trial_id != self.trial.trial_id]
+        self.succeeded += result.recorded
+        self.failed += seeds * (not result.recorded and result.attempt.outcome != "preflight_passed")
+        self.trial, self.preflight_number = None, None
 
     def elapsed_s(self) -> float:
-        """Of the current trial, all its attempts in this run."""
-        return time.monotonic() - self._trial_started
+        """Return the seconds since the current trial began, over all its attempts in this run."""
+        return self._clock() - self._trial_started
 
-    def share(self) -> float:
-        """How much of the current trial's training is done, 0–1."""
-        if not self.step:
-            return 0.0
-        return float((self.step["epoch"] - 1 + self.step["step"] / self.step["steps"]) / self.step["epochs"])
+    def trained_fraction(self) -> float:
+        """Return how much of the current trial's training is done, from 0 to 1."""
+        step = self.step
+        return 0.0 if step is None else (step.epoch - 1 + step.step / step.steps) / step.epochs
 
     def remaining_s(self) -> float | None:
-        """What the rest takes: as expected, scaled by how the trials so far kept to it; None where that is unknown."""
-        if self.rehearsal or self._left is None or any(trial_id not in self._expected for trial_id in self._left):
-            return None
-        promised = sum(self._expected.get(trial_id, 0.0) for trial_id in self._ended)
-        scale = self._spent_s / promised if promised else 1.0
-        waiting = sum(self._expected[i] for i in self._left if self.trial is None or i != self.trial.trial_id) * scale
-        if self.trial is None:
-            return waiting
-        trained = self.share() - (self._share_before or 0.0)
-        if trained > 0.1:  # noqa: PLR2004 - a tenth tells enough
-            return waiting + (time.monotonic() - self._attempt_started) * (1 - self.share()) / trained
-        return waiting + max(0.0, self._expected.get(self.trial.trial_id, 0.0) * scale - self.elapsed_s())
+        """Return the seconds that the rest takes: what is expected, scaled by what the trials so far really took.
 
-    def _begin_trial(self, trial: Trial) -> None:
-        self.trial, self.step, self.stage = trial, {}, "starting"
-        self._trial_started = time.monotonic()
+        None where that is unknown.
+        """
+        pending = self._pending
+        if self.preflight_number or pending is None or any(trial_id not in self._expected for trial_id in pending):
+            return None
+        expected_so_far = sum(self._expected.get(trial_id, 0.0) for trial_id in self._ended)
+        scale = self._spent_s / expected_so_far if expected_so_far else 1.0
+        if self.trial is None:
+            return sum(self._expected[trial_id] for trial_id in pending) * scale
+        current = self.trial.trial_id
+        waiting_s = sum(self._expected[trial_id] for trial_id in pending if trial_id != current) * scale
+        trained = self.trained_fraction() - (self._fraction_before or 0.0)
+        if trained > _ENOUGH:
+            return waiting_s + (self._clock() - self._attempt_started) * (1 - self.trained_fraction()) / trained
+        return waiting_s + max(0.0, self._expected.get(current, 0.0) * scale - self.elapsed_s())
 
     def doing(self) -> str:
-        """The current trial in a few words."""
+        """Say in a few words what the current trial is doing."""
         return describe(self.stage, self.step)
+
+    def _begin_trial(self, trial: Trial) -> None:
+        self.trial, self.step, self.stage = trial, None, "starting"
+        self._trial_started = self._clock()

@@ -1,28 +1,27 @@
-"""What a person sees while a suite runs: a live view on a terminal, plain timestamped lines elsewhere.
-
-Owns showing; a view that fails to draw must not end a night, so it only formats what it is told.
-"""
+"""Sentences about a run that its views, `harness plan` and `harness status` share. Formats; prints nothing."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.formatting import rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.scheduling.plan import Plan
+    from harness.store.events import StepEvent
     from harness.store.job import Attempt
     from harness.suite.trial import Trial
-from harness.formatting import rough_duration
 
 
-def describe(stage: str, step: Mapping[str, Any]) -> str:
-    """What a trial does, from its stage and its last training step."""
-    if stage == "train" and step:
+def describe(stage: str, step: StepEvent | None) -> str:
+    """Say what a trial is doing, from its stage and its last training step."""
+    if stage == "train" and step is not None:
         return (
-            f"epoch {step['epoch']}/{step['epochs']} step {step['step']}/{step['steps']} loss {step['loss']:.3f} "
-            f"{step['images_per_s']:.1f} img/s"
+            f"epoch {step.epoch}/{step.epochs} step {step.step}/{step.steps} loss {step.loss:.3f} "
+            f"{step.images_per_s:.1f} img/s"
         )
     return {
         "data": "opening the data",
@@ -35,18 +34,23 @@ def describe(stage: str, step: Mapping[str, Any]) -> str:
 
 
 def forecast(trials: Sequence[Trial], expected: Mapping[str, float]) -> str:
-    """How long these trials take and when they end, as far as that is known."""
-    known = [expected[trial.trial_id] for trial in trials if trial.trial_id in expected]
+    """Say how long these trials take and when they end, as far as that is known.
+
+    Args:
+        expected: seconds by trial id.
+    """
+    seconds = [expected[trial.trial_id] for trial in trials if trial.trial_id in expected]
     count = f"{len(trials)} trial{'s' if len(trials) != 1 else ''} left"
-    if not known:
-        return f"{count}; nothing tells yet how long they take"
-    ends = (datetime.now().astimezone() + timedelta(seconds=sum(known))).strftime("%a %H:%M")
-    unknown = f", and {len(trials) - len(known)} that nothing is known of" if len(known) < len(trials) else ""
-    return f"{count}: about {rough_duration(sum(known))}, until {ends}{unknown}"
+    if not seconds:
+        return f"{count}; how long they take is not known yet"
+    end = (datetime.now().astimezone() + timedelta(seconds=sum(seconds))).strftime("%a %H:%M")
+    n_unknown = len(trials) - len(seconds)
+    unknown = f", and {n_unknown} of unknown length" if n_unknown else ""
+    return f"{count}: about {rough_duration(sum(seconds))}, until {end}{unknown}"
 
 
 def opening_lines(plan: Plan) -> list[str]:
-    """What a person should know before the first trial."""
+    """Say what is skipped, before the first trial."""
     lines = []
     done = sum(trial.trial_id in plan.records for trial in plan.selected)
     if done:
@@ -60,6 +64,7 @@ def opening_lines(plan: Plan) -> list[str]:
 
 
 def outcome_text(attempt: Attempt, took: str = "") -> str:
+    """Say how an attempt ended, after how long, and why."""
     after = f" after {took}" if took else ""
     reason = f": {attempt.reason}" if attempt.reason else ""
     return f"{attempt.outcome.replace('_', ' ')}{after}{reason}"

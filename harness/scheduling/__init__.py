@@ -1,1 +1,4 @@
-"""Which trial runs next, whether it is tried again, and when to stop. Where a trial runs is `harness.executors`' business."""
+"""Which trial runs next, whether it is tried again, and when to stop.
+
+Where an attempt runs is `harness.executors`' business.
+"""

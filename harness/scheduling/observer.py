@@ -1,42 +1,111 @@
-"""The protocol of whoever is told of a run."""
+"""The protocol of an observer, which follows a run as it happens, and how several of them follow one run.
+
+Owns who hears of what. What an observer makes of it (a view on a terminal, lines, a tracker) is its own business, and
+no result depends on it: one that raises is left out from then on.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from harness.executors.base import AttemptResult, Event
+    from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.store.events import Event
     from harness.store.job import Attempt
     from harness.suite.trial import Trial
 
+log = logging.getLogger(__name__)
+
 
 class RunObserver(Protocol):
-    """Whoever shows a run to a person."""
+    """Follows a run."""
 
     def begin(self, plan: Plan) -> None:
-        """The run starts."""
+        """The run starts with this plan."""
 
-    def rehearse(self, alike: Sequence[Trial], number: int, count: int) -> None:
-        """The `number`-th of `count` configurations is rehearsed, for all of its seeds that are left."""
+    def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
+        """The preflight of the `number`-th of `count` configurations starts; `trials` are its seeds to come."""
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
-        """These trials come, in this order; `expected` seconds each, by id, as far as that is known."""
+        """These trials follow, in this order; `expected` has the seconds of each, by id, as far as that is known."""
 
     def start(self, trial: Trial, log_path: Path) -> None:
-        """A trial starts."""
+        """An attempt of a trial starts; its output goes to `log_path`."""
 
-    def event(self, event: Event | None) -> None:
-        """The child said something, or nothing yet."""
+    def event(self, event: Event) -> None:
+        """The attempt, or preflight, in progress reports an event."""
 
-    def again(self, trial: Trial, attempt: Attempt) -> None:
-        """An attempt failed in a way that another one follows."""
+    def poll(self) -> None:
+        """The attempt in progress was looked at, about twice a second: the moment to redraw something."""
 
-    def end(self, trial: Trial, ending: AttemptResult) -> None:
-        """A trial, or its rehearsal, ended."""
+    def retry(self, trial: Trial, attempt: Attempt) -> None:
+        """An attempt failed, and another one of the same trial follows."""
+
+    def end(self, trial: Trial, result: AttemptResult) -> None:
+        """A trial, or its preflight, ended."""
 
     def close(self) -> None:
-        """The run is over, however it ended."""
+        """The run is over, however it ended. Called once, after everything else."""
+
+
+class Observers:
+    """Several observers as one: each hears of everything, and one that raises is left out from then on.
+
+    Only exceptions count as that; a signal that arrives while an observer works ends the run as ever.
+    """
+
+    def __init__(self, observers: Sequence[RunObserver]) -> None:
+        self._observers = list(observers)
+
+    def begin(self, plan: Plan) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.begin(plan))
+
+    def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.preflight(trials, number, count))
+
+    def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.expect(trials, expected))
+
+    def start(self, trial: Trial, log_path: Path) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.start(trial, log_path))
+
+    def event(self, event: Event) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.event(event))
+
+    def poll(self) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.poll())
+
+    def retry(self, trial: Trial, attempt: Attempt) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.retry(trial, attempt))
+
+    def end(self, trial: Trial, result: AttemptResult) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.end(trial, result))
+
+    def close(self) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.close())
+
+    def _tell(self, call: Callable[[RunObserver], None]) -> None:
+        for observer in tuple(self._observers):
+            try:
+                call(observer)
+            except Exception as error:
+                self._observers.remove(observer)
+                name = type(observer).__name__
+                log.warning("the observer %s failed and is left out from now on; the run goes on", name, exc_info=error)
+                with contextlib.suppress(Exception):
+                    observer.close()  # it may hold a terminal or a connection

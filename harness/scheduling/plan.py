@@ -28,11 +28,12 @@ class Plan:
 
     Attributes:
         trials: all of the suite, seed by seed.
-        selected: those that `--select` leaves.
-        records: of those that are done, by id.
-        failed: how those without a record ended that failed for a reason of their own, by id.
-        rehearsals: made in this environment, by configuration.
-        remarks: what a person should know of the data: warnings, and what is skipped.
+        selected: those of them that `--select` names.
+        where: the machine, device and versions that trials are to run on; a preflight made elsewhere does not count.
+        records: of the trials that are done, by id.
+        failed: the last attempt of each trial that failed for a reason of its own and has no record, by id.
+        preflights: what those measured that were made in this environment, by configuration.
+        remarks: lines for a person about the data: warnings, and what is skipped.
     """
 
     suite: Suite
@@ -42,14 +43,14 @@ class Plan:
     where: str
     records: Mapping[str, Record] = field(default_factory=dict)
     failed: Mapping[str, Attempt] = field(default_factory=dict)
-    rehearsals: Mapping[str, Preflight] = field(default_factory=dict)
+    preflights: Mapping[str, Preflight] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @property
     def pending(self) -> tuple[Trial, ...]:
         """The selected trials that are neither done nor failed, in the order they are to run."""
-        open_ = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.failed]
-        return estimate.in_order(open_, self.expected())
+        pending = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.failed]
+        return estimate.in_order(pending, self.expected())
 
     @property
     def given_up(self) -> tuple[Trial, ...]:
@@ -57,28 +58,28 @@ class Plan:
         return tuple(trial for trial in self.selected if trial.trial_id in self.failed)
 
     def expected(self) -> dict[str, float]:
-        """Seconds that each selected trial takes, by id, as far as that is known."""
-        return estimate.expected_s(self.selected, self.rehearsals, tuple(self.records.values()))
+        """Return the seconds that each selected trial takes, by id, as far as that is known."""
+        return estimate.expected_s(self.selected, self.preflights, tuple(self.records.values()))
 
 
 def refresh(plan: Plan) -> Plan:
-    """The plan, with what its folder holds now."""
+    """Return the plan with what its results folder holds now."""
     records: dict[str, Record] = {}
     failed: dict[str, Attempt] = {}
-    rehearsals: dict[str, Preflight] = {}
+    preflights: dict[str, Preflight] = {}
     for trial in plan.trials:
         folder = plan.folder.trial(trial.trial_id)
-        rehearsal = results.read_preflight(folder)
-        if rehearsal is not None and rehearsal.where == plan.where:
-            rehearsals[configuration(trial)] = rehearsal
+        preflight = results.read_preflight(folder)
+        if preflight is not None and preflight.where == plan.where:
+            preflights[configuration(trial)] = preflight
         try:
-            found = results.read_record(folder)
+            recorded = results.read_record(folder)
         except record.RecordError as error:
             log.warning("%s; the trial counts as not done", error)
             continue
         history = results.history(folder)
-        if found is not None:
-            records[trial.trial_id] = found
+        if recorded is not None:
+            records[trial.trial_id] = recorded
         elif retry.is_over(history, trial, plan.suite.on_oom):
             failed[trial.trial_id] = history[-1]
-    return replace(plan, records=records, failed=failed, rehearsals=rehearsals)
+    return replace(plan, records=records, failed=failed, preflights=preflights)

@@ -1,4 +1,4 @@
-"""What follows from how a trial's attempts ended: this table, as a function of what lies in its folder.
+"""Whether a trial gets another attempt: this table, as functions of how its attempts so far ended.
 
     cause of the end                                    another attempt
     error      suite, data or code error of the trial   no
@@ -10,7 +10,7 @@
     machine    disk full, device gone                   by running again
     signal     a person, or the runner's end            by running again
 
-A rehearsal that went well begins a new count: what failed before it was mended.
+A preflight that went well begins a new count: what failed before it was mended.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ History = Sequence["Attempt"]
 
 
 def is_over(history: History, trial: Trial, on_oom: OnOutOfMemory) -> bool:
-    """Whether the trial ended for a reason of its own, so that only `--retry-failed` tries it again."""
+    """Return whether the trial failed for a reason of its own, so that only `--retry-failed` tries it again."""
     last = history[-1] if history else None
     if last is None or last.outcome in {"interrupted", "preflight_passed", "succeeded"}:
         return False
     if last.outcome == "out_of_memory":
         tried = sum(attempt.outcome == "out_of_memory" for attempt in history)
         return on_oom != "accumulate" or tried > 1 or _parts(trial, halved=True) == _parts(trial, halved=False)
-    return not last.retryable or sum(attempt.cause == last.cause for attempt in _since_rehearsal(history)) > 1
+    return not last.retryable or sum(attempt.cause == last.cause for attempt in _since_preflight(history)) > 1
 
 
 def parts(history: History, trial: Trial, on_oom: OnOutOfMemory) -> int:
-    """In how many parts the next attempt passes a batch: the trial's own number, or twice it after out of memory."""
+    """Return in how many parts the next attempt passes a batch: the trial's number, or twice it after out of memory."""
     short = any(attempt.outcome == "out_of_memory" for attempt in history)
     return _parts(trial, halved=short and on_oom == "accumulate")
 
 
 def spent_s(history: History) -> float:
-    """Seconds of all attempts since the trial last ended for a reason of its own, without rehearsals."""
+    """Return the seconds of all attempts since the trial last ended for a reason of its own, without preflights."""
     total = 0.0
     for attempt in reversed(history):
         if attempt.outcome == "timed_out":
@@ -55,7 +55,7 @@ def spent_s(history: History) -> float:
 
 
 def same_failure(first: Attempt, second: Attempt) -> bool:
-    """Whether two attempts ended with the same traceback; numbers (an index, an address) and the trial's id aside."""
+    """Return whether two attempts failed with the same traceback, but for numbers, addresses and the trial's id."""
     return first.traceback is not None and _essence(first.traceback) == _essence(second.traceback or "")
 
 
@@ -64,9 +64,9 @@ def _parts(trial: Trial, *, halved: bool) -> int:
     return min(h.accumulate * 2, h.batch_size) if halved else h.accumulate
 
 
-def _since_rehearsal(history: History) -> History:
-    rehearsed = [index for index, attempt in enumerate(history) if attempt.outcome == "preflight_passed"]
-    return history[rehearsed[-1] + 1 :] if rehearsed else history
+def _since_preflight(history: History) -> History:
+    preflights = [index for index, attempt in enumerate(history) if attempt.outcome == "preflight_passed"]
+    return history[preflights[-1] + 1 :] if preflights else history
 
 
 def _essence(traceback: str) -> str:

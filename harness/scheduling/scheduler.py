@@ -1,7 +1,7 @@
-"""A night: the trials that are left, rehearsed and then executed, one after the other.
+"""Run the pending trials of a plan, one after the other: first a preflight of each configuration, then the trials.
 
-Owns what is decided between two attempts: which comes next, whether another follows, when to stop. What happened lies
-in files; nothing here remembers it.
+Owns what is decided between two attempts: which comes next, whether another one follows, when to stop. What happened
+lies in files; nothing here remembers it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import RepeatedError, UsageError
-from harness.executors import base, local
+from harness.processes.watch import Timeouts
 from harness.scheduling import estimate, retry
+from harness.scheduling.plan import Plan, refresh
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, Job, Outcome
 from harness.suite.expand import configuration
@@ -22,111 +23,140 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.executors.base import AttemptResult
+    from harness.executors.supervise import Supervisor
     from harness.scheduling.observer import RunObserver
     from harness.store.job import Attempt
     from harness.suite.trial import Trial
-from harness.scheduling.plan import Plan, refresh
 
 log = logging.getLogger(__name__)
 
-_ALIKE = 3  # trials in a row that fail in the same way are enough
+_SAME_FAILURES = 3  # trials in a row that fail in the same way are enough
 _SOON_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What became of the trials that were to run, beside those that ran.
+
+    Attributes:
+        skipped_for_time: ids of those that would not have ended in time.
+        not_tried: those that were still to come when a failure stopped the run.
+    """
+
+    skipped_for_time: tuple[str, ...] = ()
+    not_tried: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scheduler:
-    """One run from its first rehearsal to its last trial; `report` writes the page, after each."""
+    """Runs a plan from its first preflight to its last trial.
+
+    Attributes:
+        device: auto, cpu, cuda or cuda:N.
+        threads: CPU threads of each attempt.
+        supervisor: runs one attempt to its end.
+        observer: follows the run.
+        fail_fast: whether the first failure stops the run.
+        report: writes the page; called after each trial.
+    """
 
     plan: Plan
     device: str
     threads: int
-    watcher: RunObserver
+    supervisor: Supervisor
+    observer: RunObserver
     fail_fast: bool
     report: Callable[[], object]
 
-    def rehearse(self) -> tuple[Plan, bool]:
-        """One step of each configuration that is left; what cannot work is recorded as failed, for all its seeds.
+    def preflight(self) -> tuple[Plan, bool]:
+        """Try one step of each pending configuration; one that cannot work is recorded as failed, for all its seeds.
 
         Returns:
             The plan as it is then, and whether anything failed.
         """
-        left = [trial for trial in self.plan.pending if configuration(trial) not in self.plan.rehearsals]
         seeds: dict[str, list[Trial]] = {}
-        for trial in left:
-            seeds.setdefault(configuration(trial), []).append(trial)
+        for trial in self.plan.pending:
+            if configuration(trial) not in self.plan.preflights:
+                seeds.setdefault(configuration(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
-        for number, alike in enumerate(seeds.values(), start=1):
-            self.watcher.rehearse(alike, number, len(seeds))
-            ending = self._to_its_end(alike[0], rehearsal=self.plan.where)
-            if ending.attempt.outcome != "preflight_passed":
-                failed.update((trial.trial_id, ending.attempt) for trial in alike)
-                for other in alike[1:]:
-                    self._record_alike(other, ending.attempt)
+        for number, trials in enumerate(seeds.values(), start=1):
+            self.observer.preflight(trials, number, len(seeds))
+            result = self._run_to_end(trials[0], preflight=True)
+            if result.attempt.outcome != "preflight_passed":
+                failed.update((trial.trial_id, result.attempt) for trial in trials)
+                for other in trials[1:]:
+                    self._record_same_failure(other, result.attempt)
                 self.report()
                 if self.fail_fast:
                     break
         return replace(refresh(self.plan), failed={**self.plan.failed, **failed}), bool(failed)
 
-    def execute(self, until: datetime | None) -> tuple[tuple[str, ...], tuple[Trial, ...]]:
-        """Every trial that is left; returns (ids of those too long for `until`, those that were not come to).
+    def execute(self, until: datetime | None) -> Executed:
+        """Run every pending trial.
+
+        Args:
+            until: start no trial that would not have ended by then.
 
         Raises:
             RepeatedError: trial after trial failed in the same way.
+            UsageError: with `until`, how long a trial takes is not known.
         """
         plan = self.plan
         queue, expected = plan.pending, plan.expected()
         if not queue:
-            return (), ()
+            return Executed()
         files.ensure_space(
-            plan.folder.path, estimate.needed_bytes(queue, plan.rehearsals), f"{len(queue)} trials will write up to"
+            plan.folder.path, estimate.needed_bytes(queue, plan.preflights), f"{len(queue)} trials will write up to"
         )
-        self.watcher.expect(queue, expected)
-        late: list[str] = []
+        self.observer.expect(queue, expected)
+        skipped: list[str] = []
         failures: list[Attempt] = []  # in a row
         for index, trial in enumerate(queue):
             if until is not None:
-                expected = refresh(plan).expected()  # what ran meanwhile tells more than a rehearsal
-                if _ends(trial, expected) > until:
-                    late.append(trial.trial_id)
+                expected = refresh(plan).expected()  # what ran meanwhile says more than a preflight
+                if _end_of(trial, expected) > until:
+                    skipped.append(trial.trial_id)
                     continue
-            ending = self._to_its_end(trial, rehearsal=None)
+            result = self._run_to_end(trial, preflight=False)
             self.report()
-            failures = [] if ending.recorded else [*failures, ending.attempt]
+            failures = [] if result.recorded else [*failures, result.attempt]
+            pending = queue[index + 1 :]
             if failures and self.fail_fast:
-                return tuple(late), queue[index + 1 :]
-            _check_alike(failures, left=len(queue) - index - 1)
-        return tuple(late), ()
+                return Executed(skipped_for_time=tuple(skipped), not_tried=pending)
+            _check_same_failures(failures, n_pending=len(pending))
+        return Executed(skipped_for_time=tuple(skipped))
 
-    def _to_its_end(self, trial: Trial, *, rehearsal: str | None) -> AttemptResult:
-        """Attempt after attempt until there is a record, a rehearsal, or a failure that another attempt cannot mend."""
+    def _run_to_end(self, trial: Trial, *, preflight: bool) -> AttemptResult:
+        """Run attempts until one succeeds, or until another one cannot mend what failed."""
         while True:
-            ending = self._attempt(trial, rehearsal)
+            result = self._run_attempt(trial, preflight=preflight)
             history = results.history(self.plan.folder.trial(trial.trial_id))
-            good = ending.recorded or ending.attempt.outcome == "preflight_passed"
-            if good or retry.is_over(history, trial, self.plan.suite.on_oom):
-                self.watcher.end(trial, ending)
-                return ending
-            self.watcher.again(trial, ending.attempt)
+            succeeded = result.recorded or result.attempt.outcome == "preflight_passed"
+            if succeeded or retry.is_over(history, trial, self.plan.suite.on_oom):
+                self.observer.end(trial, result)
+                return result
+            self.observer.retry(trial, result.attempt)
 
-    def _attempt(self, trial: Trial, rehearsal: str | None) -> AttemptResult:
+    def _run_attempt(self, trial: Trial, *, preflight: bool) -> AttemptResult:
         folder, limits = self.plan.folder.trial(trial.trial_id), self.plan.suite.limits
         if folder.record.exists():  # there, but unreadable: kept aside for a person to look at
             folder.record.rename(folder.record.with_suffix(f".unreadable-{len(folder.attempts())}.json"))
         history = results.history(folder)
         attempt = folder.next_attempt()
         total_s = None
-        if limits.trial_hours is not None and rehearsal is None:
+        if limits.trial_hours is not None and not preflight:
             total_s = limits.trial_hours * 3600 - retry.spent_s(history)
-        if rehearsal is None:
-            self.watcher.start(trial, attempt.log)
-        return local.run_attempt(
-            self._job(trial, attempt.number, history, rehearsal),
+        if not preflight:
+            self.observer.start(trial, attempt.log)
+        return self.supervisor.run(
+            self._job(trial, attempt.number, history, preflight=preflight),
             attempt,
-            base.Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
-            on_event=self.watcher.event,
+            Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
+            on_event=self.observer.event,
+            on_poll=self.observer.poll,
         )
 
-    def _job(self, trial: Trial, number: int, history: Sequence[Attempt], rehearsal: str | None) -> Job:
+    def _job(self, trial: Trial, number: int, history: Sequence[Attempt], *, preflight: bool) -> Job:
         suite = self.plan.suite
         return Job(
             trial=trial,
@@ -134,20 +164,20 @@ class Scheduler:
             device=self.device,
             threads=self.threads,
             import_folder=str(suite.path.resolve().parent),
-            preflight=rehearsal,
-            accumulate=max(retry.parts(history, trial, suite.on_oom), self._rehearsed_parts(trial)),
+            preflight=self.plan.where if preflight else None,
+            accumulate=max(retry.parts(history, trial, suite.on_oom), self._preflight_parts(trial)),
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
         )
 
-    def _rehearsed_parts(self, trial: Trial) -> int:
-        """In how many parts the rehearsal of its configuration passed a batch: its other seeds do likewise."""
-        rehearsal = self.plan.rehearsals.get(configuration(trial))
-        return rehearsal.accumulate if rehearsal and self.plan.suite.on_oom == "accumulate" else 1
+    def _preflight_parts(self, trial: Trial) -> int:
+        """Return in how many parts the preflight of this configuration passed a batch: each seed does the same."""
+        preflight = self.plan.preflights.get(configuration(trial))
+        return preflight.accumulate if preflight and self.plan.suite.on_oom == "accumulate" else 1
 
-    def _record_alike(self, trial: Trial, failed: Attempt) -> None:
-        """Let a trial end as another seed of it did in its rehearsal."""
+    def _record_same_failure(self, trial: Trial, failed: Attempt) -> None:
+        """Record for a trial what another seed of its configuration failed of in its preflight."""
         folder = self.plan.folder.trial(trial.trial_id).next_attempt()
-        job = self._job(trial, folder.number, (), self.plan.where)
+        job = self._job(trial, folder.number, (), preflight=True)
         files.commit(folder.job, record.encode(JOB, job))
         outcome = Outcome(
             outcome=failed.outcome,
@@ -161,26 +191,30 @@ class Scheduler:
         files.commit(folder.outcome, record.encode(OUTCOME, outcome))
 
 
-def _check_alike(failures: Sequence[Attempt], *, left: int) -> None:
-    """Stop where the last trials all failed at once and alike, and others are left that would too."""
-    last = failures[-_ALIKE:]
-    alike = all(failure.wall_s < _SOON_S and retry.same_failure(last[0], failure) for failure in last)
-    if len(last) == _ALIKE and alike and left:
+def _check_same_failures(failures: Sequence[Attempt], *, n_pending: int) -> None:
+    """Stop the run where the last trials all failed soon and in the same way, and others are still to come.
+
+    Raises:
+        RepeatedError: that is so.
+    """
+    last = failures[-_SAME_FAILURES:]
+    same = all(failure.wall_s < _SOON_S and retry.same_failure(last[0], failure) for failure in last)
+    if len(last) == _SAME_FAILURES and same and n_pending:
         raise RepeatedError(
-            f"{_ALIKE} trials in a row failed within their first minute with the same traceback, so the other {left} "
-            f"were not tried: {last[0].reason}; mend it, then run the same command with --retry-failed"
+            f"{_SAME_FAILURES} trials in a row failed within their first minute with the same traceback, so the other "
+            f"{n_pending} were not tried: {last[0].reason}; mend it, then run the same command with --retry-failed"
         )
 
 
-def _ends(trial: Trial, expected: Mapping[str, float]) -> datetime:
-    """When the trial is done if it starts now.
+def _end_of(trial: Trial, expected: Mapping[str, float]) -> datetime:
+    """Return when the trial will end if it starts now.
 
     Raises:
-        UsageError: nothing tells.
+        UsageError: how long it takes is not known.
     """
     if trial.trial_id not in expected:
         raise UsageError(
             f"how long {trial.trial_id} takes is not known, so --until and --budget cannot be kept; leave "
-            "--no-rehearsal out"
+            "--no-preflight out"
         )
     return datetime.now(UTC) + timedelta(seconds=expected[trial.trial_id])

@@ -1,18 +1,4 @@
-"""Every path under a results folder, and every durable write.
-
-    results/<suite>/
-      plan.json  report.md  report.html  plots/     derived: rewritten atomically
-      cache/                                        what the report computed from detections
-      lock.json                                     who writes here (`harness.store.lock`)
-      trials/<trial_id>/
-        record.json                                 the commit: written once, never rewritten
-        samples.parquet  detections.parquet  ground_truth.parquet    what the record was computed from, written before it
-        predictions.<variant>.parquet  model.<variant>.onnx
-        measurements/<n>/                           measured again without training: an attempt's files and a record's
-        rehearsal.json                              how long a step takes, before the first trial
-        checkpoints/  weights.pt  training-<n>.state
-        attempts/<n>/  trial.json  events.jsonl  log.txt  outcome.json
-        attempts/<n>/variants/<name>/               the same of a variant's process, and what it found
+"""Every durable write.
 
 A commit is: a temporary file in the same folder, write, fsync, `os.link` to its name (the first one wins), fsync of the
 folder. So a reader sees a whole file or none, whatever is killed or full.

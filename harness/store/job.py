@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from harness.store.migrate import StoredKind
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
@@ -95,6 +96,6 @@ class Attempt(Outcome):
     number: int
 
 
-OUTCOME = TypeAdapter(Outcome)
-JOB = TypeAdapter(Job)
-PREFLIGHT = TypeAdapter(Preflight)
+OUTCOME = StoredKind(name="outcome", adapter=TypeAdapter(Outcome))
+JOB = StoredKind(name="job", adapter=TypeAdapter(Job))
+PREFLIGHT = StoredKind(name="preflight", adapter=TypeAdapter(Preflight))

@@ -1,4 +1,22 @@
-"""Every path under a results folder."""
+"""Every path under a results folder, and the names that older versions gave to the same files.
+
+    results/<suite>/
+      plan.json  report.md  report.html  plots/     derived: rewritten atomically
+      cache/                                        what the report computed from detections
+      lock.json                                     who writes here (`harness.store.lock`)
+      trials/<trial_id>/
+        record.json                                 the commit: written once, never rewritten
+        samples.parquet  detections.parquet  ground_truth.parquet
+                                                    what the record was computed from, written before it
+        detections.<variant>.parquet  model.<variant>.onnx
+        measurements/<n>/                           measured again without training: an attempt's files and a record's
+        preflight.json                              how long a step takes, measured before the first trial
+        checkpoints/  weights.pt  training-<n>.state
+        attempts/<n>/  job.json  events.jsonl  log.txt  outcome.json
+        attempts/<n>/variants/<name>/               the same of a variant's process, and what it measured
+
+Owns names alone; `harness.store.files` writes.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +28,29 @@ if TYPE_CHECKING:
 from harness.store.files import make_folder
 
 _MEASUREMENTS = "measurements"
+# The names of files until version 0.2, by their present names' beginnings. Such files are read and never renamed.
+_OLDER_NAMES = {
+    "job.json": "trial.json",
+    "preflight.json": "rehearsal.json",
+    "ground_truth.parquet": "truths.parquet",
+    "detections.": "predictions.",
+}
+
+
+def stored(path: Path) -> Path:
+    """The file to read for a path of this module: the path itself, or the older name that lies there instead."""
+    if path.exists():
+        return path
+    for name, older in _OLDER_NAMES.items():
+        if path.name.startswith(name):
+            candidate = path.with_name(older + path.name.removeprefix(name))
+            return candidate if candidate.exists() else path
+    return path
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessFolder:
-    """What a process of `harness.trial` is told, and what it tells while it works."""
+    """What a process of `harness.trial` is given, and the events that it writes while it works."""
 
     path: Path
 

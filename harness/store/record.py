@@ -1,11 +1,13 @@
 """What a trial leaves: frozen records, versioned, one JSON text each.
 
-Owns the fields, their units and the two directions between record and text. A record is never rewritten; a reader of a
-newer program takes what an older `schema_version` lacks from the fields' defaults.
+Owns the fields, their units and the two directions between a stored document and its JSON text. A document is never
+rewritten: `harness.store.migrate` turns what older versions wrote into the present fields, and what they did not
+measure is read as the fields' defaults.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -14,8 +16,9 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.store.job import Attempt, OutcomeName  # noqa: TC001 - pydantic reads the annotations
+from harness.store.migrate import SCHEMA_VERSION, NewerVersionError, StoredKind, migrate
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2  # 1 had no variants, phases, thresholds or energy; what it lacks reads as not measured
 AS_TRAINED = "as trained"  # in samples.parquet and the report: the model itself, beside its variants
 _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 
@@ -295,30 +297,46 @@ class Record:
 
 
 class RecordError(HarnessError):
-    """A stored file is not what it must be: torn, edited, or of an unknown version."""
+    """A stored document is not what it must be: it is torn or was edited."""
 
 
-RECORD = TypeAdapter(Record)
-VARIANT = TypeAdapter(Variant)
+class NewerRecordError(UsageError):
+    """A newer version of this program wrote a stored document: nothing of it is read, and nothing is set aside."""
 
 
-def encode(adapter: TypeAdapter[T], value: T) -> bytes:
-    """As indented JSON, the same bytes for the same value."""
-    return adapter.dump_json(value, indent=2) + b"\n"
+RECORD = StoredKind(name="record", adapter=TypeAdapter(Record))
+VARIANT = StoredKind(name="variant", adapter=TypeAdapter(Variant))
 
 
-def decode(adapter: TypeAdapter[T], data: bytes, path: str) -> T:
-    """From JSON.
+def encode(kind: StoredKind[T], value: T) -> bytes:
+    """The document as indented JSON, with its schema version first; the same bytes for the same value."""
+    document = {"schema_version": SCHEMA_VERSION, **json.loads(kind.adapter.dump_json(value))}
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def decode(kind: StoredKind[T], data: bytes, path: str) -> T:
+    """A document from its JSON text, whichever version of this program wrote it.
+
+    Args:
+        path: the name of its file, for the message of an error.
 
     Raises:
-        RecordError: it is not such a value; names the first problem's place.
+        RecordError: it is not such a document; the message names the place of the first problem.
+        NewerRecordError: a newer version of this program wrote it.
     """
     try:
-        return adapter.validate_json(data)
+        document = migrate(kind.name, json.loads(data))
+        return kind.adapter.validate_json(json.dumps(document))
+    except NewerVersionError as error:
+        raise NewerRecordError(
+            f"{path}: {error}: update harness, or read these results with the version that wrote them"
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole file"
         raise RecordError(f"{path}: cannot be read: {place}: {first['msg']}") from None
+    except (ValueError, TypeError, RecursionError) as error:  # not JSON, not UTF-8, not an object
+        raise RecordError(f"{path}: cannot be read: the whole file: {error}") from None
 
 
 def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:

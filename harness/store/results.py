@@ -5,8 +5,6 @@ Owns reading alone; whatever state a night left, this tells it without changing 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +15,15 @@ from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.store import record
-from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome, Preflight
+from harness.store.events import read_events
+from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Preflight
+from harness.store.migrate import StoredKind
+from harness.store.paths import SuiteFolder, stored
 from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial
 
 if TYPE_CHECKING:
-    from harness.store.paths import AttemptFolder, SuiteFolder, TrialFolder
+    from harness.store.paths import AttemptFolder, TrialFolder
     from harness.store.record import Record
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,7 @@ class SuitePlan:
     cost: Cost | None = None
 
 
-_PLAN = TypeAdapter(SuitePlan)
-_OLD_PLAN: TypeAdapter[tuple[Trial, ...]] = TypeAdapter(tuple[Trial, ...])
+_PLAN = StoredKind(name="plan", adapter=TypeAdapter(SuitePlan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
     known = {trial.trial_id for trial in planned}
     for trial_folder in folder.trials():
         if trial_folder.path.name not in known:
-            trial = _asked(trial_folder)
+            trial = _trial_of(trial_folder)
             if trial is not None:
                 states.append(_state(trial_folder, trial, planned=False))
     return tuple(states)
@@ -104,11 +104,8 @@ def read_plan(folder: SuiteFolder) -> SuitePlan:
     nothing = SuitePlan(suite_file=None, trials=())
     if not folder.plan.is_file():
         return nothing
-    data, path = folder.plan.read_bytes(), str(folder.plan)
     try:
-        if data.lstrip().startswith(b"["):  # as earlier versions wrote it
-            return SuitePlan(suite_file=None, trials=record.decode(_OLD_PLAN, data, path))
-        return record.decode(_PLAN, data, path)
+        return record.decode(_PLAN, folder.plan.read_bytes(), str(folder.plan))
     except record.RecordError as error:
         log.warning("%s; all trials in the folder count", error)
         return nothing
@@ -132,12 +129,13 @@ def read_record(folder: TrialFolder) -> record.Record | None:
 
 def read_preflight(folder: TrialFolder) -> Preflight | None:
     """What the trial's last rehearsal measured, if it can be read."""
-    if not folder.preflight.is_file():
+    path = stored(folder.preflight)
+    if not path.is_file():
         return None
     try:
-        return record.decode(PREFLIGHT, folder.preflight.read_bytes(), str(folder.preflight))
+        return record.decode(PREFLIGHT, path.read_bytes(), str(path))
     except record.RecordError as error:
-        log.warning("%s; the trial is rehearsed again", error)
+        log.warning("%s; the preflight is repeated", error)
         return None
 
 
@@ -147,7 +145,7 @@ def history(folder: TrialFolder, *, before: int | None = None) -> tuple[Attempt,
     One without an outcome was killed together with its runner: call this where none can be running.
     """
     numbered = [attempt for attempt in folder.attempts() if before is None or attempt.number < before]
-    return tuple(_ended(attempt) for attempt in numbered if attempt.job.is_file())
+    return tuple(_ended(attempt) for attempt in numbered if stored(attempt.job).is_file())
 
 
 def _ended(attempt: AttemptFolder) -> Attempt:
@@ -160,7 +158,7 @@ def _ended(attempt: AttemptFolder) -> Attempt:
         else:
             fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
-    times = [datetime.fromisoformat(str(event["time"])) for event in read_events(attempt)]
+    times = [datetime.fromisoformat(event.time) for event in read_events(attempt.events) if event.time]
     return Attempt(
         number=attempt.number,
         outcome="interrupted",
@@ -170,19 +168,6 @@ def _ended(attempt: AttemptFolder) -> Attempt:
         wall_s=(times[-1] - times[0]).total_seconds() if times else 0.0,
         cause="signal",
     )
-
-
-def read_events(attempt: AttemptFolder) -> tuple[dict[str, object], ...]:
-    """The progress lines so far, without a torn last one."""
-    if not attempt.events.is_file():
-        return ()
-    events = []
-    for line in attempt.events.read_bytes().split(b"\n"):
-        with contextlib.suppress(ValueError):
-            event = json.loads(line)
-            if isinstance(event, dict) and "time" in event:
-                events.append(event)
-    return tuple(events)
 
 
 def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
@@ -208,19 +193,29 @@ def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
     )
 
 
-def _asked(folder: TrialFolder) -> Trial | None:
-    """The trial of a folder that no plan names: from its record or its last assignment, if either can be read."""
+def last_job(folder: TrialFolder) -> Job | None:
+    """What the trial's last attempt was given; None where no attempt left it.
+
+    Raises:
+        RecordError: it is there and cannot be read.
+    """
+    for attempt in reversed(folder.attempts()):
+        path = stored(attempt.job)
+        if path.is_file():
+            return record.decode(JOB, path.read_bytes(), str(path))
+    return None
+
+
+def _trial_of(folder: TrialFolder) -> Trial | None:
+    """The trial of a folder that no plan names: from its record or its last job, if either can be read."""
     try:
-        found = read_record(folder)
-        if found is not None:
-            return found.trial
-        for attempt in reversed(folder.attempts()):
-            if attempt.job.is_file():
-                text = attempt.job.read_bytes()
-                return record.decode(JOB, text, str(attempt.job)).trial
+        finished = read_record(folder)
+        if finished is not None:
+            return finished.trial
+        job = last_job(folder)
     except record.RecordError:
         return None
-    return None
+    return job.trial if job is not None else None
 
 
 def suite_folder(path: Path) -> SuiteFolder:
@@ -229,8 +224,6 @@ def suite_folder(path: Path) -> SuiteFolder:
     Raises:
         UsageError: there are none; names those below.
     """
-    from harness.store.paths import SuiteFolder
-
     folder = SuiteFolder(path)
     if not folder.trials() and not folder.plan.is_file():
         inside = sorted(e.name for e in path.iterdir() if (e / "trials").is_dir()) if path.is_dir() else []
@@ -245,9 +238,6 @@ def find_trial(trial_id: str, results: Path) -> tuple[SuiteFolder, TrialState]:
     Raises:
         UsageError: there is none, or more than one.
     """
-    from harness.store.paths import SuiteFolder
-    from harness.store.results import read_results
-
     if (results / "trials").is_dir():
         folders = [SuiteFolder(results)]
     else:

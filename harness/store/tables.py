@@ -1,59 +1,57 @@
-"""Labels and detections as arrays, from what a trial left beside its record."""
+"""Every Parquet schema: ground truth, detections and timings, written from numpy arrays and read into them.
+
+    ground_truth.parquet    a row a box: image, file, class, x1, y1, x2, y2, crowd, area; an image without boxes is one
+                            row without the rest; `thumbnail` (JPEG), `width` and `height` in an image's first row,
+                            where the image lies in no file
+    detections.parquet      a row a detection: image, class, score, x1, y1, x2, y2
+    samples.parquet         a row a timing: variant, pass, repeat, round, index, image, images, seconds
+
+Boxes are corners in pixels of the file, areas in pixels², times in seconds. `harness.trial` and `harness.analysis` meet
+here: the one gives arrays, the other takes them. Owns columns, their types and what makes a file unreadable. Where the
+files lie is `harness.store.paths`' business, what the numbers mean that of `harness.analysis`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.data.thumbnail import Thumbnail
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pyarrow as pa
-import torch
+from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.trial.evaluate.detect import Detections, GroundTruth
-    from harness.trial.inputs.item import Items
-    from harness.trial.measure.timing import Sample
-
+    from numpy.typing import NDArray
 
 _BOX = ("x1", "y1", "x2", "y2")
 _MAX_PER_CLASS = 100  # detections of one class in one image that COCO's metrics look at
 
 
 class UnreadableError(ValueError):
-    """Stored labels or detections are not what they must be."""
+    """A stored table is not what it must be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredGroundTruth:
-    """The labels of an evaluated split. Boxes are sorted by image.
+    """The ground truth of a whole evaluated split. Boxes are sorted by image.
 
     Attributes:
-        class_names: all that the detector knows; a class number indexes it.
+        class_names: every class that the detector knows; a class number indexes it.
         images: every evaluated image's name, in the order of evaluation.
-        files: where each lay; None for one that was drawn, or came from the user's own code.
+        files: where each image lay; None for one that was drawn, or came from the user's own code.
         offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
         boxes: float64 [G, 4], xyxy, pixels.
         classes: int64 [G].
         crowds: bool [G]; a crowd region neither rewards nor punishes.
+        areas: float64 [G], pixels²; of a COCO dataset the area of the outline, else of the box.
     """
 
     class_names: tuple[str, ...]
@@ -63,6 +61,7 @@ class StoredGroundTruth:
     boxes: NDArray[np.float64]
     classes: NDArray[np.int64]
     crowds: NDArray[np.bool_]
+    areas: NDArray[np.float64]
 
     @property
     def image_of(self) -> NDArray[np.int64]:
@@ -74,7 +73,7 @@ class StoredGroundTruth:
         return np.bincount(self.classes[~self.crowds], minlength=len(self.class_names)).astype(np.int64)
 
     def fingerprint(self) -> str:
-        """Equal for equal images and labels, in their order, wherever the files lay."""
+        """Equal for equal images and boxes in the same order, wherever the files lay."""
         digest = hashlib.sha256("\0".join((*self.class_names, "", *self.images)).encode("utf-8", "backslashreplace"))
         for column in (self.offsets, self.boxes, self.classes, self.crowds):
             digest.update(np.ascontiguousarray(column).tobytes())
@@ -83,10 +82,10 @@ class StoredGroundTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDetections:
-    """What a detector found, sorted by image, then by falling score.
+    """The detections of a whole split; those that were read are sorted by image, then by falling score.
 
     Attributes:
-        images: int64 [D], rows of `Labels.images`.
+        images: int64 [D], numbers of `StoredGroundTruth.images`.
         classes: int64 [D].
         scores: float64 [D].
         boxes: float64 [D, 4], xyxy, pixels.
@@ -107,54 +106,89 @@ class StoredDetections:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTimings:
+    """Every timing of one variant, in the order in which they were taken.
+
+    Attributes:
+        passes: str [T], the pass that each belongs to, such as `latency` or `throughput`.
+        repeats: int64 [T], 0 for the first time that the pass was taken.
+        rounds: int64 [T].
+        images: int64 [T], the number of the first image that was timed, in the split.
+        counts: int64 [T], how many images were timed together.
+        seconds: float64 [T].
+    """
+
+    passes: NDArray[np.str_]
+    repeats: NDArray[np.int64]
+    rounds: NDArray[np.int64]
+    images: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+def write_ground_truth(truth: StoredGroundTruth, thumbnails: Mapping[int, Thumbnail]) -> memoryview:
+    """The bytes of ground_truth.parquet.
+
+    Args:
+        thumbnails: small copies of images that lie in no file, by the image's number.
+    """
+    counts = np.diff(truth.offsets)
+    images = np.repeat(np.arange(len(truth.images)), np.maximum(counts, 1))  # an image without boxes has a row too
+    boxed = counts[images] > 0
+    first = np.append(True, images[1:] != images[:-1]) if len(images) else np.zeros(0, dtype=np.bool_)
+    small = [
+        thumbnails.get(image) if is_first else None for image, is_first in zip(images.tolist(), first, strict=True)
+    ]
+    columns = {
+        "image": _text([truth.images[image] for image in images]),
+        "file": _text([truth.files[image] for image in images]),
+        "thumbnail": pa.array([one.jpeg if one else None for one in small], pa.binary()),
+        "width": pa.array([one.width if one else None for one in small], pa.int32()),
+        "height": pa.array([one.height if one else None for one in small], pa.int32()),
+        "class": _text(_spread([truth.class_names[number] for number in truth.classes], boxed)),
+        **{name: pa.array(_spread(truth.boxes[:, side], boxed), pa.float32()) for side, name in enumerate(_BOX)},
+        "crowd": pa.array(_spread(truth.crowds.tolist(), boxed), pa.bool_()),
+        "area": pa.array(_spread(truth.areas, boxed), pa.float32()),
+    }
+    return _parquet(pa.table(columns))
+
+
 def read_ground_truth(data: bytes, class_names: Sequence[str]) -> StoredGroundTruth:
-    """From the bytes of ground_truth.parquet: a row a box; a row without a class is an image without boxes.
+    """From the bytes of ground_truth.parquet, or of the truths.parquet of version 0.2.
+
+    Args:
+        class_names: every class that the detector knows, in the order of its numbers.
 
     Raises:
-        UnreadableError: it is not such a file.
+        UnreadableError: it is not such a file, or it names a class that the detector does not know.
     """
     table = _table(data, ("image", "class", *_BOX, "crowd"))
     rows, names = _numbers(table["image"])
     order = np.argsort(rows, kind="stable")
     _, first = np.unique(rows, return_index=True)
     boxed = order[~np.asarray(table["class"].is_null())[order]]
-    known = {name: number for number, name in enumerate(class_names)}
+    numbers = {name: number for number, name in enumerate(class_names)}
+    boxes = _boxes(table)[boxed]
     return StoredGroundTruth(
         class_names=tuple(class_names),
         images=tuple(names),
         files=tuple(table["file"].take(first).to_pylist()) if "file" in table.column_names else (None,) * len(names),
         offsets=np.concatenate(([0], np.cumsum(np.bincount(rows[boxed], minlength=len(names))))).astype(np.int64),
-        boxes=_boxes(table)[boxed],
-        classes=_classes(table, known, boxed),
+        boxes=boxes,
+        classes=_classes(table, numbers, boxed),
         crowds=table["crowd"].to_numpy(zero_copy_only=False)[boxed].astype(np.bool_),
+        areas=_floats(table, "area")[boxed]
+        if "area" in table.column_names
+        else np.ptp(boxes.reshape(-1, 2, 2), 1).prod(1),
     )
 
 
-def read_detections(data: bytes, labels: StoredGroundTruth) -> StoredDetections:
-    """From the bytes of detections.parquet, of the best 100 of each class in each image.
-
-    Raises:
-        UnreadableError: it is not such a file, or names an image or a class that the labels do not have.
-    """
-    table = _table(data, ("image", "class", "score", *_BOX))
-    place = {name: row for row, name in enumerate(labels.images)}
-    known = {name: number for number, name in enumerate(labels.class_names)}
-    own, names = _numbers(table["image"])
-    try:
-        images = np.array([place[name] for name in names], dtype=np.int64)[own] if len(own) else own
-    except KeyError as error:
-        raise UnreadableError(f"detections in an image that has no labels: {error}") from None
-    scores, boxes = table["score"].to_numpy(zero_copy_only=False).astype(np.float64), _boxes(table)
-    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
-        raise UnreadableError("a score or a box is not finite")
-    classes = _classes(table, known, np.arange(len(scores)))
-    order = np.lexsort((-scores, images))
-    found = StoredDetections(images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order])
-    return found.take(_ranks(found) < _MAX_PER_CLASS)
-
-
 def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:
-    """By image name, those that a trial kept in ground_truth.parquet.
+    """The thumbnails in ground_truth.parquet, by image name.
 
     Raises:
         UnreadableError: it is not such a file.
@@ -165,6 +199,120 @@ def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:
     except (OSError, ValueError) as error:
         raise UnreadableError(str(error)) from None
     return {row["image"]: Thumbnail(jpeg=row["thumbnail"], width=row["width"], height=row["height"]) for row in rows}
+
+
+def write_detections(detections: StoredDetections, images: Sequence[str], class_names: Sequence[str]) -> memoryview:
+    """The bytes of detections.parquet, in the order given.
+
+    Args:
+        images: every evaluated image's name, which `detections.images` number.
+        class_names: the detector's classes, which `detections.classes` number.
+    """
+    columns = {
+        "image": _text([images[image] for image in detections.images]),
+        "class": _text([class_names[number] for number in detections.classes]),
+        "score": pa.array(detections.scores, pa.float32()),
+        **{name: pa.array(detections.boxes[:, side], pa.float32()) for side, name in enumerate(_BOX)},
+    }
+    return _parquet(pa.table(columns))
+
+
+def read_detections(data: bytes, truth: StoredGroundTruth) -> StoredDetections:
+    """From the bytes of detections.parquet, the best 100 of each class in each image.
+
+    Raises:
+        UnreadableError: it is not such a file, or names an image or a class that the ground truth does not have.
+    """
+    table = _table(data, ("image", "class", "score", *_BOX))
+    row_of = {name: row for row, name in enumerate(truth.images)}
+    numbers = {name: number for number, name in enumerate(truth.class_names)}
+    own, names = _numbers(table["image"])
+    try:
+        images = np.array([row_of[name] for name in names], dtype=np.int64)[own] if len(own) else own
+    except KeyError as error:
+        raise UnreadableError(f"detections in an image that has no ground truth: {error}") from None
+    scores, boxes = _floats(table, "score"), _boxes(table)
+    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+        raise UnreadableError("a score or a box is not finite")
+    classes = _classes(table, numbers, np.arange(len(scores)))
+    order = np.lexsort((-scores, images))
+    detections = StoredDetections(
+        images=images[order], classes=classes[order], scores=scores[order], boxes=boxes[order]
+    )
+    return detections.take(_ranks(detections) < _MAX_PER_CLASS)
+
+
+def write_timings(timings: Mapping[str, StoredTimings]) -> memoryview:
+    """The bytes of samples.parquet, one variant after the other.
+
+    Args:
+        timings: by variant; `AS_TRAINED` for the model as it was trained.
+    """
+    groups = list(timings.values())
+    names = [name for variant in groups for name in variant.passes.tolist()]
+    columns = {
+        "variant": _text([variant for variant, group in timings.items() for _ in range(len(group))]),
+        "pass": _text(names),
+        "repeat": _joined([group.repeats for group in groups], pa.int64()),
+        "round": _joined([group.rounds for group in groups], pa.int64()),
+        "index": _joined([np.arange(len(group)) for group in groups], pa.int64()),
+        "image": _joined([group.images for group in groups], pa.int64()),
+        "images": _joined([group.counts for group in groups], pa.int64()),
+        "seconds": _joined([group.seconds for group in groups], pa.float64()),
+    }
+    return _parquet(pa.table(columns))
+
+
+def concatenate_timings(tables: Sequence[memoryview]) -> memoryview:
+    """Several files of timings as one."""
+    return _parquet(pa.concat_tables([pq.read_table(pa.BufferReader(table)) for table in tables]).unify_dictionaries())
+
+
+def read_timings(data: bytes) -> dict[str, StoredTimings]:
+    """From the bytes of samples.parquet, by variant; version 0.1 timed only the model as it was trained.
+
+    Raises:
+        UnreadableError: it is not such a file.
+    """
+    table = _table(data, ("pass", "round", "image", "images", "seconds"))
+    count = len(table)
+    variants = np.array(table["variant"].to_pylist() if "variant" in table.column_names else [AS_TRAINED] * count)
+    repeats = _integers(table, "repeat") if "repeat" in table.column_names else np.zeros(count, dtype=np.int64)
+    passes = np.array(table["pass"].to_pylist(), dtype=np.str_)
+    rounds, images, counts = (_integers(table, name) for name in ("round", "image", "images"))
+    seconds = _floats(table, "seconds")
+    return {
+        str(variant): StoredTimings(
+            passes=passes[rows],
+            repeats=repeats[rows],
+            rounds=rounds[rows],
+            images=images[rows],
+            counts=counts[rows],
+            seconds=seconds[rows],
+        )
+        for variant in dict.fromkeys(variants.tolist())
+        for rows in (np.flatnonzero(variants == variant),)
+    }
+
+
+def _text(values: Sequence[str | None]) -> pa.DictionaryArray:
+    return pa.array(values, pa.string()).dictionary_encode()
+
+
+def _spread(values: Sequence[Any] | NDArray[Any], boxed: NDArray[np.bool_]) -> list[Any]:
+    """The values in the rows that hold a box, None in the others."""
+    remaining = iter(values.tolist() if isinstance(values, np.ndarray) else values)
+    return [next(remaining) if holds_box else None for holds_box in boxed]
+
+
+def _joined(columns: Sequence[NDArray[np.generic]], kind: pa.DataType) -> pa.Array:
+    return pa.array(np.concatenate(columns) if columns else [], kind)
+
+
+def _parquet(table: pa.Table) -> memoryview:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    return stream.getbuffer()
 
 
 def _table(data: bytes, columns: tuple[str, ...]) -> pa.Table:
@@ -192,113 +340,33 @@ def _numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
     return rank[compact], [values[code] for code in used[order]]
 
 
-def _classes(table: pa.Table, known: dict[str, int], rows: NDArray[np.intp]) -> NDArray[np.int64]:
+def _classes(table: pa.Table, numbers: dict[str, int], rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """The class number of each of these rows."""
-    numbers, names = _numbers(table["class"].take(rows))
-    unknown = sorted(map(str, set(names) - set(known)))
+    own, names = _numbers(table["class"].take(rows))
+    unknown = sorted(map(str, set(names) - set(numbers)))
     if unknown:
         raise UnreadableError(f"a class that the record does not name: {', '.join(unknown)}")
-    return np.array([known[name] for name in names], dtype=np.int64)[numbers] if names else numbers
+    return np.array([numbers[name] for name in names], dtype=np.int64)[own] if names else own
+
+
+def _floats(table: pa.Table, name: str) -> NDArray[np.float64]:
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _integers(table: pa.Table, name: str) -> NDArray[np.int64]:
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _boxes(table: pa.Table) -> NDArray[np.float64]:
-    return np.stack([table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _BOX], axis=1)
+    return np.stack([_floats(table, name) for name in _BOX], axis=1)
 
 
-def _ranks(found: StoredDetections) -> NDArray[np.int64]:
+def _ranks(detections: StoredDetections) -> NDArray[np.int64]:
     """Of each detection the number of better ones of its class in its image."""
-    order = np.lexsort((np.arange(len(found)), found.classes, found.images))
-    images, classes = found.images[order], found.classes[order]
+    order = np.lexsort((np.arange(len(detections)), detections.classes, detections.images))
+    images, classes = detections.images[order], detections.classes[order]
     new = (images[1:] != images[:-1]) | (classes[1:] != classes[:-1])
     starts = np.flatnonzero(np.append(len(order) > 0, new))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
     return ranks
-
-
-def write_detections(
-    truths: Sequence[GroundTruth], found: Sequence[Detections], class_names: tuple[str, ...]
-) -> memoryview:
-    """Detections as Parquet: image, class, score, x1, y1, x2, y2 (pixels of the file)."""
-    counts = [len(detections.scores) for detections in found]
-    boxes = torch.cat([detections.boxes for detections in found]).reshape(-1, 4).numpy()
-    images = [truth.name for truth, count in zip(truths, counts, strict=True) for _ in range(count)]
-    labels = torch.cat([detections.labels for detections in found]).tolist()
-    table = pa.table(
-        {
-            "image": pa.array(images, pa.string()).dictionary_encode(),
-            "class": pa.array([class_names[label - 1] for label in labels], pa.string()).dictionary_encode(),
-            "score": torch.cat([detections.scores for detections in found]).numpy(),
-            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
-        }
-    )
-    return _parquet(table)
-
-
-def write_ground_truth(
-    labelled: Sequence[GroundTruth], items: Items, thumbnails: Mapping[int, Thumbnail]
-) -> memoryview:
-    """Labels as Parquet: image, file, class, x1, y1, x2, y2 (pixels of the file), crowd, area (pixels²).
-
-    One row a box, in the order of evaluation; an image without boxes is a row without the rest. `file` is where the
-    image lay, absolute, if it lay in one; of one that did not, its first row may hold `thumbnail` (JPEG), `width` and
-    `height`.
-    """
-    names = ("image", "file", "thumbnail", "width", "height", "class", "x1", "y1", "x2", "y2", "crowd", "area")
-    columns: dict[str, list[object]] = {name: [] for name in names}
-    for index, truth in enumerate(labelled):
-        path = items.path(index)
-        file = str(Path(path).absolute()) if path is not None else None
-        small = thumbnails.get(index)
-        shown = (small.jpeg, small.width, small.height) if small else (None,) * 3
-        rows = zip(
-            truth.labels.tolist(), truth.boxes.tolist(), truth.crowds.tolist(), truth.areas.tolist(), strict=True
-        )
-        boxes = [(items.class_names[label - 1], *box, bool(crowd), area) for label, box, crowd, area in rows]
-        for number, row in enumerate(boxes or [(None,) * 7]):
-            values = (truth.name, file, *(shown if number == 0 else (None,) * 3), *row)
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
-    kinds = dict.fromkeys(("image", "file", "class"), pa.string()) | dict.fromkeys(("width", "height"), pa.int32())
-    kinds |= {"thumbnail": pa.binary(), "crowd": pa.bool_()}
-    arrays = {name: pa.array(values, kinds.get(name, pa.float32())) for name, values in columns.items()}
-    for name in ("image", "file", "class"):
-        arrays[name] = arrays[name].dictionary_encode()
-    return _parquet(pa.table(arrays))
-
-
-def write_timings(timings: Mapping[str, Sequence[Sample]]) -> memoryview:
-    """Raw timings as Parquet, one row each.
-
-    Columns: variant, pass, repeat (0 the first time), round, index (in the variant's order), image (the first image's
-    number in the split), images, seconds.
-
-    Args:
-        timings: by variant.
-    """
-    rows = [(variant, sample) for variant, group in timings.items() for sample in group]
-    return _parquet(
-        pa.table(
-            {
-                "variant": pa.array([variant for variant, _ in rows], pa.string()).dictionary_encode(),
-                "pass": pa.array([sample.name for _, sample in rows], pa.string()).dictionary_encode(),
-                "repeat": pa.array([sample.repeat for _, sample in rows], pa.int64()),
-                "round": pa.array([sample.round for _, sample in rows], pa.int64()),
-                "index": pa.array(range(len(rows)), pa.int64()),
-                "image": pa.array([sample.index for _, sample in rows], pa.int64()),
-                "images": pa.array([sample.images for _, sample in rows], pa.int64()),
-                "seconds": pa.array([sample.seconds for _, sample in rows], pa.float64()),
-            }
-        )
-    )
-
-
-def concatenate_timings(tables: Sequence[memoryview]) -> memoryview:
-    """Several files of samples as one."""
-    return _parquet(pa.concat_tables([pq.read_table(pa.BufferReader(table)) for table in tables]).unify_dictionaries())
-
-
-def _parquet(table: pa.Table) -> memoryview:
-    stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
-    return stream.getbuffer()

@@ -70,6 +70,10 @@ def _identity(trial: Trial) -> dict[str, Any]:
     for key, unset in _LATER.items():
         if content["protocol"][key] == unset:
             del content["protocol"][key]
+    if content["architecture"]["own"] is None:  # it came later than many trials
+        del content["architecture"]["own"]
+    else:
+        del content["architecture"]["own"]["path"]  # the name and the digest tell it from others
     return content
 
 

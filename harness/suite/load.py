@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
 from harness.suite import messages
-from harness.suite.catalog.torchvision import BY_NAME, Architecture
+from harness.suite.catalog import registry
 from harness.suite.schema import (
     PROTOCOL_LEVELS,
     ArchitectureChoice,
@@ -38,6 +38,9 @@ from harness.suite.yaml_document import Document, Place, read_document
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.registry import OwnArchitecture
+
 _SUITE_FILE = TypeAdapter(SuiteFile)
 _HYPERPARAMETERS = TypeAdapter(Hyperparameters)
 _OLDER_KEYS = {"most_objects": "max_objects"}  # of a synthetic dataset, until version 0.2
@@ -46,9 +49,16 @@ _HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One architecture with one point of the sweep; `swept` holds that point's own values, for names."""
+    """One architecture with one point of the sweep.
+
+    Attributes:
+        architecture: as a trial builds it.
+        row: the architecture's row of the catalogue.
+        swept: the values of this point of the sweep, for names.
+    """
 
     architecture: TrialArchitecture
+    row: Architecture
     hyperparameters: Hyperparameters
     swept: tuple[tuple[str, Any], ...]
 
@@ -99,7 +109,8 @@ def json_schema() -> dict[str, Any]:
     schema = _SUITE_FILE.json_schema()
     properties = schema["properties"]
     choice = properties["architectures"]["items"]
-    properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(BY_NAME)}, choice]}
+    own = {"type": "string", "pattern": r"^.+:[A-Za-z_]\w*$"}
+    properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(registry.names())}, own, choice]}
     protocol = properties["protocol"]
     properties["protocol"] = {"anyOf": [{"enum": sorted(PROTOCOL_LEVELS)}, protocol]}
     return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
@@ -138,8 +149,8 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, found: lis
     _check_sweep(data.get("sweep", {}), report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
-        row = BY_NAME[choice.name]
-        architecture = _architecture(row, choice, ("architectures", index), report)
+        row, own = registry.find(choice.name, document.path.resolve().parent)
+        architecture = _architecture(row, own, choice, ("architectures", index), report)
         if not found:
             settings.extend(_settings(data, index, row, architecture, report))
     return Suite(
@@ -162,24 +173,17 @@ def _with_default(dataset: Dataset, on_bad_data: OnBadData) -> Dataset:
 
 
 def _architecture(
-    row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report
+    row: Architecture,
+    own: OwnArchitecture | None,
+    choice: ArchitectureChoice,
+    place: Place,
+    report: messages.Report,
 ) -> TrialArchitecture:
-    for option in choice.model:
-        if option not in row.options:
-            report(
-                (*place, "model", option),
-                f"{row.name} has no such option{nearest(option, row.options)}; known: {', '.join(row.options)}",
-            )
-    layers = choice.model.get("trainable_backbone_layers")
-    if layers is not None and choice.weights not in {"default", "backbone"}:
-        report(
-            (*place, "model", "trainable_backbone_layers"),
-            f"has no effect with weights: {choice.weights}; only a pretrained backbone has frozen layers",
-        )
-    if layers is not None and layers > row.backbone_layers:
-        report(
-            (*place, "model", "trainable_backbone_layers"), f"{row.backbone} has {row.backbone_layers}, got {layers}"
-        )
+    """The architecture as a trial builds it; reports what its row does not allow."""
+    _check_options(row, choice, (*place, "model"), report)
+    words = (*row.published_files, "none")
+    if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
+        report((*place, "weights"), f"{row.name} takes {', '.join(words)} or a file of weights, got {choice.weights}")
     if choice.image_size.min > choice.image_size.max:
         report((*place, "image_size"), f"min {choice.image_size.min} is larger than max {choice.image_size.max}")
     digest = None
@@ -195,7 +199,23 @@ def _architecture(
         weights_sha256=digest,
         image_size=choice.image_size,
         model=dict(choice.model),
+        own=own,
     )
+
+
+def _check_options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> None:
+    """What stands under `model` against the options of the row."""
+    options = {option.name: option for option in row.options}
+    for name, value in choice.model.items():
+        option = options.get(name)
+        if option is None:
+            known = f"known: {', '.join(options)}" if options else "it has none"
+            report((*place, name), f"{row.name} has no such option{nearest(name, options)}; {known}")
+            continue
+        if option.pretrained_only and choice.weights not in row.published_files:
+            report((*place, name), f"has no effect with weights: {choice.weights}; only published weights have it")
+        if option.maximum is not None and value > option.maximum:
+            report((*place, name), f"{row.name} takes at most {option.maximum}, got {value}")
 
 
 def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> None:
@@ -237,7 +257,7 @@ def _settings(
         problem = _contradiction(resolved)
         if problem:
             report(place if own else ("hyperparameters",), f"{row.name}: {problem}")
-        yield Setting(architecture=architecture, hyperparameters=resolved, swept=point)
+        yield Setting(architecture=architecture, row=row, hyperparameters=resolved, swept=point)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

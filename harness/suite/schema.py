@@ -216,6 +216,7 @@ class ArchitectureChoice:
 
     `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
     `model` holds builder arguments; the catalogue says which ones an architecture takes.
+    `name` is one of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
     """
 
     __pydantic_config__: ClassVar = _STRICT

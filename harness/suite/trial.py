@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
 
+from harness.suite.catalog.registry import OwnArchitecture  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol  # noqa: TC001 - pydantic reads the annotations
 
 
@@ -19,13 +20,20 @@ class TrialDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialArchitecture:
-    """An architecture as a trial builds it. `weights_sha256` is set where `weights` is a file."""
+    """An architecture as a trial builds it.
+
+    Attributes:
+        name: the name of its row.
+        weights_sha256: set where `weights` is a file.
+        own: where the row comes from, unless it comes with the harness.
+    """
 
     name: str
     weights: str
     weights_sha256: str | None
     image_size: ImageSize
     model: Mapping[str, int]
+    own: OwnArchitecture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

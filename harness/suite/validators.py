@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.suite.catalog.torchvision import BY_NAME
+from harness.suite.catalog import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,10 +58,21 @@ def currency(text: str) -> str:
     return text
 
 
-def known_architecture(name: str) -> str:
-    """A name of the catalogue."""
-    if name not in BY_NAME:
-        raise ValueError(f"unknown architecture {name!r}{nearest(name, BY_NAME)}; known: {', '.join(sorted(BY_NAME))}")
+def known_architecture(name: str, info: ValidationInfo) -> str:
+    """A name of the catalogue, or the import path of a row of the user's own, which is imported."""
+    if name in registry.BUILT_IN or info.context is None:
+        return name
+    name = import_path(name, info) if ":" in name else name
+    try:
+        registry.find(name, info.context)
+    except LookupError:
+        known = sorted(registry.names())
+        raise ValueError(
+            f"unknown architecture {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
+            "one of your own is named by module:ROW or file.py:ROW"
+        ) from None
+    except (ImportError, TypeError) as error:
+        raise ValueError(f"{name}: {error}") from None
     return name
 
 
@@ -103,7 +114,7 @@ def import_path(text: str, info: ValidationInfo) -> str:
     """`module:Class` as it is, `file.py:Class` with an absolute path."""
     module, separator, name = text.rpartition(":")
     if not separator or not module or not name.isidentifier():
-        raise ValueError(f"expected module:Class or file.py:Class, got {text!r}")
+        raise ValueError(f"expected module:NAME or file.py:NAME, got {text!r}")
     return f"{file(Path(module), info)}:{name}" if module.endswith(".py") and info.context is not None else text
 
 

@@ -1,6 +1,7 @@
-"""python -m harness.trial ATTEMPT_DIR: run one attempt and exit with its code.
+"""python -m harness.trial FOLDER: run the attempt whose job lies in FOLDER, and exit with its code.
 
-Standard input is a pipe whose other end the runner holds and never writes to: when it closes, the runner is gone.
+Owns what belongs to the process: its guard, signals, logging and limits. Standard input is a pipe whose other end the
+runner holds and never writes to: when it closes, the runner is gone.
 """
 
 import faulthandler

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from harness.data.thumbnail import Thumbnail, make_thumbnail
 from harness.store import files, tables
+from harness.store.events import EvaluatedEvent, MeasuredEvent, StageEvent
 from harness.store.record import Inference, Memory, Metrics, Variant
+from harness.trial.arrays import stored_detections, stored_ground_truth
 from harness.trial.deploy import registry
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
@@ -72,19 +74,20 @@ class Benchmark:
         Args:
             variant: whose detections are kept under its name; None for the model as it was trained.
         """
-        stage = {"stage": "evaluate", **({"variant": variant} if variant else {})}
-        self.events.emit("stage", **stage)
+        self.events.emit(StageEvent(stage="evaluate", variant=variant))
         started = time.perf_counter()
         thumbnails: dict[int, Thumbnail] = {}
         keep = thumbnails if variant is None and self.items.annotations is None else None
         truths, found = self.detections(deployment, self.split, self.items, thumbnails=keep)
         metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
+        truth = stored_ground_truth(truths, self.items)
         if variant is None:
-            files.replace(self.folder.ground_truth, tables.write_ground_truth(truths, self.items, thumbnails))
-        files.replace(self.folder.detections(variant), tables.write_detections(truths, found, self.items.class_names))
+            files.replace(self.folder.ground_truth, tables.write_ground_truth(truth, thumbnails))
+        content = tables.write_detections(stored_detections(found), truth.images, truth.class_names)
+        files.replace(self.folder.detections(variant), content)
 
-        self.events.emit("stage", **{**stage, "stage": "measure"})
+        self.events.emit(StageEvent(stage="measure", variant=variant))
         measured = measure(
             deployment,
             self.items,
@@ -118,7 +121,7 @@ class Benchmark:
         deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
 
         def on_image(done: int) -> None:
-            self.events.progress("evaluated", stage=stage, split=split, images=done, of=len(items))
+            self.events.progress(EvaluatedEvent(stage=stage, split=split, images=done, of=len(items)))
             self.check()
 
         seen = evaluation_items(items, self.workers)
@@ -155,7 +158,7 @@ class Benchmark:
 
     def _without_torch(self, deployment: Deployment, inference: Inference) -> Inference:
         """On a GPU another runtime's memory is none of torch's: of that, only the driver's view tells."""
-        if self.device.type == "cpu" or deployment.model is not None:
+        if self.device.type == "cpu" or deployment.detector is not None:
             return inference
 
         def hide(found: Memory) -> Memory:
@@ -174,7 +177,7 @@ class Benchmark:
         return tuple([*(group[0] for group in shapes.values()), *others][:_PROBES])
 
     def _beat(self) -> None:
-        self.events.progress("measured", stage="measure")
+        self.events.progress(MeasuredEvent())
         self.check()
 
 

@@ -1,19 +1,20 @@
-"""What a rehearsal, a trial and a measurement share: the data opened, the model built, the device set up."""
+"""What a rehearsal, a trial and a measurement share: the data opened, the detector built, the device set up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
+from harness.store.events import StageEvent
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
 from harness.trial.inputs.dataset import Opened, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet
 from harness.trial.models import checkpoint
-from harness.trial.models.torchvision import build
+from harness.trial.models.registry import family_of, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
 
     from harness.store.job import Job
     from harness.store.paths import ResultFolder
+    from harness.suite.catalog.architecture import Architecture
     from harness.suite.schema import Hyperparameters
     from harness.suite.trial import Trial
     from harness.trial.deploy.base import Deployment
     from harness.trial.events import EventWriter
     from harness.trial.inputs.item import Items
+    from harness.trial.models.base import Detector, Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialContext:
-    """All that a trial needs before its first step. `hyperparameters` are the trial's, as this attempt may use them."""
+    """All that a trial needs before its first step; `hyperparameters` are the trial's, as this attempt may use them."""
 
     trial: Trial
     hyperparameters: Hyperparameters
@@ -40,35 +43,41 @@ class TrialContext:
     threads: int
     workers: int
     data: Opened
-    model: nn.Module
-    head: Any
+    row: Architecture
+    detector: Detector
+    head: Head
+
+    @property
+    def model(self) -> nn.Module:
+        """The detector's network."""
+        return self.detector.module
 
     @property
     def report_on(self) -> str:
-        """The split that accuracy and speed are reported on."""
+        """The name of the split that accuracy and speed are reported on: the last one, test where there is one."""
         return list(self.data.splits)[-1]
 
     @property
     def evaluated(self) -> Items:
-        """Its images."""
+        """The images of that split."""
         return self.data.splits[self.report_on]
 
     def batches(self) -> EpochBatches:
-        """The order of training."""
+        """Which images form each training batch, in order, by the seed."""
         h = self.hyperparameters
         return EpochBatches(len(self.data.splits["train"]), h.batch_size, self.trial.seed)
 
     def training_set(self) -> TrainingSet:
-        """Augmented training images."""
+        """The augmented training images."""
         return TrainingSet(self.data.splits["train"], self.hyperparameters.augmentation, self.trial.seed)
 
     def deployed(self) -> Deployment:
-        """The model as it stands, run as it is trained."""
+        """The detector as it is now, at the precision of its training; its module is put in evaluation mode."""
         precision = self.hyperparameters.precision
-        return eager.eager(self.model, self.trial.architecture.name, device=self.device, precision=precision)
+        return eager.eager(self.detector, device=self.device, precision=precision)
 
     def benchmark(self, folder: ResultFolder, events: EventWriter, check: Callable[[], None]) -> Benchmark:
-        """Of the split that is reported on."""
+        """A benchmark on the split that is reported on; its files go to `folder`."""
         return Benchmark(
             split=self.report_on,
             items=self.evaluated,
@@ -82,7 +91,7 @@ class TrialContext:
 
 
 def build_context(job: Job, events: EventWriter) -> TrialContext:
-    """Open the data and build the model.
+    """Open the data, build the detector and set up the device.
 
     Raises:
         TrialError: this trial cannot go on.
@@ -92,22 +101,23 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     h, choice = trial.hyperparameters, trial.architecture
     device = environment.choose_device(job.device)
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
-    events.emit("stage", stage="data", device=str(device))
+    events.emit(StageEvent(stage="data", device=str(device)))
     data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))
-    events.emit("stage", stage="model")
-    model: nn.Module
-    head: Any
+    events.emit(StageEvent(stage="model"))
+    class_names = data.splits["train"].class_names
+    row = row_of(choice, Path(job.import_folder))
+    head: Head = "kept"
     if job.weights is not None:
-        model, head = _given(Path(job.weights), data.splits["train"].class_names), "kept"
+        detector = _fine_tuned(Path(job.weights), row, class_names)
     else:
-        model, head = build.build(
-            choice.name,
+        detector, head = family_of(row).build(
+            row,
             weights=choice.weights,
-            classes=len(data.splits["train"].class_names),
+            classes=len(class_names),
             image_size=choice.image_size,
             options=choice.model,
         )
-    model.to(device)
+    detector.module.to(device)
     return TrialContext(
         trial=trial,
         hyperparameters=replace(h, accumulate=job.accumulate or h.accumulate),
@@ -115,28 +125,32 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         threads=job.threads,
         workers=_loader_workers(h.loader_workers, device, job.threads),
         data=data,
-        model=model,
+        row=row,
+        detector=detector,
         head=head,
     )
 
 
-def _given(file: Path, class_names: tuple[str, ...]) -> nn.Module:
+def _fine_tuned(file: Path, row: Architecture, class_names: tuple[str, ...]) -> Detector:
     """The fine-tuned detector in `file`.
 
     Raises:
         WeightsError: it cannot be loaded, or is for other classes than the images'.
     """
-    model, theirs = checkpoint.load(file)
-    if theirs != class_names:
+    detector, detected = checkpoint.load_detector(file, row)
+    if detected != class_names:
         raise WeightsError(
-            f"{file}: detects {', '.join(theirs)}, but the images are labelled {', '.join(class_names)}; give the data "
-            "that it was trained on"
+            f"{file}: detects {', '.join(detected)}, but the images are labelled {', '.join(class_names)}; give the "
+            "data that it was trained on"
         )
-    return model
+    return detector
 
 
 def _loader_workers(wanted: int | str, device: torch.device, threads: int) -> int:
-    """`auto`: beside a GPU up to four processes decode; on the CPU they would take the cores that train."""
+    """The number of processes that read images.
+
+    `auto` means up to four beside a GPU, and none on a CPU, where they would take the cores that train.
+    """
     if isinstance(wanted, int):
         return wanted
     return min(4, max(0, threads - 1)) if device.type == "cuda" else 0

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.errors import HarnessError
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize, Protocol, at_level
 from harness.trial import environment
 from harness.trial.deploy import base, eager
 from harness.trial.measure import interference, memory, timing
 from harness.trial.measure.protocol import summary
 from harness.trial.measure.repeat import Bench
-from harness.trial.models.torchvision import build
+from harness.trial.models.registry import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,24 +125,26 @@ def _memory(device: torch.device) -> Iterator[Finding]:
 
 def _same_against_same(device: torch.device) -> Iterator[Finding]:
     """One small detector with random weights, five times over."""
-    model, _ = build.build(
-        _MODEL,
+    row = BUILT_IN[_MODEL]
+    detector, _ = family_of(row).build(
+        row,
         weights="none",
         classes=3,
         image_size=ImageSize(min=_SIDE, max=_SIDE),
         options={"rpn_post_nms_top_n_test": 100},
     )
-    detector = eager.eager(model.to(device), _MODEL, device=device, precision="fp32")
+    detector.module.to(device)
+    deployment = eager.eager(detector, device=device, precision="fp32")
     protocol = replace(at_level("quick", Protocol()), rounds=1, latency_s=_EACH_S)
-    detector.set_threshold(protocol.deployment_score_threshold, protocol.detections)
+    deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     images = [torch.rand(3, _SIDE, _SIDE) for _ in range(protocol.latency_images)]
     bench = Bench.on(device, lambda: None)
-    timing.latency(detector.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
+    timing.latency(deployment.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
     medians: list[float] = []
     interference_warnings: list[MeasurementWarning] = []
     for _ in range(_TIMES):
         watch = interference.SystemMonitor(bench.sample_system, bench.clock)
-        samples = timing.latency(detector.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
+        samples = timing.latency(deployment.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
         watch.close()
         medians.append(summary(samples).median)
         interference_warnings += interference.interference_warnings(watch.system_samples)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torchvision
 
 import harness
 from harness.errors import MachineError
@@ -78,7 +77,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=torchvision.__version__,
+        torchvision=version("torchvision"),
         torchmetrics=version("torchmetrics"),
         harness=harness.__version__,
         git_commit=commit,

@@ -1,41 +1,47 @@
-"""The child's voice: progress as lines of `events.jsonl`, which the parent reads along."""
+"""Writes a process' progress into its `events.jsonl`, which the runner reads along, and into its log.
+
+Owns when a line is written. What a line says is `harness.store.events`' business.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
+
+from harness.store.events import encode_event, event_fields, event_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+    from harness.store.events import Event
 
-_EVENT_INTERVAL_S = 1.0
+log = logging.getLogger(__name__)
 
 
 class EventWriter:
-    """Appends progress lines, flushed: a new line is what tells a working process from a hung one."""
+    """Appends events to an open file, flushed: a new line is what tells a working process from a hung one."""
 
     def __init__(self, events: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._events = events
         self._clock = clock
-        self._said = 0.0
+        self._written_at = float("-inf")
 
-    def emit(self, event: str, **fields: object) -> None:
-        """One line, now."""
-        self._said = self._clock()
+    def emit(self, event: Event) -> None:
+        """Write the event now, with the time."""
+        self._written_at = self._clock()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._events.write(json.dumps({"time": now, "event": event, **fields}) + "\n")
+        self._events.write(encode_event(replace(event, time=now)))
         self._events.flush()
-        log.info("%s %s", event, " ".join(f"{key}={_brief(value)}" for key, value in fields.items()))
+        values = " ".join(f"{name}={_brief(value)}" for name, value in event_fields(event).items())
+        log.info("%s %s", event_name(event), values)
 
-    def progress(self, event: str, **fields: object) -> None:
-        """One line, at most every second."""
-        if self._clock() - self._said >= _EVENT_INTERVAL_S:
-            self.emit(event, **fields)
+    def progress(self, event: Event, *, every_s: float = 1.0) -> None:
+        """Write the event, unless another one was written less than `every_s` seconds ago."""
+        if self._clock() - self._written_at >= every_s:
+            self.emit(event)
 
 
 def _brief(value: object) -> str:

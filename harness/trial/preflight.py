@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from harness.store.events import PreflightEvent, StageEvent
 from harness.store.job import Preflight
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
@@ -36,9 +37,9 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
         TrialError: this trial cannot work.
     """
     h, batches = context.hyperparameters, context.batches()
-    train_step = TrainStep(context.model, h, device=context.device, steps_per_epoch=len(batches))
+    train_step = TrainStep(context.detector, h, device=context.device, steps_per_epoch=len(batches))
     context.model.train()
-    events.emit("stage", stage="train")
+    events.emit(StageEvent(stage="train"))
     batches.begin(1)
     first = next(iter(batches))
     size = context.trial.architecture.image_size
@@ -46,11 +47,11 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
     step_s = 0.0
     for keys in (hardest, first):
         step_s = _time_step(context, train_step, keys)
-        events.emit("rehearsed", stage="train", step_s=step_s)
+        events.emit(PreflightEvent(stage="train", step_s=step_s))
     state_bytes = resume.size_of(train_step.state())
     train_step.optimizer.zero_grad(set_to_none=True)
 
-    events.emit("stage", stage="evaluate")
+    events.emit(StageEvent(stage="evaluate"))
     evaluation_s = 0.0
     for split in ("val", context.report_on):
         items = context.data.splits[split]
@@ -60,8 +61,8 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
         truths, found = evaluate(deployed.detect, [items[0]])
         evaluation_s = time.perf_counter() - started
         accuracy(truths, found, class_names=items.class_names, split=split)
-        events.emit("rehearsed", stage="evaluate", evaluation_s=evaluation_s)
-    events.emit("stage", stage="measure")
+        events.emit(PreflightEvent(stage="evaluate", evaluation_s=evaluation_s))
+    events.emit(StageEvent(stage="measure"))
     protocol.run_batch(context.deployed(), context.evaluated, context.trial.protocol)
     epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
     return Preflight(

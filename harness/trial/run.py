@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.store import files, record, tables
+from harness.store.migrate import SCHEMA_VERSION
 from harness.trial import environment, variants
+from harness.trial.arrays import stored_timings
 from harness.trial.measure import memory, protocol
 from harness.trial.measure.repeat import merged
 from harness.trial.models import checkpoint
@@ -37,7 +39,7 @@ def run_trial(
     trainer = Trainer(context, states, trial_folder, events, interrupt, checkpoint_s=job.checkpoint_s)
     training = trainer.train()
     file = trial_folder.checkpoints / "weights.pt"
-    checkpoint.save(file, context.model, context.trial.architecture, context.data.splits["train"].class_names)
+    checkpoint.save(file, context.detector, context.trial.architecture, context.data.splits["train"].class_names)
     found = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
     return _record(
         job,
@@ -113,7 +115,10 @@ def benchmark_with_variants(
     model.to("meta")  # its memory is not the variants'
     memory.free_unused(context.device)
     found = variants.examine_each(job, folder, events, interrupt)
-    timings = [tables.write_timings({record.AS_TRAINED: plain.samples}), *(samples for _, samples in found if samples)]
+    timings = [
+        tables.write_timings({record.AS_TRAINED: stored_timings(plain.samples)}),
+        *(samples for _, samples in found if samples),
+    ]
     files.replace(folder.result.samples, tables.concatenate_timings(timings))
     return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
 
@@ -135,7 +140,7 @@ def _record(
 ) -> record.Record:
     """All that is known, but for the attempts; `flags` come beside those of the measurement."""
     return record.Record(
-        schema_version=record.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         trial=context.trial,
         outcome="succeeded",
         metrics=found.plain.metrics,

@@ -1,7 +1,9 @@
-"""Each variant of fine-tuned weights in a process of its own: python -m harness.trial.variants FOLDER.
+"""Measure each variant of fine-tuned weights in a process of its own: python -m harness.trial.variants FOLDER.
 
-A runtime that crashes, hangs or takes all memory costs its own row and nothing else, and what it takes is its own.
-`examine_each` starts these processes from the trial's; they share its group, so whoever ends the trial ends them.
+A runtime that crashes, hangs or takes all memory costs its own row and nothing else, and the memory that it takes is
+measured apart from the trial's. The trial's process starts and watches these processes, by the same code as the runner
+does with trials (`harness.processes`): they belong to its process group, so whoever ends the trial ends them, and the
+trial's record is committed once, with all variants in it.
 """
 
 from __future__ import annotations
@@ -9,24 +11,27 @@ from __future__ import annotations
 import faulthandler
 import logging
 import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import Interrupted, MachineError, UnsupportedVariant
+from harness.processes.child import Child
+from harness.processes.watch import CLOCK, NoProgressError, Timeouts, watch
 from harness.store import files, record, tables
+from harness.store.events import StageEvent, VariantEvent
 from harness.store.job import JOB, Job
 from harness.store.paths import VariantFolder
 from harness.store.record import Variant
+from harness.trial.arrays import stored_timings
 from harness.trial.context import build_context
 from harness.trial.deploy import base
 from harness.trial.events import EventWriter
 from harness.trial.interrupt import InterruptHandler
 
 if TYPE_CHECKING:
+    from harness.processes.watch import Clock
     from harness.store.paths import AttemptFolder
     from harness.suite.schema import VariantName
 
@@ -40,34 +45,42 @@ _BEAT_S = 10.0
 def examine_each(
     job: Job, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> list[tuple[Variant, memoryview | None]]:
-    """Every variant that the protocol asks for, with its samples; what cannot be done is one that says why.
+    """Measure every variant that the protocol asks for, one after the other.
 
-    The model as it was trained is examined without being asked for, and not again here.
+    The model as it was trained is measured without being asked for, and not again here.
+
+    Returns:
+        Each variant with its raw timings (a Parquet file's bytes); one that cannot be done says why, and has none.
 
     Raises:
         MachineError: the disk or the device stopped one of them.
+        Interrupted: this process was asked to stop.
     """
     trial = job.trial
-    plain = {"eager-fp32"} if trial.hyperparameters.precision == "fp32" else set()
-    found = []
+    as_trained = {"eager-fp32"} if trial.hyperparameters.precision == "fp32" else set()
+    variants = []
     for name in trial.protocol.variants:
-        if name not in plain:
-            events.emit("stage", stage="variant", variant=name)
+        if name not in as_trained:
+            events.emit(StageEvent(stage="variant", variant=name))
             place = folder.variant(name)
-            problem = _run_apart(job, name, place, events, interrupt)
-            found.append(_read(name, place, problem))
-    return found
+            problem = run_apart(job, name, place, events, interrupt)
+            variants.append(_read(name, place, problem))
+    return variants
 
 
 def examine_one(place: VariantFolder) -> int:
-    """What the process does; returns its exit code."""
+    """Measure the variant of the job in `place`, in this process; return the exit code.
+
+    0 where the row is there, even one that says what is wrong with the variant; 3 where the machine cannot go on; 128 +
+    the signal where it was asked to stop.
+    """
     job = record.decode(JOB, place.job.read_bytes(), str(place.job))
     assert job.variant is not None
     interrupt = InterruptHandler()
     interrupt.listen()
     try:
         with place.events.open("a", encoding="utf-8") as events:
-            found, samples = _examine(job, job.variant, place, EventWriter(events), interrupt)
+            variant, samples = _examine(job, job.variant, place, EventWriter(events), interrupt)
     except Interrupted as asked:
         return 128 + asked.number
     except MachineError as error:
@@ -75,13 +88,12 @@ def examine_one(place: VariantFolder) -> int:
         return error.exit_code
     except Exception as error:  # whatever it is, it is this variant's end, not the trial's
         log.exception("%s", job.variant)
-        said = (
-            str(error) if isinstance(error, UnsupportedVariant) else f"{type(error).__name__}: {base.first_line(error)}"
-        )
-        found, samples = Variant(name=job.variant, problem=said), None
+        known = isinstance(error, UnsupportedVariant)
+        problem = str(error) if known else f"{type(error).__name__}: {base.first_line(error)}"
+        variant, samples = Variant(name=job.variant, problem=problem), None
     if samples is not None:
         files.replace(place.samples, samples)
-    files.replace(place.found, record.encode(record.VARIANT, found))
+    files.replace(place.found, record.encode(record.VARIANT, variant))
     return 0
 
 
@@ -92,7 +104,7 @@ def _examine(
     context.model.to("meta")  # what runs is loaded anew
     weights = base.Weights(
         checkpoint=Path(job.weights or ""),
-        architecture=context.trial.architecture.name,
+        row=context.row,
         precision=context.hyperparameters.precision,
         tf32=context.trial.protocol.tf32,
         device=context.device,
@@ -100,50 +112,62 @@ def _examine(
     )
     benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
     variant, samples = benchmark.examine_variant(name, weights)
-    return variant, tables.write_timings({name: samples})
+    return variant, tables.write_timings({name: stored_timings(samples)})
 
 
-def _run_apart(
-    job: Job, name: VariantName, place: VariantFolder, events: EventWriter, interrupt: InterruptHandler
+def run_apart(
+    job: Job,
+    name: VariantName,
+    place: VariantFolder,
+    events: EventWriter,
+    interrupt: InterruptHandler,
+    *,
+    program: tuple[str, ...] = ("-m", "harness.trial.variants"),
+    clock: Clock = CLOCK,
 ) -> str | None:
-    """Run the process to its end; says what went wrong with it, if it could not say so itself."""
+    """Run the process of one variant to its end.
+
+    Args:
+        events: gets an event every ten seconds meanwhile: the runner must not take a compiler for a hung trial.
+        program: python's arguments, before the folder.
+
+    Returns:
+        What went wrong with the process, if it could not write that itself.
+
+    Raises:
+        MachineError: the disk or the device stopped it.
+        Interrupted: this process was asked to stop.
+    """
     files.make_folder(place.path)
-    asked = replace(job, variant=name)
-    files.replace(place.job, record.encode(JOB, asked))
-    command = (sys.executable, "-P", "-m", "harness.trial.variants", str(place.path))
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    heard = said = time.monotonic()
-    size = 0
+    files.replace(place.job, record.encode(JOB, replace(job, variant=name)))
+
+    def on_poll() -> None:
+        interrupt.check()
+        events.progress(VariantEvent(variant=name), every_s=_BEAT_S)
+
+    child = Child((*program, str(place.path)), own_session=False)
     try:
-        while process.poll() is None:
-            interrupt.check()
-            time.sleep(_POLL_S)
-            now = time.monotonic()
-            grown = place.events.stat().st_size if place.events.exists() else 0
-            heard, size = (now, grown) if grown != size else (heard, size)
-            if now - heard > _SILENT_S:
-                return f"no progress for {_SILENT_S / 60:.0f} min"
-            if now - said > _BEAT_S:  # for the runner, which must not take a compiler for a hung trial
-                events.emit("variant", stage="variant", variant=name)
-                said = now
+        timeouts = Timeouts(hang_s=_SILENT_S, total_s=None)
+        code = watch(child.exit_code, place.events, timeouts, poll_s=_POLL_S, on_poll=on_poll, clock=clock)
+    except NoProgressError:
+        child.dump_stacks()
+        return f"no progress for {_SILENT_S / 60:.0f} min"
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-    if process.returncode == MachineError.exit_code:
+        child.end()
+    if code == MachineError.exit_code:
         raise MachineError(f"{name}: the disk or the device stopped it: see {place.attempt.log}")
-    if process.returncode < 0:
-        killed = signal.Signals(-process.returncode).name
-        hint = " (the machine was out of memory?)" if process.returncode == -signal.SIGKILL else ""
-        return f"its process was killed by {killed}{hint}"
-    return f"its process ended with exit code {process.returncode}" if process.returncode else None
+    if code < 0:
+        hint = " (the machine was out of memory?)" if code == -signal.SIGKILL else ""
+        return f"its process was killed by {signal.Signals(-code).name}{hint}"
+    return f"its process ended with exit code {code}" if code else None
 
 
 def _read(name: VariantName, place: VariantFolder, problem: str | None) -> tuple[Variant, memoryview | None]:
+    """Read what the process left; where it left nothing, or ended badly, a row that says so."""
     if problem is not None or not place.found.is_file():
         return Variant(name=name, problem=problem or "its process left nothing behind"), None
-    found = record.decode(record.VARIANT, place.found.read_bytes(), str(place.found))
-    return found, memoryview(place.samples.read_bytes()) if place.samples.is_file() else None
+    variant = record.decode(record.VARIANT, place.found.read_bytes(), str(place.found))
+    return variant, memoryview(place.samples.read_bytes()) if place.samples.is_file() else None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The child's story: read the assignment, rehearse, train or only examine, commit what came out, say how it ended."""
+"""One attempt from its job to its outcome: read the job, run it, commit what came out, and how it ended.
+
+The process around it (signals, logging, the guard against orphans) is `harness.trial.__main__`'s, or an executor's.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,14 @@ log = logging.getLogger(__name__)
 
 
 def run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, *, began: float) -> int:
-    """Run the assignment in `folder`, commit its record, and leave an outcome; returns the exit code.
+    """Run the job in `folder`, commit its record, and write its outcome; return the exit code.
 
-    0 succeeded, 1 failed, 3 the machine cannot go on: what happened is in `outcome.json` and the log. Asked to stop it
-    returns 128 + the signal and leaves no outcome: whoever asked knows why.
+    0 where it succeeded, 1 where it failed, 3 where the machine cannot go on: what happened is in `outcome.json` and
+    the log. An attempt that was asked to stop returns 128 + the signal and writes no outcome: whoever asked knows why.
 
     Args:
-        began: when this process did, by `time.perf_counter`.
+        interrupt: says whether the attempt was asked to stop.
+        began: when its process began, by `time.perf_counter`.
     """
     try:
         return _run_attempt(folder, interrupt, began)
@@ -58,25 +62,25 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
                 finished = benchmark_weights(job, context, folder, events, interrupt)
             else:
                 finished = run_trial(job, context, folder, events, interrupt)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must be told: the other trials go on
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported: the other trials go on
         interrupt.check()  # a loader's process that a signal to all of them ended is no failure
-        found = failure.classify(error)
-        log.error("%s\n%s", found.traceback, found.reason)
-        code = found.code
-        ended = {name: getattr(found, name) for name in ("outcome", "reason", "cause", "traceback")}
-        ended["retryable"] = found.retryable
+        failed = failure.classify(error)
+        log.error("%s\n%s", failed.traceback, failed.reason)
+        code = failed.code
+        ended = {name: getattr(failed, name) for name in ("outcome", "reason", "cause", "traceback")}
+        ended["retryable"] = failed.retryable
     outcome = Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
     try:
         with interrupt.deferred():
-            _leave(folder, outcome, finished)
+            _commit(folder, outcome, finished)
     except HarnessError as error:
         log.error("%s", error)
         return error.exit_code
     return code
 
 
-def _leave(folder: AttemptFolder, outcome: Outcome, finished: record.Record | None) -> None:
-    """Commit the record with all attempts, then the outcome; nothing is left to resume."""
+def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | None) -> None:
+    """Commit the record with all attempts, then the outcome; remove what a later attempt would resume from."""
     if finished is not None:
         trained = folder.result == folder.trial
         earlier = results.history(folder.trial, before=folder.number) if trained else ()

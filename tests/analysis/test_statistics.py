@@ -10,6 +10,7 @@ import pytest
 
 from harness.analysis import statistics
 from harness.store import tables
+from harness.trial.arrays import stored_timings
 from harness.trial.measure.timing import Sample
 
 
@@ -75,8 +76,8 @@ def test_the_last_repetition_of_the_right_variant_is_read(tmp_path: Path) -> Non
     path.write_bytes(
         tables.write_timings(
             {
-                "as trained": [sample(9.0), sample(1.0, repeat=1), sample(7.0, name="throughput")],
-                "onnxruntime": [sample(3.0)],
+                "as trained": stored_timings([sample(9.0), sample(1.0, repeat=1), sample(7.0, name="throughput")]),
+                "onnxruntime": stored_timings([sample(3.0)]),
             }
         )
     )

@@ -8,16 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness.executors import base, local
-from harness.store import paths
-from harness.store.job import Attempt, Job
+from harness.store.job import Attempt
 from tests.conftest import FAST, TINY_MODEL
+from tests.executors.scripted import scripts
 from tests.faults.runs import start, trials_of
-from tests.store.make import make_trial
 
 DATASET = """
 import os, time, torch
@@ -31,22 +28,12 @@ class Parts(torch.utils.data.Dataset):
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Attempt, Path]]:
-    """Supervise a script in the place of a trial; everything else is real."""
-    real: Any = subprocess.Popen
+def scripted(tmp_path: Path) -> Callable[..., tuple[Attempt, Path]]:
+    """Supervise a script in the place of a trial: how its attempt ended, and its log."""
 
-    def run(code: str, *, hang_s: float = 60, total_s: float | None = None) -> tuple[Attempt, Path]:
-        script = f"import os, sys, time\nfolder = sys.argv[1]\n{code}"
-
-        def begin(command: tuple[str, ...], **options: Any) -> Any:
-            return real((sys.executable, "-c", script, command[-1]), **options)
-
-        monkeypatch.setattr("harness.executors.process.subprocess.Popen", begin)
-        folder = paths.TrialFolder(tmp_path / "trial").next_attempt()
-        job = Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
-        patience = base.Timeouts(hang_s=hang_s, total_s=total_s)
-        ending = local.run_attempt(job, folder, patience, on_event=lambda _event: None)
-        return ending.attempt, folder.log
+    def run(code: str, *, total_s: float | None = None) -> tuple[Attempt, Path]:
+        result, folder = scripts(tmp_path).run(code, total_s=total_s)
+        return result.attempt, folder.log
 
     return run
 
@@ -226,7 +213,7 @@ def test_what_cannot_work_fails_in_the_rehearsal(tiny_suite: Callable[..., Path]
     code, output = run("--select", "*-s0-*")
     assert code == 1, output
     assert "1 of 2 trials measured, 1 failed" in output
-    assert "rehearsal" not in output  # both are known
+    assert "preflight" not in output  # both are known
     failed = [p for p in results.glob("tiny/trials/parts-*/attempts/*/outcome.json") if "left_out" in p.read_text()]
     assert len(failed) == 2
     page = (results / "tiny" / "report.md").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -18,7 +17,8 @@ from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
 from tests.conftest import FAST, TINY_MODEL
-from tests.faults.attempt import attempt
+from tests.executors.attempt import attempt
+from tests.executors.fork_server import fork_server
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
@@ -30,8 +30,7 @@ class _Kills:
     """Runs one trial, attempt after attempt, each in a fresh process that is killed after the given seconds."""
 
     def __init__(self, root: Path, trial: Trial) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.attempt"])
+        self._context = fork_server()
         self._root, self._trial = root, trial
         self.folder = paths.TrialFolder(root / "0")
 

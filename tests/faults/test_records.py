@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from harness import api
-from harness.executors import base, local
-from harness.observers.plain import PlainView
-from harness.store import files, paths, record, results
-from harness.store.job import JOB, OUTCOME, Job
-from tests.store.make import make_attempt, make_folder, make_record, make_trial
-
-if TYPE_CHECKING:
-    import pytest
+from harness.store import results
+from tests.executors.scripted import ScriptedExecutor
+from tests.store.make import make_folder, make_record, make_trial
 
 
 def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
@@ -44,7 +35,7 @@ def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
     assert "1 of 1 trials measured." in api.write_report(folder).read_text()
 
 
-def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_suite: Callable[..., Path]) -> None:
+def test_a_run_sets_it_aside(tmp_path: Path, tiny_suite: Callable[..., Path]) -> None:
     """The run measures the trial again and keeps the torn file beside the new record; the page says so until then."""
     plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, max_images=None, device="cpu")
     (trial,) = plan.trials
@@ -52,14 +43,7 @@ def test_a_run_sets_it_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ti
     attempt = folder.next_attempt()
     folder.record.write_bytes(b'{"schema_version": 1, "trial"')
 
-    def fails(job: Job, into: paths.AttemptFolder, *_: object, **__: object) -> base.AttemptResult:
-        files.commit(into.job, record.encode(JOB, job))
-        failed = make_attempt("failed", "no", number=into.number, retryable=False, cause="error")
-        files.commit(into.outcome, record.encode(OUTCOME, failed))
-        return base.AttemptResult(attempt=failed, recorded=False)
-
-    monkeypatch.setattr(local, "run_attempt", fails)
-    summary = api.run(plan, device="cpu", watcher=PlainView(Console(file=io.StringIO())), rehearse=False)
+    summary = api.run(plan, device="cpu", executor=ScriptedExecutor(("failed", "error")), rehearse=False)
     assert summary.failed == 1
     (aside,) = folder.set_aside()
     assert aside.read_bytes() == b'{"schema_version": 1, "trial"'

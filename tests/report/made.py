@@ -6,9 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from harness.store import tables
 from harness.store.record import ClassMetrics
 from harness.store.tables import StoredDetections, StoredGroundTruth
 
@@ -36,6 +35,7 @@ def labels(
         boxes=np.array([box for _, box in rows], dtype=np.float64).reshape(-1, 4),
         classes=np.array([number for number, _ in rows], dtype=np.int64),
         crowds=np.isin(np.arange(len(rows)), crowds),
+        areas=np.ones(len(rows)),
     )
 
 
@@ -70,6 +70,7 @@ def drawn_labels(
         boxes=np.hstack([corners, corners + rng.uniform(10, 40, (total, 2))]),
         classes=rng.integers(0, classes, total),
         crowds=rng.random(total) < crowds,
+        areas=np.ones(total),
     )
 
 
@@ -101,28 +102,12 @@ def write(
     """What the trial leaves beside its record."""
     trial = folder.trial(record.trial.trial_id)
     write_truths(trial.ground_truth, truth)
-    table = {
-        "image": pa.array([truth.images[image] for image in found.images], pa.string()).dictionary_encode(),
-        "class": pa.array([truth.class_names[number] for number in found.classes], pa.string()).dictionary_encode(),
-        "score": found.scores.astype(np.float32),
-        **{name: found.boxes[:, side].astype(np.float32) for side, name in enumerate(("x1", "y1", "x2", "y2"))},
-    }
-    pq.write_table(pa.table(table), trial.detections(variant))
+    trial.detections(variant).write_bytes(tables.write_detections(found, truth.images, truth.class_names))
 
 
 def write_truths(path: Path, truth: StoredGroundTruth) -> None:
-    """Labels as a trial leaves them."""
-    rows = []
-    for image, name in enumerate(truth.images):
-        inside = range(truth.offsets[image], truth.offsets[image + 1])
-        rows += [
-            (name, truth.files[image], truth.class_names[truth.classes[box]], *truth.boxes[box], truth.crowds[box], 1.0)
-            for box in inside
-        ] or [(name, truth.files[image], *(None,) * 7)]
-    names = ("image", "file", "class", "x1", "y1", "x2", "y2", "crowd", "area")
-    kinds = [pa.string()] * 3 + [pa.float32()] * 4 + [pa.bool_(), pa.float32()]
-    columns = zip(names, kinds, zip(*rows, strict=True), strict=True)
-    pq.write_table(pa.table({name: pa.array(list(values), kind) for name, kind, values in columns}), path)
+    """Ground truth as a trial leaves it."""
+    path.write_bytes(tables.write_ground_truth(truth, {}))
 
 
 def of_classes(record: Record, truth: StoredGroundTruth) -> Record:

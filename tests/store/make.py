@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.store import files, paths, record, results
 from harness.store.job import JOB, OUTCOME, Attempt, Job, Outcome, OutcomeName
+from harness.store.migrate import SCHEMA_VERSION
 from harness.suite.schema import Hyperparameters, ImageSize, Protocol, SyntheticDataset, SyntheticImages
 from harness.suite.trial import Trial, TrialArchitecture, TrialDataset
 
@@ -59,7 +60,7 @@ def make_record(
          "mar_medium", "mar_large"), half,
     )  # fmt: skip
     return record.Record(
-        schema_version=record.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         trial=trial,
         outcome="succeeded",
         metrics=record.Metrics(

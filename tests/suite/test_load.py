@@ -94,7 +94,7 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
     [
         ("{name: retinanet_resnet50_fpn, model: {topk: 5}}", "model.topk: retinanet_resnet50_fpn has no such option"),
         ("{name: retinanet_resnet50_fpn, image_size: {min: 900, max: 800}}", "min 900 is larger than max 800"),
-        ("{name: retinanet_resnet50_fpn, model: {trainable_backbone_layers: 9}}", "resnet50 has 5, got 9"),
+        ("{name: retinanet_resnet50_fpn, model: {trainable_backbone_layers: 9}}", "takes at most 5, got 9"),
         ("{name: retinanet_resnet50_fpn, weights: none, model: {trainable_backbone_layers: 2}}", "has no effect"),
         (f"{{name: retinanet_resnet50_fpn, weights: {'x' * 300}.pth}}", "File name too long"),
         ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file: gone.pth"),

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize, Protocol
 from harness.trial import environment
 from harness.trial.deploy import base, eager
 from harness.trial.measure import interference, memory, nvml, timing
 from harness.trial.measure.protocol import _batch_size
 from harness.trial.measure.repeat import Bench
-from harness.trial.models.torchvision import build
+from harness.trial.models.torchvision import family
 from tests.trial.measure.fakes import make_protocol
 
 pytestmark = pytest.mark.gpu
@@ -25,8 +26,11 @@ MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 def _deployed(precision: str = "fp32") -> base.Deployment:
     environment.prepare(CUDA, Protocol(), threads=4, seed=0)
-    model, _ = build.build(MOBILE, weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={})
-    return eager.eager(model.to(CUDA), MOBILE, device=CUDA, precision=precision)
+    detector, _ = family.build(
+        BUILT_IN[MOBILE], weights="none", classes=3, image_size=ImageSize(min=320, max=320), options={}
+    )
+    detector.module.to(CUDA)
+    return eager.eager(detector, device=CUDA, precision=precision)
 
 
 def test_the_wall_clock_agrees_with_device_events() -> None:

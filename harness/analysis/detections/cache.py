@@ -21,7 +21,7 @@ import numpy as np
 from harness.analysis.detections.analyse import DetectionAnalysis, analyse_detections
 from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.errors import HarnessError
-from harness.store import files
+from harness.store import files, paths
 from harness.store.record import AS_TRAINED
 from harness.store.tables import UnreadableError, read_detections
 
@@ -96,7 +96,7 @@ def _jobs(folder: SuiteFolder, state: TrialState, opened: dict[str, Mapping[str,
         return
     trial = folder.trial(state.trial.trial_id)
     names = [None, *(variant.name for variant in state.record.variants if variant.metrics is not None)]
-    stored = [(name, path) for name in names if (path := trial.detections(name)).is_file()]
+    stored = [(name, path) for name in names if (path := paths.stored(trial.detections(name))).is_file()]
     labels = _labels(trial, state.record, opened) if stored else None
     if labels is None:
         return
@@ -122,7 +122,7 @@ def _labels(folder: TrialFolder, record: Record, opened: dict[str, Mapping[str, 
     try:
         return ground_truth_of(folder, record, opened)
     except (OSError, UnreadableError) as error:
-        log.warning("%s: cannot be used: %s", folder.ground_truth, error)
+        log.warning("%s: cannot be used: %s", paths.stored(folder.ground_truth), error)
         return None
 
 

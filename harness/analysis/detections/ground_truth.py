@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.data.open import fingerprint, open_splits
 from harness.errors import DataError
+from harness.store.paths import stored
 from harness.store.tables import StoredGroundTruth, read_ground_truth
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
@@ -35,8 +36,9 @@ def ground_truth_of(
         UnreadableError: the trial's file is not what it must be.
         OSError: it cannot be read.
     """
-    if folder.ground_truth.is_file():
-        return read_ground_truth(folder.ground_truth.read_bytes(), tuple(record.metrics.per_class))
+    path = stored(folder.ground_truth)
+    if path.is_file():
+        return read_ground_truth(path.read_bytes(), tuple(record.metrics.per_class))
     dataset = record.trial.dataset
     if dataset.fingerprint not in opened:
         opened[dataset.fingerprint] = _open(dataset)
@@ -55,6 +57,7 @@ def ground_truth_of(
         boxes=annotations.boxes.astype(np.float64),
         classes=annotations.labels,
         crowds=annotations.crowds,
+        areas=annotations.areas.astype(np.float64),
     )
 
 

@@ -13,6 +13,7 @@ from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.analysis.images import MAX_ANALYSED_ROWS, analysed_rows, most_disputed, worst_images
 from harness.report.figures import curves, image_grid, speed_accuracy
 from harness.store import files
+from harness.store.paths import stored
 from harness.store.tables import UnreadableError, read_detections
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _sheets(
         if labels is None:
             return {}, ()
         for row, trial_id, analysis in known:
-            found = read_detections(folder.trial(trial_id).detections().read_bytes(), labels)
+            found = read_detections(stored(folder.trial(trial_id).detections()).read_bytes(), labels)
             seen.append(image_grid.match_image(row["label"], labels, found, analysis.thresholds))
         read = image_grid.reader(trial, record, labels)
     except (OSError, UnreadableError):

@@ -20,6 +20,7 @@ from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, short
 from harness.data.images import read_pixels
 from harness.data.open import open_synthetic
 from harness.errors import DataError
+from harness.store.paths import stored
 from harness.store.tables import read_thumbnails
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
@@ -98,7 +99,7 @@ def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> C
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
         return open_synthetic(source, record.metrics.split).read_image
-    thumbnails = read_thumbnails(folder.ground_truth.read_bytes()) if isinstance(source, PythonDataset) else {}
+    thumbnails = read_thumbnails(stored(folder.ground_truth).read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
         path, name = labels.files[index], labels.images[index]

@@ -1,1 +1,1 @@
-"""The architectures as data, one file a family."""
+"""The architectures as data: what a row is, the rows (one file a family), and where to find one by its name."""

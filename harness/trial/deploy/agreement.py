@@ -1,4 +1,4 @@
-"""Whether two runs of the same weights find the same things: detections compared by matching, not by order.
+"""Whether two runs of the same weights detect the same: detections are compared by matching, not by order.
 
 Near-equal scores change places under the smallest rounding, so the n-th detections of two runtimes are not comparable.
 """
@@ -7,76 +7,93 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchvision.ops import box_iou
+import torch
+
+from harness.errors import UnsupportedVariant
+from harness.trial.deploy.eager import eager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
     from harness.trial.deploy.base import Deployment, Weights
     from harness.trial.evaluate.detect import Detections
 
-
-from typing import TYPE_CHECKING
-
-from harness.errors import UnsupportedVariant
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-from harness.trial.deploy.eager import eager
-
+MIN_AGREEMENT = 0.9
+MAX_SCORE_DIFFERENCE = 0.01  # between two runtimes in fp32
+MAX_SCORE_DIFFERENCE_HALF = 0.05  # in half precision each runtime rounds in places of its own
 _BEST = 20  # of an image: below them it depends on rounding which ones are among its 100
 _IOU = 0.9
 
 
-def agreement(reference: Sequence[Detections], found: Sequence[Detections], *, score: float) -> float:
-    """The share of each image's best detections that are found again: same class, IoU ≥ 0.9, scores within `score`.
+def agreement(first: Sequence[Detections], second: Sequence[Detections], *, max_score_difference: float) -> float:
+    """The fraction of each image's best detections that the other run has too, from 0 to 1.
 
-    The smaller one of the two directions; 1 where there is nothing to find.
+    Two detections are the same if their classes agree, their IoU is at least 0.9 and their scores differ by at most
+    `max_score_difference`. Of the two directions the smaller fraction counts; without any detections it is 1.
+
+    Args:
+        first: the detections of one run, image by image.
+        second: those of the other run in the same images.
     """
-    return min(_found_again(reference, found, score), _found_again(found, reference, score))
-
-
-def _found_again(wanted: Sequence[Detections], found: Sequence[Detections], score: float) -> float:
-    again, total = 0, 0
-    for one, other in zip(wanted, found, strict=True):
-        best = one.scores.argsort(descending=True)[:_BEST]
-        total += len(best)
-        if len(other.scores):
-            alike = (
-                (box_iou(one.boxes[best], other.boxes) >= _IOU)
-                & (one.labels[best, None] == other.labels[None])
-                & ((one.scores[best, None] - other.scores[None]).abs() <= score)
-            )
-            again += int(alike.any(dim=1).sum())
-    return again / total if total else 1.0
-
-
-MIN_AGREEMENT = 0.9
-_SCORE = 0.01  # between two runtimes in fp32; in half precision each rounds in places of its own
-SCORE_OF_HALF = 0.05
+    return min(
+        _matched_fraction(first, second, max_score_difference), _matched_fraction(second, first, max_score_difference)
+    )
 
 
 def check_agreement(
-    found: Deployment, weights: Weights, images: Sequence[Tensor], threshold: float, detections: int
+    deployment: Deployment, weights: Weights, images: Sequence[Tensor], threshold: float, detections: int
 ) -> None:
-    """Compare with the weights run eagerly.
+    """Compare a deployment with the same weights run eagerly.
+
+    Args:
+        images: float32 [3, H, W] on the CPU; what both runs detect in them is compared.
+        threshold: the score threshold, for both.
+        detections: the largest number of detections an image, for both.
 
     Raises:
-        CannotDeploy: it finds something else.
+        UnsupportedVariant: it detects something else.
     """
-    precision = weights.precision if found.model is not None else "fp32"
-    plain = eager(weights.model(), weights.architecture, device=weights.device, precision=precision)
-    for deployment in (plain, found):
-        deployment.set_threshold(threshold, detections)
-    score = _SCORE if precision == "fp32" else SCORE_OF_HALF
-    share = agreement(detect_each(plain, images), detect_each(found, images), score=score)
-    if share < MIN_AGREEMENT:
+    precision = weights.precision if deployment.detector is not None else "fp32"
+    plain = eager(weights.load(), device=weights.device, precision=precision)
+    for run in (plain, deployment):
+        run.set_threshold(threshold, detections)
+    difference = MAX_SCORE_DIFFERENCE if precision == "fp32" else MAX_SCORE_DIFFERENCE_HALF
+    fraction = agreement(detect_each(plain, images), detect_each(deployment, images), max_score_difference=difference)
+    if fraction < MIN_AGREEMENT:
         raise UnsupportedVariant(
-            f"it detects something else than the model it was made of: only {share:.0%} is the same"
+            f"it detects something else than the model it was made of: only {fraction:.0%} is the same"
         )
 
 
 def detect_each(deployment: Deployment, images: Sequence[Tensor]) -> tuple[Detections, ...]:
-    """Image by image, as deployed."""
+    """The detections in each image, image by image, as deployed."""
     return tuple(detections for image in images for detections in deployment.detect([image]))
+
+
+def _matched_fraction(
+    reference: Sequence[Detections], others: Sequence[Detections], max_score_difference: float
+) -> float:
+    """The fraction of the best detections of `reference` that `others` have too."""
+    matched, total = 0, 0
+    for one, other in zip(reference, others, strict=True):
+        best = one.scores.argsort(descending=True)[:_BEST]
+        total += len(best)
+        if len(other.scores):
+            same = (
+                (_pairwise_iou(one.boxes[best], other.boxes) >= _IOU)
+                & (one.labels[best, None] == other.labels[None])
+                & ((one.scores[best, None] - other.scores[None]).abs() <= max_score_difference)
+            )
+            matched += int(same.any(dim=1).sum())
+    return matched / total if total else 1.0
+
+
+def _pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
+    """The IoU of each box of `first` [N, 4] with each of `second` [M, 4], xyxy, as [N, M]."""
+    low = torch.maximum(first[:, None, :2], second[None, :, :2])
+    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
+    intersection = (high - low).clamp(min=0).prod(dim=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(dim=1) for boxes in (first, second)]
+    return intersection / (areas[0][:, None] + areas[1][None] - intersection)

@@ -1,4 +1,4 @@
-"""What a deployment of fine-tuned weights is."""
+"""Fine-tuned weights, and what running them somewhere means to the rest of a trial."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from harness.suite.catalog.architecture import Architecture
+    from harness.trial.models.base import Detector
 
 
 Detect = Callable[[Sequence["Tensor"]], tuple[Detections, ...]]
@@ -25,42 +28,51 @@ class Deployment:
     """Fine-tuned weights as they run somewhere.
 
     Attributes:
-        how: what the variant came to here: whole model or autocast, a runtime's version.
-        detect: a batch of images float32 [3, H, W] on the CPU → detections on the CPU: the device has finished.
-        set_threshold: keep detections above a score, at most so many an image.
-        batched: whether a batch passes at once, else image by image.
-        model: the torch module that runs, and `postprocessor` its part that makes boxes; None under another runtime.
-        compile_s: time that compiling took, outside of every other number.
-        exported: what another program would run: a file's content, for the threshold that is set.
+        how: how the weights run here, in words: whole model or autocast, a runtime's version.
+        detect: from a batch of images, float32 [3, H, W] on the CPU, to their detections on the CPU. It returns when
+            the device has finished.
+        set_threshold: keeps detections above a score, at most a number of them an image.
+        batched: whether `detect` runs a batch at once, not image by image.
+        detector: the detector that torch runs; None under another runtime.
+        compile_s: seconds that compiling took, which are part of no other number.
+        exported: the content of the file that another program would run, for the threshold that is set.
     """
 
     how: str
     detect: Detect
     set_threshold: Callable[[float, int], None]
     batched: bool = True
-    model: nn.Module | None = None
-    postprocessor: nn.Module | None = None
+    detector: Detector | None = None
     compile_s: float | None = None
     exported: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Where the fine-tuned weights lie, and how they run by themselves: `precision` is that of their training."""
+    """Fine-tuned weights in a file, and how they ran when they were trained.
+
+    Attributes:
+        row: the architecture.
+        precision: of the training.
+        tf32: whether float32 products may use TF32.
+        threads: CPU threads.
+    """
 
     checkpoint: Path
-    architecture: str
+    row: Architecture
     precision: str
     tf32: bool
     device: torch.device
     threads: int
 
-    def model(self) -> nn.Module:
-        """A fresh copy on the device."""
-        return checkpoint.load(self.checkpoint)[0].to(self.device)
+    def load(self) -> Detector:
+        """A fresh copy of the detector, on the device."""
+        detector, _ = checkpoint.load_detector(self.checkpoint, self.row)
+        detector.module.to(self.device)
+        return detector
 
 
 def first_line(error: BaseException) -> str:
-    """Of what it says, without the place in a library's source that torch puts before it."""
+    """The first line of an error's text, without the place in a library's source that torch puts before it."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
     return re.sub(r"^.*\.(?:cpp|cu|h):\d+, ", "", line)

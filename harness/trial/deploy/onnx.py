@@ -1,7 +1,7 @@
 """A fine-tuned detector under onnxruntime: exported by torch's TorchScript-based exporter, for any height and width.
 
-torch's newer exporter fails on these detectors' data-dependent shapes. What an export keeps of the score threshold is a
-constant, so each threshold is an export of its own. One image passes at a time: a batch was not traced.
+torch's newer exporter fails on the data-dependent shapes of detectors. An export holds the score threshold as a
+constant, so each threshold is an export of its own. It is traced with one image, so images pass one by one.
 """
 
 from __future__ import annotations
@@ -16,50 +16,51 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.errors import UnsupportedVariant
+from harness.trial.deploy.agreement import check_agreement
+from harness.trial.deploy.base import Deployment, Weights
+from harness.trial.deploy.eager import eager
 from harness.trial.evaluate.detect import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-from typing import TYPE_CHECKING
-
-from harness.errors import UnsupportedVariant
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-from harness.trial.deploy.agreement import check_agreement
-from harness.trial.deploy.base import Deployment, Weights
-from harness.trial.deploy.eager import eager
+    from harness.trial.models.base import Detector
 
 OPSET = 18
 
 
 def missing() -> str | None:
-    """The package that is not installed, if any."""
+    """The name of a package that is needed and not installed, or None."""
     return next((name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None), None)
 
 
 class _OneImage(nn.Module):
-    """An image [3, H, W] in 0–1 → boxes [N, 4], scores [N], labels [N]."""
+    """A detector as a module from one image [3, H, W], from 0 to 1, to boxes [N, 4], scores [N], labels [N]."""
 
-    def __init__(self, detector: nn.Module) -> None:
+    def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self.detector = detector
+        self.module = detector.module  # whose weights the exporter looks for
+        self._detect = detector.detect
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = self.detector([image])[0]
-        return found["boxes"], found["scores"], found["labels"]
+        (detections,) = self._detect([image])
+        return detections["boxes"], detections["scores"], detections["labels"]
 
 
-def to_onnx(model: nn.Module, image: Tensor) -> bytes:
-    """The detector as it is now, its score threshold included, as an ONNX file."""
+def to_onnx(detector: Detector, image: Tensor) -> bytes:
+    """The content of an ONNX file of the detector as it is now, its score threshold included.
+
+    Args:
+        detector: on the CPU.
+        image: float32 [3, H, W], to trace with.
+    """
     with warnings.catch_warnings(), torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         # Of a trace, that python values become constants; what that loses shows when detections are compared.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _OneImage(model).eval(),
+            _OneImage(detector).eval(),
             (image,),
             path,
             dynamo=False,
@@ -77,11 +78,11 @@ def to_onnx(model: nn.Module, image: Tensor) -> bytes:
 
 
 class Runtime:
-    """A session for the threshold that is set."""
+    """An onnxruntime session for the threshold that is set."""
 
     def __init__(
         self,
-        model: nn.Module,
+        detector: Detector,
         set_threshold: Callable[[float, int], None],
         image: Tensor,
         *,
@@ -100,7 +101,7 @@ class Runtime:
             self._providers.insert(0, ("CUDAExecutionProvider", options))
         self.how = f"onnxruntime {onnxruntime.__version__}, {'CUDA' if device.type == 'cuda' else 'CPU'}, fp32"
         self.exported = b""
-        self._model, self._set_threshold, self._image = model, set_threshold, image
+        self._detector, self._set_threshold, self._image = detector, set_threshold, image
         self._threads = threads
         self._key: tuple[float, int] | None = None
         self._session: Any = None
@@ -113,7 +114,7 @@ class Runtime:
             return
         self._session = None
         self._set_threshold(score, detections)
-        self.exported = to_onnx(self._model, self._image)
+        self.exported = to_onnx(self._detector, self._image)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -124,35 +125,41 @@ class Runtime:
         self._key = (score, detections)
 
     def detect(self, images: Sequence[Tensor]) -> tuple[Detections, ...]:
-        """One image after the other."""
-        found = []
+        """The detections in each image, on the CPU; one image passes after the other."""
+        results = []
         for image in images:
             boxes, scores, labels = self._session.run(None, {"image": np.ascontiguousarray(image.numpy())})
-            found.append(
+            results.append(
                 Detections(
                     boxes=torch.from_numpy(boxes), scores=torch.from_numpy(scores), labels=torch.from_numpy(labels)
                 )
             )
-        return tuple(found)
+        return tuple(results)
 
 
 def onnxruntime_variant(
     _variant: str, weights: Weights, images: Sequence[Tensor], score: float, detections: int
 ) -> Deployment:
+    """The detector under onnxruntime, in float32, on the device of the weights.
+
+    Raises:
+        UnsupportedVariant: a package is missing, or the exported detector detects something else.
+    """
     package = missing()
     if package:
         raise UnsupportedVariant(f"{package} is not installed: pip install 'detection-harness[onnx]'")
-    model = weights.model().to("cpu")  # where it waits for the next export, and takes no room on the device
-    plain = eager(model, weights.architecture, device=torch.device("cpu"), precision="fp32")
+    detector = weights.load()
+    detector.module.to("cpu")  # where it waits for the next export, and takes no room on the device
+    plain = eager(detector, device=torch.device("cpu"), precision="fp32")
     runtime = Runtime(
-        model, plain.set_threshold, images[0], device=weights.device, threads=weights.threads, tf32=weights.tf32
+        detector, plain.set_threshold, images[0], device=weights.device, threads=weights.threads, tf32=weights.tf32
     )
-    found = Deployment(
+    deployment = Deployment(
         how=runtime.how,
         detect=runtime.detect,
         set_threshold=runtime.set_threshold,
         batched=False,
         exported=lambda: runtime.exported,
     )
-    check_agreement(found, weights, images, score, detections)
-    return found
+    check_agreement(deployment, weights, images, score, detections)
+    return deployment

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.errors import HarnessError, UnsupportedVariant
+from harness.trial.deploy.base import Deployment, Weights, first_line
+from harness.trial.deploy.onnx import onnxruntime_variant
+from harness.trial.deploy.pytorch import channels_last, compiled, fp32, half
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,21 +17,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.suite.schema import VariantName
-from harness.trial.deploy.base import Deployment, Weights, first_line
-from harness.trial.deploy.onnx import onnxruntime_variant
-from harness.trial.deploy.pytorch import channels_last, compiled, fp32, half
 
 
 def load(
     variant: VariantName, weights: Weights, images: Sequence[Tensor], *, score_threshold: float, detections: int
 ) -> Deployment:
-    """Build a variant, and see that it finds in `images` what the weights find.
+    """Build a variant, and check that it detects in `images` what the weights detect.
 
     Args:
-        score_threshold: accuracy's, so that there is something to compare.
+        images: a few, of different shapes where there are.
+        score_threshold: the one that accuracy is measured at, so that there is something to compare.
 
     Raises:
-        CannotDeploy: this architecture or this machine cannot do it; says why.
+        UnsupportedVariant: this detector or this machine cannot do it; the text says why.
     """
     try:
         return _builders()[variant](variant, weights, images, score_threshold, detections)

@@ -1,4 +1,4 @@
-"""Detections on a split, image by image, as deployed."""
+"""Detections on a split of the data, image by image, as deployed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.trial.precision import autocast
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from harness.trial.inputs.item import Item
+    from harness.trial.models.base import Detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """What a detector found in one image, on the CPU.
+    """The detections in one image, on the CPU.
 
     Attributes:
         boxes: float32 [N, 4], xyxy, pixels of the image as given.
@@ -43,20 +44,22 @@ class GroundTruth:
 
 
 def detect(
-    model: nn.Module,
+    detector: Detector,
     images: Sequence[Tensor],
     *,
     device: torch.device,
     precision: str,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Detections, ...]:
-    """Run the detector on a batch of images float32 [3, H, W]; the result on the CPU means the device has finished.
+    """Run the detector on a batch of images; when the detections are on the CPU the device has finished.
 
     Args:
-        dtype: what the whole model was converted to; `precision` is autocast's.
+        images: each float32 [3, H, W], RGB from 0 to 1.
+        precision: fp32, or the floating-point type of autocast.
+        dtype: the floating-point type of the detector's weights.
     """
     with torch.inference_mode(), autocast(device, precision):
-        outputs = model([image.to(device, dtype, non_blocking=True) for image in images])
+        outputs = detector.detect([image.to(device, dtype, non_blocking=True) for image in images])
     return tuple(
         Detections(
             boxes=output["boxes"].float().cpu(), scores=output["scores"].float().cpu(), labels=output["labels"].cpu()
@@ -74,7 +77,7 @@ def evaluate(
     """Detect image by image, as deployed: in a batch, padding to the largest image would change the features.
 
     Args:
-        on_image: told how many images are done, after each.
+        on_image: called after each image with the number of images done.
     """
     truths: list[GroundTruth] = []
     found: list[Detections] = []

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,8 +10,11 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from harness.errors import DataError
+from harness.suite import user_code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.data.annotations import Annotations
     from harness.suite.schema import PythonSplit
 from harness.trial.inputs.item import Item
@@ -153,32 +151,12 @@ def _said(error: BaseException) -> str:
 
 
 def _import(path: str, folder: Path, where: str) -> Any:
-    """The class that `module:Class` or `file.py:Class` names; the suite's folder and the working directory count."""
-    module_name, _, name = path.rpartition(":")
-    for entry in (str(Path.cwd()), str(folder)):
-        if entry not in sys.path:
-            sys.path.insert(0, entry)
+    """The class that `module:Class` or `file.py:Class` names; modules lie in the suite's folder, or are installed.
+
+    Raises:
+        DataError: it cannot be imported.
+    """
     try:
-        module = (
-            _import_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        )
-    except (Exception, SystemExit) as error:  # importing runs the user's code
-        raise DataError(f"{where}: cannot be imported: {_said(error)}") from error
-    if not hasattr(module, name):
-        raise DataError(f"{where}: {module_name} has no {name}")
-    return getattr(module, name)
-
-
-def _import_file(path: Path) -> Any:
-    """A file as a module under a name of its own: another data.py, or python's random, keeps its."""
-    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if unique not in sys.modules:
-        if str(path.parent) not in sys.path:
-            sys.path.insert(0, str(path.parent))  # for what lies beside it
-        specification = importlib.util.spec_from_file_location(unique, path)
-        if specification is None or specification.loader is None:
-            raise ImportError(f"{path} is no python file")
-        module = importlib.util.module_from_spec(specification)
-        sys.modules[unique] = module
-        specification.loader.exec_module(module)
-    return sys.modules[unique]
+        return user_code.load_attribute(path, folder)
+    except ImportError as error:
+        raise DataError(f"{where}: {error}") from error

@@ -1,22 +1,24 @@
-"""Where the time of one image goes: transform, forward, post-processing.
+"""How the time of one image divides into transform, forward and post-processing.
 
-Timings of their own, because the synchronisation at the inner borders perturbs the total; in rounds that take turns
-with those of the latency pass, so that both see the same machine. The borders are the end of the detector's transform
-and the beginning of its `postprocess_detections`, which every torchvision detector has.
+These timings are separate from the latency, because the synchronisation at the inner borders adds to the total. Their
+rounds take turns with those of the latency pass, so that both see the machine in the same state. Where the borders lie
+is the detector's business (`Detector.mark_phases`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from harness.errors import TrialError
 from harness.trial.measure.timing import Run, Sample, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from harness.trial.models.base import Detector
 
 NAMES = ("transform", "forward", "postprocess")
 
@@ -27,15 +29,18 @@ def time_phases(
     indices: Sequence[int],
     *,
     round_: int,
-    model: nn.Module,
-    postprocessor: nn.Module,
+    detector: Detector,
     stopwatch: Stopwatch,
 ) -> tuple[Sample, ...]:
-    """Time these of the images once each, phase by phase, on a model that is warm.
+    """Time some of the images once each, phase by phase, on a detector that is warm.
 
     Args:
-        model: the detector that `run` runs; its `transform` is the first phase.
-        postprocessor: the module whose `postprocess_detections` begins the last phase.
+        run: runs `detector` on a batch of images.
+        indices: which of the images.
+        round_: the number of the round, for the samples.
+
+    Raises:
+        TrialError: the detector does not mark two borders an image.
     """
     marks: list[int] = []
 
@@ -44,32 +49,18 @@ def time_phases(
         marks.append(stopwatch.clock())
 
     samples: list[Sample] = []
-    with _marked(model, postprocessor, mark):
+    with detector.mark_phases(mark):
         for index in indices:
             marks.clear()
             mark()
             run([images[index]])
             mark()
+            if len(marks) != len(NAMES) + 1:
+                raise TrialError(
+                    f"{type(detector).__name__}.mark_phases: expected 2 marks in each detect, got {len(marks) - 2}"
+                )
             for name, (begin, end) in zip(NAMES, itertools.pairwise(marks), strict=True):
                 seconds = (end - begin) * 1e-9
                 samples.append(Sample(name=f"phase {name}", round=round_, index=index, images=1, seconds=seconds))
             stopwatch.beat()
     return tuple(samples)
-
-
-@contextlib.contextmanager
-def _marked(model: nn.Module, postprocessor: nn.Module, mark: Callable[[], None]) -> Iterator[None]:
-    """Call `mark` at the two inner borders."""
-    original = cast("Callable[..., object]", postprocessor.postprocess_detections)
-
-    def postprocess(*arguments: object, **named: object) -> object:
-        mark()
-        return original(*arguments, **named)
-
-    hook = model.get_submodule("transform").register_forward_hook(lambda *_: mark())
-    postprocessor.postprocess_detections = postprocess  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        hook.remove()
-        del postprocessor.postprocess_detections

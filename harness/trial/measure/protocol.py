@@ -161,19 +161,18 @@ def count_flops(run: timing.Run, image: Tensor) -> int:
 
 def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol) -> Pass:
     """Rounds of whole images and, where the runtime shows them, rounds of their phases in turn."""
-    model, postprocessor = deployment.model, deployment.postprocessor
+    detector = deployment.detector
 
     def measure_once(stopwatch: Stopwatch) -> tuple[Sample, ...]:
         def phases(number: int) -> tuple[Sample, ...]:
-            if model is None or postprocessor is None:
+            if detector is None:
                 return ()
             return time_phases(
                 deployment.detect,
                 images,
                 range(number - 1, len(images), protocol.rounds),  # each image once, over all rounds
                 round_=number,
-                model=model,
-                postprocessor=postprocessor,
+                detector=detector,
                 stopwatch=stopwatch,
             )
 
@@ -182,7 +181,7 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
     def judge(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
         whole = _named(samples, "latency")
         warnings = stability.unstable_latency(whole)
-        if model is not None:
+        if detector is not None:
             medians = [summary(_named(samples, f"phase {name}")).median for name in NAMES]
             warnings += stability.unsound_phases(medians, summary(whole).median)
         return warnings
@@ -202,7 +201,7 @@ def _named(samples: Iterable[Sample], name: str) -> list[Sample]:
 def _by_threshold(
     bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, thresholds: Sequence[float]
 ) -> dict[float, tuple[Sample, ...]]:
-    if not thresholds or deployment.model is None:  # where the threshold is built in, each would be another export
+    if not thresholds or deployment.detector is None:  # where the threshold is built in, each would be another export
         return {}
     found = timing.by_setting(
         thresholds,

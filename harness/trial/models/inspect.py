@@ -1,4 +1,4 @@
-"""python -m harness.trial.models.inspect CHECKPOINT: print as JSON what a checkpoint of ours says of its detector."""
+"""python -m harness.trial.models.inspect CHECKPOINT: print as JSON what a checkpoint says of its detector."""
 
 from __future__ import annotations
 

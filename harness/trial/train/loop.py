@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import torch
-    from torch import nn
 
     from harness.suite.schema import Hyperparameters
+    from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
 from harness.trial.train.step import TrainStep
 
@@ -104,7 +104,7 @@ class Training:
 
 
 def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
-    model: nn.Module,
+    detector: Detector,
     loader: Iterable[Any],
     batches: EpochBatches,
     hyperparameters: Hyperparameters,
@@ -115,7 +115,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
     state: State | None = None,
     keep: Keep = _keep_nothing,
 ) -> Training:
-    """Train the model in place, from its beginning or from a state.
+    """Train the detector in place, from its beginning or from a state.
 
     Args:
         on_step: told of (epoch, step, steps of an epoch, loss, images/s) after each step.
@@ -128,7 +128,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
         DataError: an item is not usable.
     """
     h = hyperparameters
-    train_step = TrainStep(model, h, device=device, steps_per_epoch=len(batches))
+    train_step = TrainStep(detector, h, device=device, steps_per_epoch=len(batches))
     now = Position()
     clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
     if state is not None:
@@ -141,7 +141,7 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
         return {**train_step.state(), "position": asdict(now), "clock": asdict(clock)}
 
     for epoch in range(now.epoch, (h.epochs or 0) + 1):
-        model.train()
+        detector.module.train()
         batches.begin(epoch, after=now.step)
         now.lr = now.lr if now.step else train_step.lr
         asked = time.perf_counter()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from harness.suite.schema import Hyperparameters
 
 _WARMUP_STEPS = 1000  # torchvision's references/detection/engine.py
 
 
-def build_optimizer(parameters: list[nn.Parameter], h: Hyperparameters) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW with torch's betas; both fused: one pass over the parameters."""
+def build_optimizer(parameters: Iterable[Any], h: Hyperparameters) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW with torch's betas; both fused: one pass over the parameters.
+
+    Args:
+        parameters: parameters or groups of them, as torch.optim takes them.
+    """
     lr, decay = h.lr or 0.0, h.weight_decay or 0.0
     if h.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=h.momentum, weight_decay=decay, fused=True)

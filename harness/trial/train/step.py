@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
 
 from harness.errors import DivergedError
 from harness.trial.train import resume
@@ -14,18 +13,19 @@ from harness.trial.train import resume
 if TYPE_CHECKING:
     from harness.suite.schema import Hyperparameters
     from harness.trial.inputs.loader import Batch
+    from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
 from harness.trial.precision import autocast
 from harness.trial.train.optim import build_optimizer, schedule
 
 
 class TrainStep:
-    """A model with its optimizer, schedule and scaler: what one step changes."""
+    """A detector with its optimizer, schedule and scaler: what one step changes."""
 
-    def __init__(self, model: nn.Module, h: Hyperparameters, *, device: torch.device, steps_per_epoch: int) -> None:
-        self._model, self._h, self._device = model, h, device
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = build_optimizer(self._parameters, h)
+    def __init__(self, detector: Detector, h: Hyperparameters, *, device: torch.device, steps_per_epoch: int) -> None:
+        self._detector, self._model, self._h, self._device = detector, detector.module, h, device
+        self.optimizer = build_optimizer(detector.parameter_groups(h), h)
+        self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, schedule(h, steps_per_epoch=steps_per_epoch)
         )
@@ -53,7 +53,7 @@ class TrainStep:
                 {key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part
             ]
             with autocast(device, h.precision):
-                losses: dict[str, Tensor] = self._model(images, targets)
+                losses = self._detector.losses(images, targets)
             weight = len(part) / len(batch)
             values = {name: float(value.detach()) for name, value in losses.items()}
             if not all(math.isfinite(value) for value in values.values()):

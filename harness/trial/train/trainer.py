@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.store import record
+from harness.store.events import ResumedEvent, StageEvent, StepEvent, ValidationEvent
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.inputs.loader import training_loader
 from harness.trial.measure import memory
@@ -67,12 +68,12 @@ class Trainer:
         state = self._restore()
         memory.free_unused(context.device)
         memory.reset_peak(context.device)
-        self._events.emit("stage", stage="train")
+        self._events.emit(StageEvent(stage="train"))
         if context.device.type == "cuda" or not context.workers:  # a CPU's loaders would look like others
             self._watch = SystemMonitor(partial(sample_system, context.device), time.perf_counter_ns, every_s=_LOOK_S)
         with self._interrupt.deferred():
             training = finetune(
-                context.model,
+                context.detector,
                 training_loader(context.training_set(), self._batches, context.workers),
                 self._batches,
                 context.hyperparameters,
@@ -140,7 +141,7 @@ class Trainer:
         if state["where"] != self._where():
             place += f" (before it ran on {state['where']}, then on {self._where()})"
         self._resumed = [*state["resumed"], place]
-        self._events.emit("resumed", stage="train", place=place)
+        self._events.emit(ResumedEvent(place=place))
         return state
 
     def _where(self) -> str:
@@ -151,16 +152,8 @@ class Trainer:
         if self._watch is not None:
             self._watch.sample_if_due()
         emit = self._events.emit if step == steps else self._events.progress
-        emit(
-            "step",
-            stage="train",
-            epoch=epoch,
-            epochs=self._context.hyperparameters.epochs,
-            step=step,
-            steps=steps,
-            loss=loss,
-            images_per_s=speed,
-        )
+        epochs = self._context.hyperparameters.epochs or 0
+        emit(StepEvent(epoch=epoch, epochs=epochs, step=step, steps=steps, loss=loss, images_per_s=speed))
 
     def _keep(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
         """Leave a checkpoint where one is due, or where this process was asked to stop."""
@@ -191,7 +184,7 @@ class Trainer:
             weights = {name: tensor.to("cpu", copy=True) for name, tensor in context.model.state_dict().items()}
             self._best = {"epoch": epoch, "state": weights}
         self._validated.append(score)
-        self._events.emit("validation", stage="train", epoch=epoch, map=metrics.map, map_50=metrics.map_50)
+        self._events.emit(ValidationEvent(epoch=epoch, map=metrics.map, map_50=metrics.map_50))
         memory.reset_peak(context.device)  # validation is not training
         return metrics.map, metrics.map_50
 

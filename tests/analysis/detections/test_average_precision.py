@@ -131,6 +131,7 @@ def _world(
         boxes=np.zeros((len(of), 4)),
         classes=own,
         crowds=np.zeros(len(of), dtype=np.bool_),
+        areas=np.ones(len(of)),
     )
     found = StoredDetections(
         images=where[order], classes=kinds[order], scores=logits[order], boxes=np.zeros((len(where), 4))

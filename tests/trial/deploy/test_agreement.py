@@ -35,10 +35,12 @@ def _found(*rows: tuple[float, float, int]) -> Detections:
 )
 def test_the_share_found_again(first: Detections, second: Detections, share: float) -> None:
     """Same class, IoU of 0.9 and scores within the tolerance; what only one of them finds counts against both."""
-    assert agreement([first], [second], score=0.01) == share
+    assert agreement([first], [second], max_score_difference=0.01) == share
 
 
 def test_only_the_best_of_an_image_must_be_found_again() -> None:
     """Which of many faint detections are among the first hundred depends on rounding."""
     best = [(60.0 * index, 0.9, 1) for index in range(20)]
-    assert agreement([_found(*best, (5000, 0.01, 1))], [_found(*best, (6000, 0.01, 1))], score=0.01) == 1.0
+    assert (
+        agreement([_found(*best, (5000, 0.01, 1))], [_found(*best, (6000, 0.01, 1))], max_score_difference=0.01) == 1.0
+    )

@@ -15,10 +15,12 @@ from harness.suite.trial import TrialArchitecture
 from harness.trial.deploy import base, onnx, registry
 from harness.trial.deploy.agreement import agreement
 from harness.trial.models import checkpoint
-from harness.trial.models.torchvision import build
+from harness.trial.models.base import Detector
+from harness.trial.models.torchvision import family
 
 CPU = torch.device("cpu")
-NAMES = [row.name for row in ARCHITECTURES]
+BY_NAME = {row.name: row for row in ARCHITECTURES}
+NAMES = list(BY_NAME)
 MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 
@@ -26,11 +28,11 @@ def _weights(folder: Path, name: str) -> base.Weights:
     """Random ones, of a small detector."""
     torch.manual_seed(0)
     size = ImageSize(min=96, max=128)
-    model, _ = build.build(name, weights="none", classes=2, image_size=size, options={})
+    detector, _ = family.build(BY_NAME[name], weights="none", classes=2, image_size=size, options={})
     choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model={})
     path = folder / "weights.pt"
-    checkpoint.save(path, model, choice, ("disc", "ring"))
-    return base.Weights(checkpoint=path, architecture=name, precision="fp32", tf32=False, device=CPU, threads=2)
+    checkpoint.save(path, detector, choice, ("disc", "ring"))
+    return base.Weights(checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2)
 
 
 def _images() -> list[torch.Tensor]:
@@ -67,7 +69,7 @@ def test_a_variant_finds_what_the_weights_find(tmp_path: Path, name: str, varian
     assert all(len(detections.scores) for detections in detected[0])
     assert all(torch.isfinite(detections.boxes).all() for detections in detected[1])
     if variant not in {"eager-bf16", "eager-fp16"}:  # random weights' scores are too alike for half precision to order
-        assert agreement(*detected, score=0.05) >= 0.9
+        assert agreement(*detected, max_score_difference=0.05) >= 0.9
     assert found.how
 
 
@@ -81,10 +83,10 @@ def test_an_export_that_detects_otherwise_is_refused(tmp_path: Path, monkeypatch
     weights = _weights(tmp_path, MOBILE)
     original = onnx.to_onnx
 
-    def spoilt(model: torch.nn.Module, image: torch.Tensor) -> bytes:
+    def spoilt(detector: Detector, image: torch.Tensor) -> bytes:
         with torch.no_grad():
-            model.get_parameter("roi_heads.box_predictor.bbox_pred.bias").add_(3.0)
-        return original(model, image)
+            detector.module.get_parameter("roi_heads.box_predictor.bbox_pred.bias").add_(3.0)
+        return original(detector, image)
 
     monkeypatch.setattr(onnx, "to_onnx", spoilt)
     with pytest.raises(UnsupportedVariant, match="detects something else than the model it was made of"):

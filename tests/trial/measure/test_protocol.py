@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.data.annotations import Annotations
 from harness.store.record import MeasurementWarning
@@ -26,6 +27,7 @@ from harness.trial.measure.protocol import Measured, loader_bound, measure
 from harness.trial.measure.repeat import Bench, merged
 from harness.trial.measure.timing import Sample
 from tests.trial.measure.fakes import Device, make_protocol
+from tests.trial.models.fakes import IncapableDetector
 
 CPU = torch.device("cpu")
 
@@ -50,32 +52,40 @@ class _Items:
         return Item(name=str(index), image=torch.zeros(3, 8, 8), boxes=none, labels=none, crowds=none, areas=none)
 
 
-class _Model(nn.Module):
+class _PhasedDetector(IncapableDetector):
     """A detector of three phases that take known times on the device."""
 
     def __init__(self, device: Device, parts: tuple[float, float, float]) -> None:
         super().__init__()
         self.device, self.parts = device, parts
-        self.transform = nn.Identity()
-        self.transform.register_forward_hook(lambda *_: self._take(0))
+        self.mark: Callable[[], None] = _no_mark
 
     def _take(self, part: int) -> None:
         self.device._seconds = lambda _call: self.parts[part]
         self.device.run([])
 
-    def postprocess_detections(self) -> None:
-        self._take(2)
-
-    def detect(self, batch: Sequence[Tensor]) -> tuple[()]:
-        for image in batch:
-            self.transform(image)
+    def detect(self, images: Sequence[Tensor]) -> tuple[()]:
+        for _ in images:
+            self._take(0)
+            self.mark()
             self._take(1)
-            self.postprocess_detections()
+            self.mark()
+            self._take(2)
         return ()
 
+    @contextlib.contextmanager
+    def mark_phases(self, mark: Callable[[], None]) -> Iterator[None]:
+        self.mark = mark
+        yield
+        self.mark = _no_mark
 
-def _deployment(detect: Callable[..., Any], model: _Model | None = None) -> Deployment:
-    return Deployment(how="", detect=detect, set_threshold=lambda *_: None, model=model, postprocessor=model)
+
+def _no_mark() -> None:
+    pass
+
+
+def _deployment(detect: Callable[..., Any], detector: _PhasedDetector | None = None) -> Deployment:
+    return Deployment(how="", detect=detect, set_threshold=lambda *_: None, detector=detector)
 
 
 def _measure(
@@ -126,15 +136,15 @@ def test_a_doubt_that_goes_away_is_no_flag() -> None:
 def test_the_phases_sum_to_the_whole(*, asynchronous: bool) -> None:
     """2 ms, 10 ms and 3 ms, each with the device waited for at its borders; together the latency."""
     device = Device([0.0], asynchronous=asynchronous)
-    model = _Model(device, (0.002, 0.010, 0.003))
-    found = _measure(device, _deployment(model.detect, model))
+    detector = _PhasedDetector(device, (0.002, 0.010, 0.003))
+    found = _measure(device, _deployment(detector.detect, detector))
     phases = found.inference.phases_s
     assert phases is not None
     medians = (phases.transform.median, phases.forward.median, phases.postprocess.median)
     assert medians == pytest.approx((0.002, 0.010, 0.003), rel=2e-3)
     assert sum(medians) == pytest.approx(found.inference.latency_s.median, rel=1e-3)
     assert found.warnings == ()
-    assert "postprocess_detections" not in vars(model), "what was put there for the pass is gone"
+    assert detector.mark is _no_mark, "the pass leaves the detector as it was"
 
 
 def test_images_of_different_cost_are_no_instability() -> None:

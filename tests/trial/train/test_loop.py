@@ -14,15 +14,18 @@ import torch
 from torch import nn
 
 from harness.errors import DivergedError
+from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import Augmentation, Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages
 from harness.suite.trial import TrialDataset
 from harness.trial.inputs.dataset import open_dataset
 from harness.trial.inputs.item import Items
 from harness.trial.inputs.loader import EpochBatches, TrainingSet, training_loader
 from harness.trial.models import checkpoint
-from harness.trial.models.torchvision import build
+from harness.trial.models.base import Detector
+from harness.trial.models.torchvision import family
 from harness.trial.train.loop import Clock, Training, finetune
 from harness.trial.train.optim import build_optimizer, schedule
+from tests.trial.models.fakes import IncapableDetector
 
 CPU = torch.device("cpu")
 
@@ -32,15 +35,15 @@ def _hyperparameters(**changes: object) -> Hyperparameters:
     return Hyperparameters(**content)  # type: ignore[arg-type]
 
 
-class _Line(nn.Module):
+class _Line(IncapableDetector):
     """A 'detector' with one weight: loss = mean over images of weight × the image's first pixel."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.tensor(1.0))
+        self.weight = self.module.weight = nn.Parameter(torch.tensor(1.0))
         self.seen: list[int] = []
 
-    def forward(self, images: list[torch.Tensor], _targets: object) -> dict[str, torch.Tensor]:
+    def losses(self, images: list[torch.Tensor], targets: object) -> dict[str, torch.Tensor]:
         self.seen.append(len(images))
         return {"loss_line": torch.stack([self.weight * image[0, 0, 0] for image in images]).mean()}
 
@@ -73,16 +76,16 @@ def _shapes() -> Items:
     ).splits["train"]
 
 
-def _tiny_model() -> nn.Module:
+def _tiny_detector() -> Detector:
     torch.manual_seed(7)
-    model, _ = build.build(
-        "fasterrcnn_mobilenet_v3_large_fpn",
+    detector, _ = family.build(
+        BUILT_IN["fasterrcnn_mobilenet_v3_large_fpn"],
         weights="none",
         classes=3,
         image_size=ImageSize(min=64, max=64),
         options={"rpn_post_nms_top_n_train": 20, "box_batch_size_per_image": 8},
     )
-    return model
+    return detector
 
 
 def test_accumulation_takes_the_same_step() -> None:
@@ -159,11 +162,11 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
         kept.append(stream.getvalue())
 
     def train(state: dict[str, Any] | None, **more: Any) -> tuple[str, Training]:
-        model = _tiny_model()
+        detector = _tiny_detector()
         batches = EpochBatches(len(items), 2, seed=7)
         loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
         training = finetune(
-            model,
+            detector,
             loader,
             batches,
             h,
@@ -173,7 +176,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
             state=state,
             **more,
         )
-        return checkpoint.state_sha256(model), training
+        return checkpoint.state_sha256(detector.module), training
 
     whole, training = train(None, keep=keep)
     assert len(kept) == 2 * (2 + 2)  # each step; before and after each validation
@@ -238,15 +241,15 @@ def test_training_repeats_to_the_last_bit(precision: str) -> None:
     items = _shapes()
 
     def train() -> tuple[str, str, Training]:
-        model = _tiny_model()
-        before = checkpoint.state_sha256(model)
+        detector = _tiny_detector()
+        before = checkpoint.state_sha256(detector.module)
         batches = EpochBatches(len(items), 2, seed=7)
         loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
         h = _hyperparameters(epochs=1, lr=1e-3, precision=precision)
         training = finetune(
-            model, loader, batches, h, device=CPU, on_step=lambda *_: None, validate=lambda: (None, None)
+            detector, loader, batches, h, device=CPU, on_step=lambda *_: None, validate=lambda: (None, None)
         )
-        return before, checkpoint.state_sha256(model), training
+        return before, checkpoint.state_sha256(detector.module), training
 
     before, after, training = train()
     assert train()[:2] == (before, after)

@@ -1,1 +1,1 @@
-"""torchvision's detectors, built as their users build them; one file for each kind of class head."""
+"""torchvision's detectors, built as their users build them. `family` is what the rest of the program may import."""

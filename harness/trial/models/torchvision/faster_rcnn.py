@@ -22,11 +22,11 @@ def replace_head(model: FasterRCNN, num_classes: int) -> None:
 
 
 def prepare(model: FasterRCNN) -> None:
-    """Nothing to do: its softmax knows the background and never detects it."""
+    """Do nothing: the softmax over the classes includes the background, which is never detected."""
 
 
 def count_classes(state: Mapping[str, Tensor], model: FasterRCNN) -> int:  # noqa: ARG001 - RetinaNet's needs the model
-    """How many classes a state dict's head was made for."""
+    """The number of classes that the head in a state dict was made for."""
     return state[CLASS_WEIGHT].shape[0]
 
 
@@ -37,6 +37,6 @@ def set_postprocessing(model: FasterRCNN, *, score_threshold: float, detections:
 
 
 def postprocessor(model: FasterRCNN) -> nn.Module:
-    """The module whose `postprocess_detections` makes boxes of raw predictions."""
+    """The module whose method `postprocess_detections` makes boxes of raw predictions."""
     module: nn.Module = model.roi_heads
     return module

@@ -50,7 +50,7 @@ def _silence_background(head: nn.Module, _inputs: object, logits: Tensor) -> Ten
 
 
 def count_classes(state: Mapping[str, Tensor], model: RetinaNet) -> int:
-    """How many classes a state dict's head was made for."""
+    """The number of classes that the head in a state dict was made for."""
     per_class: int = model.head.classification_head.num_anchors
     return state[CLASS_WEIGHT].shape[0] // per_class
 
@@ -62,6 +62,6 @@ def set_postprocessing(model: RetinaNet, *, score_threshold: float, detections: 
 
 
 def postprocessor(model: RetinaNet) -> nn.Module:
-    """The module whose `postprocess_detections` makes boxes of raw predictions."""
+    """The module whose method `postprocess_detections` makes boxes of raw predictions."""
     module: nn.Module = model
     return module

@@ -1,7 +1,4 @@
-"""torchvision's published weights: where they lie, and how to get them. Never a silent fall-back.
-
-`python -m harness.trial.models.torchvision.weights NAME=WORD …` fetches now what those architectures need tonight.
-"""
+"""torchvision's published weights: where they lie, and how to get them. Never a silent fall-back."""
 
 from __future__ import annotations
 
@@ -17,10 +14,9 @@ import torch
 import torchvision
 
 from harness.errors import WeightsError
-from harness.suite.catalog.torchvision import BY_NAME
 
 if TYPE_CHECKING:
-    from harness.suite.catalog.torchvision import Architecture
+    from harness.suite.catalog.torchvision import TorchvisionArchitecture
 
 _TIMEOUT_S = 30.0  # between two packets: an unreachable network must not hold the night
 
@@ -32,7 +28,7 @@ def member(name: str) -> Any:
     return getattr(owner, enum)[value]
 
 
-def require(row: Architecture, *, backbone_only: bool) -> Path:
+def require(row: TorchvisionArchitecture, *, backbone_only: bool) -> Path:
     """The cached file of published weights, downloaded if it is not there yet.
 
     Raises:
@@ -64,20 +60,3 @@ def require(row: Architecture, *, backbone_only: bool) -> Path:
     finally:
         socket.setdefaulttimeout(before)
     return file
-
-
-def main(arguments: list[str]) -> int:
-    """Fetch each `architecture=default|backbone`; 1 if any cannot be had."""
-    failed = 0
-    for argument in arguments:
-        name, _, word = argument.partition("=")
-        try:
-            print(f"{argument}: {require(BY_NAME[name], backbone_only=word == 'backbone')}")
-        except WeightsError as error:
-            failed = 1
-            print(f"{argument}: {error}", file=sys.stderr)
-    return failed
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

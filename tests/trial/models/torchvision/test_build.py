@@ -14,16 +14,20 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d
 
 from harness.errors import WeightsError
-from harness.suite.catalog.torchvision import ARCHITECTURES, BY_NAME
+from harness.suite.catalog.torchvision import ARCHITECTURES
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
 from harness.trial.models import checkpoint
-from harness.trial.models.torchvision import build, weights
+from harness.trial.models.torchvision import build, family, weights
+from harness.trial.models.torchvision.detector import TorchvisionDetector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-NAMES = [row.name for row in ARCHITECTURES]
+    from harness.trial.models.base import Detector
+
+BY_NAME = {row.name: row for row in ARCHITECTURES}
+NAMES = list(BY_NAME)
 SIZE = ImageSize(min=64, max=96)
 CLASSES = 2
 
@@ -38,9 +42,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         torch.manual_seed(1)
         state = get_model(row.name, weights=None, weights_backbone=None, num_classes=91).state_dict()
         kept = {name: _lively(name, value) for name, value in state.items() if "num_batches_tracked" not in name}
-        torch.save(kept, folder / row.weights_file)
-        if not (folder / row.backbone_file).exists():
-            torch.save(get_model(row.backbone, weights=None).state_dict(), folder / row.backbone_file)
+        torch.save(kept, folder / row.published_files["default"])
+        if not (folder / row.published_files["backbone"]).exists():
+            torch.save(get_model(row.backbone, weights=None).state_dict(), folder / row.published_files["backbone"])
     patch = pytest.MonkeyPatch()
     patch.setenv("TORCH_HOME", str(home))
     yield folder
@@ -54,16 +58,21 @@ def _lively(name: str, value: torch.Tensor) -> torch.Tensor:
     return torch.randn_like(value) * 0.01 if name.endswith("running_mean") else value
 
 
-def _build(name: str, word: str) -> tuple[nn.Module, str]:
+def _build_detector(name: str, word: str, classes: int = CLASSES) -> tuple[TorchvisionDetector, str]:
     torch.manual_seed(0)
-    return build.build(name, weights=word, classes=CLASSES, image_size=SIZE, options={})
+    return family.build(BY_NAME[name], weights=word, classes=classes, image_size=SIZE, options={})
 
 
-def _detect(model: nn.Module) -> dict[str, torch.Tensor]:
+def _build(name: str, word: str) -> tuple[nn.Module, str]:
+    detector, head = _build_detector(name, word)
+    return detector.module, head
+
+
+def _detect(detector: Detector) -> Mapping[str, torch.Tensor]:
     images = [torch.rand(3, 70, 90, generator=torch.Generator().manual_seed(3))]
+    detector.module.eval()
     with torch.inference_mode():
-        output: dict[str, torch.Tensor] = model.eval()(images)[0]
-    return output
+        return detector.detect(images)[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,18 +82,18 @@ def test_default_is_torchvisions_pretrained_model_with_a_new_head(name: str, cac
     model, head = _build(name, "default")
     assert head == "replaced"
     assert build.structure_of(model) == build.structure_of(expected)
-    prefix = build.family(BY_NAME[name]).CLASS_WEIGHT.rpartition(".")[0].removesuffix(".cls_score")
+    prefix = build.head_of(BY_NAME[name]).CLASS_WEIGHT.rpartition(".")[0].removesuffix(".cls_score")
     theirs = expected.state_dict()
     for key, value in model.state_dict().items():
         if not key.startswith(prefix):
             assert torch.equal(value, theirs[key]), key
-    assert build.family(BY_NAME[name]).count_classes(model.state_dict(), model) == CLASSES + 1
+    assert build.head_of(BY_NAME[name]).count_classes(model.state_dict(), model) == CLASSES + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_of_published_weights_is_built_like_the_default(name: str, cache: Path) -> None:
     """A hand-copied COCO file gives the same frozen norms, eps and frozen parameters as `weights: default`."""
-    by_file, head = _build(name, str(cache / BY_NAME[name].weights_file))
+    by_file, head = _build(name, str(cache / BY_NAME[name].published_files["default"]))
     default, _ = _build(name, "default")
     assert head == "replaced"
     assert build.structure_of(by_file) == build.structure_of(default)
@@ -93,7 +102,7 @@ def test_a_file_of_published_weights_is_built_like_the_default(name: str, cache:
 def test_a_state_dict_may_stand_under_model(cache: Path, tmp_path: Path) -> None:
     """As training scripts save it: `{"model": state_dict, …}` gives the same weights as the state dict alone."""
     name = "fasterrcnn_mobilenet_v3_large_fpn"
-    alone = cache / BY_NAME[name].weights_file
+    alone = cache / BY_NAME[name].published_files["default"]
     torch.save({"model": torch.load(alone, weights_only=True), "epoch": 3}, tmp_path / "script.pth")
     nested, _ = _build(name, str(tmp_path / "script.pth"))
     assert checkpoint.state_sha256(nested) == checkpoint.state_sha256(_build(name, str(alone))[0])
@@ -125,16 +134,18 @@ def test_backbone_only_is_frozen_and_none_is_live(cache: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_gives_the_same_detections(name: str, word: str, cache: Path, tmp_path: Path) -> None:
     """Saved, loaded in a fresh model: the same detections to the last bit, the same frozen parts, the same hash."""
-    model, _ = _build(name, word)
-    build.set_postprocessing(model, name, score_threshold=0.0, detections=100)
+    detector, _ = _build_detector(name, word)
+    model = detector.module
+    detector.set_postprocessing(score_threshold=0.0, detections=100)
     architecture = TrialArchitecture(name=name, weights=word, weights_sha256=None, image_size=SIZE, model={})
-    checkpoint.save(tmp_path / "weights.pt", model, architecture, ("a", "b"))
-    again, names = checkpoint.load(tmp_path / "weights.pt")
-    build.set_postprocessing(again, name, score_threshold=0.0, detections=100)
+    checkpoint.save(tmp_path / "weights.pt", detector, architecture, ("a", "b"))
+    rebuilt, names = checkpoint.load_detector(tmp_path / "weights.pt")
+    again = rebuilt.module
+    rebuilt.set_postprocessing(score_threshold=0.0, detections=100)
     assert names == ("a", "b")
     assert build.structure_of(again) == build.structure_of(model)
     assert checkpoint.state_sha256(again) == checkpoint.state_sha256(model)
-    first, second = _detect(model), _detect(again)
+    first, second = _detect(detector), _detect(rebuilt)
     assert len(first["scores"]) > 0
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
@@ -143,31 +154,32 @@ def test_a_checkpoint_gives_the_same_detections(name: str, word: str, cache: Pat
 def test_retinanet_never_detects_the_background(cache: Path, tmp_path: Path) -> None:
     """With no threshold at all, fresh and reloaded, every label is a class; training sees the head unchanged."""
     name = "retinanet_resnet50_fpn"
-    model, _ = _build(name, "default")
+    model, _ = _build_detector(name, "default")
     architecture = TrialArchitecture(name=name, weights="default", weights_sha256=None, image_size=SIZE, model={})
     checkpoint.save(tmp_path / "weights.pt", model, architecture, ("a", "b"))
-    for detector in (model, checkpoint.load(tmp_path / "weights.pt")[0]):
-        build.set_postprocessing(detector, name, score_threshold=0.0, detections=1000)
+    for detector in (model, checkpoint.load_detector(tmp_path / "weights.pt")[0]):
+        detector.set_postprocessing(score_threshold=0.0, detections=1000)
         labels = _detect(detector)["labels"]
         assert len(labels) > 0
         assert labels.min() >= 1
     target = {"boxes": torch.tensor([[5.0, 5.0, 40.0, 40.0]]), "labels": torch.tensor([1])}
-    assert all(torch.isfinite(loss) for loss in model.train()([torch.rand(3, 70, 90)], [target]).values())
+    assert all(torch.isfinite(loss) for loss in model.module.train()([torch.rand(3, 70, 90)], [target]).values())
 
 
 def test_a_checkpoint_of_ours_continues_with_its_head(cache: Path, tmp_path: Path) -> None:
     """As `weights: PATH` for as many classes the head is kept; for another number it is replaced, the rest kept."""
     name = "retinanet_resnet50_fpn"
-    model, _ = _build(name, "default")
+    detector, _ = _build_detector(name, "default")
+    model = detector.module
     architecture = TrialArchitecture(name=name, weights="default", weights_sha256=None, image_size=SIZE, model={})
-    checkpoint.save(tmp_path / "weights.pt", model, architecture, ("a", "b"))
+    checkpoint.save(tmp_path / "weights.pt", detector, architecture, ("a", "b"))
     same, head = _build(name, str(tmp_path / "weights.pt"))
     assert head == "kept"
     assert checkpoint.state_sha256(same) == checkpoint.state_sha256(model)
     assert build.structure_of(same) == build.structure_of(model)
-    other, head = build.build(name, weights=str(tmp_path / "weights.pt"), classes=5, image_size=SIZE, options={})
+    other, head = _build_detector(name, str(tmp_path / "weights.pt"), classes=5)
     assert head == "replaced"
-    assert other.head.classification_head.num_classes == 6  # type: ignore[union-attr]
+    assert other.module.head.classification_head.num_classes == 6  # type: ignore[union-attr]
 
 
 def test_weights_that_cannot_be_had_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,12 +210,13 @@ def test_catalogue_agrees_with_torchvision() -> None:
     for row in ARCHITECTURES:
         published, backbone = weights.member(row.weights), weights.member(row.backbone_weights)
         assert published is type(published).DEFAULT
-        assert Path(published.url).name == row.weights_file
-        assert Path(backbone.url).name == row.backbone_file
+        assert Path(published.url).name == row.published_files["default"]
+        assert Path(backbone.url).name == row.published_files["backbone"]
+        assert row.published_map is not None
         assert published.meta["_metrics"]["COCO-val2017"]["box_map"] == pytest.approx(100 * row.published_map)
         known = inspect.signature(FasterRCNN if row.stages == 2 else RetinaNet).parameters
         known_builder = inspect.signature(get_model_builder(row.name)).parameters
-        for option in row.options:
+        for option in (option.name for option in row.options):
             assert option in known or option in known_builder or option == "topk_candidates", option
 
 

@@ -12,55 +12,46 @@ import pytest
 from rich.console import Console
 
 from harness.executors.base import AttemptResult
-from harness.observers import live, plain, wording
+from harness.observers import live, plain
 from harness.observers.console import TolerantConsole
+from harness.store.events import StageEvent, StepEvent, ValidationEvent
+from tests.clock import SteppedClock
 from tests.store.make import make_attempt, make_trial
 
 
-class _Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Time:
-    fake = _Time()
-    monkeypatch.setattr(wording, "time", fake)
-    return fake
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
-def _play(view: Any, clock: _Time) -> None:
+def _play(view: Any, clock: SteppedClock) -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
     plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), failed={})
     view.begin(plan)
-    view.rehearse(trials[1:2], 1, 1)
-    view.event(None)
+    view.preflight(trials[1:2], 1, 1)
+    view.poll()
     view.end(trials[1], AttemptResult(attempt=make_attempt("preflight_passed", None), recorded=False))
     view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
     view.start(trials[1], Path("log.txt"))
-    view.event({"event": "stage", "stage": "train"})
+    view.event(StageEvent(stage="train"))
     for step in (1, 2):
-        clock.now += 50
-        view.event({"event": "step", "stage": "train", "epoch": 1, "epochs": 2, "step": step, "steps": 2,
-                    "loss": 0.5, "images_per_s": 3.0})  # fmt: skip
-        view.event(None)
-    view.event({"event": "validation", "stage": "train", "epoch": 1, "map": 0.25, "map_50": None})
-    clock.now += 100
+        clock.sleep(50)
+        view.event(StepEvent(epoch=1, epochs=2, step=step, steps=2, loss=0.5, images_per_s=3.0))
+        view.poll()
+    view.event(ValidationEvent(epoch=1, map=0.25, map_50=None))
+    clock.sleep(100)
     view.end(trials[1], AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
     view.start(trials[2], Path("log.txt"))
-    view.again(trials[2], make_attempt("hung", "no progress"))
+    view.retry(trials[2], make_attempt("hung", "no progress"))
     view.start(trials[2], Path("log.txt"))
     view.end(trials[2], AttemptResult(attempt=make_attempt("out_of_memory", "lower [batch_size]"), recorded=False))
     view.close()
 
 
-def test_plain_lines_tell_the_story(clock: _Time) -> None:
+def test_plain_lines_tell_the_story(clock: SteppedClock) -> None:
     """Each line has a time; skipped, started, training with an estimate, validation, ended with the reason."""
     stream = io.StringIO()
-    _play(plain.PlainView(Console(file=stream, width=80)), clock)
+    _play(plain.PlainView(Console(file=stream, width=80), clock.now), clock)
     lines = stream.getvalue().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
     text = stream.getvalue()
@@ -76,10 +67,10 @@ def test_plain_lines_tell_the_story(clock: _Time) -> None:
         assert said in text, said
 
 
-def test_the_live_view_counts_and_estimates(clock: _Time) -> None:
+def test_the_live_view_counts_and_estimates(clock: SteppedClock) -> None:
     """On a terminal: done, left, failed, the current step; a finished trial stays as one line."""
     stream = io.StringIO()
-    _play(live.LiveView(Console(file=stream, width=120, force_terminal=True, color_system=None)), clock)
+    _play(live.LiveView(Console(file=stream, width=120, force_terminal=True, color_system=None), clock.now), clock)
     text = stream.getvalue()
     for said in (
         "1 of 4 trials done, 3 left",
@@ -92,12 +83,12 @@ def test_the_live_view_counts_and_estimates(clock: _Time) -> None:
         assert said in text, said
 
 
-def test_a_screen_that_cannot_be_written_ends_nothing(clock: _Time, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_screen_that_cannot_be_written_ends_nothing(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Output on a full disk, or to a terminal that is gone, is lost, and nothing else."""
     full = Path("/dev/full").open("w")  # noqa: SIM115 - what its buffer holds cannot be written, so it cannot be closed
     monkeypatch.setattr("sys.stdout", full)
     console = TolerantConsole()
-    for view in (plain.PlainView(console), live.LiveView(console)):
+    for view in (plain.PlainView(console, clock.now), live.LiveView(console, clock.now)):
         _play(view, clock)
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space left"):

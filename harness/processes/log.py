@@ -1,4 +1,4 @@
-"""A child's output in a file of bounded size: its beginning as it comes, and at the end the last of the rest.
+"""Keep a process' output in a file of bounded size: its beginning as it comes, and at the end the last of the rest.
 
 A trial that prints a gigabyte must not fill the disk that the others' records go to.
 """
@@ -20,7 +20,7 @@ _CHUNK = 2**16
 
 
 class Log:
-    """Reads `source` in a thread until it ends; the thread sleeps while nothing is printed."""
+    """Copies `source` to the file `path` in a thread, which sleeps while nothing is printed, until `source` ends."""
 
     def __init__(self, source: IO[bytes], path: Path) -> None:
         self._source, self._path = source, path
@@ -28,13 +28,13 @@ class Log:
         self._thread.start()
 
     def close(self) -> None:
-        """Wait until all that was printed is in the file; whoever still prints is not waited for."""
+        """Wait until everything that was printed is in the file, for at most five seconds if somebody still prints."""
         self._thread.join(timeout=5)
         if not self._thread.is_alive():
             self._source.close()
 
     def _drain(self) -> None:
-        """Never stops reading before the end: a full pipe would hold the child up. A full disk only costs the log."""
+        """Copy until the end, even with a full disk, which costs the log alone: a full pipe would stop the process."""
         first, left_out = _FIRST_BYTES, 0
         last: deque[bytes] = deque()
         held = 0

@@ -1,0 +1,69 @@
+"""From a name to an executor: one of this package's, one of an installed package's, or any class by its import path.
+
+A module is imported only when its executor is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.executors.base import Executor
+
+ENTRY_POINTS = "harness.executors"
+_BUILT_IN = {
+    "local": "harness.executors.local:LocalExecutor",
+    "inline": "harness.executors.inline:InlineExecutor",
+}
+
+
+def load_executor(name: str) -> Executor:
+    """Return a new executor.
+
+    Args:
+        name: `local`, `inline`, the name of an entry point in the group `harness.executors`, or `module:Class`.
+
+    Raises:
+        UsageError: there is none of that name, or it cannot be made.
+    """
+    executor = _load_class(name, _path_of(name))
+    try:
+        made: Executor = executor()
+    except Exception as error:
+        raise UsageError(f"--executor {name}: cannot be made without arguments: {_text(error)}") from error
+    missing = [attribute for attribute in ("submit", "poll_s") if not hasattr(made, attribute)]
+    if missing:
+        raise UsageError(
+            f"--executor {name}: is no executor: it has no {' and no '.join(missing)}; harness/executors/base.py says "
+            "what one needs"
+        )
+    return made
+
+
+def _path_of(name: str) -> str:
+    """Return the import path that a name stands for."""
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    if name in installed:
+        return installed[name]
+    if ":" in name:
+        return name
+    names = ", ".join(dict.fromkeys((*_BUILT_IN, *installed)))
+    raise UsageError(f"--executor {name}: there is none of that name; give one of {names}, or module:Class")
+
+
+def _load_class(name: str, path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:  # whatever a module of a user's raises when it is imported
+        raise UsageError(f"--executor {name}: cannot be loaded: {_text(error)}") from error
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,158 @@
+"""Run one attempt to its end, wherever it runs, and say how it ended. Written once, above every executor.
+
+The attempt commits its record before it ends; its exit code is only a hint. So the supervisor looks into the folder
+first, and writes an outcome only for an attempt that could not write one itself.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from harness.errors import Interrupted, MachineError
+from harness.executors.base import AttemptResult
+from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, ignore_event, ignore_poll, watch
+from harness.store import files, record
+from harness.store.events import StepEvent
+from harness.store.job import JOB, OUTCOME, Attempt, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.executors.base import Executor, RunningJob
+    from harness.processes.watch import Clock, OnEvent, OnPoll, Timeouts
+    from harness.store.events import Event
+    from harness.store.job import Cause, Job, OutcomeName
+    from harness.store.paths import AttemptFolder
+
+GRACE_S = 20.0  # for a checkpoint after SIGTERM
+_LAST_BYTES = 4000
+_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervisor:
+    """Runs attempts on an executor, one after the other."""
+
+    executor: Executor
+    clock: Clock = CLOCK
+
+    def run(
+        self,
+        job: Job,
+        folder: AttemptFolder,
+        timeouts: Timeouts,
+        *,
+        on_event: OnEvent = ignore_event,
+        on_poll: OnPoll = ignore_poll,
+    ) -> AttemptResult:
+        """Run one attempt to its end; nothing of it is left running.
+
+        Args:
+            on_event: called with each event of the attempt.
+            on_poll: called at each poll while it runs.
+
+        Raises:
+            MachineError: the attempt found that the machine cannot go on, or a file cannot be written.
+            Interrupted: a signal asked this process to stop; the attempt has left a checkpoint, unless a second signal
+                came.
+        """
+        files.commit(folder.job, record.encode(JOB, job))
+        end = _End(folder, self.clock)
+        running = self.executor.submit(job, folder)
+        try:
+            watch(
+                running.poll,
+                folder.events,
+                timeouts,
+                poll_s=self.executor.poll_s,
+                on_event=on_event,
+                on_poll=on_poll,
+                clock=self.clock,
+            )
+        except NoProgressError as silence:
+            running.dump_stacks()
+            running.cancel(grace_s=0)
+            place = f"no progress for {_duration(silence.silent_s)}, {_place(silence.last)}"
+            end.commit("hung", "hung", f"{place}; its stacks are at the log's end")
+        except OverTimeError as late:
+            running.cancel(grace_s=GRACE_S)
+            reason = f"reached limits.trial_hours, {_place(late.last)}; raise it and use --retry-failed to go on"
+            end.commit("timed_out", "time", reason)
+        except BaseException as error:
+            running.cancel(grace_s=GRACE_S)
+            by_signal = f"by {signal.Signals(error.number).name}" if isinstance(error, Interrupted) else None
+            end.commit("interrupted", "signal", by_signal or f"the runner failed: {error!r}")
+            raise
+        finally:
+            running.cancel(grace_s=0)  # whatever it left behind would disturb the next trial
+        return _result(running, folder, end)
+
+
+class _End:
+    """Writes the outcome of an attempt that began when this was made."""
+
+    def __init__(self, folder: AttemptFolder, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+        self._started_at, self._started = datetime.now(UTC).isoformat(timespec="seconds"), clock.now()
+
+    def commit(self, outcome: OutcomeName, cause: Cause | None, reason: str | None) -> None:
+        """Write it, unless the attempt has written its own."""
+        ended = Outcome(
+            outcome=outcome,
+            reason=reason,
+            retryable=outcome in {"failed", "hung", "interrupted"},
+            started_at=self._started_at,
+            wall_s=self._clock.now() - self._started,
+            cause=cause,
+        )
+        files.commit(self._folder.outcome, record.encode(OUTCOME, ended))
+
+
+def _result(running: RunningJob, folder: AttemptFolder, end: _End) -> AttemptResult:
+    """Read how the attempt ended, and say so in its place where it was killed before it could.
+
+    Raises:
+        MachineError: the attempt found that the machine cannot go on.
+    """
+    recorded = folder.result.record.is_file()
+    if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
+        code = running.poll() or 0
+        if recorded:
+            end.commit("succeeded", None, None)
+        elif code == MachineError.exit_code:  # it could not even write why
+            end.commit("interrupted", "machine", _last_line(folder.log))
+        else:
+            end.commit("failed", "killed" if code < 0 else "exception", _why(code, folder.log))
+    outcome = record.decode(OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
+    if outcome.cause == "machine":
+        raise MachineError(outcome.reason or "the trial's process could not go on")
+    values = {name: getattr(outcome, name) for name in Outcome.__slots__}
+    return AttemptResult(attempt=Attempt(number=folder.number, **values), recorded=recorded)
+
+
+def _place(event: Event | None) -> str:
+    """Where an attempt was when it wrote this event."""
+    if isinstance(event, StepEvent):
+        return f"at epoch {event.epoch}, step {event.step} of {event.steps}"
+    return f"in stage {event.stage}" if event is not None and event.stage else "at its start"
+
+
+def _why(code: int, log: Path) -> str:
+    """A reason for an attempt that left no outcome."""
+    if code < 0:
+        hint = "; likely out of host memory" if -code == signal.SIGKILL else ""
+        return f"killed by signal {-code} ({signal.Signals(-code).name}){hint}"
+    last = _last_line(log)
+    return f"exited with code {code} and left no outcome" + (f": {last}" if last else "")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_bytes()[-_LAST_BYTES:].decode(errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / _MINUTE:.0f} min" if seconds >= _MINUTE else f"{seconds:.0f} s"

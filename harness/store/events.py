@@ -1,0 +1,192 @@
+"""What a process reports while it works: one typed event a line of `events.jsonl`, written and read here.
+
+Owns the lines' format. Files of earlier versions stay readable, and a line that cannot be read is left out: an event is
+for showing and for telling a working process from a hung one; no result depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event has.
+
+    Attributes:
+        time: when it was written, UTC, ISO 8601; empty before that.
+        stage: what the process was doing: data, model, train, evaluate, measure or variant.
+    """
+
+    time: str = ""
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEvent(Event):
+    """A stage begins; `variant` names the variant that it is about, if any, and `device` the device in use."""
+
+    variant: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEvent(Event):
+    """A training step is done: `step` of `steps` in `epoch` of `epochs`, both counted from 1."""
+
+    stage: str = "train"
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    images_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationEvent(Event):
+    """The accuracy on the val split after an epoch; None where the split has no ground truth."""
+
+    stage: str = "train"
+    epoch: int
+    map: float | None
+    map_50: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedEvent(Event):
+    """Training goes on from a checkpoint; `place` says where, such as "at epoch 2, step 5"."""
+
+    stage: str = "train"
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedEvent(Event):
+    """So many images of a split are evaluated, `of` so many."""
+
+    stage: str = "evaluate"
+    split: str
+    images: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredEvent(Event):
+    """The measurement of speed and memory goes on."""
+
+    stage: str = "measure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightEvent(Event):
+    """A step of a preflight took so many seconds: one training step, or the evaluation of one image."""
+
+    step_s: float | None = None
+    evaluation_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantEvent(Event):
+    """The process that measures a variant is still at work, though it may say nothing itself."""
+
+    stage: str = "variant"
+    variant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherEvent(Event):
+    """An event that this version has no type for, or whose fields are not those it expects; `name` is its name."""
+
+    name: str
+
+
+_BY_NAME: dict[str, type[Event]] = {
+    "stage": StageEvent,
+    "step": StepEvent,
+    "validation": ValidationEvent,
+    "resumed": ResumedEvent,
+    "evaluated": EvaluatedEvent,
+    "measured": MeasuredEvent,
+    "preflight": PreflightEvent,
+    "variant": VariantEvent,
+    "rehearsed": PreflightEvent,  # the name before version 0.3
+}
+_NAMES = {kind: name for name, kind in reversed(_BY_NAME.items())}
+
+
+def event_name(event: Event) -> str:
+    """Return the name of the event as its line has it."""
+    return event.name if isinstance(event, OtherEvent) else _NAMES[type(event)]
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Return what the event says beside its name and time, without what it leaves open."""
+    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in {"time", "name"}}
+    optional = {"variant", "device", "step_s", "evaluation_s", "stage"}
+    return {name: value for name, value in values.items() if name not in optional or value not in {None, ""}}
+
+
+def encode_event(event: Event) -> str:
+    """Return the event as one line of JSON, with the newline."""
+    return json.dumps({"time": event.time, "event": event_name(event), **event_fields(event)}) + "\n"
+
+
+def decode_event(line: bytes) -> Event | None:
+    """Return the event of one line, of this or an earlier version; None where the line holds none."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(values, dict) or not isinstance(values.get("event"), str):
+        return None
+    name: str = values["event"]
+    if name in _BY_NAME:
+        try:
+            return _adapter(name).validate_python(values)
+        except ValidationError:
+            pass  # as good as one that this version does not know
+    return OtherEvent(name=name, time=_text(values.get("time")), stage=_text(values.get("stage")))
+
+
+def read_events(path: Path) -> tuple[Event, ...]:
+    """Return the events in a file so far; none where there is no file."""
+    return tuple(EventReader(path).read())
+
+
+class EventReader:
+    """Reads a file of events while it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._torn = b""
+
+    def read(self) -> list[Event]:
+        """Return the events of the lines that were completed since the last call."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as stream:
+            stream.seek(self._position)
+            data = stream.read()
+        self._position += len(data)
+        *lines, self._torn = (self._torn + data).split(b"\n")
+        events = (decode_event(line) for line in lines)
+        return [event for event in events if event is not None]
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Event]:
+    return TypeAdapter(_BY_NAME[name])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

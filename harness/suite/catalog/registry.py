@@ -1,0 +1,114 @@
+"""Every architecture that a suite can name: those that come with the harness, installed ones, and the user's own.
+
+A suite names one of its user's by an import path, `module:ROW` or `file.py:ROW`, or by the name of an entry point of
+the group `harness.families`, which is such an import path. Its module is imported where the suite is read, and not
+before a suite names it: a module that holds the row alone, and leaves torch to its family's module, keeps planning and
+reporting free of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from harness.suite import user_code
+from harness.suite.catalog import torchvision
+from harness.suite.catalog.architecture import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ENTRY_POINTS = "harness.families"
+BUILT_IN: Mapping[str, Architecture] = {row.name: row for row in torchvision.ARCHITECTURES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnArchitecture:
+    """What a trial remembers of an architecture that does not come with the harness.
+
+    Attributes:
+        path: the import path of its row; a file's is absolute. Where a file lies is no part of a trial's identity.
+        sha256: over the files that define the row and its family; the modules that these import stay unseen.
+        backbone: of the row, as are `stages` and `parameters`: a report is made from records alone.
+    """
+
+    path: str
+    sha256: str
+    backbone: str
+    stages: int
+    parameters: int
+
+
+def names() -> tuple[str, ...]:
+    """The names that need no import path: built-in ones, then those of installed entry points. Imports nothing."""
+    installed = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN)
+    return (*BUILT_IN, *sorted(installed))
+
+
+def find(name: str, folder: Path) -> tuple[Architecture, OwnArchitecture | None]:
+    """The row that a suite calls `name`; with it, unless it is built in, what a trial must remember of it.
+
+    Args:
+        name: the name of a built-in row or of an entry point, or an import path.
+        folder: the suite's folder, where the user's modules are looked for.
+
+    Raises:
+        ImportError: a row of the user's cannot be imported; the text says why.
+        LookupError: there is no such name.
+        TypeError: what was imported is not a row that can be used; the text says why.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name], None
+    path = name if ":" in name else _entry_point(name)
+    row = load_row(path, folder)
+    if ":" not in name and row.name != name:
+        raise TypeError(f"the entry point {name} of {ENTRY_POINTS} gives a row of the name {row.name}: they must agree")
+    own = OwnArchitecture(
+        path=path,
+        sha256=_sha256(path.rpartition(":")[0], row.family, folder),
+        backbone=row.backbone,
+        stages=row.stages,
+        parameters=row.parameters,
+    )
+    return row, own
+
+
+def _entry_point(name: str) -> str:
+    """The import path that an entry point of this name stands for."""
+    paths = sorted({point.value for point in entry_points(group=ENTRY_POINTS, name=name)})
+    if not paths:
+        raise LookupError(name)
+    if len(paths) > 1:
+        raise TypeError(f"several installed packages have such an architecture; name one of {', '.join(paths)} instead")
+    return paths[0]
+
+
+def load_row(path: str, folder: Path) -> Architecture:
+    """The row that an import path names; its family's path is absolute if it is a file's.
+
+    Raises:
+        ImportError: it cannot be imported.
+        TypeError: it is no `Architecture`, or takes the name of a built-in one.
+    """
+    row = user_code.load_attribute(path, folder)
+    if not isinstance(row, Architecture):
+        raise TypeError(f"{path} is a {type(row).__name__}: expected a harness.suite.catalog.architecture.Architecture")
+    if row.name in BUILT_IN:
+        raise TypeError(f"{path} is called {row.name}, as a built-in architecture is: give it a name of its own")
+    if row.family.endswith(".py"):
+        beside = user_code.source_file(path.rpartition(":")[0], folder)
+        row = replace(row, family=str((beside.parent if beside else folder) / row.family))
+    return row
+
+
+def _sha256(row_module: str, family_module: str, folder: Path) -> str:
+    digest = hashlib.sha256()
+    for module in dict.fromkeys((row_module, family_module)):
+        file = user_code.source_file(module, folder)
+        if file is None or not file.is_file():
+            raise ImportError(f"{module}: there is no such module or file")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

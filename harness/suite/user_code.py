@@ -1,0 +1,79 @@
+"""Python of the user's own that a suite names: importing it, and saying what went wrong when that fails.
+
+Owns import paths of the forms `package.module` and `file.py`, with or without `:NAME`. What the imported object must
+be is the business of whoever asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def load_attribute(path: str, folder: Path) -> Any:
+    """Import what `module:NAME` or `file.py:NAME` names; importing runs the user's code.
+
+    Args:
+        folder: the suite's folder. Modules are looked for there, in the working directory and where python is
+            installed; a relative file is looked for there.
+
+    Raises:
+        ImportError: the module cannot be imported, or has no such name; the text says why.
+    """
+    module_path, _, name = path.rpartition(":")
+    module = load_module(module_path, folder)
+    if not hasattr(module, name):
+        raise ImportError(f"{module_path} has no {name}")
+    return getattr(module, name)
+
+
+def load_module(path: str, folder: Path) -> ModuleType:
+    """Import `package.module` or `file.py`; as `load_attribute`.
+
+    Raises:
+        ImportError: it cannot be imported; the text says why.
+    """
+    for entry in (str(Path.cwd()), str(folder)):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    try:
+        return _load_file(folder / path) if path.endswith(".py") else importlib.import_module(path)
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise ImportError(f"cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def source_file(path: str, folder: Path) -> Path | None:
+    """The file that `package.module` or `file.py` is read from, without importing it; None where there is none."""
+    if path.endswith(".py"):
+        return folder / path
+    try:
+        specification = importlib.util.find_spec(path)
+    except (Exception, SystemExit):  # noqa: BLE001 - it imports the packages around the module
+        return None
+    return Path(specification.origin) if specification and specification.has_location and specification.origin else None
+
+
+def _load_file(path: Path) -> ModuleType:
+    """A file as a module under a name of its own, so that another data.py, or python's random, keeps its name."""
+    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if unique not in sys.modules:
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))  # for what lies beside it
+        specification = importlib.util.spec_from_file_location(unique, path)
+        if specification is None or specification.loader is None:
+            raise ImportError(f"{path} is no python file")
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[unique] = module
+        try:
+            specification.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[unique]  # or the next import would get what it had come to
+            raise
+    return sys.modules[unique]

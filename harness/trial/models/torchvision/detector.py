@@ -1,0 +1,78 @@
+"""A torchvision detector as the rest of the program uses it: all that it must know of torchvision's internals."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from harness.trial.models.base import Detector
+from harness.trial.models.torchvision import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from harness.suite.catalog.torchvision import TorchvisionArchitecture
+
+
+class TorchvisionDetector(Detector):
+    """A generalised R-CNN or RetinaNet: `transform`, `backbone`, and a head that makes boxes."""
+
+    def __init__(self, module: nn.Module, row: TorchvisionArchitecture) -> None:
+        self.module = module
+        self._head = build.head_of(row)
+        self._head.prepare(module)
+
+    def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Mapping[str, Tensor]:
+        """See `Detector.losses`; torchvision's own parts of the loss."""
+        losses: Mapping[str, Tensor] = self.module(images, targets)
+        return losses
+
+    def detect(self, images: list[Tensor]) -> Sequence[Mapping[str, Tensor]]:
+        """See `Detector.detect`."""
+        detections: Sequence[Mapping[str, Tensor]] = self.module(images)
+        return detections
+
+    def set_postprocessing(self, *, score_threshold: float, detections: int) -> None:
+        """See `Detector.set_postprocessing`; torchvision's defaults differ 200-fold between its detectors."""
+        self._head.set_postprocessing(self.module, score_threshold=score_threshold, detections=detections)
+
+    @contextlib.contextmanager
+    def mark_phases(self, mark: Callable[[], None]) -> Iterator[None]:
+        """See `Detector.mark_phases`: the end of `transform`, and the beginning of `postprocess_detections`."""
+        owner = self._head.postprocessor(self.module)
+        original = cast("Callable[..., object]", owner.postprocess_detections)
+
+        def postprocess(*arguments: object, **named: object) -> object:
+            mark()
+            return original(*arguments, **named)
+
+        hook = self.module.get_submodule("transform").register_forward_hook(lambda *_: mark())
+        owner.postprocess_detections = postprocess
+        try:
+            yield
+        finally:
+            hook.remove()
+            del owner.postprocess_detections
+
+    def structure(self) -> Mapping[str, Any]:
+        """See `Detector.structure`: the frozen norms with their eps, and the frozen parameters' names."""
+        return build.structure_of(self.module).plain()
+
+    def use_channels_last(self) -> None:
+        """See `Detector.use_channels_last`; the batch is reordered where it enters the backbone."""
+
+        def reorder(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(batch.contiguous(memory_format=torch.channels_last) for batch in inputs)
+
+        self.module.to(memory_format=torch.channels_last)
+        self.module.get_submodule("backbone").register_forward_pre_hook(reorder)
+
+    def use_compiled(self) -> str:
+        """See `Detector.use_compiled`; inductor takes the part without graph breaks, any break is an error."""
+        backbone = torch.compile(self.module.get_submodule("backbone"), fullgraph=True)
+        self.module.backbone = cast("nn.Module", backbone)
+        return "backbone and FPN"

@@ -1,0 +1,44 @@
+"""What is started here ends here, and says how."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError
+from harness.executors.environment import child_environment
+from harness.processes.child import Child, run_module
+
+
+def test_a_command_returns_what_it_printed_and_its_code() -> None:
+    """Output and errors apart; a module that is not there is an exit code, not an exception."""
+    done = run_module("base64", "-t", environment=child_environment(1), capture=True)
+    assert (done.exit_code, done.errors) == (0, "")
+    assert "Aladdin" in done.output
+    missing = run_module("no_such_module", environment=child_environment(1), capture=True)
+    assert missing.exit_code == 1
+    assert "No module named no_such_module" in missing.errors
+
+
+def test_a_child_of_this_group_ends_alone(tmp_path: Path) -> None:
+    """A variant's process shares the trial's group: ending it must not end the trial."""
+    process = Child(("-c", "import time; time.sleep(600)"), own_session=False)
+    pid = process._process.pid
+    assert os.getpgid(pid) == os.getpgrp()
+    process.end()
+    assert process.exit_code() == -9
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_no_room_for_a_process_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine at its limit of processes stops the run with a sentence, and finished trials are kept."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(MachineError, match=r"no process can be started: Resource temporarily unavailable; .*ulimit -u"):
+        Child(("-c", "pass"))

@@ -1,0 +1,101 @@
+"""A line of events.jsonl: written and read the same; older and unknown lines are read as far as they go."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.store.events import (
+    EvaluatedEvent,
+    Event,
+    EventReader,
+    MeasuredEvent,
+    OtherEvent,
+    PreflightEvent,
+    ResumedEvent,
+    StageEvent,
+    StepEvent,
+    ValidationEvent,
+    VariantEvent,
+    decode_event,
+    encode_event,
+    read_events,
+)
+
+TIME = "2026-01-01T18:00:00.000+00:00"
+STEP = StepEvent(time=TIME, epoch=1, epochs=2, step=3, steps=4, loss=0.5, images_per_s=7.0)
+EVENTS: tuple[Event, ...] = (
+    StageEvent(time=TIME, stage="data", device="cpu"),
+    StageEvent(time=TIME, stage="measure", variant="onnxruntime"),
+    STEP,
+    ValidationEvent(time=TIME, epoch=1, map=0.25, map_50=None),
+    ResumedEvent(time=TIME, place="at epoch 1, step 2"),
+    EvaluatedEvent(time=TIME, split="val", images=3, of=9),
+    MeasuredEvent(time=TIME),
+    PreflightEvent(time=TIME, stage="train", step_s=0.5),
+    VariantEvent(time=TIME, variant="onnxruntime"),
+    OtherEvent(time=TIME, stage="train", name="from_the_future"),
+)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_what_is_written_is_read(event: Event) -> None:
+    """Every type, with what it leaves open."""
+    line = encode_event(event)
+    assert line.endswith("\n")
+    assert json.loads(line)["time"] == TIME
+    assert decode_event(line.encode()) == event
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        # As version 0.2 wrote them.
+        (
+            f'{{"time": "{TIME}", "event": "step", "stage": "train", "epoch": 1, "epochs": 2, "step": 3, "steps": 4, '
+            '"loss": 0.5, "images_per_s": 7.0}',
+            STEP,
+        ),
+        (
+            f'{{"time": "{TIME}", "event": "rehearsed", "stage": "evaluate", "evaluation_s": 0.1}}',
+            PreflightEvent(time=TIME, stage="evaluate", evaluation_s=0.1),
+        ),
+        # Not what this version expects.
+        ('{"event": "step", "stage": "train", "n": 1}', OtherEvent(name="step", stage="train")),
+        ('{"event": "new", "time": 4, "stage": null}', OtherEvent(name="new")),
+        ('{"event": "measured", "more": [1]}', MeasuredEvent()),
+        ('{"stage": "train"}', None),
+        ("[1]", None),
+        ('{"event": "st', None),
+        ("", None),
+    ],
+)
+def test_older_and_unknown_lines_are_read_as_far_as_they_go(line: str, event: Event | None) -> None:
+    """An unknown event is still a sign of life; what is no event is left out."""
+    assert decode_event(line.encode()) == event
+
+
+def test_a_loss_that_is_no_number_is_read() -> None:
+    """A diverging training writes NaN before it fails."""
+    event = decode_event(
+        encode_event(StepEvent(epoch=1, epochs=1, step=1, steps=1, loss=math.nan, images_per_s=1.0)).encode()
+    )
+    assert isinstance(event, StepEvent)
+    assert math.isnan(event.loss)
+
+
+def test_a_reader_gives_each_line_once_and_whole(tmp_path: Path) -> None:
+    """While the file grows, in pieces of any size; a file that is not there yet has no events."""
+    path = tmp_path / "events.jsonl"
+    reader = EventReader(path)
+    assert reader.read() == []
+    data = "".join(map(encode_event, EVENTS)).encode() + b'{"event": "torn'
+    received: list[Event] = []
+    with path.open("ab", buffering=0) as stream:
+        for start in range(0, len(data), 37):
+            stream.write(data[start : start + 37])
+            received += reader.read()
+    assert tuple(received) == EVENTS == read_events(path)
