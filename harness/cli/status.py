@@ -96,10 +96,10 @@ def _forecast(states: tuple[TrialState, ...]) -> str:
     """How long the rest takes, as rehearsals and the trials that ran say."""
     from harness.observers.wording import forecast
     from harness.scheduling import estimate
-    from harness.suite.expand import configuration
+    from harness.suite.expand import configuration_key
 
     trials = [state.trial for state in states]
-    rehearsals = {configuration(s.trial): s.preflight for s in states if s.preflight is not None}
+    rehearsals = {configuration_key(s.trial): s.preflight for s in states if s.preflight is not None}
     expected = estimate.expected_s(trials, rehearsals, [s.record for s in states if s.record])
     return forecast([s.trial for s in states if s.record is None and not s.failed], expected)
 
