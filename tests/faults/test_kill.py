@@ -159,7 +159,7 @@ def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path]
     assert [epoch.epoch for epoch in found.measurements.epochs] == [1, 2, 3, 4]
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 1 trials measured. First started" in page
-    assert "resumed: training was cut and went on at epoch" in page
+    assert "resumed: training was interrupted and resumed at epoch" in page
 
 
 def test_a_trial_that_is_killed_twice_is_given_up(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
