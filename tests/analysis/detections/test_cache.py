@@ -47,13 +47,13 @@ def test_it_is_computed_once_for_each_content(tmp_path: Path, monkeypatch: pytes
     first = _analyse(folder)
     assert set(first) == {(record.trial.trial_id, AS_TRAINED) for record in records}
     analysed: list[tuple[str, str]] = []
-    original = module._examine
+    original = module._analyse
 
     def record_and_analyse(job: module._Job) -> DetectionAnalysis | None:
         analysed.append(job.key)
         return original(job)
 
-    monkeypatch.setattr(module, "_examine", record_and_analyse)
+    monkeypatch.setattr(module, "_analyse", record_and_analyse)
     again = _analyse(folder)
     assert not analysed
     assert all(_same(first[key], again[key]) for key in first)
@@ -82,7 +82,7 @@ def test_several_processes_give_the_same_analyses(tmp_path: Path, monkeypatch: p
     alone = _analyse(folder)
     for path in folder.cache.iterdir():
         path.unlink()
-    monkeypatch.setattr(module, "_FEW", 0)
+    monkeypatch.setattr(module, "_MIN_PARALLEL_BYTES", 0)
     together = _analyse(folder)
     assert all(_same(alone[key], together[key]) for key in alone)
 
