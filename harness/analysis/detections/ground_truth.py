@@ -71,10 +71,7 @@ def _open(dataset: TrialDataset) -> dict[str, Split]:
         return {}
     try:
         splits, loaded = open_splits(source)
-        if isinstance(source, SyntheticDataset):
-            current = fingerprint(source)
-        else:
-            current = loaded.fingerprint() if loaded else None
+        current = fingerprint(source) if isinstance(source, SyntheticDataset) else loaded and loaded.fingerprint()
     except (DataError, OSError) as error:
         log.info("%s: cannot be opened any more: %s", dataset.name, error)
         return {}
