@@ -71,6 +71,7 @@ def _open(dataset: TrialDataset) -> dict[str, Split]:
         return {}
     try:
         splits, loaded = open_splits(source)
+        current: str | None
         if isinstance(source, SyntheticDataset):
             current = fingerprint(source)
         else:
