@@ -14,7 +14,7 @@ from harness.analysis import statistics
 from harness.analysis.settings import distinguishing_settings, image_size, weights_name
 from harness.store.record import AS_TRAINED
 from harness.suite.catalog.registry import BUILT_IN
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
         row = choice.own or BUILT_IN.get(choice.name)
         fixed = {
             "trial_id": trial.trial_id,
-            "configuration": configuration(trial),
+            "configuration": configuration_key(trial),
             "dataset": trial.dataset.name,
             "architecture": choice.name,
             "setting": settings[trial.trial_id],

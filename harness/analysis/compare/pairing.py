@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.frame import CANNOT, configuration_frame, result_of_variant, trial_frame
 from harness.analysis.settings import code_hash, flatten, format_setting
 from harness.store.record import AS_TRAINED
-from harness.suite.expand import TRIAL, configuration
+from harness.suite.expand import TRIAL, configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ def rows(states: Sequence[TrialState]) -> tuple[Row, ...]:
     states = [state for state in states if state.trial.max_images is None] or states
     by_configuration: dict[str, list[TrialState]] = defaultdict(list)
     for state in states:
-        by_configuration[configuration(state.trial)].append(state)
+        by_configuration[configuration_key(state.trial)].append(state)
     return tuple(
         _row(line, by_configuration[line["configuration"]])
         for _, line in configuration_frame(trial_frame(states)).iterrows()

@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from harness.analysis.detections.matching import find_overlaps, match
 from harness.analysis.detections.thresholds import reach_threshold
-from harness.data.contact_sheet import FAINT, INK, PAPER, plate, shortened
+from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, shorten
 from harness.data.images import read_pixels
-from harness.data.open import draw
+from harness.data.open import open_synthetic
 from harness.errors import DataError
 from harness.store.paths import stored
 from harness.store.tables import read_thumbnails
@@ -100,7 +100,7 @@ def reader(folder: ResultFolder, record: Record, ground_truth: StoredGroundTruth
     """
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
-        return draw(source, record.metrics.split).read_image
+        return open_synthetic(source, record.metrics.split).read_image
     thumbnails = read_thumbnails(stored(folder.ground_truth).read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
@@ -168,10 +168,10 @@ def _sheet(
     sheet = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pictures) + _CAPTION + _MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     for column, head in enumerate(heads):
-        pen.text((_MARGIN + column * width, 4), shortened(head, font, side), INK, font)
+        pen.text((_MARGIN + column * width, 4), shorten(head, font, side), INK, font)
     for row, (index, picture) in enumerate(pictures.items()):
         top = _CAPTION + _MARGIN + row * height
-        pen.text((_MARGIN, top), shortened(ground_truth.images[index], font, side), FAINT, font)
+        pen.text((_MARGIN, top), shorten(ground_truth.images[index], font, side), FAINT, font)
         columns = [_labelled_boxes(ground_truth, index)]
         columns += [_detected_boxes(ground_truth, architecture, index) for architecture in architectures]
         for column, boxes in enumerate(columns):
@@ -223,5 +223,6 @@ def _with_boxes(
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.colour, width=2)
     for box in boxes:  # after all boxes, so that no line crosses a name
         if box.text:
-            plate(pen, box.text, (box.corners[0] * scale, box.corners[1] * scale), drawn.width, box.colour, font)
+            corner = (box.corners[0] * scale, box.corners[1] * scale)
+            draw_name_plate(pen, box.text, corner, drawn.width, box.colour, font)
     return drawn

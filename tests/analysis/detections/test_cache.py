@@ -113,14 +113,14 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: py
 
 def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
     """Without stored labels, the dataset is generated again, if its fingerprint is still the record's; else nothing."""
-    from harness.data.open import draw, fingerprint
+    from harness.data.open import fingerprint, open_synthetic
     from harness.suite.schema import SyntheticDataset
 
     trial = make_trial()
     source = trial.dataset.source
     assert isinstance(source, SyntheticDataset)
     dataset = dataclasses.replace(trial.dataset, fingerprint=fingerprint(source))
-    truth = draw(source, "val").annotations
+    truth = open_synthetic(source, "val").annotations
     names = labels([], [], classes=truth.class_names)
     record = of_classes(make_record(dataclasses.replace(trial, dataset=dataset)), names)
     record = dataclasses.replace(record, metrics=dataclasses.replace(record.metrics, images=len(truth)))

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import SuiteError
 from harness.suite.catalog import registry
-from harness.suite.expand import configuration, plan_trials
+from harness.suite.expand import configuration_key, plan_trials
 from harness.suite.load import json_schema, load_suite
 from harness.suite.trial import Trial
 
@@ -70,7 +70,7 @@ def test_identity_follows_the_code_and_not_where_it_lies(write_row: Callable[...
     moved = _trial(write_row(tmp_path / "b"))
     changed = _trial(write_row(tmp_path / "c", content="# another line"))
     assert first.trial_id == moved.trial_id
-    assert configuration(first) == configuration(moved)
+    assert configuration_key(first) == configuration_key(moved)
     assert changed.trial_id != first.trial_id
 
 
@@ -147,7 +147,7 @@ def test_built_in_trials_carry_nothing_of_this(tmp_path: Path) -> None:
     """What older trials are identified by stays as it was."""
     trial = _trial(tmp_path, "retinanet_resnet50_fpn")
     assert trial.architecture.own is None
-    assert '"own"' not in configuration(trial)
+    assert '"own"' not in configuration_key(trial)
     own = registry.OwnArchitecture(path="a:B", sha256="0", backbone="b", stages=1, parameters=1)
     other = replace(trial, architecture=replace(trial.architecture, own=own))
-    assert configuration(other) != configuration(trial)
+    assert configuration_key(other) != configuration_key(trial)
