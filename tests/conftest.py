@@ -38,6 +38,7 @@ TINY_MODEL = (
     "    weights: none\n    image_size: {min: 64, max: 64}\n"
     "    model: {rpn_post_nms_top_n_train: 30, rpn_post_nms_top_n_test: 20, box_batch_size_per_image: 8}\n"
 )
+TINY_RCNN = f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}"
 FAST = "protocol: {level: quick, rounds: 1, latency_images: 20, throughput_batch_size: 1}\n"
 TINY_HEAD = f"hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
 

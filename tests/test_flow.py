@@ -141,7 +141,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
     suite, results = tiny_suite(), tmp_path / "results"
     assert harness_command("run", suite, "--results", results, "--limit", "2").returncode == 0
     record = _record(results)
-    assert record["trial"]["limit"] == 2  # type: ignore[index]
+    assert record["trial"]["max_images"] == 2  # type: ignore[index]
     assert record["metrics"]["images"] == 2  # type: ignore[index]
     assert [warning["name"] for warning in record["warnings"]][-1] == "subset"  # type: ignore[attr-defined]
     assert "not comparable" in (results / "tiny" / "report.md").read_text()

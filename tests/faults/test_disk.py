@@ -21,6 +21,7 @@ import torch
 from harness.errors import MachineError
 from harness.store import files, record
 from harness.trial.train.resume import States
+from tests.conftest import TINY_RCNN
 from tests.faults.runs import has_event, start, wait_for
 from tests.store.make import make_record, make_trial
 
@@ -122,7 +123,7 @@ def test_a_checkpoint_that_does_not_fit_stops_the_run(tiny_suite: Callable[..., 
     """It cannot be written: exit 3 naming it, the disk and how to go on; no record, no torn file, no failed trial."""
     results = tmp_path / "results"
     done = subprocess.run(
-        (sys.executable, "-m", "harness", "run", str(tiny_suite()), "--results", str(results), "--no-preflight"),
+        (sys.executable, "-m", "harness", "run", str(tiny_suite(architectures=TINY_RCNN)), "--results", str(results), "--no-preflight"),
         capture_output=True,
         text=True,
         timeout=240,
@@ -159,7 +160,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], small_disk: Path) -> None:
     """Full in the middle of training: exit 3, the last checkpoint whole; with room again the same command resumes."""
-    suite = tiny_suite(rest="hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
+    suite = tiny_suite(rest="hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
     results = small_disk / "results"
     run = start(suite, results)
     wait_for(lambda: bool(list(results.glob("tiny/trials/*/checkpoints/training-*.state"))), "a checkpoint")
@@ -184,7 +185,7 @@ def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], smal
 def test_a_disk_that_is_too_small_is_told_before_the_start(tiny_suite: Callable[..., Path], small_disk: Path) -> None:
     """Checkpoints and weights of every trial are counted: nothing starts, exit 3 with what is needed and is free."""
     seeds = "hyperparameters: {epochs: 1, batch_size: 2}\nprotocol: quick\nseeds: [0, 1, 2, 3, 4, 5, 6, 7]\n"
-    run = start(tiny_suite(rest=seeds), small_disk / "results")
+    run = start(tiny_suite(architectures=TINY_RCNN, rest=seeds), small_disk / "results")
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 3, output
     assert re.search(

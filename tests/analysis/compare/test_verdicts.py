@@ -16,7 +16,8 @@ from harness.analysis import statistics
 from harness.analysis.compare import pairing, verdicts
 from harness.analysis.compare.gates import RegressionGate, check_gates
 from harness.analysis.compare.verdicts import ComparedPair
-from harness.store import record
+from harness.store import record, tables
+from harness.store.arrays import StoredTimings
 from harness.store.paths import SuiteFolder
 from harness.store.record import AS_TRAINED, MeasurementWarning, Record
 from harness.store.results import planned_trials, read_results
@@ -58,19 +59,16 @@ def _compare_one(tmp_path: Path, a: Sequence[Record], b: Sequence[Record], **opt
 def _write_timings(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0.0) -> None:
     """Write samples.parquet with three rounds over forty images."""
     rng = np.random.default_rng(len(str(folder.path)))
-    rounds = [
-        pd.DataFrame(
-            {
-                "variant": AS_TRAINED, "pass": "latency", "repeat": 0, "round": number,
-                "image": np.arange(40), "images": 1,
-                "seconds": seconds * (1 + drift * number) * rng.lognormal(0, 0.02, 40),
-            }
-        )
-        for number in (0, 1, 2)
-    ]  # fmt: skip
-    stream = io.BytesIO()
-    pd.concat(rounds).to_parquet(stream)
-    folder.trial(trial.trial_id).samples.write_bytes(stream.getvalue())
+    rounds = np.repeat(np.arange(3), 40)
+    timings = StoredTimings(
+        passes=np.full(120, "latency"),
+        repeats=np.zeros(120, dtype=np.int64),
+        rounds=rounds,
+        images=np.tile(np.arange(40), 3),
+        counts=np.ones(120, dtype=np.int64),
+        seconds=seconds * (1 + drift * rounds) * rng.lognormal(0, 0.02, 120),
+    )
+    folder.trial(trial.trial_id).samples.write_bytes(tables.write_timings({AS_TRAINED: timings}))
 
 
 def _gate(metric: str, change: float, *, relative: bool = False) -> RegressionGate:
