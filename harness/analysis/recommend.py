@@ -1,4 +1,4 @@
-"""Which detector to ship within limits, and why each of the others lost: arithmetic over the comparison's frame."""
+"""Which detector to ship within limits, and why each other one lost: arithmetic over the frame of configurations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METRICS = ("map", "map_50", "map_75")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a detector must keep to; None is no bound."""
+    """The limits that a detector must keep to; None is no limit."""
 
     max_latency_s: float | None = None
     max_memory_bytes: int | None = None
@@ -86,7 +86,7 @@ def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ..
 
 
 def sentence(row: pd.Series, metric: str) -> str:
-    """What is to be known of a row: accuracy, latency, memory."""
+    """Describe a row by its accuracy, latency and memory."""
     memory = row["inference_memory_bytes"]
     return (
         f"{metric} {metric_value(row[metric])} at {milliseconds(row['latency_median_s'])} ms "
@@ -97,7 +97,7 @@ def sentence(row: pd.Series, metric: str) -> str:
 def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Advice:
     ordered = rows.sort_values([metric, "latency_median_s"], ascending=[False, True], kind="stable")
     objections = {index: _objections(row, bounds, metric) for index, row in ordered.iterrows()}
-    chosen = next((ordered.loc[index] for index, found in objections.items() if not found), None)
+    chosen = next((ordered.loc[index] for index, reasons in objections.items() if not reasons), None)
     lost = []
     for index, row in ordered.iterrows():
         if chosen is None or index != chosen.name:
@@ -106,27 +106,27 @@ def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Ad
 
 
 def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
-    """Why a row cannot be shipped; nothing where it can."""
+    """Return the reasons why a row cannot be shipped; empty if it can."""
     if row["subset"]:
         return ["only a subset of the images"]
     if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
-        why = next((reason for name, reason in row["warnings"] if name == CANNOT), None)
-        return [f"not measured: {why or row['outcomes']}"]
-    found = []
+        problem = next((reason for name, reason in row["warnings"] if name == CANNOT), None)
+        return [f"not measured: {problem or row['outcomes']}"]
+    reasons = []
     if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:
-        found.append(f"{milliseconds(row['latency_median_s'])} ms is over {milliseconds(bounds.max_latency_s)} ms")
+        reasons.append(f"{milliseconds(row['latency_median_s'])} ms is over {milliseconds(bounds.max_latency_s)} ms")
     memory = row["inference_memory_bytes"]
     if bounds.max_memory_bytes is not None and math.isnan(memory):
-        found.append("its memory is not known")
+        reasons.append("its memory is not known")
     elif bounds.max_memory_bytes is not None and memory > bounds.max_memory_bytes:
-        found.append(f"{mebibytes(memory)} MiB is over {mebibytes(bounds.max_memory_bytes)} MiB")
+        reasons.append(f"{mebibytes(memory)} MiB is over {mebibytes(bounds.max_memory_bytes)} MiB")
     if bounds.min_metric is not None and row[metric] < bounds.min_metric:
-        found.append(f"{metric} {metric_value(row[metric])} is below {metric_value(bounds.min_metric)}")
-    return found
+        reasons.append(f"{metric} {metric_value(row[metric])} is below {metric_value(bounds.min_metric)}")
+    return reasons
 
 
 def _behind(row: pd.Series, chosen: pd.Series | None, metric: str) -> str:
-    """How far an allowed row is behind the one that won."""
+    """Say how far a row that keeps to the limits is behind the chosen one."""
     assert chosen is not None
     times = chosen["latency_median_s"] / row["latency_median_s"]
     speed = f"{times:.1f}× faster" if times >= 1 else f"{1 / times:.1f}× slower"

@@ -16,16 +16,11 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype, union_categoricals
 
 from harness.analysis.frame import configuration_frame, trial_frame
+from harness.store.arrays import StoredDetections, StoredTimings
 from harness.store.paths import stored
 from harness.store.record import AS_TRAINED
 from harness.store.results import planned_trials, read_results
-from harness.store.tables import (
-    StoredDetections,
-    StoredTimings,
-    UnreadableError,
-    read_all_detections,
-    read_timings,
-)
+from harness.store.tables import UnreadableError, read_all_detections, read_timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

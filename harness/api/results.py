@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.scheduling import estimate
 from harness.store import files, lock, run_status
 from harness.store.results import find_trial, planned_trials, read_plan, read_results, suite_folder
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +184,7 @@ def status(results: str | Path) -> RunStatus:
     """
     folder = suite_folder(Path(results))
     states = planned_trials(read_results(folder))
-    preflights = {configuration(state.trial): state.preflight for state in states if state.preflight is not None}
+    preflights = {configuration_key(state.trial): state.preflight for state in states if state.preflight is not None}
     records = [state.record for state in states if state.record]
     return RunStatus(
         folder=folder,

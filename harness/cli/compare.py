@@ -11,9 +11,7 @@ import click
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from harness import ResultComparison
+    from collections.abc import Sequence
 
 _COLOURS = {"better": "green", "worse": "red"}
 
@@ -36,47 +34,25 @@ def compare(a: str, b: str, *, as_json: bool, gates: tuple[str, ...]) -> None:
     A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
     """
     from harness import api
+    from harness.report.compare import data, render
 
     with exit_codes():
         with progress_bar("examining detections") as progress:
             comparison = api.compare(a, b, gates=gates, progress=progress)
         if as_json:
-            from harness.report.compare import data
-
             click.echo(json.dumps(data((a, b), comparison.rows, comparison.gates), indent=2, allow_nan=False))
         else:
-            _print(a, b, comparison)
+            for block in render((a, b), comparison.rows, comparison.gates, table=_table):
+                click.echo(block)
     sys.exit(0 if comparison.passed else FAILED)
 
 
-def _print(a: str, b: str, comparison: ResultComparison) -> None:
-    from harness.formatting import printable
-    from harness.report.compare import HEADER, cells, judgement, reasons, summary
-
-    click.echo(f"A, the reference: {printable(a)}\nB, the candidate: {printable(b)}")
-    for dataset, rows in comparison.datasets.items():
-        click.echo(f"\n{printable(dataset)}:\n")
-        _print_table(HEADER, [cells(row) for row in rows])
-        for line in _after(reasons(rows)):
-            click.echo(line)
-    click.echo(f"\n{summary(comparison.rows)}")
-    for line in _after(map(judgement, comparison.gates)):
-        click.echo(line)
-
-
-def _after(lines: Iterator[str]) -> Iterator[str]:
-    """The lines, with an empty one before the first."""
-    for number, line in enumerate(lines):
-        yield line if number else f"\n{line}"
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """As markdown; on a terminal folded to its width."""
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as markdown, or for a terminal folded to its width."""
     from harness.report.markup import table
 
     if not sys.stdout.isatty():
-        click.echo(table(header, rows))
-        return
+        return table(header, rows)
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -86,4 +62,7 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    Console().print(shown)
+    console = Console()
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get().rstrip("\n")

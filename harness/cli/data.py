@@ -16,8 +16,8 @@ from harness.errors import DataError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.data.check import Checked
-    from harness.data.loaded import Loaded
+    from harness.data.check import CheckResult
+    from harness.data.loaded import LoadedDataset
     from harness.data.open import Split
     from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
@@ -105,9 +105,10 @@ def show(target: Path, wanted: str, out: Path, count: int, class_name: str | Non
         for name, dataset in datasets.items():
             prefix = f"{name} " if len(datasets) > 1 else ""
             shown |= {f"{prefix}{split}": opened for split, opened in _opened(name, dataset).items()}
-        chosen = contact_sheet.choose({name: split.annotations for name, split in shown.items()}, count, class_name)
-        _write(out, contact_sheet.draw_sheet(shown, chosen))
-        click.echo(f"{out}: {len(chosen)} images")
+        annotations = {name: split.annotations for name, split in shown.items()}
+        images = contact_sheet.choose_images(annotations, count, class_name)
+        _write(out, contact_sheet.draw_sheet(shown, images))
+        click.echo(f"{out}: {len(images)} images")
 
 
 @data.command()
@@ -129,15 +130,15 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
             raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
         ((name, dataset),) = datasets.items()
         loaded = _loaded(name, dataset, "headers")
-        if not any(any(part.paths) for part in loaded.parts.values()):  # no image is there: what the labels tell
+        if not any(any(part.paths) for part in loaded.splits.values()):  # no image is there: what the labels tell
             told = load(dataset, depth="labels")
-            loaded = told if all((part.annotations.sizes > 0).all() for part in told.parts.values()) else loaded
+            loaded = told if all((part.annotations.sizes > 0).all() for part in told.splits.values()) else loaded
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
             raise DataError("\n".join(map(str, fatal)))
-        if only and only not in loaded.parts:
-            raise UsageError(f"--split {only}: no such split; there are {', '.join(loaded.parts)}")
-        parts = {split: part for split, part in loaded.parts.items() if only in {None, split}}
+        if only and only not in loaded.splits:
+            raise UsageError(f"--split {only}: no such split; there are {', '.join(loaded.splits)}")
+        parts = {split: part for split, part in loaded.splits.items() if only in {None, split}}
         folder = os.path.commonpath([part.folder for part in parts.values()])
         prefixes = {split: os.path.relpath(part.folder, folder) for split, part in parts.items()}
         text = to_coco({split: part.annotations for split, part in parts.items()}, prefixes)
@@ -159,7 +160,7 @@ def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDa
     return found
 
 
-def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
+def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> LoadedDataset:
     """Read, with a word on what is left out."""
     from harness.data.load import load
     from harness.executors.environment import available_cores
@@ -168,7 +169,7 @@ def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
         loaded = load(dataset, depth=depth, workers=available_cores(), progress=progress)
     if dataset.format == "auto":
         click.echo(f"{name}: found {loaded.format}", err=True)
-    if not loaded.parts:
+    if not loaded.splits:
         raise DataError("\n".join(map(str, loaded.findings.problems("error"))))
     bad = sum(loaded.skipped().values())
     if bad:
@@ -177,24 +178,24 @@ def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> Loaded:
 
 
 def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Any]:
-    from harness.data.open import draw, split_names
+    from harness.data.open import open_synthetic, split_names
     from harness.suite.schema import SyntheticDataset
 
     if isinstance(dataset, SyntheticDataset):
-        return {split: draw(dataset, split).annotations for split in split_names(dataset)}
-    return {split: part.annotations for split, part in _loaded(name, dataset, "labels").parts.items()}
+        return {split: open_synthetic(dataset, split).annotations for split in split_names(dataset)}
+    return {split: part.annotations for split, part in _loaded(name, dataset, "labels").splits.items()}
 
 
 def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Split]:
-    from harness.data.open import draw, files, split_names
+    from harness.data.open import open_files, open_synthetic, split_names
     from harness.suite.schema import SyntheticDataset
 
     if isinstance(dataset, SyntheticDataset):
-        return {split: draw(dataset, split) for split in split_names(dataset)}
-    return {split: files(part) for split, part in _loaded(name, dataset, "headers").parts.items()}
+        return {split: open_synthetic(dataset, split) for split in split_names(dataset)}
+    return {split: open_files(part) for split, part in _loaded(name, dataset, "headers").splits.items()}
 
 
-def _checked_json(found: Mapping[str, Checked]) -> dict[str, Any]:
+def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
     several = len(found) > 1
     problems = [
         {**({"dataset": name} if several else {}), **problem.as_json()}
@@ -206,7 +207,7 @@ def _checked_json(found: Mapping[str, Checked]) -> dict[str, Any]:
     return {"problems": problems, "summary": {**totals, "datasets": summaries}}
 
 
-def _checked_text(name: str, checked: Checked) -> str:
+def _checked_text(name: str, checked: CheckResult) -> str:
     from harness.data.problems import printable
 
     splits = "; ".join(f"{split} {i:,} images, {n:,} boxes" for split, (i, n) in checked.splits.items())

@@ -1,7 +1,7 @@
-"""The one in-memory form of a labelled split: columns of numpy arrays, whatever file they came from.
+"""The in-memory form of a labelled split: numpy columns, the same for every annotation format.
 
 Owns the table of images and the table of boxes. Does not own pixels (`harness.data.open` reads those), nor the
-background class: class numbers here start at 0, and only `harness.trial` adds the detectors' background in front.
+background class: class numbers here start at 0, and only `harness.trial` shifts them to make room for a background.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotations:
-    """Every image and every box of one split. Boxes are sorted by image.
+    """Every image and every box of one split. The boxes are sorted by image.
 
     Attributes:
-        class_names: name of each class, without background; a class number indexes it.
-        file_names: [I], relative to the split's image folder.
+        class_names: the name of each class, without background; a class number is an index into it.
+        file_names: [I], each image's file name relative to the split's image folder.
         sizes: int32 [I, 2], (width, height) in pixels.
         offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
         boxes: float32 [N, 4], xyxy, pixels.
         labels: int64 [N], 0-based class numbers.
-        crowds: bool [N]; a crowd region is never trained on, and in evaluation neither rewards nor punishes.
-        areas: float32 [N], pixels²: what COCO's small, medium and large are judged by.
+        crowds: bool [N]; a crowd region is not trained on, and detections inside it are ignored in evaluation.
+        areas: float32 [N], pixels²; they decide whether COCO counts a box as small, medium or large.
     """
 
     class_names: tuple[str, ...]
@@ -44,19 +44,19 @@ class Annotations:
         return len(self.file_names)
 
     def rows(self, index: int) -> slice:
-        """The rows of image `index` in the box columns."""
+        """Return the slice of the box columns that belongs to image `index`."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def first(self, count: int) -> Annotations:
-        """Only the first `count` images and their boxes."""
-        return self.take(np.arange(min(count, len(self))))[0]
+        """Return the first `count` images and their boxes."""
+        return self.select(np.arange(min(count, len(self))))[0]
 
-    def take(self, images: NDArray[np.intp]) -> tuple[Annotations, NDArray[np.intp]]:
-        """Only these images and their boxes; and the rows that those boxes had."""
+    def select(self, images: NDArray[np.intp]) -> tuple[Annotations, NDArray[np.intp]]:
+        """Return the annotations of `images`, in that order, and the rows that their boxes have in this table."""
         counts = np.diff(self.offsets)[images]
         offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[images] - offsets[:-1], counts)
-        taken = Annotations(
+        selection = Annotations(
             class_names=self.class_names,
             file_names=tuple(self.file_names[image] for image in images),
             sizes=self.sizes[images],
@@ -66,10 +66,10 @@ class Annotations:
             crowds=self.crowds[rows],
             areas=self.areas[rows],
         )
-        return taken, rows
+        return selection, rows
 
     def fingerprint(self) -> str:
-        """sha256 over every table, as hex: equal for equal labels, wherever the files lie."""
+        """Return the sha256 of all columns as hex; it does not depend on where the files lie."""
         names = "\0".join((*self.class_names, "", *self.file_names))
         digest = hashlib.sha256(names.encode("utf-8", "backslashreplace"))
         for column in (self.sizes, self.offsets, self.boxes, self.labels, self.crowds, self.areas):
@@ -88,10 +88,10 @@ def from_sorted(
     crowds: NDArray[np.bool_],
     areas: NDArray[np.float32],
 ) -> Annotations:
-    """From box columns that are sorted by image.
+    """Build annotations from box columns that are already sorted by image.
 
     Args:
-        image_of_box: int64 [N], ascending: the row of the image table that each box belongs to.
+        image_of_box: int64 [N], ascending: the number of the image that each box belongs to.
     """
     counts = np.bincount(image_of_box, minlength=len(file_names))
     return Annotations(

@@ -1,6 +1,7 @@
-"""Whether boxes are boxes: what is none is an error and left out, what is odd is a warning and kept.
+"""Rules that a labelled box must follow, the same for every annotation format.
 
-Owns the rules of geometry, the same for every format; pixels, arrays, no files.
+An invalid box (no area, outside its image, not a number) is an error and is left out; a suspicious one (tiny, drawn
+twice) is a warning and is kept. Works on arrays in pixels and opens no files.
 """
 
 from __future__ import annotations
@@ -15,33 +16,39 @@ if TYPE_CHECKING:
     from harness.data.problems import Findings
     from harness.data.raw import RawAnnotations
 
-_MIN_SIDE = 1e-2  # pixels inside the image: what is left of a thinner box could be no box at all in float32
-_MAX_PIXELS = 2.0**31  # of a side, where the image's own is not known
-_ROUNDING = 0.5  # pixels over the border that come from decimals or whole pixels, not from a person
+_MIN_SIDE = 1e-2  # pixels inside the image: a thinner box could lose its area when it is rounded to float32
+_MAX_PIXELS = 2.0**31  # assumed length of an image's side where its size is unknown
+_ROUNDING = 0.5  # pixels by which a box may cross the border through rounding alone
 _TINY_SIDE = 2  # pixels
 _TINY_AREA = 16  # pixels²
 _DUPLICATE_IOU = 0.95
-_MAX_COPIES = 50  # of one box that are compared with each other
+_MAX_COPIES = 50  # copies of one box that are compared with each other
 
 
 def valid_boxes(
-    labels: RawAnnotations, sizes: NDArray[np.int32], findings: Findings
+    raw: RawAnnotations, sizes: NDArray[np.int32], findings: Findings
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The rows of `labels` that are boxes, and those boxes in pixels, clipped to their image.
+    """Find the valid boxes and convert them to pixels.
 
     Args:
-        sizes: int32 [I, 2], (width, height) of the pictures themselves; 0 where unknown.
+        raw: boxes as read from the annotation files.
+        sizes: int32 [I, 2], (width, height) of the image files; 0 where unknown.
+        findings: receives one entry for every invalid box, and a warning for every clipped one.
+
+    Returns:
+        The rows of `raw` that hold a valid box, intp [K]; and those boxes clipped to their image, float64 [K, 4], xyxy,
+        pixels.
     """
-    width, height = (np.where(side > 0, side, _MAX_PIXELS)[labels.owners] for side in sizes.T)
-    known = width < _MAX_PIXELS
+    width, height = (np.where(side > 0, side, _MAX_PIXELS)[raw.owners] for side in sizes.T)
+    size_known = width < _MAX_PIXELS
     min_side = np.full(len(width), _MIN_SIDE)
-    left, top, right, bottom = np.ascontiguousarray(labels.boxes.T)
+    left, top, right, bottom = np.ascontiguousarray(raw.boxes.T)
     with np.errstate(invalid="ignore", over="ignore"):
-        if labels.shares.any():
-            scaled = labels.shares & known
+        if raw.fractional.any():
+            scaled = raw.fractional & size_known
             left, right = (np.where(scaled, edge * width, edge) for edge in (left, right))
             top, bottom = (np.where(scaled, edge * height, edge) for edge in (top, bottom))
-            min_side[labels.shares & ~known] = 0.0
+            min_side[raw.fractional & ~size_known] = 0.0
         finite = np.isfinite(left + top + right + bottom)
         sides = np.minimum(right - left, bottom - top)
         clipped = [
@@ -50,51 +57,53 @@ def valid_boxes(
             np.clip(right, 0, width),
             np.clip(bottom, 0, height),
         ]
-        inner = np.minimum(clipped[2] - clipped[0], clipped[3] - clipped[1])
-        beyond = np.maximum(np.maximum(-left, -top), np.maximum(right - width, bottom - height))
-    area = finite & (sides > 0) & (sides >= min_side)
-    good = area & (inner > 0) & (inner >= min_side)
-    _tell(labels, findings, "not_a_number", ~finite)
-    _tell(labels, findings, "degenerate_box", finite & ~area)
-    _tell(labels, findings, "box_outside_image", area & ~good, sizes)
-    _tell(labels, findings, "box_crosses_border", good & known & (beyond > _ROUNDING), sizes)
-    rows = np.flatnonzero(good)
+        visible = np.minimum(clipped[2] - clipped[0], clipped[3] - clipped[1])
+        overhang = np.maximum(np.maximum(-left, -top), np.maximum(right - width, bottom - height))
+    has_area = finite & (sides > 0) & (sides >= min_side)
+    valid = has_area & (visible > 0) & (visible >= min_side)
+    _add_findings(raw, findings, "not_a_number", ~finite)
+    _add_findings(raw, findings, "degenerate_box", finite & ~has_area)
+    _add_findings(raw, findings, "box_outside_image", has_area & ~valid, sizes)
+    _add_findings(raw, findings, "box_crosses_border", valid & size_known & (overhang > _ROUNDING), sizes)
+    rows = np.flatnonzero(valid)
     return rows, np.stack([edge[rows] for edge in clipped], axis=1)
 
 
 def suspicious_boxes(
-    labels: RawAnnotations, rows: NDArray[np.intp], boxes: NDArray[np.float64], findings: Findings
+    raw: RawAnnotations, rows: NDArray[np.intp], boxes: NDArray[np.float64], findings: Findings
 ) -> None:
-    """Tell of tiny boxes and of boxes drawn twice.
+    """Add a warning to `findings` for every tiny box and every box that is drawn twice.
 
     Args:
-        rows: [K], rows of `labels`.
-        boxes: float64 [K, 4], xyxy, pixels; of each.
+        raw: boxes as read from the annotation files.
+        rows: [K], the rows of `raw` to inspect.
+        boxes: float64 [K, 4], xyxy, pixels: the box of each of these rows.
+        findings: receives the warnings.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
-    tiny = ((sides < _TINY_SIDE).any(axis=1) | (sides.prod(axis=1) < _TINY_AREA)) & ~labels.crowds[rows]
+    tiny = ((sides < _TINY_SIDE).any(axis=1) | (sides.prod(axis=1) < _TINY_AREA)) & ~raw.crowds[rows]
     findings.add_many(
         "tiny_box",
         int(tiny.sum()),
-        (
-            labels.box_place(row, f"{w:.3g} × {h:.3g} pixels")
-            for row, (w, h) in zip(rows[tiny], sides[tiny], strict=True)
-        ),
+        (raw.box_place(row, f"{w:.3g} × {h:.3g} pixels") for row, (w, h) in zip(rows[tiny], sides[tiny], strict=True)),
     )
-    first, second = _drawn_twice(labels.owners[rows] * len(labels.class_names) + labels.labels[rows], boxes)
-    again = np.unique(second)
+    first, second = _duplicate_pairs(raw.owners[rows] * len(raw.class_names) + raw.labels[rows], boxes)
+    duplicates = np.unique(second)
     findings.add_many(
         "duplicate_box",
-        len(again),
-        (labels.box_place(rows[row], f"as {labels.box_text(rows[first[second == row][0]])}") for row in again),
+        len(duplicates),
+        (raw.box_place(rows[row], f"as {raw.box_text(rows[first[second == row][0]])}") for row in duplicates),
     )
 
 
-def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of rows of one group (image and class) that overlap with IoU > 0.95.
+def _duplicate_pairs(
+    groups: NDArray[np.int64], boxes: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find pairs of boxes in the same group (image and class) that overlap with IoU > 0.95.
 
-    From left to right, each row is compared with the next one of its group, then with the one after that, while any
-    begins near enough: the left edges of such a pair lie within a twentieth of the first one's width.
+    The boxes of a group are sorted by their left edge. Each is compared with the next one, then with the one after
+    that, for as long as some pair of left edges is at most a twentieth of the first box's width apart: an IoU above
+    0.95 is impossible beyond that.
     """
     order = np.lexsort((boxes[:, 0], groups))
     groups, boxes = groups[order], boxes[order]
@@ -108,9 +117,10 @@ def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple
         left = left[(groups[left] == groups[left + step]) & near]
         if not len(left) or step > _MAX_COPIES:
             break
-        one, two = boxes[left], boxes[left + step]
-        inner = np.clip(np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2]), 0, None).prod(axis=1)
-        same = inner > _DUPLICATE_IOU * (areas[left] + areas[left + step] - inner)
+        left_boxes, right_boxes = boxes[left], boxes[left + step]
+        corners = np.maximum(left_boxes[:, :2], right_boxes[:, :2]), np.minimum(left_boxes[:, 2:], right_boxes[:, 2:])
+        intersection = np.clip(corners[1] - corners[0], 0, None).prod(axis=1)
+        same = intersection > _DUPLICATE_IOU * (areas[left] + areas[left + step] - intersection)
         firsts.append(left[same])
         seconds.append(left[same] + step)
     if not firsts:
@@ -119,8 +129,8 @@ def _drawn_twice(groups: NDArray[np.int64], boxes: NDArray[np.float64]) -> tuple
     return pair.min(axis=0), pair.max(axis=0)  # the later one in the file is the duplicate
 
 
-def _tell(
-    labels: RawAnnotations,
+def _add_findings(
+    raw: RawAnnotations,
     findings: Findings,
     code: str,
     bad: NDArray[np.bool_],
@@ -130,8 +140,8 @@ def _tell(
 
     def detail(row: int) -> str:
         if sizes is None:
-            return labels.box_text(row)
-        width, height = sizes[labels.owners[row]]
-        return f"{labels.box_text(row)} in {width} × {height}"
+            return raw.box_text(row)
+        width, height = sizes[raw.owners[row]]
+        return f"{raw.box_text(row)} in {width} × {height}"
 
-    findings.add_many(code, len(rows), (labels.box_place(row, detail(row)) for row in map(int, rows)))
+    findings.add_many(code, len(rows), (raw.box_place(row, detail(row)) for row in map(int, rows)))

@@ -1,6 +1,6 @@
-"""Everything that can be wrong with labelled images, found at once: what `load` tells, and what suspicion finds.
+"""Check one dataset: the errors that `load` finds, and warnings about data that are valid but suspicious.
 
-Owns the suspicions: odd boxes, classes that are rare or missing, images of two splits that look the same.
+Owns those warnings: suspicious boxes, rare or missing classes, images of two splits that look the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.data import boxes
 from harness.data.load import load
-from harness.data.open import draw, split_names
+from harness.data.open import open_synthetic, split_names
 from harness.data.problems import Place
 from harness.suite.schema import SyntheticDataset
 
@@ -23,21 +23,30 @@ if TYPE_CHECKING:
 
     from harness.data.annotations import Annotations
     from harness.data.images import PerceptualHash
-    from harness.data.loaded import Loaded, LoadedSplit
+    from harness.data.loaded import LoadedDataset, LoadedSplit
     from harness.data.problems import Findings, Problem
     from harness.suite.schema import FilesDataset
 
-_RARE, _RARE_SHARE = 10, 0.2  # boxes to train on, and of what the classes have on average
-# Copies scaled by 0.6, saved with JPEG quality 30, blurred or a fifth brighter stay within both; other scenes do not.
-_SIMILAR_BITS = 8  # of 63
-_SIMILAR_CELLS = 0.6  # standard deviations, in the cell of the thumbnail that differs most
+# A class is rare with fewer training boxes than both of these: a number, and a fraction of the average class's boxes.
+_RARE_BOXES, _RARE_FRACTION = 10, 0.2
+# Copies scaled by 0.6, saved with JPEG quality 30, blurred or a fifth brighter stay below both limits; other scenes
+# do not.
+_SIMILAR_BITS = 8  # hash bits, of 63, that may differ
+_SIMILAR_CELLS = 0.6  # standard deviations by which the most different cell of the thumbnails may differ
 _CANDIDATES = 8
 _ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """One dataset, checked. `splits` has the images and boxes of each that are left without what is bad."""
+class CheckResult:
+    """What the check of one dataset found.
+
+    Attributes:
+        format: the name of the annotation format.
+        class_names: the dataset's classes.
+        splits: for each split, the number of its images and of its boxes that can be used.
+        problems: everything that is wrong or suspicious.
+    """
 
     format: str
     class_names: tuple[str, ...]
@@ -45,7 +54,7 @@ class Checked:
     problems: tuple[Problem, ...]
 
     def summary(self) -> dict[str, Any]:
-        """Counts, for the last line and for `--json`."""
+        """Return the counts that the last printed line and `--json` show."""
         errors = sum(problem.count for problem in self.problems if problem.severity == "error")
         return {
             "format": self.format,
@@ -64,15 +73,23 @@ def check(
     fast: bool,
     workers: int,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Checked:
-    """Check one dataset; `fast` reads no pixels. Drawn images have nothing that could be wrong.
+) -> CheckResult:
+    """Check one dataset.
+
+    A synthetic dataset has no files, so nothing in it can be wrong.
+
+    Args:
+        dataset: the dataset to check.
+        fast: read image headers only, no pixels.
+        workers: the number of processes that scan images.
+        progress: called with the number of scanned images and the number of all images.
 
     Raises:
-        MachineError: a process that looked at images was killed.
+        MachineError: a process that scanned images was killed.
     """
     if isinstance(dataset, SyntheticDataset):
-        drawn = {name: draw(dataset, name).annotations for name in split_names(dataset)}
-        return Checked(
+        drawn = {name: open_synthetic(dataset, name).annotations for name in split_names(dataset)}
+        return CheckResult(
             format="synthetic",
             class_names=drawn["train"].class_names,
             splits={name: (len(annotations), len(annotations.boxes)) for name, annotations in drawn.items()},
@@ -80,102 +97,107 @@ def check(
         )
     loaded = load(dataset, depth="headers" if fast else "pixels", workers=workers, progress=progress)
     add_suspicions(loaded)
-    parts = loaded.parts
-    return Checked(
+    splits = loaded.splits
+    return CheckResult(
         format=loaded.format,
-        class_names=next((part.annotations.class_names for part in parts.values()), ()),
-        splits={name: (len(part.annotations), len(part.annotations.boxes)) for name, part in parts.items()},
+        class_names=next((split.annotations.class_names for split in splits.values()), ()),
+        splits={name: (len(split.annotations), len(split.annotations.boxes)) for name, split in splits.items()},
         problems=loaded.findings.problems(),
     )
 
 
-def add_suspicions(loaded: Loaded) -> None:
-    """What is odd about sound data, as warnings into `loaded.findings`."""
+def add_suspicions(loaded: LoadedDataset) -> None:
+    """Add warnings about valid but suspicious data to `loaded.findings`."""
     findings = loaded.findings
-    for part in loaded.parts.values():
-        boxes.suspicious_boxes(part.labels, part.box_rows, part.annotations.boxes.astype(np.float64), findings)
-    _classes(loaded.parts, findings)
-    _near_duplicates(loaded.parts, findings)
+    for split in loaded.splits.values():
+        boxes.suspicious_boxes(split.raw, split.box_rows, split.annotations.boxes.astype(np.float64), findings)
+    _check_classes(loaded.splits, findings)
+    _check_near_duplicates(loaded.splits, findings)
 
 
-def _classes(parts: Mapping[str, LoadedSplit], findings: Findings) -> None:
-    if not any(len(part.annotations) for part in parts.values()):
-        return  # nothing is left to say it of
-    counts = {name: _counts(part.annotations) for name, part in parts.items()}
-    files = {name: str(part.source) for name, part in parts.items()}
-    learned = "train" if "train" in parts else next(iter(parts))
-    anywhere = np.sum(list(counts.values()), axis=0)
-    class_names = parts[learned].annotations.class_names
+def _check_classes(splits: Mapping[str, LoadedSplit], findings: Findings) -> None:
+    """Warn of classes that have no boxes, few boxes, or none in one of the splits."""
+    if not any(len(split.annotations) for split in splits.values()):
+        return  # without images every class would be reported
+    counts = {name: _boxes_per_class(split.annotations) for name, split in splits.items()}
+    files = {name: str(split.source) for name, split in splits.items()}
+    train = "train" if "train" in splits else next(iter(splits))
+    totals = np.sum(list(counts.values()), axis=0)
+    class_names = splits[train].annotations.class_names
     if not class_names:
         return
-    rare = min(_RARE, _RARE_SHARE * counts[learned].mean())
-    for number, name in enumerate(class_names):
-        if not anywhere[number]:
-            findings.add("class_without_boxes", Place(file=files[learned], detail=name))
+    rare = min(_RARE_BOXES, _RARE_FRACTION * counts[train].mean())
+    for number, class_name in enumerate(class_names):
+        if not totals[number]:
+            findings.add("class_without_boxes", Place(file=files[train], detail=class_name))
             continue
-        for split, count in counts.items():
-            if not count[number] and len(parts[split].annotations):
-                findings.add("class_missing_in_split", Place(file=files[split], detail=f"{name} in {split}"))
-        if 0 < counts[learned][number] < rare:
-            detail = f"{name}: {counts[learned][number]}"
-            findings.add("rare_class", Place(file=files[learned], detail=detail))
+        for name, count in counts.items():
+            if not count[number] and len(splits[name].annotations):
+                findings.add("class_missing_in_split", Place(file=files[name], detail=f"{class_name} in {name}"))
+        if 0 < counts[train][number] < rare:
+            detail = f"{class_name}: {counts[train][number]}"
+            findings.add("rare_class", Place(file=files[train], detail=detail))
 
 
-def _counts(annotations: Annotations) -> NDArray[np.int64]:
+def _boxes_per_class(annotations: Annotations) -> NDArray[np.int64]:
     labels = annotations.labels[~annotations.crowds]
     return np.bincount(labels, minlength=len(annotations.class_names))
 
 
-def _near_duplicates(parts: Mapping[str, LoadedSplit], findings: Findings) -> None:
-    """Compare the perceptual hashes of every two splits; the same pixels are `leakage` already."""
-    names = list(parts)
+def _check_near_duplicates(splits: Mapping[str, LoadedSplit], findings: Findings) -> None:
+    """Warn of images in two splits that look the same; images with equal pixels are `leakage` errors already."""
+    names = list(splits)
     for position, name in enumerate(names):
         for later in names[position + 1 :]:
-            alike = _alike(parts[name], parts[later])
+            pairs = _similar_pairs(splits[name], splits[later])
             findings.add_many(
                 "near_duplicate_images",
-                len(alike),
+                len(pairs),
                 (
                     Place(
-                        file=parts[name].paths[row] or "",
-                        image=parts[name].labels.image_place(int(parts[name].image_rows[row])).image,
-                        detail=f"in {name}; in {later}: {parts[later].paths[other]}",
+                        file=splits[name].paths[row] or "",
+                        image=splits[name].raw.image_place(int(splits[name].image_rows[row])).image,
+                        detail=f"in {name}; in {later}: {splits[later].paths[later_row]}",
                     )
-                    for row, other in alike
+                    for row, later_row in pairs
                 ),
             )
 
 
-def _alike(part: LoadedSplit, other: LoadedSplit) -> list[tuple[int, int]]:
-    """Each image of `part` that has a look-alike in `other`, and the first such one, if it is not the very same.
+def _similar_pairs(first: LoadedSplit, second: LoadedSplit) -> list[tuple[int, int]]:
+    """Return each image of `first` that looks like one of `second`, with the first such image there.
 
-    The hash is quick and finds candidates; of a camera that never moves it finds nearly every pair. The thumbnails then
-    tell copies, which differ a little everywhere, from frames in which something else lies on the same background.
+    Images with equal pixels are not returned. The hash is quick and finds candidates; with a camera that never moves
+    it finds nearly every pair. The thumbnails then tell copies, which differ a little everywhere, from frames in which
+    something else lies on the same background.
     """
-    mine, looks = _looks(part)
-    theirs, their_looks = _looks(other)
-    hashes = np.array([look.bits for look in looks], dtype=np.uint64)
-    their_hashes = np.array([look.bits for look in their_looks], dtype=np.uint64)
-    few = min(_CANDIDATES, len(their_hashes))
-    found: list[tuple[int, int]] = []
-    for start in range(0, len(hashes), _ROWS_AT_ONCE) if few else ():
-        distances = np.bitwise_count(hashes[start : start + _ROWS_AT_ONCE, None] ^ their_hashes[None, :])
-        nearest = np.argpartition(distances, few - 1, axis=1)[:, :few]
+    first_rows, first_hashes = _perceptual_hashes(first)
+    second_rows, second_hashes = _perceptual_hashes(second)
+    first_bits = np.array([perceptual_hash.bits for perceptual_hash in first_hashes], dtype=np.uint64)
+    second_bits = np.array([perceptual_hash.bits for perceptual_hash in second_hashes], dtype=np.uint64)
+    candidates = min(_CANDIDATES, len(second_bits))
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(first_bits), _ROWS_AT_ONCE) if candidates else ():
+        distances = np.bitwise_count(first_bits[start : start + _ROWS_AT_ONCE, None] ^ second_bits[None, :])
+        nearest = np.argpartition(distances, candidates - 1, axis=1)[:, :candidates]
         close = np.take_along_axis(distances, nearest, axis=1) <= _SIMILAR_BITS
         for row, column in np.argwhere(close).tolist():
-            image, twin = start + row, nearest[row, column]
-            apart = np.abs(looks[image].thumbnail - their_looks[twin].thumbnail).max()
-            pair = mine[image], theirs[twin]
-            if apart < _SIMILAR_CELLS and _digest(part, pair[0]) != _digest(other, pair[1]):
-                found.append(pair)
-    return list({row: (row, image) for row, image in reversed(found)}.values())[::-1]
+            i, j = start + row, nearest[row, column]
+            difference = np.abs(first_hashes[i].thumbnail - second_hashes[j].thumbnail).max()
+            pair = first_rows[i], second_rows[j]
+            if difference < _SIMILAR_CELLS and _digest(first, pair[0]) != _digest(second, pair[1]):
+                pairs.append(pair)
+    return list({pair[0]: pair for pair in reversed(pairs)}.values())[::-1]
 
 
-def _digest(part: LoadedSplit, row: int) -> bytes | None:
-    picture = part.pictures[row]
-    return picture.digest if picture else None
+def _digest(split: LoadedSplit, row: int) -> bytes | None:
+    info = split.infos[row]
+    return info.digest if info else None
 
 
-def _looks(part: LoadedSplit) -> tuple[list[int], list[PerceptualHash]]:
-    known = [(row, picture.look) for row, picture in enumerate(part.pictures) if picture and picture.look is not None]
-    return [row for row, _ in known], [look for _, look in known]
+def _perceptual_hashes(split: LoadedSplit) -> tuple[list[int], list[PerceptualHash]]:
+    """Return the rows of the images that have a perceptual hash, and those hashes."""
+    hashes = {
+        row: info.perceptual_hash for row, info in enumerate(split.infos) if info and info.perceptual_hash is not None
+    }
+    return list(hashes), list(hashes.values())

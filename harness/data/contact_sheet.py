@@ -1,4 +1,4 @@
-"""A contact sheet: some images with their boxes and class names drawn, so that a person sees whether they fit."""
+"""A contact sheet: images with their boxes and class names drawn on them, so that a person can see whether they fit."""
 
 from __future__ import annotations
 
@@ -18,93 +18,98 @@ if TYPE_CHECKING:
     from harness.data.annotations import Annotations
     from harness.data.open import Split
 
-_CELL = 320  # pixels, the longer side of a picture
+_CELL = 320  # pixels, the longer side of an image on the sheet
 _MARGIN = 8
 _CAPTION = 20
 _FONT_SIZE = 13
-_GOLDEN = 0.618034  # turns of the colour wheel that keep neighbours apart
+_GOLDEN = 0.618034  # turn of the colour wheel from one class to the next: it keeps neighbouring classes apart
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """One image of a split for the sheet."""
+class SheetImage:
+    """One image on the sheet: its split, and its number there."""
 
     split: str
     index: int
 
 
-def choose(splits: dict[str, Annotations], count: int, class_name: str | None) -> tuple[Chosen, ...]:
-    """Images spread evenly over all splits; with `class_name` only those that have a box of it.
+def choose_images(splits: dict[str, Annotations], count: int, class_name: str | None) -> tuple[SheetImage, ...]:
+    """Choose up to `count` images, spread evenly over all splits.
+
+    Args:
+        splits: the annotations of each split.
+        count: the largest number of images.
+        class_name: choose only images that have a box of this class.
 
     Raises:
         DataError: there is no such class, or no such image.
     """
-    candidates: list[Chosen] = []
-    known: dict[str, None] = {}
-    for split, columns in splits.items():
-        known.update(dict.fromkeys(columns.class_names))
-        wanted = np.ones(len(columns), dtype=np.bool_)
+    candidates: list[SheetImage] = []
+    class_names: dict[str, None] = {}
+    for split, table in splits.items():
+        class_names.update(dict.fromkeys(table.class_names))
+        eligible = np.ones(len(table), dtype=np.bool_)
         if class_name is not None:
-            owners = np.repeat(np.arange(len(columns)), np.diff(columns.offsets))
-            names = np.array(columns.class_names, dtype=object)
-            wanted = np.isin(np.arange(len(columns)), owners[names[columns.labels] == class_name])
-        candidates += [Chosen(split=split, index=int(row)) for row in np.flatnonzero(wanted)]
-    if class_name is not None and class_name not in known:
-        raise DataError(f"no class {class_name!r}; there are {', '.join(known)}")
+            owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+            names = np.array(table.class_names, dtype=object)
+            eligible = np.isin(np.arange(len(table)), owners[names[table.labels] == class_name])
+        candidates += [SheetImage(split=split, index=int(row)) for row in np.flatnonzero(eligible)]
+    if class_name is not None and class_name not in class_names:
+        raise DataError(f"no class {class_name!r}; there are {', '.join(class_names)}")
     if not candidates:
-        what = f"with a box of {class_name!r}" if class_name else "that can be shown"
-        raise DataError(f"no image {what}")
-    places = np.unique(np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int))
-    return tuple(candidates[place] for place in places)
+        condition = f"with a box of {class_name!r}" if class_name else "that can be shown"
+        raise DataError(f"no image {condition}")
+    positions = np.unique(np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int))
+    return tuple(candidates[position] for position in positions)
 
 
-def draw_sheet(splits: dict[str, Split], chosen: Sequence[Chosen]) -> bytes:
-    """The sheet as PNG; an image that cannot be read leaves its reason in its cell."""
-    columns = int(np.ceil(np.sqrt(len(chosen))))
-    rows = -(-len(chosen) // columns)
+def draw_sheet(splits: dict[str, Split], images: Sequence[SheetImage]) -> bytes:
+    """Draw the sheet and return it as PNG; the cell of an unreadable image shows the error message."""
+    columns = int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
     width, height = _CELL + _MARGIN, _CELL + _CAPTION + _MARGIN
     sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), PAPER)
     font = ImageFont.load_default(_FONT_SIZE)
-    for place, one in enumerate(chosen):
-        left, top = _MARGIN + place % columns * width, _MARGIN + place // columns * height
-        split = splits[one.split]
+    for position, image in enumerate(images):
+        left, top = _MARGIN + position % columns * width, _MARGIN + position // columns * height
+        split = splits[image.split]
         pen = ImageDraw.Draw(sheet)
-        caption = f"{one.split}: {split.annotations.file_names[one.index]}"
+        caption = f"{image.split}: {split.annotations.file_names[image.index]}"
         try:
-            picture = _with_boxes(split, one.index, font)
+            drawing = _draw_boxes(split, image.index, font)
         except DataError as error:
-            pen.text((left, top + _CAPTION), "\n".join(_wrapped(str(error))), INK, font)
+            pen.text((left, top + _CAPTION), "\n".join(_wrap(str(error))), INK, font)
         else:
-            sheet.paste(picture, (left, top + _CAPTION))
-        pen.text((left, top), shortened(caption, font, _CELL), FAINT, font)
+            sheet.paste(drawing, (left, top + _CAPTION))
+        pen.text((left, top), shorten(caption, font, _CELL), FAINT, font)
     stream = io.BytesIO()
     sheet.save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 
-def _with_boxes(split: Split, index: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+def _draw_boxes(split: Split, index: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
     annotations = split.annotations
     pixels = Image.fromarray(split.read_image(index))
     scale = _CELL / max(pixels.size)
-    picture = pixels.resize(
+    drawing = pixels.resize(
         (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale))),
         Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST,
     )
-    pen = ImageDraw.Draw(picture)
-    inside = annotations.rows(index)
+    pen = ImageDraw.Draw(drawing)
+    rows = annotations.rows(index)
     for box, label, crowd in zip(
-        annotations.boxes[inside].tolist(), annotations.labels[inside].tolist(), annotations.crowds[inside], strict=True
+        annotations.boxes[rows].tolist(), annotations.labels[rows].tolist(), annotations.crowds[rows], strict=True
     ):
         left, top, right, bottom = (value * scale for value in box)
         colour = _colour(label)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=2)
         name = annotations.class_names[label] + (" (crowd)" if crowd else "")
-        plate(pen, name, (left, top), picture.width, colour, font)
-    return picture
+        draw_name_plate(pen, name, (left, top), drawing.width, colour, font)
+    return drawing
 
 
-def plate(
+def draw_name_plate(
     pen: ImageDraw.ImageDraw,
     name: str,
     corner: tuple[float, float],
@@ -112,12 +117,17 @@ def plate(
     colour: tuple[int, int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    """A name on its box's colour: above the box's upper left corner, or inside where there is no room.
+    """Draw a name on a plate in its box's colour, above the box's upper left corner, or inside if there is no room.
 
     Args:
-        width: of the picture, which the plate stays inside.
+        pen: draws on the image.
+        name: the text of the plate.
+        corner: the box's upper left corner, (x, y), pixels.
+        width: the image's width in pixels, which the plate stays inside.
+        colour: RGB.
+        font: the font of the text.
     """
-    text, (left, top) = shortened(name, font, width - 4), corner
+    text, (left, top) = shorten(name, font, width - 4), corner
     _, _, text_width, text_height = pen.textbbox((0, 0), text, font)
     x = max(0, min(left, width - text_width - 4))
     y = top - text_height - 3 if top > text_height + 3 else top
@@ -130,8 +140,11 @@ def _colour(label: int) -> tuple[int, int, int]:
     return int(255 * red), int(255 * green), int(255 * blue)
 
 
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """What fits, its end kept: that is where file names differ. Only what the font may hold."""
+def shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """Shorten a text to `width` pixels at its beginning, because file names differ at their end.
+
+    Characters that cannot be printed become question marks.
+    """
     plain = "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
     if font.getlength(plain) <= width:
         return plain
@@ -140,5 +153,5 @@ def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wid
     return f"…{plain}"
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrap(text: str) -> list[str]:
     return [text[start : start + 42] for start in range(0, min(len(text), 420), 42)]

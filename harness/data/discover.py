@@ -1,6 +1,6 @@
-"""Where a dataset's splits lie: what the suite names, and what `format: auto` or a lone `path` must find out.
+"""Find where a dataset's splits lie: the paths that the suite names, or those found below a single `path`.
 
-Owns finding; reading is the formats' business.
+Does not read annotations; `harness.data.formats` does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import Source, UnreadableError, files_under, listed, read_text, split_named
+from harness.data.formats.reading import Source, UnreadableError, files_under, list_folder, read_text, split_from_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,42 +22,46 @@ _CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
 
 
 def find_sources(dataset: FilesDataset) -> dict[str, Source]:
-    """The splits of a dataset in the order train, val, test; `all` where one labelled folder is given.
+    """Find the splits of a dataset, in the order train, val, test.
+
+    A single folder that is not divided into splits is returned under the name `all`.
 
     Raises:
-        UnreadableError: nothing is found, or not what the dataset needs, or a file that names the splits is wrong.
+        UnreadableError: no annotations are found, they do not fit what the suite says, or a file that names the splits
+            is wrong.
     """
     if dataset.path is not None:
-        found = _find(dataset.path, dataset.format)
+        sources = _find(dataset.path, dataset.format)
     else:
         given = {name: getattr(dataset, name) for name in ("all", *SPLITS)}
-        found = {name: _explicit(split, dataset.format) for name, split in given.items() if split is not None}
+        sources = {name: _explicit(split, dataset.format) for name, split in given.items() if split is not None}
     if dataset.split is not None:
-        if len(found) > 1:
-            raise UnreadableError(f"it has the splits {', '.join(found)} already; remove `split`, or name one folder")
-        found = {"all": next(iter(found.values()))}
-    named = {name: found[name] for name in ("all", *SPLITS) if name in found}
+        if len(sources) > 1:
+            raise UnreadableError(f"it has the splits {', '.join(sources)} already; remove `split`, or name one folder")
+        sources = {"all": next(iter(sources.values()))}
+    ordered = {name: sources[name] for name in ("all", *SPLITS) if name in sources}
     return {
         name: replace(
             source,
             columns=dataset.columns,
             class_names=(source.class_names or dataset.classes) if source.format == "yolo" else None,
         )
-        for name, source in named.items()
+        for name, source in ordered.items()
     }
 
 
 def _find(path: Path, wanted: str) -> dict[str, Source]:
+    """Find the splits below one path, in the format `wanted` or, with `auto`, in the first that fits."""
     for name in FORMATS if wanted == "auto" else (wanted,):
-        found = FORMATS[name].find(path)
-        if found:
-            return found
+        sources = FORMATS[name].find(path)
+        if sources:
+            return sources
     if wanted in {"auto", "yolo"} and os.path.isdir(path):
-        found = _yolo_folders(path, must_know=wanted == "auto")
-        if found:
-            return found
+        sources = _yolo_folders(path, need_class_list=wanted == "auto")
+        if sources:
+            return sources
     if wanted != "auto" and os.path.isfile(path):
-        return {"all": Source(format=wanted, annotations=path)}  # reading says what is wrong with it
+        return {"all": Source(format=wanted, annotations=path)}  # the reader reports what is wrong with it
     hint = f"none of {', '.join(FORMATS)}" if wanted == "auto" else f"no {wanted}"
     raise UnreadableError(
         f"{hint} annotations are found there; name the format, or the files split by split", file=path
@@ -65,38 +69,41 @@ def _find(path: Path, wanted: str) -> dict[str, Source]:
 
 
 def _explicit(split: LabelledImages, wanted: str) -> Source:
-    """One split as the suite names it; its format found out where it is `auto`."""
+    """Find the one split that the suite names by its own paths; `auto` tries every format."""
     labels = split.annotations
     folder = os.path.isdir(labels)
-    tried = FORMATS if wanted == "auto" else (wanted,)
-    found = next((found for name in tried if (found := FORMATS[name].find(labels))), {})
-    if len(found) > 1:
+    formats = FORMATS if wanted == "auto" else (wanted,)
+    sources = next((sources for name in formats if (sources := FORMATS[name].find(labels))), {})
+    if len(sources) > 1:
         raise UnreadableError(
-            f"it holds the splits {', '.join(found)}, expected one; name the folder or file of one", file=labels
+            f"it holds the splits {', '.join(sources)}, expected one; name the folder or file of one", file=labels
         )
-    if found:
-        source = next(iter(found.values()))
+    if sources:
+        source = next(iter(sources.values()))
         return replace(source, images=split.images or source.images)
     if folder and (wanted == "yolo" or (wanted == "auto" and any(files_under(labels, frozenset({".txt"}))))):
         names = _class_list(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
     if wanted == "auto":
         raise UnreadableError(f"none of {', '.join(FORMATS)} annotations are found there; name the format", file=labels)
-    return Source(format=wanted, annotations=labels, images=split.images)  # reading says what is wrong with it
+    return Source(format=wanted, annotations=labels, images=split.images)  # the reader reports what is wrong with it
 
 
-def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
-    """Images and label files without a data.yaml, with the classes listed beside them, in folders named after splits.
+def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:
+    """Find YOLO images and label files without a data.yaml, in folders named after splits.
 
     Args:
-        must_know: only where a list of classes says that this is YOLO.
+        path: the folder above them.
+        need_class_list: find nothing unless a file lists the classes, which shows that this is YOLO.
     """
     images = path / "images" if os.path.isdir(path / "images") else path
     names = _class_list(path / "labels", path)
-    if must_know and names is None:
+    if need_class_list and names is None:
         return {}
     splits = {
-        split: folder for folder in listed(images) if (split := split_named(folder.name)) and os.path.isdir(folder)
+        split: folder
+        for folder in list_folder(images)
+        if (split := split_from_name(folder.name)) and os.path.isdir(folder)
     }
     return {
         split: Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
@@ -105,7 +112,7 @@ def _yolo_folders(path: Path, *, must_know: bool) -> dict[str, Source]:
 
 
 def _class_list(*folders: Path) -> tuple[str, ...] | None:
-    """The classes that a list, or a data.yaml, in these folders or up to two above the last one names."""
+    """Read the classes from a list or a data.yaml in these folders, or up to two folders above the last one."""
     for folder in (*folders, folders[-1].parent, folders[-1].parent.parent):
         for name in _CLASS_LISTS:
             if os.path.isfile(folder / name):

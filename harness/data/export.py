@@ -1,4 +1,4 @@
-"""The canonical form as COCO JSON, for every other tool."""
+"""Write annotations as COCO JSON, for other tools."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def to_coco(splits: Mapping[str, Annotations], folders: Mapping[str, str]) -> bytes:
-    """All splits in one file, ids from 1; every image says which `split` it belongs to.
+    """Encode all splits as one COCO file, with ids from 1 and the name of its `split` on every image.
 
     Args:
-        folders: put before the file names of each split, so that all are relative to one folder.
+        splits: the annotations of each split.
+        folders: the image folder of each split, relative to the folder that all file names will be relative to.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -34,12 +35,12 @@ def to_coco(splits: Mapping[str, Annotations], folders: Mapping[str, str]) -> by
                     "split": split,
                 }
             )
-            inside = columns.rows(row)
+            box_rows = columns.rows(row)
             for (left, top, right, bottom), label, crowd, area in zip(
-                columns.boxes[inside].tolist(),
-                columns.labels[inside].tolist(),
-                columns.crowds[inside].tolist(),
-                columns.areas[inside].tolist(),
+                columns.boxes[box_rows].tolist(),
+                columns.labels[box_rows].tolist(),
+                columns.crowds[box_rows].tolist(),
+                columns.areas[box_rows].tolist(),
                 strict=True,
             ):
                 annotations.append(

@@ -1,4 +1,4 @@
-"""A folder of images: the file of a name as annotations give it, in whatever case, and never one outside."""
+"""Find the image file that an annotation names: in any letter case, and never outside the image folder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ _MAX_FOLDERS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Where a named image is. Without a path, `code` says why; with one, `code` may be a warning."""
+class ImageLookup:
+    """The result of looking for a named image.
+
+    Attributes:
+        path: the image's file, or None.
+        code: without a path, the error code of the reason; with one, None or the code of a warning.
+        detail: the explanation that goes with `code`.
+    """
 
     path: str | None
     code: str | None = None
@@ -28,40 +34,40 @@ class Found:
 
 
 class ImageFolder:
-    """Finds images below one folder, and nothing outside it; each listing is read once."""
+    """Finds images below one folder and never outside it; every folder is listed only once."""
 
     def __init__(self, root: Path, within: Path | None = None) -> None:
-        """`within` is the folder that links may not leave, if it is not `root` itself."""
+        """Search below `root`; symbolic links may not lead out of `within`, which is `root` by default."""
         self._root = os.path.abspath(root)
         self._real = os.path.realpath(within or root)
         self._listings: dict[str, _Listing | None] = {}
 
-    def find(self, name: str) -> Found:
-        """The file of a name as annotations give it."""
+    def find(self, name: str) -> ImageLookup:
+        """Look for the image that annotations call `name`."""
         plain = posixpath.normpath(name)
         escape = self._escape(name, plain)
         if escape:
-            return Found(path=None, code="path_escapes_root", detail=escape)
+            return ImageLookup(path=None, code="path_escapes_root", detail=escape)
         folder, _, last = plain.rpartition("/")
         listing = self._listing(folder) if plain.count("/") < _MAX_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
         if listing is None or entry is None:
-            return Found(
+            return ImageLookup(
                 path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)[:300]}"
             )
         path = os.path.join(listing.path, entry)
         if listing.links[entry] or listing.linked:
             if not self._inside(path):
-                return Found(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
+                return ImageLookup(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
             if not os.path.exists(path):
-                return Found(path=None, code="missing_image", detail=f"{path} is a link to nothing")
+                return ImageLookup(path=None, code="missing_image", detail=f"{path} is a link to nothing")
         if entry.startswith(last) and listing.as_named:
-            return Found(path=path)
+            return ImageLookup(path=path)
         detail = f"the file is {os.path.relpath(path, self._root)}"
-        return Found(path=path, code="name_case_mismatch", detail=detail)
+        return ImageLookup(path=path, code="name_case_mismatch", detail=detail)
 
     def _escape(self, name: str, plain: str) -> str | None:
-        """Why a name leads out of the folder, by its text alone."""
+        """Return why the text of a name leads out of the folder, or None."""
         if "\\" in name:
             return "backslashes"
         if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
@@ -102,8 +108,8 @@ class _Listing:
     path: str
     links: dict[str, bool]
     lowered: dict[str, str]
-    linked: bool  # some folder on the way is a link
-    as_named: bool  # every folder on the way is written as it was asked for
+    linked: bool  # a folder on the way from the root is a symbolic link
+    as_named: bool  # the annotations write every folder on the way in its own letter case
 
     @classmethod
     def of(cls, path: str, *, linked: bool, as_named: bool) -> _Listing | None:
@@ -113,7 +119,7 @@ class _Listing:
         except (OSError, ValueError):
             return None
         lowered = {name.lower(): name for name in sorted(links, reverse=True)}
-        for name in sorted(links):  # a name without its suffix finds the image
+        for name in sorted(links):  # annotations may name an image without its suffix
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
                 lowered.setdefault(stem.lower(), name)
@@ -124,7 +130,7 @@ class _Listing:
 
 
 def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
-    """The folder that image names are relative to: of those around the labels the one that has the most of them."""
+    """Guess the folder that image names are relative to: the one near the labels that holds most of a sample."""
     base = annotations if os.path.isdir(annotations) else annotations.parent
     words = [split, "valid", annotations.stem.removeprefix("instances_"), base.name]
     around = [base, base.parent]
@@ -138,5 +144,5 @@ def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
         for folder in dict.fromkeys(candidates)
         if os.path.isdir(folder)
     }
-    best = max(present, key=present.__getitem__, default=base)  # of equals the first
+    best = max(present, key=present.__getitem__, default=base)  # the first of equal ones
     return best if present.get(best) else base

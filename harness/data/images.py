@@ -1,7 +1,7 @@
-"""Image files: looked at, and read as pixels.
+"""Scan image files (size, orientation, defects, perceptual hash) and read their pixels.
 
-The one rule of orientation, for training, checking and showing alike: a picture is turned upright as its EXIF entry
-says, and sizes and boxes are those of the upright picture. A JPEG that ends early is read as far as it goes.
+Training, checking and showing share one rule of orientation: an image is turned upright as its EXIF entry says, and
+sizes and boxes are those of the upright image. A JPEG that ends early is read as far as it goes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TURNS_ITSELF = {"TIFF"}  # Pillow's reader turns these when it reads them
-# Pillow knows more, and starts other programs for some of them.
+_TURNED_BY_PILLOW = {"TIFF"}  # Pillow's reader turns these when it reads them
+# Pillow supports more formats, and starts other programs for some of them.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _NO_RANGE = {"I": "32-bit integers", "F": "32-bit floats"}  # Pillow's modes
@@ -48,28 +48,28 @@ _NOT_AN_IMAGE = (
     SyntaxError,
     EOFError,
     OverflowError,
-    TypeError,  # what Pillow's readers of mangled headers let through
+    TypeError,  # this and the next three escape from Pillow when a header is mangled
     AttributeError,
     LookupError,
     MemoryError,
     Image.DecompressionBombWarning,
     Image.DecompressionBombError,
 )
-_END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "MPO": b"\xff\xd9"}  # what a whole file ends with
+_END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "MPO": b"\xff\xd9"}  # the last bytes of a complete file
 _TAIL = 2**12
-_PADDING = b"\0" * 8  # what libjpeg wants to have read ahead of a picture's last bits
-_FEW = 200  # images that are looked at sooner than worker processes start
-_FLAT = 2.0  # standard deviation of grey levels below which a picture has no look of its own
-_HASH_SIDE, _HASH_WAVES, _LOOK_SIDE = 32, 8, 16
+_PADDING = b"\0" * 8  # libjpeg reads this far beyond an image's last bits
+_MIN_IMAGES_FOR_WORKERS = 200  # fewer images are scanned sooner than worker processes start
+_FLAT_STD = 2.0  # standard deviation of grey levels below which an image is too uniform for a perceptual hash
+_HASH_SIDE, _HASH_WAVES, _THUMBNAIL_SIDE = 32, 8, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PerceptualHash:
-    """What two pictures have in common that differ in size, quality or light alone.
+    """A summary that hardly changes when an image is resized, recompressed or brightened.
 
     Attributes:
-        bits: a perceptual hash: which of the 63 slowest cosines of the picture are above their median.
-        thumbnail: float32 [16, 16], grey, in standard deviations from its mean.
+        bits: 63 bits: which of the image's 63 lowest-frequency cosine coefficients are above their median.
+        thumbnail: float32 [16, 16], grey levels in standard deviations from their mean.
     """
 
     bits: int
@@ -78,17 +78,17 @@ class PerceptualHash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInfo:
-    """What an image file is.
+    """The properties of an image file.
 
     Attributes:
-        length: of the file, in bytes.
-        width: in pixels, upright; 0 if unreadable.
-        height: likewise.
-        orientation: EXIF's, 1 to 8.
-        problem: why it cannot be read.
-        cut: a JPEG whose last part is missing.
-        digest: of the pixels, where they were decoded.
-        look: what they look like, where they were decoded; None for a flat picture.
+        length: the file's size in bytes.
+        width: the upright image's width in pixels; 0 if it is unreadable.
+        height: the upright image's height in pixels; 0 if it is unreadable.
+        orientation: the EXIF orientation, 1 to 8.
+        problem: why the file cannot be read, or None.
+        truncated: the file is a JPEG whose last part is missing.
+        digest: a hash of the pixels, if they were decoded.
+        perceptual_hash: a hash of the image's appearance, if the pixels were decoded and are not uniform.
     """
 
     length: int = 0
@@ -96,93 +96,98 @@ class ImageInfo:
     height: int = 0
     orientation: int = 1
     problem: str | None = None
-    cut: bool = False
+    truncated: bool = False
     digest: bytes | None = None
-    look: PerceptualHash | None = None
+    perceptual_hash: PerceptualHash | None = None
 
 
-def look_at(
+def scan_images(
     paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]
 ) -> list[ImageInfo]:
-    """Look at every file, in order; with many of them in processes of their own.
+    """Scan every file, in order; many files are scanned by worker processes.
 
     Args:
+        paths: the image files.
         decode: read the pixels too, not only the header.
-        workers: how many processes at most.
-        progress: told how many are done, of how many.
+        workers: the largest number of processes.
+        progress: called with the number of scanned files and the number of all files.
+
+    Raises:
+        MachineError: a worker process was killed.
     """
-    pictures: list[ImageInfo] = []
-    for picture in _looked_at(paths, decode=decode, workers=workers):
-        pictures.append(picture)
-        if len(pictures) % 50 == 0 or len(pictures) == len(paths):
-            progress(len(pictures), len(paths))
-    return pictures
+    infos: list[ImageInfo] = []
+    for info in _scan_all(paths, decode=decode, workers=workers):
+        infos.append(info)
+        if len(infos) % 50 == 0 or len(infos) == len(paths):
+            progress(len(infos), len(paths))
+    return infos
 
 
-def _looked_at(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[ImageInfo]:
-    examine = partial(look, decode=decode)
-    if workers < 2 or len(paths) < _FEW:  # noqa: PLR2004 - one process is this one
-        yield from map(examine, paths)
+def _scan_all(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[ImageInfo]:
+    scan = partial(scan_image, decode=decode)
+    if workers < 2 or len(paths) < _MIN_IMAGES_FOR_WORKERS:  # noqa: PLR2004 - one process is this one
+        yield from map(scan, paths)
         return
-    # Not forked: a progress bar's thread may hold a lock that the copy would wait for in vain.
+    # Spawned, not forked: a progress bar's thread may hold a lock that a forked copy would wait for forever.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         try:
-            yield from pool.map(examine, paths, chunksize=25)
+            yield from pool.map(scan, paths, chunksize=25)
         except BrokenProcessPool:
             raise MachineError(
-                "a process that looks at images was killed, likely for want of memory; free some, or look for an image "
-                "of enormous size"
+                "a process that scans images was killed, probably because memory ran out; free some memory, or look "
+                "for an image of enormous size"
             ) from None
 
 
-def look(path: str, *, decode: bool) -> ImageInfo:
-    """Look at one file. The header is enough, unless pixels are asked for or the file seems to end early."""
+def scan_image(path: str, *, decode: bool) -> ImageInfo:
+    """Scan one file. Only its header is read, unless `decode` is set or the file seems to end early."""
     try:
         if not os.path.isfile(path):
             return ImageInfo(problem="no file, but a folder or a device" if os.path.exists(path) else "no such file")
-        with _bombs_refused(), open(path, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+        with _refuse_decompression_bombs(), open(path, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             size = os.fstat(stream.fileno()).st_size
             if image.mode in _NO_RANGE:
                 problem = f"its pixels ({_NO_RANGE[image.mode]}) have no fixed range; save it with 8 or 16 bits"
                 return ImageInfo(length=size, problem=problem)
             orientation = _orientation(image)
-            sideways = orientation in _SIDEWAYS and image.format not in _TURNS_ITSELF
+            sideways = orientation in _SIDEWAYS and image.format not in _TURNED_BY_PILLOW
             width, height = reversed(image.size) if sideways else image.size
-            picture = ImageInfo(length=size, width=width, height=height, orientation=orientation)
+            info = ImageInfo(length=size, width=width, height=height, orientation=orientation)
             stream.seek(max(0, size - _TAIL))
-            end = _END.get(image.format or "")
+            end = _END_MARKERS.get(image.format or "")
             if not decode and end and stream.read().rstrip(b"\0").endswith(end):
-                return picture
-        with _bombs_refused():
-            pixels, cut = _decoded(path, thorough=decode)
+                return info
+        with _refuse_decompression_bombs():
+            pixels, truncated = _decode(path, thorough=decode)
     except _NOT_AN_IMAGE as error:
-        return ImageInfo(problem=_said(error))
+        return ImageInfo(problem=_describe_error(error))
     height, width = pixels.shape[:2]
-    picture = replace(picture, width=width, height=height, cut=cut)
+    info = replace(info, width=width, height=height, truncated=truncated)
     if not decode:
-        return picture
+        return info
     digest = hashlib.blake2b(pixels.tobytes(), key=f"{width} {height}".encode(), digest_size=16).digest()
-    return replace(picture, digest=digest, look=_look_of(pixels))
+    return replace(info, digest=digest, perceptual_hash=_perceptual_hash(pixels))
 
 
 def read_pixels(path: str) -> NDArray[np.uint8]:
-    """One image as uint8 [H, W, 3], RGB, upright.
+    """Read one image as uint8 [H, W, 3], RGB, upright.
 
     Raises:
-        DataError: it is no image.
+        DataError: the file cannot be read as an image.
     """
     try:
-        with _bombs_refused():
-            return _decoded(path, thorough=False)[0]
+        with _refuse_decompression_bombs():
+            return _decode(path, thorough=False)[0]
     except _NOT_AN_IMAGE as error:
-        raise DataError(f"{path}: cannot be read as an image: {_said(error)}") from None
+        raise DataError(f"{path}: cannot be read as an image: {_describe_error(error)}") from None
 
 
-def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
-    """Pixels, and whether the last part of them is missing.
+def _decode(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
+    """Return the pixels, and whether the last part of them is missing.
 
-    libjpeg fills up in silence what an end marker cuts short. Without that marker Pillow raises for want of data, while
-    a whole picture decodes; `thorough` tries that, for a JPEG of one scan (of several, the end marker is needed).
+    Where data are missing before the end marker, libjpeg fills the rest without an error. Without that marker Pillow
+    raises an error if data are missing, and still decodes a complete image. With `thorough` this is tried, for a JPEG
+    with a single scan; one with several scans needs its end marker.
     """
     if not os.path.isfile(path):  # a pipe would never end
         raise FileNotFoundError("no such file")
@@ -191,7 +196,7 @@ def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
     if not data.startswith(b"\xff\xd8"):
         return _pixels(data), False
     scan, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
-    if end < scan:  # an end before the last scan is that of a thumbnail
+    if end < scan:  # an end marker before the last scan belongs to an embedded thumbnail
         return _pixels(data + b"\xff\xd9"), True
     single = data.count(b"\xff\xda") == 1
     try:
@@ -203,15 +208,15 @@ def _decoded(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
 def _pixels(data: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         upright: Image.Image = image
-        turn = None if image.format in _TURNS_ITSELF else _TURNS.get(_orientation(image))
+        turn = None if image.format in _TURNED_BY_PILLOW else _TURNS.get(_orientation(image))
         if turn is not None:
             upright = image.transpose(turn)
         return np.asarray(_rgb(upright))
 
 
 @contextmanager
-def _bombs_refused() -> Iterator[None]:
-    """A picture of absurd size is an error, not a warning: it would take all memory. Odd metadata is neither."""
+def _refuse_decompression_bombs() -> Iterator[None]:
+    """Turn Pillow's warning about an enormous image into an error, as it would fill the memory; silence the others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -219,16 +224,16 @@ def _bombs_refused() -> Iterator[None]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """From the header alone: Pillow's own PNG method would decode the picture first."""
+    """Read the EXIF orientation from the header; Pillow's own method for PNG would decode the pixels first."""
     try:
         value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except _NOT_AN_IMAGE:
-        return 1  # mangled metadata of a picture that is fine
+        return 1  # the metadata is mangled, but the image may be fine
     return value if value in _TURNS else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Eight bits a channel. Sixteen are scaled: Pillow's own conversion would cut everything bright to white."""
+    """Convert to RGB with 8 bits a channel. 16 bits are scaled, as Pillow's own conversion would clip them to white."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in _NO_RANGE:
@@ -236,22 +241,22 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _look_of(pixels: NDArray[np.uint8]) -> PerceptualHash | None:
-    """None for a flat picture, which looks like any other."""
+def _perceptual_hash(pixels: NDArray[np.uint8]) -> PerceptualHash | None:
+    """Return the image's perceptual hash, or None for a uniform image, which would resemble every other one."""
     grey = Image.fromarray(pixels).convert("L")
     cells = np.asarray(grey.resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.BOX), dtype=np.float64)
-    if cells.std() < _FLAT:
+    if cells.std() < _FLAT_STD:
         return None
     slow = (_COSINES @ cells @ _COSINES.T).ravel()[1:]
     bits = int.from_bytes(np.packbits(slow > np.median(slow)).tobytes(), "big")
-    small = np.asarray(grey.resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX), dtype=np.float64)
+    small = np.asarray(grey.resize((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BOX), dtype=np.float64)
     return PerceptualHash(
-        bits=bits, thumbnail=((small - small.mean()) / max(float(small.std()), _FLAT)).astype(np.float32)
+        bits=bits, thumbnail=((small - small.mean()) / max(float(small.std()), _FLAT_STD)).astype(np.float32)
     )
 
 
 def _cosines() -> NDArray[np.float64]:
-    """The first rows of the discrete cosine transform (DCT-II): float64 [8, 32]."""
+    """Return the first rows of the discrete cosine transform (DCT-II): float64 [8, 32]."""
     waves, places = np.arange(_HASH_WAVES)[:, None], np.arange(_HASH_SIDE)[None, :]
     return np.cos(np.pi * waves * (2 * places + 1) / (2 * _HASH_SIDE))
 
@@ -259,5 +264,5 @@ def _cosines() -> NDArray[np.float64]:
 _COSINES = _cosines()
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return str(error) or type(error).__name__

@@ -1,7 +1,8 @@
-"""From a dataset's files to its splits: find the labels, read them, look at the images, judge the boxes, divide.
+"""Load a dataset: find its annotations, read them, scan the images, validate the boxes, divide into splits.
 
-The parent calls this before the night and the child in its trial, so that both see the same images and boxes. What is
-wrong is collected, never raised; what is wrong is left out, and whether that may be is the caller's decision.
+The parent process calls this before a run and the child process in its trial, so that both see the same images and
+boxes. Problems are collected in `Findings`, not raised, and bad entries are left out. The caller decides whether the
+dataset may still be used.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from harness.data.formats.reading import Source
     from harness.data.raw import RawAnnotations
     from harness.suite.schema import FilesDataset, SplitRule
-from harness.data.loaded import Loaded, LoadedSplit
+from harness.data.loaded import LoadedDataset, LoadedSplit
 
 
 def load(
@@ -42,67 +43,68 @@ def load(
     depth: Depth,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Loaded:
-    """Read a dataset.
+) -> LoadedDataset:
+    """Load a dataset.
 
     Args:
-        depth: `labels` opens images only where no size is declared, and misses none; `headers` opens every one;
-            `pixels` decodes every one.
-        workers: processes that look at images.
-        progress: told how many images were looked at, of how many.
+        dataset: where the files lie, and how to read them.
+        depth: `labels` opens an image only if the annotations do not declare its size, and does not report missing
+            images; `headers` opens every image; `pixels` also decodes every image.
+        workers: the number of processes that scan images.
+        progress: called with the number of scanned images and the number of all images.
 
     Raises:
-        MachineError: a process that looked at images was killed.
+        MachineError: a process that scanned images was killed.
     """
     findings = Findings()
     try:
         sources = find_sources(dataset)
     except UnreadableError as error:
-        _tell(findings, error, dataset.path)
-        return Loaded(format=dataset.format, parts={}, findings=findings)
-    read = {name: labels for name, source in sources.items() if (labels := _read(source, findings)) is not None}
-    class_names = _common_classes(dataset.classes, read)
+        _add_unreadable(findings, error, dataset.path)
+        return LoadedDataset(format=dataset.format, splits={}, findings=findings)
+    raws = {name: raw for name, source in sources.items() if (raw := _read(source, findings)) is not None}
+    class_names = _class_names(dataset.classes, raws)
     within = dataset.path if dataset.path and os.path.isdir(dataset.path) else None
-    looker = ImageScanner(
+    scanner = ImageScanner(
         depth=depth,
         within=within,
         workers=workers,
         progress=progress,
         findings=findings,
-        total=sum(len(labels.names) for labels in read.values()),
+        total=sum(len(raw.names) for raw in raws.values()),
     )
-    parts = {name: _part(labels, sources[name], name, class_names, looker, findings) for name, labels in read.items()}
-    if dataset.split is not None and "all" in parts:
+    splits = {name: _load_split(raw, sources[name], name, class_names, scanner, findings) for name, raw in raws.items()}
+    if dataset.split is not None and "all" in splits:
         try:
-            parts = _divided(parts["all"], dataset.split)
+            splits = _partition(splits["all"], dataset.split)
         except UnreadableError as error:
-            _tell(findings, error, parts["all"].source)
+            _add_unreadable(findings, error, splits["all"].source)
     if depth != "labels":
-        leaks = find_leaks(parts, depth, findings)
+        leaks = find_leaks(splits, depth, findings)
         if dataset.on_bad_data == "skip":
-            rows = {name: np.delete(np.arange(len(part.paths)), leaks[name]) for name, part in parts.items()}
-            parts = {name: part.take(rows[name]) for name, part in parts.items()}
+            rows = {name: np.delete(np.arange(len(split.paths)), leaks[name]) for name, split in splits.items()}
+            splits = {name: split.select(rows[name]) for name, split in splits.items()}
     expected = {name: source.annotations for name, source in sources.items()}
     if dataset.split is not None:
-        expected = dict.fromkeys(parts, sources["all"].annotations)
+        expected = dict.fromkeys(splits, sources["all"].annotations)
     for name, file in expected.items():
-        why = _empty(parts.get(name), learned=name in {"train", "all"}, counted=depth != "labels")
-        if why:
-            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {why}"))
-    return Loaded(format=next(iter(sources.values())).format, parts=parts, findings=findings)
+        reason = _why_empty(splits.get(name), needs_boxes=name in {"train", "all"} and depth != "labels")
+        if reason:
+            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {reason}"))
+    return LoadedDataset(format=next(iter(sources.values())).format, splits=splits, findings=findings)
 
 
-def _divided(whole: LoadedSplit, rule: SplitRule) -> dict[str, LoadedSplit]:
-    return {name: whole.take(rows) for name, rows in divide(whole.annotations, rule).items()}
+def _partition(whole: LoadedSplit, rule: SplitRule) -> dict[str, LoadedSplit]:
+    return {name: whole.select(rows) for name, rows in divide(whole.annotations, rule).items()}
 
 
-def _empty(part: LoadedSplit | None, *, learned: bool, counted: bool) -> str | None:
-    """Why there is nothing in a split to learn from or to judge by, or None."""
-    if part is None or not len(part.annotations):
+def _why_empty(split: LoadedSplit | None, *, needs_boxes: bool) -> str | None:
+    """Return why a split cannot be trained on or evaluated, or None if it can."""
+    if split is None or not len(split.annotations):
         return "no image"
-    if not part.annotations.class_names:
+    if not split.annotations.class_names:
         return "no boxes, and no list of classes"
-    if learned and counted and not len(part.annotations.boxes):
+    if needs_boxes and not len(split.annotations.boxes):
         return "not one box"
     return None
 
@@ -111,94 +113,106 @@ def _read(source: Source, findings: Findings) -> RawAnnotations | None:
     try:
         return FORMATS[source.format].read(source, findings)
     except UnreadableError as error:
-        _tell(findings, error, source.annotations)
+        _add_unreadable(findings, error, source.annotations)
         return None
 
 
-def _tell(findings: Findings, error: UnreadableError, file: Path | None) -> None:
+def _add_unreadable(findings: Findings, error: UnreadableError, file: Path | None) -> None:
     code = "path_escapes_root" if isinstance(error, EscapeError) else "unreadable_annotation"
     findings.add(code, Place(file=str(error.file or file or ""), line=error.line, detail=error.detail))
 
 
-def _common_classes(given: Sequence[str] | None, read: Mapping[str, RawAnnotations]) -> tuple[str, ...]:
-    """The suite's; else those that train's file lists; else all that any box has, by name."""
-    if given:
-        return tuple(given)
-    first = next(iter(read.values()), None)
+def _class_names(configured: Sequence[str] | None, raws: Mapping[str, RawAnnotations]) -> tuple[str, ...]:
+    """Return the dataset's classes.
+
+    They are those of the suite; else those that the first split's file lists; else the sorted classes of all boxes.
+    """
+    if configured:
+        return tuple(configured)
+    first = next(iter(raws.values()), None)
     if first is None or first.declared:
         return tuple(dict.fromkeys(first.class_names)) if first else ()
-    return tuple(sorted(set(itertools.chain.from_iterable(labels.class_names for labels in read.values()))))
+    return tuple(sorted(set(itertools.chain.from_iterable(raw.class_names for raw in raws.values()))))
 
 
-def _part(
-    labels: RawAnnotations,
-    source: Source,
-    split: str,
-    class_names: Sequence[str],
-    looker: ImageScanner,
-    findings: Findings,
-) -> LoadedSplit:
+def _class_numbers(raw: RawAnnotations, class_names: Sequence[str], findings: Findings) -> NDArray[np.int64]:
+    """Return each box's number in `class_names`, int64 [N]; −1, and an error in `findings`, for an unknown class."""
     number_of = {name: number for number, name in enumerate(class_names)}
-    numbers = np.array([number_of.get(name, -1) for name in labels.class_names] or [-1], dtype=np.int64)
-    classes = numbers[labels.labels]
-    strangers = np.flatnonzero(classes < 0)
+    numbers = np.array([number_of.get(name, -1) for name in raw.class_names] or [-1], dtype=np.int64)
+    classes = numbers[raw.labels]
+    unknown = np.flatnonzero(classes < 0)
     findings.add_many(
         "unknown_class",
-        len(strangers),
-        (labels.box_place(row, labels.class_names[labels.labels[row]]) for row in map(int, strangers)),
+        len(unknown),
+        (raw.box_place(row, raw.class_names[raw.labels[row]]) for row in map(int, unknown)),
     )
-    labels = _plain_names(labels)
-    root = labels.images or guess_folder(source.annotations, labels.names, split)
-    usable = np.ones(len(labels.names), dtype=np.bool_)
-    paths, pictures = looker.look(labels, usable, root)
-    _once(labels, paths, usable, findings)
-    sizes = labels.sizes.copy()
-    for row, picture in enumerate(pictures):
-        if picture is not None and picture.width:
-            sizes[row] = picture.width, picture.height
-    box_rows, corners = boxes.valid_boxes(labels, sizes, findings)
-    kept = (classes[box_rows] >= 0) & usable[labels.owners[box_rows]]
+    return classes
+
+
+def _load_split(
+    raw: RawAnnotations,
+    source: Source,
+    name: str,
+    class_names: Sequence[str],
+    scanner: ImageScanner,
+    findings: Findings,
+) -> LoadedSplit:
+    """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
+    classes = _class_numbers(raw, class_names, findings)
+    raw = _normalize_names(raw)
+    root = raw.images or guess_folder(source.annotations, raw.names, name)
+    usable = np.ones(len(raw.names), dtype=np.bool_)
+    paths, infos = scanner.scan(raw, usable, root)
+    _exclude_duplicates(raw, paths, usable, findings)
+    sizes = raw.sizes.copy()
+    for row, info in enumerate(infos):
+        if info is not None and info.width:
+            sizes[row] = info.width, info.height
+    box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
+    kept = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
     box_rows, corners = box_rows[kept], corners[kept]
-    image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=labels.names.__getitem__), dtype=np.intp)
-    place_of = np.zeros(len(usable), dtype=np.int64)
-    place_of[image_rows] = np.arange(len(image_rows))
-    owners = place_of[labels.owners[box_rows]]
+    image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=raw.names.__getitem__), dtype=np.intp)
+    number_of = np.zeros(len(usable), dtype=np.int64)
+    number_of[image_rows] = np.arange(len(image_rows))
+    owners = number_of[raw.owners[box_rows]]
     order = np.argsort(owners, kind="stable")
     box_rows, corners, owners = box_rows[order], corners[order], owners[order]
-    given = labels.areas[box_rows]
-    own = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    declared_areas = raw.areas[box_rows]
+    box_areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
     annotations = from_sorted(
         class_names=tuple(class_names),
-        file_names=tuple(labels.names[row] for row in image_rows),
+        file_names=tuple(raw.names[row] for row in image_rows),
         sizes=sizes[image_rows],
         image_of_box=owners,
         boxes=corners.astype(np.float32),
         labels=classes[box_rows],
-        crowds=labels.crowds[box_rows],
-        areas=np.where(np.isfinite(given), given, own).astype(np.float32),
+        crowds=raw.crowds[box_rows],
+        areas=np.where(np.isfinite(declared_areas), declared_areas, box_areas).astype(np.float32),
     )
     return LoadedSplit(
-        labels=labels,
+        raw=raw,
         source=source.annotations,
         folder=root,
         annotations=annotations,
         image_rows=image_rows,
         box_rows=box_rows,
         paths=tuple(paths[row] for row in image_rows),
-        pictures=tuple(pictures[row] for row in image_rows),
+        infos=tuple(infos[row] for row in image_rows),
     )
 
 
-def _plain_names(labels: RawAnnotations) -> RawAnnotations:
-    """`./a.jpg` and `a.jpg` are one image."""
-    if not any("./" in name or "//" in name for name in labels.names):
-        return labels
-    return replace(labels, names=tuple(posixpath.normpath(name) for name in labels.names))
+def _normalize_names(raw: RawAnnotations) -> RawAnnotations:
+    """Normalise the image names, so that `./a.jpg` and `a.jpg` are the same image."""
+    if not any("./" in name or "//" in name for name in raw.names):
+        return raw
+    return replace(raw, names=tuple(posixpath.normpath(name) for name in raw.names))
 
 
-def _once(labels: RawAnnotations, paths: Sequence[str | None], usable: NDArray[np.bool_], findings: Findings) -> None:
-    """Clear `usable` where several entries describe one image: nobody knows which is right."""
-    keys = [path or name for path, name in zip(paths, labels.names, strict=True)]
+def _exclude_duplicates(
+    raw: RawAnnotations, paths: Sequence[str | None], usable: NDArray[np.bool_], findings: Findings
+) -> None:
+    """Clear `usable` for images that several entries describe, as it is unknown which entry is right."""
+    keys = [path or name for path, name in zip(paths, raw.names, strict=True)]
     if len(set(keys)) == len(keys):
         return
     rows_of: dict[str, list[int]] = {}
@@ -207,4 +221,4 @@ def _once(labels: RawAnnotations, paths: Sequence[str | None], usable: NDArray[n
     for rows in rows_of.values():
         if len(rows) > 1:
             usable[rows] = False
-            findings.add("duplicate_image_id", *(labels.image_place(row, "described before") for row in rows[1:]))
+            findings.add("duplicate_image_id", *(raw.image_place(row, "described before") for row in rows[1:]))

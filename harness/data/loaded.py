@@ -1,4 +1,4 @@
-"""A dataset as read: its splits, and all that is wrong with it."""
+"""A loaded dataset: its splits, and the problems that were found in it."""
 
 from __future__ import annotations
 
@@ -21,63 +21,64 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSplit:
-    """One split: what is left of it, and where each row came from.
+    """One split: its usable images and boxes, and where each of them came from.
 
     Attributes:
-        labels: as read, the bad ones included.
-        source: the file or folder of the labels.
-        folder: what file names are relative to.
-        image_rows: [I], row of `labels` of each image in `annotations`.
-        box_rows: [N], row of `labels` of each box.
-        paths: [I], each image's file; None where it was not looked for.
-        pictures: [I], what was seen of it, likewise.
+        raw: the annotations as read, including the bad ones.
+        source: the file or folder of the annotations.
+        folder: the folder that file names are relative to.
+        annotations: the usable images and boxes.
+        image_rows: [I], the row of `raw` that describes each image of `annotations`.
+        box_rows: [N], the row of `raw` that describes each box of `annotations`.
+        paths: [I], each image's file; None if it was not looked for.
+        infos: [I], each image's properties; None if it was not scanned.
     """
 
-    labels: RawAnnotations
+    raw: RawAnnotations
     source: Path
     folder: Path
     annotations: Annotations
     image_rows: NDArray[np.intp]
     box_rows: NDArray[np.intp]
     paths: tuple[str | None, ...]
-    pictures: tuple[ImageInfo | None, ...]
+    infos: tuple[ImageInfo | None, ...]
 
-    def take(self, rows: NDArray[np.intp]) -> LoadedSplit:
-        """Only these images, ascending."""
-        annotations, box_rows = self.annotations.take(rows)
+    def select(self, rows: NDArray[np.intp]) -> LoadedSplit:
+        """Return a split of only the images in `rows`, which must be ascending."""
+        annotations, box_rows = self.annotations.select(rows)
         return replace(
             self,
             annotations=annotations,
             image_rows=self.image_rows[rows],
             box_rows=self.box_rows[box_rows],
             paths=tuple(self.paths[row] for row in rows),
-            pictures=tuple(self.pictures[row] for row in rows),
+            infos=tuple(self.infos[row] for row in rows),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A dataset as read: its splits, and all that was found wrong with it."""
+class LoadedDataset:
+    """A dataset that was read: its splits by name, and the problems found in it."""
 
     format: str
-    parts: Mapping[str, LoadedSplit]
+    splits: Mapping[str, LoadedSplit]
     findings: Findings
 
     def fatal(self, on_bad_data: str | None) -> tuple[Problem, ...]:
-        """What forbids to train on it: every error, or with `skip` only that a split is empty."""
+        """Return the problems that forbid training: every error or, if bad entries are skipped, only empty splits."""
         errors = self.findings.problems("error")
-        if on_bad_data == "skip" and self.parts:
+        if on_bad_data == "skip" and self.splits:
             return tuple(problem for problem in errors if problem.code == "empty_split")
         return errors
 
     def skipped(self) -> dict[str, int]:
-        """How many entries were left out, by code."""
+        """Return the number of entries that were left out, by error code."""
         return {problem.code: problem.count for problem in self.findings.problems("error")}
 
     def fingerprint(self) -> str:
-        """sha256 over every label, and every image's name and size in bytes; not over where they lie."""
+        """Return the sha256 of all annotations and every image's name and file size; folders do not matter."""
         digest = hashlib.sha256()
-        for name, part in self.parts.items():
-            digest.update(f"{name} {part.annotations.fingerprint()}".encode())
-            digest.update(" ".join(str(picture.length) for picture in part.pictures if picture).encode())
+        for name, split in self.splits.items():
+            digest.update(f"{name} {split.annotations.fingerprint()}".encode())
+            digest.update(" ".join(str(info.length) for info in split.infos if info).encode())
         return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""The splits of a dataset that need no torch: open them, read their pixels, and a fingerprint over all of it.
+"""Open the splits of a dataset without torch, read their pixels, and compute a dataset's fingerprint.
 
-A `python` dataset is the user's own torch code: only its trial can open it (`harness.trial.inputs.dataset`), and here it has a
-fingerprint alone.
+A `python` dataset is the user's own torch code. Only its trial can open it (`harness.trial.inputs.dataset`); this
+module only computes its fingerprint.
 """
 
 from __future__ import annotations
@@ -27,54 +27,54 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.data.annotations import Annotations
-    from harness.data.loaded import Loaded, LoadedSplit
+    from harness.data.loaded import LoadedDataset, LoadedSplit
 
 _DATASET: TypeAdapter[Any] = TypeAdapter(Dataset)
 
 
 class Split(Protocol):
-    """Labelled images: `annotations` tells of all, `read_image` reads one."""
+    """Labelled images: the annotations of all of them, and the pixels of one at a time."""
 
     @property
     def annotations(self) -> Annotations:
-        """Every image and box."""
+        """Every image and every box of the split."""
 
     def read_image(self, index: int) -> NDArray[np.uint8]:
-        """Image `index` as uint8 [H, W, 3], RGB, upright."""
+        """Read image `index` as uint8 [H, W, 3], RGB, upright."""
 
     def image_path(self, index: int) -> str | None:
-        """The file that holds image `index`; None where it is drawn."""
+        """Return the file that holds image `index`; None if the image is drawn and not read from a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
-    """Images that lie in files."""
+class _FileSplit:
+    """A split whose images are read from files."""
 
-    part: LoadedSplit
+    loaded: LoadedSplit
 
     @property
     def annotations(self) -> Annotations:
-        return self.part.annotations
+        return self.loaded.annotations
 
     def read_image(self, index: int) -> NDArray[np.uint8]:
-        path = self.part.paths[index]
+        path = self.loaded.paths[index]
         assert path is not None
         pixels = read_pixels(path)
         expected = tuple(self.annotations.sizes[index].tolist())
         if (pixels.shape[1], pixels.shape[0]) != expected:
             raise DataError(
                 f"{path}: is {pixels.shape[1]} × {pixels.shape[0]} pixels, was {expected[0]} × {expected[1]} when the "
-                "trial began; nothing may change the images while it runs"
+                "trial began; do not change the images while a trial runs"
             )
         return pixels
 
     def image_path(self, index: int) -> str | None:
-        return self.part.paths[index]
+        return self.loaded.paths[index]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawn:
-    """Images drawn when they are read."""
+class _SyntheticImages:
+    """A split whose images are drawn when they are read."""
 
     drawing: SyntheticSplit
     annotations: Annotations
@@ -82,37 +82,40 @@ class _Drawn:
     def read_image(self, index: int) -> NDArray[np.uint8]:
         return self.drawing.read_image(index)
 
-    def image_path(self, index: int) -> str | None:  # noqa: ARG002 - it is in no file
+    def image_path(self, index: int) -> str | None:  # noqa: ARG002 - no drawn image has a file
         return None
 
 
 def split_names(dataset: PythonDataset | SyntheticDataset) -> tuple[str, ...]:
-    """The splits that the dataset has."""
+    """Return the names of the dataset's splits, in the order train, val, test."""
     return tuple(name for name in SPLITS if getattr(dataset, name) is not None)
 
 
-def open_splits(dataset: FilesDataset | SyntheticDataset) -> tuple[dict[str, Split], Loaded | None]:
-    """Open every split, in the order train, val, test; no pixel is read yet. Files come with what was found in them.
+def open_splits(dataset: FilesDataset | SyntheticDataset) -> tuple[dict[str, Split], LoadedDataset | None]:
+    """Open every split, in the order train, val, test, without reading pixels.
+
+    Returns:
+        The splits by name; and, for a dataset of files, the loaded dataset with the problems found in it.
 
     Raises:
-        DataError: the data are too bad to train on: every problem.
+        DataError: the data have errors that forbid training; the message lists all of them.
     """
     if isinstance(dataset, SyntheticDataset):
-        return {name: draw(dataset, name) for name in split_names(dataset)}, None
+        return {name: open_synthetic(dataset, name) for name in split_names(dataset)}, None
     loaded = load(dataset, depth="headers")
     fatal = loaded.fatal(dataset.on_bad_data)
     if fatal:
         raise DataError("\n".join(map(str, fatal)))
-    return {name: files(part) for name, part in loaded.parts.items()}, loaded
+    return {name: open_files(split) for name, split in loaded.splits.items()}, loaded
 
 
-def files(part: LoadedSplit) -> Split:
-    """A loaded split's images."""
-    return _Files(part=part)
+def open_files(loaded: LoadedSplit) -> Split:
+    """Return a split that reads the images of a loaded split from their files."""
+    return _FileSplit(loaded=loaded)
 
 
-def draw(dataset: SyntheticDataset, name: str) -> Split:
-    """One split of shapes."""
+def open_synthetic(dataset: SyntheticDataset, name: str) -> Split:
+    """Return the split `name` of a synthetic dataset; its images are drawn when they are read."""
     drawing = SyntheticSplit(
         split=name,
         images=getattr(dataset, name).images,
@@ -122,17 +125,17 @@ def draw(dataset: SyntheticDataset, name: str) -> Split:
         object_size=dataset.object_size,
         seed=dataset.seed,
     )
-    return _Drawn(drawing=drawing, annotations=drawing.annotations())
+    return _SyntheticImages(drawing=drawing, annotations=drawing.annotations())
 
 
 def fingerprint(dataset: PythonDataset | SyntheticDataset) -> str:
-    """sha256 over everything that decides the data, but not over where it lies.
+    """Return the sha256 of everything that determines the data, except the folder that it lies in.
 
-    Files have theirs in `Loaded.fingerprint`. For a `python` dataset: the import path, the arguments and, for
-    `file.py:Class`, the file; what the class reads from disk stays unseen.
+    A dataset of files has `LoadedDataset.fingerprint` instead. For a `python` dataset the hash covers the import path,
+    the arguments and, for `file.py:Class`, that file; the files that the class reads are not covered.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the Python file cannot be read.
     """
     content = with_first_names(_DATASET.dump_python(dataset, mode="json"))
     if isinstance(dataset, PythonDataset):

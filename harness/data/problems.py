@@ -1,6 +1,7 @@
-"""What can be wrong with labelled images: every code once, with its severity, its meaning and what to do about it.
+"""The kinds of problems that labelled images can have: code, severity, meaning and what to do about each.
 
-Owns collecting and telling. Whoever finds something adds it here; the check, the run and `--json` show the same text.
+Owns collecting and describing problems. The code that detects one adds it to `Findings`; the check, the run and
+`--json` show the same text.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ class Code:
 
 CODES: dict[str, Code] = {
     "unreadable_annotation": Code(
-        "error", "annotations that cannot be read", "mend the entry or export it again from the labelling tool"
+        "error", "annotations that cannot be read", "correct the entry or export it again from the labelling tool"
     ),
     "missing_image": Code(
-        "error", "images that are labelled but not there", "copy them into place, or take their annotations out"
+        "error", "images that are labelled but missing", "copy them into place, or remove their annotations"
     ),
     "unreadable_image": Code(
-        "error", "files that cannot be read as an image", "get the original again, or take the image out"
+        "error", "files that cannot be read as an image", "get the original again, or remove the image"
     ),
     "path_escapes_root": Code(
         "error",
@@ -46,7 +47,7 @@ CODES: dict[str, Code] = {
         "error", "images that are described more than once", "give every image one id, one name and one entry"
     ),
     "duplicate_annotation_id": Code(
-        "error", "annotation ids that stand there more than once", "number the annotations anew, each once"
+        "error", "annotation ids that occur more than once", "give every annotation an id of its own"
     ),
     "unknown_image_id": Code(
         "error", "annotations of images that are not in the file", "add the image's entry, or delete the annotation"
@@ -57,23 +58,23 @@ CODES: dict[str, Code] = {
         "add the class to the list (of train, where each split has its own), or correct the box's class",
     ),
     "not_a_number": Code(
-        "error", "boxes with a value that is no finite number", "write four finite numbers, or delete the box"
+        "error", "boxes with a value that is not a finite number", "write four finite numbers, or delete the box"
     ),
     "degenerate_box": Code("error", "boxes without area, or with swapped corners", "draw the box again, or delete it"),
     "box_outside_image": Code(
         "error",
-        "boxes that lie wholly outside their image",
-        "check the image's size and the unit of the numbers; delete the box if it is a slip",
+        "boxes that lie entirely outside their image",
+        "check the image's size and the unit of the numbers; delete the box if it is a mistake",
     ),
     "empty_split": Code(
         "error",
         "splits without a usable image, or without a box to learn from",
-        "give the split images and labels, or leave it out; look whether the labels were found",
+        "add images and labels to the split, or remove it; check whether its labels were found",
     ),
     "leakage": Code(
         "error",
-        "images that stand in two splits, pixel for pixel",
-        "keep each in one split: accuracy on an image that was trained on is worth nothing",
+        "images that are in two splits, pixel for pixel",
+        "keep each image in one split: accuracy on an image that was trained on means nothing",
     ),
     "box_crosses_border": Code(
         "warning",
@@ -86,7 +87,7 @@ CODES: dict[str, Code] = {
     "tiny_box": Code(
         "warning",
         "boxes below 16 pixels² or thinner than 2 pixels",
-        "look whether they are slips of the mouse; detectors hardly learn objects this small",
+        "check whether they are slips of the mouse; detectors hardly learn objects this small",
     ),
     "not_normalized": Code(
         "warning",
@@ -95,55 +96,56 @@ CODES: dict[str, Code] = {
     ),
     "size_mismatch": Code(
         "warning",
-        "images of another size than their annotations say",
-        "look whether the boxes fit (harness data show): the file's own size counts, boxes are not rescaled",
+        "images whose size differs from the size in their annotations",
+        "check whether the boxes fit (harness data show): the image file's size counts, boxes are not rescaled",
     ),
     "exif_rotated": Code(
         "warning",
         "images that are turned by their EXIF orientation",
-        "nothing, if the boxes were drawn on the upright picture: every command here turns it upright first",
+        "nothing, if the boxes were drawn on the upright image: every command here turns it upright first",
     ),
     "corrupt_tail": Code(
         "warning",
         "JPEGs that end early",
-        "get the original again; what is missing is trained on as a flat area",
+        "get the original again; the missing part is trained on as a uniform area",
     ),
     "name_case_mismatch": Code(
         "warning",
-        "names that differ from the file's in upper and lower case",
+        "image names whose upper and lower case differs from the file's",
         "rename one of the two; the file is found here, but not by every tool",
     ),
     "class_without_boxes": Code(
-        "warning", "classes without a single box", "take the class out of the list, or label some of its objects"
+        "warning", "classes without a single box", "remove the class from the list, or label some of its objects"
     ),
     "class_missing_in_split": Code(
         "warning",
-        "classes that one split has boxes of and another has not",
-        "split anew (split: {stratify: true}), or add images: what a split lacks is not learned or not measured there",
+        "classes that have boxes in one split and none in another",
+        "split again (split: {stratify: true}), or add images: a class is not learned without boxes in train, and not "
+        "measured without boxes in val or test",
     ),
     "rare_class": Code(
         "warning",
         "classes with few boxes to train on: below 10, and below a fifth of the average class",
-        "label more of them, or expect that they are not found",
+        "label more of them, or expect that the detectors miss them",
     ),
     "near_duplicate_images": Code(
         "warning",
         "images in two splits that look the same",
-        "put frames of one video, or copies of one picture, into one split (split: {group_by: …})",
+        "put frames of one video, or copies of one image, into one split (split: {group_by: …})",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a problem is.
+    """The location of a problem.
 
     Attributes:
-        file: the annotation file, or the image where the image itself is the matter.
-        line: from 1, in files of lines and XML.
-        image: its id in COCO, else its name as the annotations give it.
-        annotation: its id in COCO, else its place among the image's annotations, from 0.
-        detail: what exactly was found there.
+        file: the annotation file, or the image file if the image itself has the problem.
+        line: the line number from 1, for text and XML files.
+        image: the image's id in COCO, otherwise its name in the annotations.
+        annotation: the annotation's id in COCO, otherwise its number among the image's annotations, from 0.
+        detail: what exactly is wrong there.
     """
 
     file: str
@@ -154,20 +156,20 @@ class Place:
 
     def __str__(self) -> str:
         text = self.file if self.line is None else f"{self.file}:{self.line}"
-        within = [f"image {self.image}"] if self.image is not None else []
-        within += [f"annotation {self.annotation}"] if self.annotation is not None else []
-        parts = [text, ", ".join(within), self.detail]
-        return printable(": ".join(part for part in parts if part))
+        entry = [f"image {self.image}"] if self.image is not None else []
+        entry += [f"annotation {self.annotation}"] if self.annotation is not None else []
+        texts = [text, ", ".join(entry), self.detail]
+        return printable(": ".join(text for text in texts if text))
 
     def as_json(self) -> dict[str, Any]:
-        """Only what is known."""
-        known = {name: getattr(self, name) for name in ("line", "image", "annotation", "detail")}
-        return {"file": self.file, **{name: value for name, value in known.items() if value not in {None, ""}}}
+        """Return the fields that are set."""
+        fields = {name: getattr(self, name) for name in ("line", "image", "annotation", "detail")}
+        return {"file": self.file, **{name: value for name, value in fields.items() if value not in {None, ""}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """All of one kind: how many, and the first places."""
+    """All problems of one kind: how many there are, and where the first ones are."""
 
     code: str
     count: int
@@ -175,7 +177,7 @@ class Problem:
 
     @property
     def severity(self) -> Severity:
-        """Whether it stops a run."""
+        """`error` if the problem stops a run, `warning` if it does not."""
         return CODES[self.code].severity
 
     def __str__(self) -> str:
@@ -187,7 +189,7 @@ class Problem:
         return "\n".join([*lines, f"  what to do: {code.hint}"])
 
     def as_json(self) -> dict[str, Any]:
-        """The problem as `harness data check --json` prints it."""
+        """Return the problem as `harness data check --json` prints it."""
         code = CODES[self.code]
         return {
             "code": self.code,
@@ -201,17 +203,17 @@ class Problem:
 
 @dataclass(slots=True)
 class Findings:
-    """Collects problems while data are read: counts all, keeps the first places of each kind."""
+    """Collects problems while data are read: counts all of them, and keeps the first places of each kind."""
 
     _counts: dict[str, int] = field(default_factory=dict)
     _places: dict[str, list[Place]] = field(default_factory=dict)
 
     def add(self, code: str, *places: Place) -> None:
-        """One problem for each place."""
+        """Add one problem of this kind for each place."""
         self.add_many(code, len(places), places)
 
     def add_many(self, code: str, count: int, places: Iterable[Place]) -> None:
-        """`count` problems; no more of `places` are made than are kept."""
+        """Add `count` problems of this kind; `places` is only iterated as far as places are kept."""
         if code not in CODES:
             raise KeyError(code)
         if count:
@@ -220,16 +222,16 @@ class Findings:
             kept.extend(islice(places, _KEPT_PLACES - len(kept)))
 
     def problems(self, severity: Severity | None = None) -> tuple[Problem, ...]:
-        """Errors first, each kind once, in the order of `CODES`."""
-        found = (
+        """Return the problems, one for each kind, errors first, in the order of `CODES`."""
+        problems = (
             Problem(code=code, count=self._counts[code], places=tuple(self._places[code]))
             for code in CODES
             if code in self._counts
         )
-        return tuple(problem for problem in found if severity in {None, problem.severity})
+        return tuple(problem for problem in problems if severity in {None, problem.severity})
 
 
 def printable(text: str) -> str:
-    """On one line, and without what a terminal would obey or cannot encode."""
+    """Escape line breaks, control characters and whatever cannot be encoded, so that a terminal can show the text."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)

@@ -1,6 +1,6 @@
-"""What a reader found in the annotation files of one split, as it stands there: columns, not yet judged.
+"""The annotations of one split exactly as its files state them, in columns.
 
-Owns the columns and the way back from a row to its place in a file. `harness.data.boxes` judges them.
+Owns the columns and the way back from a row to its place in a file. Does not validate; `harness.data.boxes` does.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawAnnotations:
-    """One split's labels; a row's own numbers say where it came from.
+    """The images and boxes of one split, not yet validated.
 
     Attributes:
-        class_names: what `labels` indexes.
-        declared: the file itself lists its classes; else they are those that boxes have.
-        images: folder that names are relative to, or None to look for it.
-        names: [I], each image's name as the file gives it.
-        files: where each image is described, or one file for all.
-        box_files: where its boxes are.
-        sizes: int32 [I, 2], (width, height) as declared; 0 where not.
+        class_names: the classes that `labels` is an index into.
+        declared: whether the file lists its classes; otherwise they are the classes of the boxes.
+        images: the folder that image names are relative to; None if it must be guessed.
+        names: [I], each image's name in the file.
+        files: [I] or [1], the file that describes each image.
+        box_files: [I] or [1], the file that holds each image's boxes.
+        sizes: int32 [I, 2], (width, height) in the file; 0 where it has none.
         image_numbers: int64 [I], the image's line or id; −1 where it has none.
-        owners: int64 [N], image row of each box.
-        boxes: float64 [N, 4], xyxy; pixels, or shares of the image where `shares`.
-        shares: bool [N].
-        labels: int64 [N].
-        crowds: bool [N].
-        areas: float64 [N], pixels²; NaN where not given.
-        numbers: int64 [N], the box's line or annotation.
-        numbered_by: what `numbers` counts.
+        owners: int64 [N], the row of the image that each box belongs to.
+        boxes: float64 [N, 4], xyxy, in pixels, or in fractions of the image's sides where `fractional` is set.
+        fractional: bool [N], whether the box is in fractions of the image's sides.
+        labels: int64 [N], class numbers.
+        crowds: bool [N], whether the box is a crowd region.
+        areas: float64 [N], pixels²; NaN where the file has none.
+        numbers: int64 [N], the box's line, id or index, whichever `numbered_by` says.
+        numbered_by: the meaning of `numbers`.
     """
 
     class_names: tuple[str, ...]
@@ -52,7 +52,7 @@ class RawAnnotations:
     image_numbers: NDArray[np.int64]
     owners: NDArray[np.int64]
     boxes: NDArray[np.float64]
-    shares: NDArray[np.bool_]
+    fractional: NDArray[np.bool_]
     labels: NDArray[np.int64]
     crowds: NDArray[np.bool_]
     areas: NDArray[np.float64]
@@ -60,7 +60,7 @@ class RawAnnotations:
     numbered_by: Literal["line", "id", "index"]
 
     def image_place(self, row: int, detail: str = "") -> Place:
-        """Where image `row` is described."""
+        """Return the place in the files that describes image `row`."""
         number = int(self.image_numbers[row])
         name, file = self.names[row], self.files[row if len(self.files) > 1 else 0]
         if self.numbered_by == "id":
@@ -68,7 +68,7 @@ class RawAnnotations:
         return Place(file=file, line=number if number > 0 else None, image=name, detail=detail)
 
     def box_place(self, row: int, detail: str = "") -> Place:
-        """Where box `row` is described."""
+        """Return the place in the files that describes box `row`."""
         number, image = int(self.numbers[row]), int(self.owners[row])
         name, file = self.names[image], self.box_files[image if len(self.box_files) > 1 else 0]
         if self.numbered_by == "line":
@@ -79,13 +79,13 @@ class RawAnnotations:
         return Place(file=file, image=identity, annotation=number, detail=f"{name}: {detail}" if detail else name)
 
     def box_text(self, row: int) -> str:
-        """The box as numbers, for a detail."""
+        """Return the box's four numbers as text."""
         return "[" + ", ".join(f"{value:.6g}" for value in self.boxes[row].tolist()) + "]"
 
 
 @dataclass(slots=True, kw_only=True)
 class RawAnnotationRows:
-    """Collects images and boxes one by one, for readers of many small files or lines."""
+    """Collects images and boxes one by one, for readers of many small files or of lines."""
 
     numbered_by: Literal["line", "index"]
     images: Path | None
@@ -102,7 +102,7 @@ class RawAnnotationRows:
     def add_image(
         self, name: str, *, file: str, line: int = -1, size: tuple[int, int] = (0, 0), box_file: str | None = None
     ) -> int:
-        """A new image; returns its row. `box_file` is where its boxes are, if not in `file`."""
+        """Add an image and return its row; `box_file` is the file that holds its boxes, if that is not `file`."""
         self._names.append(name)
         self._files.append(file)
         self._box_files.append(box_file or file)
@@ -117,20 +117,22 @@ class RawAnnotationRows:
         label: int | str,
         *,
         number: int,
-        share: bool = False,
+        fractional: bool = False,
         crowd: bool = False,
     ) -> None:
-        """A box of image row `image`; `label` is a number where `class_names` is given, else a name."""
-        self._boxes.append((image, corners, label, number, share, crowd))
+        """Add a box to image row `image`; `label` is a class number if `class_names` is set, otherwise a name."""
+        self._boxes.append((image, corners, label, number, fractional, crowd))
 
-    def labels(self) -> RawAnnotations:
-        """Everything so far as columns."""
-        owners, boxes, given, numbers, shares, crowds = zip(*self._boxes, strict=True) if self._boxes else ((),) * 6
+    def build(self) -> RawAnnotations:
+        """Return everything that was added, as columns."""
+        owners, boxes, labels, numbers, fractional, crowds = (
+            zip(*self._boxes, strict=True) if self._boxes else ((),) * 6
+        )
         names = self.class_names
         if names is None:
-            names = tuple(sorted(set(given)))
+            names = tuple(sorted(set(labels)))
             number_of = {name: number for number, name in enumerate(names)}
-            given = tuple(number_of[name] for name in given)
+            labels = tuple(number_of[name] for name in labels)
         return RawAnnotations(
             class_names=names,
             declared=self.class_names is not None,
@@ -142,8 +144,8 @@ class RawAnnotationRows:
             image_numbers=_integers(self._lines),
             owners=_integers(owners),
             boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
-            shares=np.array(shares, dtype=np.bool_),
-            labels=_integers(given),
+            fractional=np.array(fractional, dtype=np.bool_),
+            labels=_integers(labels),
             crowds=np.array(crowds, dtype=np.bool_),
             areas=np.full(len(owners), np.nan),
             numbers=_integers(numbers),

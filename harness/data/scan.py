@@ -1,4 +1,4 @@
-"""The image files of a dataset: found, looked at, compared between splits; what is wrong with them is told."""
+"""Scan the image files of a dataset, compare them between splits, and report what is wrong with them."""
 
 from __future__ import annotations
 
@@ -28,112 +28,126 @@ _SIDEWAYS_HINT = "the declared size is that of the file before EXIF turns it upr
 
 @dataclass(slots=True, kw_only=True)
 class ImageScanner:
-    """Looks for images and into them, as deep as asked, and tells what is wrong with them."""
+    """Finds and reads the images of one split after another, and adds what is wrong with them to `findings`.
+
+    Attributes:
+        depth: how much of each image is read (see `harness.data.load.load`).
+        within: a folder that symbolic links may not leave if the images lie in it.
+        workers: the number of processes.
+        progress: called with the number of scanned images and `total`.
+        findings: receives the problems.
+        total: the number of images in all splits.
+    """
 
     depth: Depth
-    within: Path | None  # what no link may leave, where the images lie in it
+    within: Path | None
     workers: int
     progress: Callable[[int, int], None]
     findings: Findings
-    total: int  # images in all splits
+    total: int
     _done: int = 0
     _folders: dict[Path, ImageFolder] = field(default_factory=dict)
 
-    def look(
-        self, labels: RawAnnotations, usable: NDArray[np.bool_], root: Path
+    def scan(
+        self, raw: RawAnnotations, usable: NDArray[np.bool_], root: Path
     ) -> tuple[list[str | None], list[ImageInfo | None]]:
-        """Path and picture of each image; clears `usable` where one is not."""
+        """Return the path and the properties of each image, and clear `usable` for those that cannot be used.
+
+        Args:
+            raw: the annotations that name the images.
+            usable: bool [I], modified in place.
+            root: the folder that image names are relative to.
+        """
         inside = self.within is not None and root.is_relative_to(self.within)
         folder = self._folders.setdefault(root, ImageFolder(root, self.within if inside else None))
-        paths: list[str | None] = [None] * len(labels.names)
-        declared = labels.sizes[:, 0] > 0
-        for row, name in enumerate(labels.names):
+        paths: list[str | None] = [None] * len(raw.names)
+        declared = raw.sizes[:, 0] > 0
+        for row, name in enumerate(raw.names):
             if self.depth == "labels" and declared[row]:
                 continue
-            found = folder.find(name)
-            paths[row] = found.path
-            if found.code and (self.depth != "labels" or found.code == "path_escapes_root"):
-                self.findings.add(found.code, labels.image_place(row, found.detail))
-                usable[row] &= found.path is not None
+            lookup = folder.find(name)
+            paths[row] = lookup.path
+            if lookup.code and (self.depth != "labels" or lookup.code == "path_escapes_root"):
+                self.findings.add(lookup.code, raw.image_place(row, lookup.detail))
+                usable[row] &= lookup.path is not None
         rows = [row for row, path in enumerate(paths) if path is not None]
         done = self._done
-        looked = images.look_at(
+        scanned = images.scan_images(
             [path for path in paths if path is not None],
             decode=self.depth == "pixels",
             workers=self.workers,
             progress=lambda count, _all: self.progress(done + count, self.total),
         )
-        self._done += len(labels.names)
-        pictures: list[ImageInfo | None] = [None] * len(paths)
-        for row, picture in zip(rows, looked, strict=True):
-            pictures[row] = picture
+        self._done += len(raw.names)
+        infos: list[ImageInfo | None] = [None] * len(paths)
+        for row, info in zip(rows, scanned, strict=True):
+            infos[row] = info
             if self.depth != "labels":
-                self._tell(labels, row, paths[row] or "", picture)
-                usable[row] &= picture.problem is None
-        return paths, pictures
+                self._add_findings(raw, row, paths[row] or "", info)
+                usable[row] &= info.problem is None
+        return paths, infos
 
-    def _tell(self, labels: RawAnnotations, row: int, path: str, picture: ImageInfo) -> None:
-        place = labels.image_place(row)
-        image, name = place.image, labels.names[row]
+    def _add_findings(self, raw: RawAnnotations, row: int, path: str, info: ImageInfo) -> None:
+        place = raw.image_place(row)
+        image, name = place.image, raw.names[row]
 
         def add(code: str, detail: str) -> None:
             self.findings.add(code, Place(file=path, image=image if image is not None else name, detail=detail))
 
-        if picture.problem is not None:
-            add("unreadable_image", picture.problem)
+        if info.problem is not None:
+            add("unreadable_image", info.problem)
             return
-        width, height = labels.sizes[row].tolist()
-        if width and (width, height) != (picture.width, picture.height):
-            detail = f"declared {width} × {height}, is {picture.width} × {picture.height}"
-            if (height, width) == (picture.width, picture.height) and picture.orientation > 1:
+        width, height = raw.sizes[row].tolist()
+        if width and (width, height) != (info.width, info.height):
+            detail = f"declared {width} × {height}, is {info.width} × {info.height}"
+            if (height, width) == (info.width, info.height) and info.orientation > 1:
                 detail += f"; {_SIDEWAYS_HINT}"
-            self.findings.add("size_mismatch", labels.image_place(row, detail))
-        if picture.orientation > 1:
-            add("exif_rotated", f"orientation {picture.orientation}")
-        if picture.cut:
+            self.findings.add("size_mismatch", raw.image_place(row, detail))
+        if info.orientation > 1:
+            add("exif_rotated", f"orientation {info.orientation}")
+        if info.truncated:
             add("corrupt_tail", "")
 
 
-def find_leaks(parts: Mapping[str, LoadedSplit], depth: Depth, findings: Findings) -> dict[str, list[int]]:
-    """Tell of images that stand in two splits; their numbers in the earlier one: what is measured on stays whole.
+def find_leaks(splits: Mapping[str, LoadedSplit], depth: Depth, findings: Findings) -> dict[str, list[int]]:
+    """Report images that are in two splits, and return their rows in the earlier of the two.
 
-    With pixels the decoded picture is compared; with headers alone files of the same length and size, byte by byte.
+    Removing those rows leaves the splits that models are evaluated on complete. At the depth `pixels` the decoded
+    pixels are compared; otherwise the bytes of files that have the same length and image size.
     """
-    seen: dict[object, tuple[str, str]] = {}
-    keys = {name: _contents(part, parts, depth) for name, part in parts.items()}
-    drop: dict[str, list[int]] = {name: [] for name in parts}
-    for name in reversed(list(parts)):
-        part = parts[name]
+    first_use: dict[object, tuple[str, str]] = {}
+    keys = {name: _content_keys(split, splits, depth) for name, split in splits.items()}
+    leaked: dict[str, list[int]] = {name: [] for name in splits}
+    for name in reversed(list(splits)):
+        split = splits[name]
         for row, key in enumerate(keys[name]):
             if key is None:
                 continue
-            other, path = seen.setdefault(key, (name, part.paths[row] or ""))
-            if other != name:
-                drop[name].append(row)
-                place = part.labels.image_place(int(part.image_rows[row]))
+            later, path = first_use.setdefault(key, (name, split.paths[row] or ""))
+            if later != name:
+                leaked[name].append(row)
+                place = split.raw.image_place(int(split.image_rows[row]))
                 findings.add(
                     "leakage",
-                    Place(file=part.paths[row] or "", image=place.image, detail=f"in {name}; in {other}: {path}"),
+                    Place(file=split.paths[row] or "", image=place.image, detail=f"in {name}; in {later}: {path}"),
                 )
-    return drop
+    return leaked
 
 
-def _contents(part: LoadedSplit, parts: Mapping[str, LoadedSplit], depth: Depth) -> list[object]:
-    """What is equal for equal images; None for those that have no equal in another split for sure."""
+def _content_keys(split: LoadedSplit, splits: Mapping[str, LoadedSplit], depth: Depth) -> list[object]:
+    """Return a key for each image that is equal for equal images; None where no other split can hold the same one."""
     if depth == "pixels":
-        return [picture.digest if picture else None for picture in part.pictures]
+        return [info.digest if info else None for info in split.infos]
     elsewhere = {
-        (picture.length, picture.width, picture.height)
-        for other in parts.values()
-        if other is not part
-        for picture in other.pictures
-        if picture
+        (info.length, info.width, info.height)
+        for other in splits.values()
+        if other is not split
+        for info in other.infos
+        if info
     }
     return [
-        _file_digest(path)
-        if path and picture and (picture.length, picture.width, picture.height) in elsewhere
-        else None
-        for path, picture in zip(part.paths, part.pictures, strict=True)
+        _file_digest(path) if path and info and (info.length, info.width, info.height) in elsewhere else None
+        for path, info in zip(split.paths, split.infos, strict=True)
     ]
 
 
@@ -142,4 +156,4 @@ def _file_digest(path: str) -> bytes | None:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
     except OSError:
-        return None  # whatever ails it is told when it is read
+        return None  # reading the image reports the error

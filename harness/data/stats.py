@@ -1,6 +1,6 @@
-"""What a split holds, in numbers: for `harness data stats`, the record and the report.
+"""Statistics of a split's images and boxes, for `harness data stats`, the record and the report.
 
-Owns counting over annotations alone; no file is opened here.
+Works on annotations only and opens no file.
 """
 
 from __future__ import annotations
@@ -30,15 +30,19 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitStatistics:
-    """One split.
+    """The statistics of one split.
 
     Attributes:
-        boxes: without crowd regions.
-        crowds: regions that are neither trained nor judged on.
-        boxes_per_class: every class, by name.
-        box_sizes: COCO's small (area below 32² pixels), medium (below 96²) and large; `unknown` where neither the image
-            nor its size is known.
-        image_width: in pixels, of the images whose size is known; likewise `image_height`.
+        images: the number of images.
+        images_without_boxes: the number of images without boxes.
+        boxes: the number of boxes, without crowd regions.
+        crowds: the number of crowd regions, which are neither trained on nor evaluated.
+        boxes_per_class: the number of boxes of every class, by the class's name.
+        box_sizes: the number of boxes that COCO calls small (area below 32² pixels), medium (below 96²) and large;
+            `unknown` counts boxes in fractions of an image whose size is unknown.
+        boxes_per_image: the range of the number of boxes in an image.
+        image_width: the range of the widths in pixels of the images whose size is known.
+        image_height: the range of their heights in pixels.
     """
 
     images: int
@@ -53,15 +57,15 @@ class SplitStatistics:
 
 
 def describe(annotations: Annotations) -> SplitStatistics:
-    """Count one split."""
+    """Compute the statistics of one split."""
     plain = ~annotations.crowds
     owners = np.repeat(np.arange(len(annotations)), np.diff(annotations.offsets))[plain]
     per_image = np.bincount(owners, minlength=len(annotations))
     per_class = np.bincount(annotations.labels[plain], minlength=len(annotations.class_names))
-    known = annotations.sizes[:, 0] > 0
-    # A box without its image's size may still be in pixels; one in fractions of the image is below one pixel wide.
+    size_known = annotations.sizes[:, 0] > 0
+    # If the image's size is unknown the box may still be in pixels; in fractions of the image no value exceeds 1.
     areas = annotations.areas[plain]
-    unknown = ~known[owners] & (annotations.boxes[plain].max(axis=1, initial=0) <= 1)
+    unknown = ~size_known[owners] & (annotations.boxes[plain].max(axis=1, initial=0) <= 1)
     small, medium = (areas < _SMALL) & ~unknown, (areas >= _SMALL) & (areas < _MEDIUM) & ~unknown
     sizes = {
         "small": int(small.sum()),
@@ -77,8 +81,8 @@ def describe(annotations: Annotations) -> SplitStatistics:
         boxes_per_class=dict(zip(annotations.class_names, per_class.tolist(), strict=True)),
         box_sizes={name: count for name, count in sizes.items() if count or name != "unknown"},
         boxes_per_image=_spread(per_image),
-        image_width=_spread(annotations.sizes[known, 0]),
-        image_height=_spread(annotations.sizes[known, 1]),
+        image_width=_spread(annotations.sizes[size_known, 0]),
+        image_height=_spread(annotations.sizes[size_known, 1]),
     )
 
 

@@ -1,10 +1,10 @@
-"""The embedded data set: coloured shapes on cluttered backgrounds, drawn from a seed, nothing to download.
+"""The synthetic dataset: coloured shapes on cluttered backgrounds, drawn from a seed without any download.
 
-Owns the drawing. Scenes are laid out first (so annotations cost no pixels) and drawn when an image is read. Image i of
-a split depends on (seed, split, i) alone: adding images changes none of those before.
+A scene is laid out first, so that annotations need no pixels, and is drawn when its image is read. Image i of a split
+depends only on (seed, split, i): adding images does not change earlier ones.
 
-Made so that detectors differ on it: sizes span 1:4 by default, shapes overlap and hide each other, colour hints at the
-class but does not give it away, and the background carries strokes and blobs of the same colours.
+It is made difficult enough for detectors to differ on it: sizes span 1:4 by default, shapes overlap, the colour hints
+at the class without deciding it, and the background has strokes and blobs of the same colours.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 CLASS_NAMES = ("disc", "square", "triangle", "cross", "star", "hexagon", "arrow", "ring")
 
-DRAWING_VERSION = 1  # part of the data's fingerprint: raise it with every change of a pixel or a box
+DRAWING_VERSION = 1  # part of the dataset's fingerprint; raise it whenever a pixel or a box changes
 
 _SUPERSAMPLING = 3
-_MAX_OVERLAP = 0.25  # of the smaller box; more would hide what the label claims is there
+_MAX_OVERLAP = 0.25  # fraction of the smaller box; more overlap would hide a labelled shape
 _PLACEMENT_TRIES = 20
 _HUE_STEP = 0.375  # three eighths: neighbouring classes lie far apart, and eight classes fill the circle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One labelled object. `outline` is float64 [P, 2] in pixels; `hole` likewise, or None."""
+    """One labelled object: its outline, and its hole if it has one, each float64 [P, 2] in pixels."""
 
     label: int
     outline: NDArray[np.float64]
@@ -43,16 +43,22 @@ class Shape:
 
     @property
     def box(self) -> NDArray[np.float64]:
-        """float64 [4], xyxy, pixels: the outline's bounds."""
+        """The outline's bounding box: float64 [4], xyxy, pixels."""
         return np.concatenate((self.outline.min(axis=0), self.outline.max(axis=0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticSplit:
-    """One drawn split.
+    """One synthetic split, drawn when its images are read.
 
-    `size` is the side of the square images in pixels; `object_size` is the range of an object's longest side as a share
-    of it, drawn log-uniformly.
+    Attributes:
+        split: the split's name.
+        images: the number of images.
+        size: the side of the square images in pixels.
+        classes: the number of classes.
+        max_objects: the largest number of objects in an image.
+        object_size: the range of an object's longest side as a fraction of `size`, drawn log-uniformly.
+        seed: the seed of all drawings.
     """
 
     split: str
@@ -127,7 +133,7 @@ def _random_shape(rng: np.random.Generator, size: int, classes: int, object_size
 
 
 def _unit_outline(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Outline and hole of a shape about the origin: float64 [P, 2] each."""
+    """Return the outline and the hole of a shape centred on the origin: float64 [P, 2] each."""
     if name == "cross":
         arm = np.array([(-1, 3), (1, 3), (1, 1), (3, 1), (3, -1), (1, -1)], dtype=np.float64) / 3
         return np.concatenate((arm, -arm)), None
@@ -146,7 +152,7 @@ def _polygon(corners: int, start: float = 0.0) -> NDArray[np.float64]:
 
 
 def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Intersection over the smaller box's area."""
+    """Return the intersection of two boxes as a fraction of the smaller box's area."""
     sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
     smaller = min(np.prod(first[2:] - first[:2]), np.prod(second[2:] - second[:2]))
     return float(np.prod(np.clip(sides, 0, None)) / smaller)
@@ -158,14 +164,14 @@ def _colour(rng: np.random.Generator, hue: float) -> tuple[int, int, int]:
 
 
 def _background(rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
-    """Smooth uneven light: uint8 [size, size, 3]."""
+    """Draw a smooth, uneven background: uint8 [size, size, 3]."""
     coarse = rng.uniform(60, 190, (4, 4, 1)) + rng.normal(0, 14, (4, 4, 3))
     image = Image.fromarray(np.clip(coarse, 0, 255).astype(np.uint8))
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
 
 
 def _clutter(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: int) -> None:
-    """Strokes and small blobs in the objects' colours, so that colour alone finds nothing."""
+    """Draw strokes and small blobs in the objects' colours, so that colour alone does not reveal an object."""
     extent = size * _SUPERSAMPLING
     for _ in range(int(rng.integers(3, 9))):
         ends = [tuple(point) for point in rng.uniform(0, extent, (2, 2)).tolist()]
@@ -178,7 +184,7 @@ def _clutter(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: int) -> 
 
 
 def _draw_shape(canvas: Image.Image, shape: Shape) -> None:
-    """Fill the shape with a thin darker rim; a hole keeps what lies behind it."""
+    """Draw a filled shape with a thin darker rim; the background shows through its hole."""
     mask = Image.new("L", canvas.size, 0)
     pen = ImageDraw.Draw(mask)
     pen.polygon(_points(shape.outline), fill=255)

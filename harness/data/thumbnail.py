@@ -1,4 +1,4 @@
-"""Small copies of images that lie in no file, those of a user's Dataset, so that the report can show them."""
+"""Thumbnails of the images of a user's own Dataset, which have no file that the report could show."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _QUALITY = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnail:
-    """A small JPEG, and the width and height of what it shows, in pixels."""
+    """A small JPEG, and the width and height in pixels of the original image."""
 
     jpeg: bytes
     width: int
     height: int
 
     def read_pixels(self) -> NDArray[np.uint8]:
-        """As uint8 [H, W, 3], at the size of what it shows.
+        """Decode the thumbnail and enlarge it to the original size: uint8 [H, W, 3].
 
         Raises:
-            DataError: it is no image.
+            DataError: the JPEG cannot be decoded.
         """
         try:
-            with Image.open(io.BytesIO(self.jpeg), formats=("JPEG",)) as picture:
-                return np.asarray(picture.resize((self.width, self.height)))
+            with Image.open(io.BytesIO(self.jpeg), formats=("JPEG",)) as image:
+                return np.asarray(image.resize((self.width, self.height)))
         except (OSError, ValueError) as error:
-            raise DataError(f"its small copy cannot be read: {error}") from None
+            raise DataError(f"its thumbnail cannot be read: {error}") from None
 
 
-def small(pixels: NDArray[np.uint8]) -> Thumbnail:
-    """Of an image uint8 [H, W, 3]."""
-    picture = Image.fromarray(pixels)
-    width, height = picture.size
-    picture.thumbnail((_SIDE, _SIDE))
+def make_thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
+    """Make the thumbnail of an image, uint8 [H, W, 3]."""
+    image = Image.fromarray(pixels)
+    width, height = image.size
+    image.thumbnail((_SIDE, _SIDE))
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=_QUALITY)
+    image.save(stream, "JPEG", quality=_QUALITY)
     return Thumbnail(jpeg=stream.getvalue(), width=width, height=height)

@@ -1,4 +1,4 @@
-"""May a suite's data be trained on? The fingerprints of its datasets, or every problem of all of them."""
+"""Decide whether a suite's datasets can be trained on: return their fingerprints, or report all their problems."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from harness.suite.schema import FilesDataset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.data.loaded import Loaded
+    from harness.data.loaded import LoadedDataset
     from harness.suite.load import Suite
 
 
 def validate_datasets(
     suite: Suite, *, workers: int, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The fingerprint of each dataset, and what a person should know of them, in lines.
+    """Load every dataset of a suite and check that it can be trained on.
 
     Args:
-        workers: processes that look at images.
-        progress: told how many images were looked at, of how many.
+        suite: the suite.
+        workers: the number of processes that scan images.
+        progress: called with the number of scanned images and the number of all images of a dataset.
+
+    Returns:
+        The fingerprint of each dataset by name; and lines for the user about formats, skipped entries and warnings.
 
     Raises:
-        SuiteError: what forbids to train on any of them, together.
+        SuiteError: a dataset cannot be trained on; the message lists the problems of all of them.
     """
     fingerprints: dict[str, str] = {}
-    warnings: list[str] = []
+    lines: list[str] = []
     problems: list[str] = []
     for name, dataset in suite.datasets:
         place = f"{suite.path}: datasets.{name}"
@@ -42,33 +46,37 @@ def validate_datasets(
         except DataError as error:
             problems.append(f"{place}: {error}")
             continue
-        missing = [split for split in ("train", "val") if split not in loaded.parts]
+        missing = [split for split in ("train", "val") if split not in loaded.splits]
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
-            hint = "" if dataset.on_bad_data == "skip" else "\n(on_bad_data: skip leaves out what is bad and counts it)"
+            hint = (
+                ""
+                if dataset.on_bad_data == "skip"
+                else "\n(with on_bad_data: skip, bad entries are left out and counted)"
+            )
             problems.append(f"{place}: " + "\n".join(map(str, fatal)) + hint)
         elif missing:
             problems.append(
-                f"{place}: no {' and no '.join(missing)} split, only {', '.join(loaded.parts)}; add "
+                f"{place}: no {' and no '.join(missing)} split, only {', '.join(loaded.splits)}; add "
                 "split: {val: 0.2}, or name the splits"
             )
         else:
             fingerprints[name] = loaded.fingerprint()
             add_suspicions(loaded)
-            warnings += _said(name, dataset, loaded)
+            lines += _describe(name, dataset, loaded)
     if problems:
         raise SuiteError(tuple(problems))
-    return fingerprints, tuple(warnings)
+    return fingerprints, tuple(lines)
 
 
-def _said(name: str, dataset: FilesDataset, loaded: Loaded) -> list[str]:
-    """What a person should know of data that can be trained on."""
+def _describe(name: str, dataset: FilesDataset, loaded: LoadedDataset) -> list[str]:
+    """Return lines about a dataset that can be trained on: its format, skipped entries and warnings."""
     lines = []
     if dataset.format == "auto":
-        parts = ", ".join(f"{split} {len(part.annotations):,} images" for split, part in loaded.parts.items())
-        lines.append(f"data {name}: found {loaded.format}: {parts}")
+        counts = ", ".join(f"{key} {len(split.annotations):,} images" for key, split in loaded.splits.items())
+        lines.append(f"data {name}: found {loaded.format}: {counts}")
     skipped = ", ".join(f"{count} {code}" for code, count in loaded.skipped().items())
     lines += [f"data {name}: skipped: {skipped}"] if skipped else []
-    warned = ", ".join(f"{problem.count} {problem.code}" for problem in loaded.findings.problems("warning"))
-    lines += [f"data {name}: warnings: {warned}; see `harness data check`"] if warned else []
+    warnings = ", ".join(f"{problem.count} {problem.code}" for problem in loaded.findings.problems("warning"))
+    lines += [f"data {name}: warnings: {warnings}; see `harness data check`"] if warnings else []
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.suite.catalog.registry import BUILT_IN
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,15 +48,15 @@ def expected_s(
     A trial without either is missing.
 
     Args:
-        preflights: by `configuration`.
+        preflights: by `configuration_key`.
     """
     took = {
-        configuration(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed")
+        configuration_key(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed")
         for record in records
     }
     seconds = {}
     for trial in trials:
-        key = configuration(trial)
+        key = configuration_key(trial)
         if key in took:
             seconds[trial.trial_id] = took[key]
         elif key in preflights:
@@ -87,7 +87,7 @@ def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -
     """
     kept, passing = 0, 0
     for trial in trials:
-        preflight = preflights.get(configuration(trial))
+        preflight = preflights.get(configuration_key(trial))
         files = 1 + ("onnxruntime" in trial.protocol.variants)
         if preflight is not None:
             rows = preflight.images * trial.protocol.detections * (1 + len(trial.protocol.variants))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.scheduling import estimate, retry
 from harness.store import record, results
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ def refresh(plan: Plan) -> Plan:
         folder = plan.folder.trial(trial.trial_id)
         preflight = results.read_preflight(folder)
         if preflight is not None and preflight.where == plan.where:
-            preflights[configuration(trial)] = preflight
+            preflights[configuration_key(trial)] = preflight
         try:
             recorded = results.read_record(folder)
         except record.RecordError as error:

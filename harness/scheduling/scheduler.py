@@ -17,7 +17,7 @@ from harness.scheduling import estimate, retry
 from harness.scheduling.plan import Plan, refresh
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, Job, Outcome
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,8 +76,8 @@ class Scheduler:
         """
         seeds: dict[str, list[Trial]] = {}
         for trial in self.plan.pending:
-            if configuration(trial) not in self.plan.preflights:
-                seeds.setdefault(configuration(trial), []).append(trial)
+            if configuration_key(trial) not in self.plan.preflights:
+                seeds.setdefault(configuration_key(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
         for number, trials in enumerate(seeds.values(), start=1):
             self.observer.preflight(trials, number, len(seeds))
@@ -171,7 +171,7 @@ class Scheduler:
 
     def _preflight_parts(self, trial: Trial) -> int:
         """Return in how many parts the preflight of this configuration passed a batch: each seed does the same."""
-        preflight = self.plan.preflights.get(configuration(trial))
+        preflight = self.plan.preflights.get(configuration_key(trial))
         return preflight.accumulate if preflight and self.plan.suite.on_oom == "accumulate" else 1
 
     def _record_same_failure(self, trial: Trial, failed: Attempt) -> None:

@@ -1,6 +1,7 @@
-"""From a suite to its trials: the product of datasets, settings and seeds, each with its id.
+"""Expand a suite into its trials: the product of datasets, settings and seeds, each with an id.
 
-Owns the order (one seed of everything first, so that a night cut short still compares all) and the identity of a trial.
+Owns the order of the trials (one seed of everything first, so that a run that stops early still compares all
+architectures) and the identity of a trial.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 
 TRIAL = TypeAdapter(Trial)
 _HASH_DIGITS = 8
-_READABLE = 150  # characters: a folder's name ends at 255 bytes
-# Keys of the protocol that came later: unset they leave no trace, so that older trials keep their ids.
-_LATER: dict[str, Any] = {"variants": []}
+_MAX_READABLE = 150  # characters of a slug's readable part; a folder's name has at most 255 bytes
+# Newer keys of the protocol with their defaults: the defaults are not hashed, so that older trials keep their ids.
+_NEWER_KEYS: dict[str, Any] = {"variants": []}
 
 
 def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, max_images: int | None) -> tuple[Trial, ...]:
-    """Every trial of the suite, in the order they are to run.
+    """Return every trial of the suite, in the order in which they should run.
 
     Args:
-        fingerprints: of each dataset, by name.
-        limit: a rehearsal's number of images of each split; part of a trial's identity.
+        suite: the suite.
+        fingerprints: the fingerprint of each dataset, by name.
+        max_images: use only the first images of each split, at most so many; part of a trial's identity.
 
     Raises:
         SuiteError: two trials are the same.
@@ -45,40 +47,40 @@ def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, max_images: in
         for name, source in suite.datasets
         for setting in suite.settings
     )
-    twice = [trial_id for trial_id, count in Counter(trial.trial_id for trial in trials).items() if count > 1]
-    if twice:
+    repeated = [trial_id for trial_id, count in Counter(trial.trial_id for trial in trials).items() if count > 1]
+    if repeated:
         raise SuiteError(
             (
-                f"{suite.path}: the same trial is asked for more than once: {', '.join(twice)}; "
+                f"{suite.path}: the same trial occurs more than once: {', '.join(repeated)}; "
                 "remove the repeated architecture or sweep value",
             )
         )
     return trials
 
 
-def configuration(trial: Trial) -> str:
-    """What trials that differ in nothing but the seed have in common, as text."""
+def configuration_key(trial: Trial) -> str:
+    """Return a text that is equal for trials that differ only in their seed."""
     content = _identity(trial)
     del content["seed"]
     return json.dumps(content, sort_keys=True)
 
 
 def _identity(trial: Trial) -> dict[str, Any]:
-    """All of a trial that can change a number."""
+    """Return everything about a trial that can change a result."""
     content = with_first_names(TRIAL.dump_python(trial, mode="json"))
     del content["trial_id"], content["suite"], content["dataset"]["source"]
-    for key, unset in _LATER.items():
+    for key, unset in _NEWER_KEYS.items():
         if content["protocol"][key] == unset:
             del content["protocol"][key]
-    if content["architecture"]["own"] is None:  # it came later than many trials
+    if content["architecture"]["own"] is None:  # this key is newer than many trials
         del content["architecture"]["own"]
     else:
-        del content["architecture"]["own"]["path"]  # the name and the digest tell it from others
+        del content["architecture"]["own"]["path"]  # the name and the digest identify it
     return content
 
 
 def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, max_images: int | None) -> Trial:
-    unnamed = Trial(
+    trial_without_id = Trial(
         trial_id="",
         suite=suite.name,
         dataset=dataset,
@@ -88,15 +90,15 @@ def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, max
         protocol=suite.protocol,
         max_images=max_images,
     )
-    content = _identity(unnamed)
+    content = _identity(trial_without_id)
     if setting.architecture.weights_sha256:
         del content["architecture"]["weights"]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
     swept = [f"{key}{_short(value)}" for key, value in setting.swept]
     subset = [f"limit{max_images}"] if max_images else []
-    readable = "-".join((dataset.name, setting.architecture.name, *swept))[:_READABLE]
+    readable = "-".join((dataset.name, setting.architecture.name, *swept))[:_MAX_READABLE]
     slug = "-".join((readable, *subset, f"s{seed}", digest))
-    return replace(unnamed, trial_id=slug)
+    return replace(trial_without_id, trial_id=slug)
 
 
 def _short(value: object) -> str:

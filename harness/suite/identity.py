@@ -1,8 +1,8 @@
 """The names under which a trial's and a dataset's fields are hashed.
 
-A trial's id and a dataset's fingerprint are hashes over JSON, so the names of the keys are part of them. A field that is
-renamed keeps its first name here: existing suites keep their ids, and with them their results. Owns these names alone;
-what is hashed is decided by `harness.suite.expand` and `harness.data.open`.
+A trial's id and a dataset's fingerprint are hashes over JSON, so the names of the keys are part of them. A field that
+is renamed keeps its first name in the hash, so that existing suites keep their ids and their results. Owns only these
+names; `harness.suite.expand` and `harness.data.open` decide what is hashed.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ _FIRST_NAMES = {
 
 
 def with_first_names(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The same content with renamed top-level keys under their first names, ready to be hashed."""
+    """Return the content with renamed top-level keys under their first names, ready to be hashed."""
     return {_FIRST_NAMES.get(key, key): value for key, value in content.items()}

@@ -1,7 +1,6 @@
-"""From a suite file to a checked `Suite`: every problem of the file at once, each with its line.
+"""Load a suite file and check it: all problems of the file are reported together, each with its line.
 
-Owns checking what was asked against `harness.suite.schema` and the catalogue. Whether the data itself is sound is
-`harness.data`'s business.
+Owns checking the file against `harness.suite.schema` and the catalogue. Does not check the data; `harness.data` does.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 _SUITE_FILE = TypeAdapter(SuiteFile)
 _HYPERPARAMETERS = TypeAdapter(Hyperparameters)
-_OLDER_KEYS = {"most_objects": "max_objects"}  # of a synthetic dataset, until version 0.2
+_OLDER_KEYS = {"most_objects": "max_objects"}  # keys of a synthetic dataset until version 0.2
 _HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 
@@ -52,9 +51,10 @@ class Setting:
     """One architecture with one point of the sweep.
 
     Attributes:
-        architecture: as a trial builds it.
+        architecture: the architecture as a trial builds it.
         row: the architecture's row of the catalogue.
-        swept: the values of this point of the sweep, for names.
+        hyperparameters: all hyperparameters, with the recipe's values filled in.
+        swept: the names and values of this point of the sweep, for the trial's name.
     """
 
     architecture: TrialArchitecture
@@ -65,7 +65,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A checked suite: its trials are datasets × settings × seeds. Paths are absolute."""
+    """A checked suite, whose trials are datasets × settings × seeds. Its paths are absolute."""
 
     name: str
     path: Path
@@ -82,7 +82,7 @@ def load_suite(path: Path) -> Suite:
     """Read and check a suite file.
 
     Raises:
-        SuiteError: with every problem found, as `file:line: key: what was expected, what came`.
+        SuiteError: the file has problems; all are listed as `file:line: key: what was expected, what is there`.
     """
     document = read_document(path)
     if not isinstance(document.data, dict):
@@ -97,15 +97,15 @@ def load_suite(path: Path) -> Suite:
         file = _SUITE_FILE.validate_json(json.dumps(data), context=path.resolve().parent)
     except ValidationError as error:
         raise SuiteError(messages.describe(document, data, error, _SUITE_FILE.json_schema())) from None
-    found: list[str] = []
-    suite = _check(document, data, file, found)
-    if found:
-        raise SuiteError(tuple(found))
+    problems: list[str] = []
+    suite = _check(document, data, file, problems)
+    if problems:
+        raise SuiteError(tuple(problems))
     return suite
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a suite file, the short forms (a bare architecture name, a bare level) included."""
+    """Return the JSON Schema of a suite file, including the short forms (an architecture's or a level's name alone)."""
     schema = _SUITE_FILE.json_schema()
     properties = schema["properties"]
     choice = properties["architectures"]["items"]
@@ -117,7 +117,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _normalised(data: dict[str, Any]) -> dict[str, Any]:
-    """The short forms written out: a bare architecture name, a bare protocol level, a level's own defaults."""
+    """Write the short forms out: an architecture's name alone, a protocol level alone, and a level's defaults."""
     data = dict(data)
     if isinstance(data.get("architectures"), list):
         data["architectures"] = [{"name": item} if isinstance(item, str) else item for item in data["architectures"]]
@@ -132,26 +132,26 @@ def _normalised(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_new_keys(dataset: object) -> object:
-    """A dataset with its older keys under their present names; both at once stay, for the check to refuse."""
+    """Rename a dataset's older keys; if the old and the new key are both there, the check refuses them later."""
     if not isinstance(dataset, dict) or dataset.get("format") != "synthetic" or "max_objects" in dataset:
         return dataset
     return {_OLDER_KEYS.get(key, key): value for key, value in dataset.items()}
 
 
-def _check(document: Document, data: dict[str, Any], file: SuiteFile, found: list[str]) -> Suite:
-    """What types cannot say. Appends each problem to `found`."""
+def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: list[str]) -> Suite:
+    """Check the rules that types cannot express, and append each problem to `problems`."""
 
     def report(place: Place, text: str) -> None:
-        found.append(f"{document.locate(place)}: {messages.dotted(place)}: {text}")
+        problems.append(f"{document.locate(place)}: {messages.format_place(place)}: {text}")
 
     if len(set(file.seeds)) < len(file.seeds):
-        report(("seeds",), "each seed once")
+        report(("seeds",), "expected each seed once")
     _check_sweep(data.get("sweep", {}), report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
         row, own = registry.find(choice.name, document.path.resolve().parent)
         architecture = _architecture(row, own, choice, ("architectures", index), report)
-        if not found:
+        if not problems:
             settings.extend(_settings(data, index, row, architecture, report))
     return Suite(
         name=file.suite,
@@ -179,7 +179,7 @@ def _architecture(
     place: Place,
     report: messages.Report,
 ) -> TrialArchitecture:
-    """The architecture as a trial builds it; reports what its row does not allow."""
+    """Return the architecture as a trial builds it, and report what its row of the catalogue does not allow."""
     _check_options(row, choice, (*place, "model"), report)
     words = (*row.published_files, "none")
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
@@ -204,7 +204,7 @@ def _architecture(
 
 
 def _check_options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> None:
-    """What stands under `model` against the options of the row."""
+    """Check the keys under `model` against the options of the architecture's row."""
     options = {option.name: option for option in row.options}
     for name, value in choice.model.items():
         option = options.get(name)
@@ -219,7 +219,7 @@ def _check_options(row: Architecture, choice: ArchitectureChoice, place: Place, 
 
 
 def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> None:
-    """Each value of each axis by itself."""
+    """Check each value of each axis of the sweep on its own."""
     for key, values in sweep.items():
         if key not in _HYPERPARAMETER_NAMES:
             report(
@@ -233,7 +233,7 @@ def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> Non
                 _HYPERPARAMETERS.validate_json(json.dumps({key: value}))
             except ValidationError as error:
                 for detail in error.errors():
-                    report(("sweep", key, index), messages.plain(detail))
+                    report(("sweep", key, index), messages.describe_value(detail))
 
 
 def _settings(
@@ -243,57 +243,62 @@ def _settings(
     architecture: TrialArchitecture,
     report: messages.Report,
 ) -> Iterator[Setting]:
-    """One setting for each point of the sweep: suite's hyperparameters < architecture's own < the swept values."""
-    own = data["architectures"][index].get("hyperparameters", {})
+    """Yield one setting for each point of the sweep.
+
+    Swept values override the architecture's own hyperparameters, and these override the suite's.
+    """
+    overrides = data["architectures"][index].get("hyperparameters", {})
     place: Place = ("architectures", index, "hyperparameters")
     sweep = data.get("sweep", {})
     for key in sweep:
-        if key in own:
+        if key in overrides:
             report((*place, key), f"also an axis of sweep; set {key} in one of the two")
-    shared = _merged(data.get("hyperparameters", {}), own)
+    shared = _merged(data.get("hyperparameters", {}), overrides)
     for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
-        wanted = _HYPERPARAMETERS.validate_json(json.dumps(_merged(shared, dict(point))))
-        resolved = resolve_hyperparameters(row, wanted)
+        configured = _HYPERPARAMETERS.validate_json(json.dumps(_merged(shared, dict(point))))
+        resolved = resolve_hyperparameters(row, configured)
         problem = _contradiction(resolved)
         if problem:
-            report(place if own else ("hyperparameters",), f"{row.name}: {problem}")
+            report(place if overrides else ("hyperparameters",), f"{row.name}: {problem}")
         yield Setting(architecture=architecture, row=row, hyperparameters=resolved, swept=point)
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, mappings key by key."""
-    both = {
-        key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
-        for key, value in above.items()
+def _merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `defaults` with the values of `overrides`; mappings are merged key by key."""
+    merged = {
+        key: _merged(defaults[key], value) if isinstance(defaults.get(key), dict) and isinstance(value, dict) else value
+        for key, value in overrides.items()
     }
-    return {**below, **both}
+    return {**defaults, **merged}
 
 
-def resolve_hyperparameters(row: Architecture, wanted: Hyperparameters) -> Hyperparameters:
-    """Fill what the suite left open from the architecture's recipe.
+def resolve_hyperparameters(row: Architecture, configured: Hyperparameters) -> Hyperparameters:
+    """Fill the hyperparameters that the suite does not set from the architecture's recipe.
 
     SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677). AdamW's is 1e-4 for 16 images with
-    weight decay 0.05, as torchvision's recipe of retinanet_resnet50_fpn_v2, scaled by the square root (Malladi et al.
-    2022, arXiv:2205.10287). Milestones keep their share of all epochs: 16/26 and 22/26.
+    weight decay 0.05, as in torchvision's recipe of retinanet_resnet50_fpn_v2, scaled by the square root (Malladi et
+    al. 2022, arXiv:2205.10287). Milestones keep their fraction of all epochs: 16/26 and 22/26.
     """
     recipe = row.recipe
-    epochs = wanted.epochs or recipe.epochs
-    share = wanted.batch_size / recipe.batch_size
-    sgd = wanted.optimizer == "sgd"
-    lr = wanted.lr if wanted.lr is not None else (recipe.lr * share if sgd else 1e-4 * share**0.5)
-    milestones = wanted.milestones
+    epochs = configured.epochs or recipe.epochs
+    batch_ratio = configured.batch_size / recipe.batch_size
+    sgd = configured.optimizer == "sgd"
+    lr = configured.lr
+    if lr is None:
+        lr = recipe.lr * batch_ratio if sgd else 1e-4 * batch_ratio**0.5
+    milestones = configured.milestones
     if milestones is None:
         scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
         milestones = tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
-    decay = wanted.weight_decay if wanted.weight_decay is not None else (1e-4 if sgd else 0.05)
-    return replace(wanted, epochs=epochs, lr=lr, milestones=milestones, weight_decay=decay)
+    decay = configured.weight_decay if configured.weight_decay is not None else (1e-4 if sgd else 0.05)
+    return replace(configured, epochs=epochs, lr=lr, milestones=milestones, weight_decay=decay)
 
 
 def _contradiction(hyperparameters: Hyperparameters) -> str | None:
-    """What no single key shows, as text, or None."""
+    """Return a problem that only several keys together show, or None."""
     if hyperparameters.batch_size % hyperparameters.accumulate:
         return (
-            f"batch_size {hyperparameters.batch_size} cannot pass in accumulate: {hyperparameters.accumulate} "
-            "equal parts"
+            f"batch_size {hyperparameters.batch_size} cannot be divided into accumulate: "
+            f"{hyperparameters.accumulate} equal parts"
         )
     return None

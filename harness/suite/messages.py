@@ -1,6 +1,6 @@
-"""What is wrong with a suite file, in words: `file:line: key: what was expected, what came`.
+"""The wording of problems in a suite file: `file:line: key: what was expected, what is there`.
 
-Owns the wording alone; the rules live in `harness.suite.schema` and `harness.suite.load`.
+Owns only the wording; the rules are in `harness.suite.schema` and `harness.suite.load`.
 """
 
 from __future__ import annotations
@@ -34,23 +34,25 @@ _BOUNDS = {"exclusiveMinimum": ">", "minimum": "≥", "maximum": "≤", "exclusi
 def describe(
     document: Document, data: dict[str, Any], error: ValidationError, schema: dict[str, Any]
 ) -> tuple[str, ...]:
-    """One line for each problem that pydantic found, in the order of the file.
+    """Return one line for each problem that pydantic found, in the order of the file.
 
     Args:
-        data: what was validated: the document with its short forms written out.
-        schema: the JSON Schema of the whole file, from which each line says what is allowed.
+        document: the file, for line numbers.
+        data: the validated data: the document with its short forms written out.
+        error: pydantic's problems.
+        schema: the JSON Schema of the whole file, which says what each key allows.
     """
     lines: dict[tuple[int, str], str] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
-            continue  # only because its items are wrong, and each of those is reported
+            continue  # the list is only too short because of wrong items, which are reported themselves
         loc = tuple(part for part in detail["loc"] if part != "[key]")
-        place, known = _place(loc, data)
+        place, in_file = _place(loc, data)
         here, allowed = _schema_at(schema, data, place)
         if detail["type"] == "unexpected_keyword_argument":
             key = str(place[-1])
-            _, around = _schema_at(schema, data, place[:-1])
-            keys = sorted(around.get("properties", {}))
+            _, parent = _schema_at(schema, data, place[:-1])
+            keys = sorted(parent.get("properties", {}))
             text = f"unknown key{nearest(key, keys)}; known: {', '.join(keys)}"
         elif detail["type"] in {"missing", "missing_argument"}:
             text = f"missing; expected {_expected(here, allowed)}"
@@ -66,32 +68,33 @@ def describe(
             text = f"a name is letters, digits, '.', '_' and '-', at most 64; got {_shown(detail['input'])}"
         else:
             text = f"expected {_expected(here, allowed)}, got {_shown(detail['input'])}"
-        located = document.locate(place if known else place[:-1])
-        number = int(located.rpartition(":")[2])
-        lines.setdefault((number, dotted(place)), f"{located}: {dotted(place)}: {text}")
+        file_line = document.locate(place if in_file else place[:-1])
+        number = int(file_line.rpartition(":")[2])
+        key = format_place(place)
+        lines.setdefault((number, key), f"{file_line}: {key}: {text}")
     return tuple(lines[key] for key in sorted(lines))
 
 
-def dotted(place: Place) -> str:
-    """`("architectures", 1, "image_size")` as `architectures[1].image_size`."""
+def format_place(place: Place) -> str:
+    """Write `("architectures", 1, "image_size")` as `architectures[1].image_size`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".") or "suite file"
 
 
-def plain(detail: ErrorDetails) -> str:
-    """One pydantic error without its schema, for values that stand outside the file's own tree."""
+def describe_value(detail: ErrorDetails) -> str:
+    """Describe a pydantic error of a single value that was validated on its own, without a schema of the file."""
     text = detail["msg"].replace("Input should be", "expected").replace("a valid ", "")
     return f"{text[0].lower()}{text[1:]}, got {_shown(detail['input'])}"
 
 
 def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
-    """Pydantic's location without its union tags, and whether the last part is in the file."""
+    """Return pydantic's location without its union tags, and whether the file has the last part of it."""
     place: list[int | str] = []
     for position, part in enumerate(loc):
-        inside = (isinstance(data, dict) and part in data) or (
+        present = (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         )
-        if inside:
+        if present:
             place.append(part)
             data = cast("Any", data)[part]
         elif isinstance(data, dict) and part == data.get("format"):
@@ -102,7 +105,7 @@ def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
 
 
 def _schema_at(schema: dict[str, Any], data: object, place: Place) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema that rules `place`: once as written there, once with its reference followed."""
+    """Return the schema of `place`: as written there, and with its reference followed."""
     here = followed = schema
     for part in place:
         if isinstance(part, int):
@@ -129,19 +132,19 @@ def _follow(schema: dict[str, Any], here: dict[str, Any], data: object) -> dict[
     if len(options) == 1:
         here = options[0]
     if "$ref" in here:
-        found: dict[str, Any] = schema["$defs"][here["$ref"].rpartition("/")[2]]
-        return found
+        definition: dict[str, Any] = schema["$defs"][here["$ref"].rpartition("/")[2]]
+        return definition
     return here
 
 
 def _expected(here: dict[str, Any], followed: dict[str, Any]) -> str:
     options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"] or [followed]
     return " or ".join(
-        dict.fromkeys(_one(option if "$ref" not in option else {"type": "object"}) for option in options)
+        dict.fromkeys(_allowed_values(option if "$ref" not in option else {"type": "object"}) for option in options)
     )
 
 
-def _one(schema: dict[str, Any]) -> str:
+def _allowed_values(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     if "const" in schema:

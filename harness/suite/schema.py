@@ -1,7 +1,7 @@
-"""What a suite file may say, as frozen dataclasses: the one definition that checks the file and describes a trial.
+"""The keys of a suite file as frozen dataclasses, which check the file and describe a trial.
 
-Owns names, types, ranges and plain defaults of every key. `harness.suite.load` reads a file against them;
-`harness.suite.expand` fills what depends on the architecture and makes trials.
+Owns the names, types, ranges and plain defaults of all keys. `harness.suite.load` reads a file with them and fills in
+the values that depend on the architecture; `harness.suite.expand` makes the trials.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledImages:
-    """Labels (a file, or a folder of one file an image) and the folder that image names are relative to.
+    """Labels (a file, or a folder with one file per image) and the folder that image names are relative to.
 
-    Without `images` that folder is looked for around the labels.
+    Without `images`, that folder is searched for near the labels.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -49,9 +49,9 @@ class LabelledImages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRule:
-    """Which share of one labelled folder becomes `val` and `test`; `harness.data.partition` says how.
+    """The fractions of one labelled folder that become `val` and `test`; `harness.data.partition` divides it.
 
-    `group_by` is a regular expression over the file name: images for which it finds the same text stay together.
+    `group_by` is a regular expression over the file name: images for which it matches the same text stay together.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -69,10 +69,10 @@ class SplitRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesDataset:
-    """Labelled images on disk: under one `path` whose layout is found out, or split by split.
+    """Labelled images on disk: below one `path`, whose layout is detected, or split by split.
 
-    `train`, `val` and `test` (optional) are splits as they are; `all`, or a `path` without splits, is divided by
-    `split`. `classes` fixes the classes and their order where the format lists none, or restricts them where it does.
+    `train`, `val` and `test` (optional) are splits that exist already; `all`, or a `path` without splits, is divided by
+    `split`. `classes` sets the classes and their order if the format does not list them, or restricts them if it does.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -100,14 +100,14 @@ class FilesDataset:
         if self.all and not self.split:
             raise ValueError("all needs split, which divides it: split: {val: 0.2}")
         if splits and self.split:
-            raise ValueError("split divides one labelled folder (all, or path); this dataset has its splits already")
+            raise ValueError("split divides one labelled folder (all, or path); this dataset already has splits")
         if self.columns is not None and self.format not in {"csv", "auto"}:
             raise ValueError(f"columns are for format: csv, not {self.format}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonSplit:
-    """A torch Dataset of the user's: `package.module:Class` or `file.py:Class`, and its keyword arguments."""
+    """The user's own torch Dataset: `package.module:Class` or `file.py:Class`, and its keyword arguments."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -130,7 +130,7 @@ class PythonDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticImages:
-    """How many images of a synthetic split to draw."""
+    """The number of images to draw for a synthetic split."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -141,7 +141,8 @@ class SyntheticImages:
 class SyntheticDataset:
     """Shapes drawn from a seed.
 
-    `size` is the side of the square images in pixels; an object's longest side is a share of it within `object_size`.
+    `size` is the side of the square images in pixels. An object's longest side is a fraction of it, between the two
+    values of `object_size`.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -162,7 +163,7 @@ Dataset = Annotated[FilesDataset | PythonDataset | SyntheticDataset, Field(discr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSize:
-    """The detector's own resize: the shorter side becomes `min`, unless the longer one would pass `max`. Pixels."""
+    """The detector's resize: the shorter side becomes `min` pixels, unless the longer one would exceed `max` pixels."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -172,7 +173,7 @@ class ImageSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """`hflip`: probability of a mirror image. `scale_jitter`: (smallest, largest) zoom, or None."""
+    """`hflip` is the probability of mirroring an image, `scale_jitter` the range (smallest, largest) of a zoom."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -182,9 +183,10 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """What fine-tuning uses. None stands for the architecture's recipe until the plan fills it in.
+    """The hyperparameters of fine-tuning. None stands for the value of the architecture's recipe until it is filled in.
 
-    `batch_size` images make one optimizer step; with `accumulate: k` they pass in k parts (less memory, same step).
+    `batch_size` images make one optimizer step; with `accumulate: k` they are processed in k parts, which takes less
+    memory for the same step.
     `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. `warmup_steps: epoch` is
     torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
     """
@@ -212,11 +214,11 @@ class Hyperparameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureChoice:
-    """One architecture of a suite: which weights it starts from, and what differs for it alone.
+    """One architecture of a suite: the weights that it starts from, and the values that are set for it alone.
 
     `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
-    `model` holds builder arguments; the catalogue says which ones an architecture takes.
-    `name` is one of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
+    `model` holds the architecture's options; the catalogue lists those that it takes.
+    `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -230,12 +232,12 @@ class ArchitectureChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How we measure. The level gives the defaults; any key may be set over it.
+    """The measurement protocol. The level sets the defaults; any key can override them.
 
-    Each of `rounds` times at least `latency_images` images, and all together at least `latency_s` seconds.
-    `score_threshold` and `detections` serve accuracy, `deployment_score_threshold` serves every speed.
+    Each of the `rounds` measures at least `latency_images` images, and all rounds together last at least `latency_s`
+    seconds. `score_threshold` and `detections` apply to accuracy, `deployment_score_threshold` to every speed.
     `throughput_batch_size: auto` is the largest power of two that fits in memory. `variants` are further ways to run
-    the same fine-tuned weights, each measured and evaluated like the one it was trained with.
+    the same fine-tuned weights; each is measured and evaluated like the trained model.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -262,14 +264,14 @@ PROTOCOL_LEVELS: dict[str, dict[str, float]] = {
 
 
 def at_level(level: Level, protocol: Protocol) -> Protocol:
-    """A protocol with the durations of a level."""
+    """Return the protocol with the durations of a level."""
     changes: dict[str, Any] = {"level": level, **PROTOCOL_LEVELS[level]}
     return replace(protocol, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to give a trial up, and how much work a crash may cost. None of them can change a number.
+    """When to give up a trial, and how much work a crash may cost. No limit can change a result.
 
     `hang_minutes` is the longest time without progress (a step, an evaluated image); `trial_hours` the longest time of
     a trial, over all its attempts; `checkpoint_minutes` the longest training time between two checkpoints.
@@ -284,7 +286,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an hour of the device costs, for the report's sums. `currency` is any short word: USD, EUR."""
+    """The price of an hour of the device, for the costs in the report. `currency` is a short word: USD, EUR."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -294,10 +296,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFile:
-    """A whole suite file. `on_bad_data` is for every dataset that does not set its own.
+    """A whole suite file. `on_bad_data` applies to every dataset that does not set its own.
 
-    `on_oom: accumulate` trains a trial that ran out of device memory once more, with half as many images at once and
-    the same effective batch.
+    With `on_oom: accumulate`, a trial that ran out of device memory is trained again with half as many images at once
+    and the same effective batch size.
     """
 
     __pydantic_config__: ClassVar = _STRICT

@@ -1,4 +1,4 @@
-"""One immutable cell of a suite: everything that can change a number."""
+"""A trial: one immutable cell of a suite, with everything that can change a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol  
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialDataset:
-    """A dataset as a trial names it: `fingerprint` is a sha256 over its labels and image files, wherever they lie."""
+    """A trial's dataset; `fingerprint` is a sha256 of its labels and image files that does not depend on folders."""
 
     name: str
     fingerprint: str
@@ -23,9 +23,12 @@ class TrialArchitecture:
     """An architecture as a trial builds it.
 
     Attributes:
-        name: the name of its row.
-        weights_sha256: set where `weights` is a file.
-        own: where the row comes from, unless it comes with the harness.
+        name: the name of its row in the catalogue.
+        weights: `default`, `backbone`, `none`, or a file.
+        weights_sha256: the sha256 of the file, if `weights` is a file.
+        image_size: the detector's resize.
+        model: the architecture's options.
+        own: where the row comes from, if it is the user's own.
     """
 
     name: str
@@ -38,10 +41,10 @@ class TrialArchitecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One immutable cell of a suite: everything that can change a number, and nothing left to a default.
+    """One immutable cell of a suite: everything that can change a result, with all defaults filled in.
 
-    `trial_id` is a readable slug and a hash over all of the rest but the suite's name and where files lie. `limit` is
-    the rehearsal's number of images of each split, or None.
+    `trial_id` is a readable slug and a hash of all other fields except the suite's name and the folders of files.
+    `max_images` is the number of images of each split that a subset trial uses, or None for all.
     """
 
     trial_id: str

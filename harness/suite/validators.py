@@ -1,7 +1,7 @@
-"""What types cannot say of a suite file's values: each check returns the value to keep or raises ValueError in words.
+"""Checks of a suite file's values that types cannot express: each returns the value to keep or raises ValueError.
 
-pydantic calls them while it validates, so that their problems are reported with all the others. The folder of the suite
-file comes as the validation's context; without one (reading a stored trial) nothing is looked up on disk.
+pydantic calls them during validation, so that their problems are reported with all the others. The validation's context
+is the folder of the suite file; without a context (when a stored trial is read) nothing is looked up on disk.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ WEIGHTS_WORDS = ("default", "backbone", "none")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` where something close is known, else nothing."""
+    """Return `; did you mean X?` if a known word is similar, otherwise an empty text."""
     close = difflib.get_close_matches(word, tuple(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def ascending(pair: tuple[float, float]) -> tuple[float, float]:
-    """A range: the smaller end first."""
+    """Check a range: the smaller end comes first."""
     if pair[0] > pair[1]:
         raise ValueError(f"expected [smallest, largest], got {list(pair)}")
     return pair
 
 
 def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names: none blank, none twice."""
+    """Check class names: none is blank, none occurs twice."""
     if len(set(names)) < len(names) or any(not name.strip() for name in names):
         raise ValueError(f"expected distinct names, none empty, got {list(names)}")
     return names
 
 
 def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    """Each value once."""
+    """Check that each value occurs once."""
     if len(set(values)) < len(values):
         raise ValueError(f"expected each once, got {list(values)}")
     return values
 
 
 def currency(text: str) -> str:
-    """A short word of letters, such as USD."""
+    """Check a currency: a short word of letters, such as USD."""
     if not text.isalpha() or len(text) > 8:  # noqa: PLR2004 - longer than any code, short enough for a table
         raise ValueError(f"expected a currency's code or name of at most 8 letters, such as USD, got {text!r}")
     return text
 
 
 def known_architecture(name: str, info: ValidationInfo) -> str:
-    """A name of the catalogue, or the import path of a row of the user's own, which is imported."""
+    """Check an architecture's name: one of the catalogue, or the import path of a row, which is imported."""
     if name in registry.BUILT_IN or info.context is None:
         return name
     name = import_path(name, info) if ":" in name else name
@@ -77,22 +77,22 @@ def known_architecture(name: str, info: ValidationInfo) -> str:
 
 
 def folder(path: Path, info: ValidationInfo) -> Path:
-    """An existing folder, as an absolute path."""
+    """Check that a folder exists, and return its absolute path."""
     return _existing(path, info, kind="folder")
 
 
 def file(path: Path, info: ValidationInfo) -> Path:
-    """An existing file, as an absolute path."""
+    """Check that a file exists, and return its absolute path."""
     return _existing(path, info, kind="file")
 
 
 def file_or_folder(path: Path, info: ValidationInfo) -> Path:
-    """An existing file or folder, as an absolute path."""
+    """Check that a file or folder exists, and return its absolute path."""
     return _existing(path, info, kind="file or folder")
 
 
 def pattern(text: str) -> str:
-    """A regular expression."""
+    """Check a regular expression."""
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -101,7 +101,7 @@ def pattern(text: str) -> str:
 
 
 def weights(text: str, info: ValidationInfo) -> str:
-    """One of the words, or an existing file as an absolute path."""
+    """Check weights: one of the words, or an existing file, which is returned as an absolute path."""
     if text in WEIGHTS_WORDS or info.context is None:
         return text
     try:
@@ -111,7 +111,7 @@ def weights(text: str, info: ValidationInfo) -> str:
 
 
 def import_path(text: str, info: ValidationInfo) -> str:
-    """`module:Class` as it is, `file.py:Class` with an absolute path."""
+    """Check an import path: return `module:Class` unchanged, and `file.py:Class` with an absolute path."""
     module, separator, name = text.rpartition(":")
     if not separator or not module or not name.isidentifier():
         raise ValueError(f"expected module:NAME or file.py:NAME, got {text!r}")
@@ -119,7 +119,7 @@ def import_path(text: str, info: ValidationInfo) -> str:
 
 
 def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
-    """A relative path is looked for under the suite file's folder, then under the working directory."""
+    """Return the absolute path; a relative one is tried in the suite file's folder, then in the working directory."""
     if info.context is None:
         return path
     bases = [Path()] if path.is_absolute() else [info.context, Path.cwd()]
@@ -128,7 +128,7 @@ def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
         try:
             if _KINDS[kind](candidate):
                 return candidate.resolve()
-        except OSError as error:  # a name too long, a folder that may not be entered
+        except OSError as error:  # the name is too long, or a folder may not be entered
             raise ValueError(f"{candidate}: {error.strerror}") from None
-    looked = "" if path.is_absolute() else f" (looked in {' and '.join(dict.fromkeys(map(str, bases)))})"
-    raise ValueError(f"no such {kind}: {path}{looked}")
+    searched = "" if path.is_absolute() else f" (looked in {' and '.join(dict.fromkeys(map(str, bases)))})"
+    raise ValueError(f"no such {kind}: {path}{searched}")

@@ -1,7 +1,7 @@
-"""YAML text as plain data, with the line of every value, and without YAML's traps.
+"""Read YAML as plain data with the line of every value, without YAML's traps.
 
-Owns reading; knows nothing of suites. It differs from YAML's safe loader: duplicate keys, aliases, anchors and tags are
-errors, `1e-4` is a number, `no` and `2026-01-01` are strings, depth and size are capped.
+Does not know about suites. It differs from PyYAML's safe loader: duplicate keys, aliases, anchors and tags are errors,
+`1e-4` is a number, `no` and `2026-01-01` are strings, and depth and size are limited.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "fa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One YAML file: its data, and the 1-based line of every place in it."""
+    """One YAML file: its data, and the line number, from 1, of every place in it."""
 
     path: Path
     data: Value
     lines: dict[Place, int]
 
     def locate(self, place: Place) -> str:
-        """`file:line` of a place, or of the nearest one around it that is in the file."""
+        """Return `file:line` of a place, or of the innermost place around it that the file has."""
         while place and place not in self.lines:
             place = place[:-1]
         return f"{self.path}:{self.lines.get(place, 1)}"
@@ -69,7 +69,7 @@ def read_document(path: Path) -> Document:
 
 
 def _refuse_indirection(path: Path, text: str) -> None:
-    """Go through the events before anything is built: an alias bomb or a deep nest costs nothing."""
+    """Raise an error for aliases, tags and deep nesting before any data are built, so that they take no memory."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         where = f"{path}:{_line(event.start_mark)}"
@@ -103,12 +103,12 @@ def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
 
 
 def _line(mark: Any) -> int:
-    """PyYAML counts lines from 0."""
+    """Return the line number from 1; PyYAML counts from 0."""
     return mark.line + 1 if mark else 1
 
 
 def _scalar(text: str) -> Value:
-    """A plain scalar, by the JSON-like rules of YAML 1.2."""
+    """Convert a plain scalar by the JSON-like rules of YAML 1.2."""
     if text.lower() in _WORDS and text in {"", "~", text.lower(), text.capitalize(), text.upper()}:
         return _WORDS[text.lower()]
     if _INTEGER.fullmatch(text) and len(text) < 20:  # noqa: PLR2004 - a signed 64-bit integer has 19 digits

@@ -1,4 +1,4 @@
-"""What fine-tuned weights are worth, deployed in one way or another: accuracy and speed of the very same thing."""
+"""Evaluate and measure one deployment of fine-tuned weights: accuracy and speed of exactly the same model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.data.thumbnail import Thumbnail, small
+from harness.data.thumbnail import Thumbnail, make_thumbnail
 from harness.store import files, tables
 from harness.store.events import EvaluatedEvent, MeasuredEvent, StageEvent
 from harness.store.record import Inference, Memory, Metrics, Variant
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from harness.trial.inputs.item import Item, Items
     from harness.trial.measure.timing import Sample
 
-_THUMBNAILS = 200  # images, the first ones: some megabytes
-_PROBES = 4  # images that a variant is compared on before it is timed
+_THUMBNAILS = 200  # thumbnails are kept of the first images only: some megabytes
+_PROBES = 4  # images on which a variant is compared with the weights before it is timed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkResult:
-    """Accuracy and speed of one deployment; `evaluation_s` is the wall time of its evaluation."""
+    """The accuracy and speed of one deployment; `evaluation_s` is the wall time of its evaluation."""
 
     metrics: Metrics
     inference: Inference
@@ -50,13 +50,17 @@ class BenchmarkResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """Examines one deployment after another, on the same images and by the same protocol.
+    """Evaluates and measures one deployment after another, on the same images and by the same protocol.
 
     Attributes:
-        split: the name of what accuracy and speed are reported on; `items` are its images.
-        workers: processes that read them.
-        folder: where detections, samples and exported files go.
-        check: called between two images; may raise to stop.
+        split: the name of the split that accuracy and speed are reported on.
+        items: the images of that split.
+        protocol: the measurement protocol.
+        device: the device that the deployments run on.
+        workers: the number of processes that read images.
+        folder: the folder for detections, samples and exported files.
+        events: receives stages and progress.
+        check: called between two images; may raise an exception to stop.
     """
 
     split: str
@@ -68,23 +72,24 @@ class Benchmark:
     events: EventWriter
     check: Callable[[], None]
 
-    def examine(self, deployment: Deployment, variant: str | None = None) -> BenchmarkResult:
-        """Evaluate at accuracy's thresholds, then measure at the deployment's.
+    def run(self, deployment: Deployment, variant: str | None = None) -> BenchmarkResult:
+        """Evaluate with the thresholds for accuracy, then measure with those for deployment.
 
         Args:
-            variant: whose detections are kept under its name; None for the model as it was trained.
+            deployment: the deployed model.
+            variant: the name under which its detections are stored; None for the model as it was trained.
         """
         self.events.emit(StageEvent(stage="evaluate", variant=variant))
         started = time.perf_counter()
         thumbnails: dict[int, Thumbnail] = {}
         keep = thumbnails if variant is None and self.items.annotations is None else None
-        truths, found = self.detections(deployment, self.split, self.items, thumbnails=keep)
-        metrics = accuracy(truths, found, class_names=self.items.class_names, split=self.split)
+        ground_truths, detections = self.detections(deployment, self.split, self.items, thumbnails=keep)
+        metrics = accuracy(ground_truths, detections, class_names=self.items.class_names, split=self.split)
         evaluation_s = time.perf_counter() - started
-        truth = stored_ground_truth(truths, self.items)
+        stored_truth = stored_ground_truth(ground_truths, self.items)
         if variant is None:
-            files.replace(self.folder.ground_truth, tables.write_ground_truth(truth, thumbnails))
-        content = tables.write_detections(stored_detections(found), truth.images, truth.class_names)
+            files.replace(self.folder.ground_truth, tables.write_ground_truth(stored_truth, thumbnails))
+        content = tables.write_detections(stored_detections(detections), stored_truth.images, stored_truth.class_names)
         files.replace(self.folder.detections(variant), content)
 
         self.events.emit(StageEvent(stage="measure", variant=variant))
@@ -113,10 +118,14 @@ class Benchmark:
         stage: str = "evaluate",
         thumbnails: dict[int, Thumbnail] | None = None,
     ) -> tuple[tuple[GroundTruth, ...], tuple[Detections, ...]]:
-        """Detections on a split at accuracy's thresholds.
+        """Return the ground truth and the detections of a split, with the thresholds for accuracy.
 
         Args:
-            thumbnails: takes small copies of the first images, by their number.
+            deployment: the deployed model.
+            split: the split's name, for progress.
+            items: the split's images.
+            stage: the stage's name, for progress.
+            thumbnails: receives thumbnails of the first images, by their number.
         """
         deployment.set_threshold(self.protocol.score_threshold, self.protocol.detections)
 
@@ -124,22 +133,22 @@ class Benchmark:
             self.events.progress(EvaluatedEvent(stage=stage, split=split, images=done, of=len(items)))
             self.check()
 
-        seen = evaluation_items(items, self.workers)
+        evaluated = evaluation_items(items, self.workers)
         if thumbnails is not None:
-            seen = _keeping(seen, thumbnails)
-        return evaluate(deployment.detect, seen, on_image=on_image)
+            evaluated = _with_thumbnails(evaluated, thumbnails)
+        return evaluate(deployment.detect, evaluated, on_image=on_image)
 
-    def examine_variant(self, name: VariantName, weights: Weights) -> tuple[Variant, tuple[Sample, ...]]:
-        """Deploy the weights in another way, see that they still find the same, and examine that.
+    def run_variant(self, name: VariantName, weights: Weights) -> tuple[Variant, tuple[Sample, ...]]:
+        """Deploy the weights as a variant, check that it agrees with them, then evaluate and measure it.
 
         Raises:
-            CannotDeploy: this architecture or this machine cannot do it.
+            UnsupportedVariant: this architecture or this machine does not support the variant.
         """
         protocol = self.protocol
         deployment = registry.load(
             name, weights, self._probes(), score_threshold=protocol.score_threshold, detections=protocol.detections
         )
-        examined = self.examine(deployment, name)
+        result = self.run(deployment, name)
         file = None
         if deployment.exported is not None:
             path = self.folder.exported(name)
@@ -150,26 +159,27 @@ class Benchmark:
             how=deployment.how,
             compile_s=deployment.compile_s,
             file=file,
-            metrics=examined.metrics,
-            measurements=self._without_torch(deployment, examined.inference),
-            warnings=examined.warnings,
+            metrics=result.metrics,
+            measurements=self._without_torch_memory(deployment, result.inference),
+            warnings=result.warnings,
         )
-        return variant, examined.samples
+        return variant, result.samples
 
-    def _without_torch(self, deployment: Deployment, inference: Inference) -> Inference:
-        """On a GPU another runtime's memory is none of torch's: of that, only the driver's view tells."""
+    def _without_torch_memory(self, deployment: Deployment, inference: Inference) -> Inference:
+        """Remove torch's memory counters if another runtime ran on the GPU: only the driver's counter covers that."""
         if self.device.type == "cpu" or deployment.detector is not None:
             return inference
 
-        def hide(found: Memory) -> Memory:
-            return replace(found, peak_allocated_bytes=None, peak_reserved_bytes=None)
+        def without_torch(peaks: Memory) -> Memory:
+            return replace(peaks, peak_allocated_bytes=None, peak_reserved_bytes=None)
 
         passes = inference.memory
-        worst = hide(passes.worst_case) if passes.worst_case else None
-        return replace(inference, memory=replace(passes, inference=hide(passes.inference), worst_case=worst))
+        worst = without_torch(passes.worst_case) if passes.worst_case else None
+        memory = replace(passes, inference=without_torch(passes.inference), worst_case=worst)
+        return replace(inference, memory=memory)
 
     def _probes(self) -> tuple[Tensor, ...]:
-        """A few images, of different shapes where there are."""
+        """Return a few images, of different shapes if possible."""
         shapes: dict[tuple[int, ...], list[Tensor]] = {}
         for image in images_to_time(self.items, self.protocol.latency_images):
             shapes.setdefault(tuple(image.shape), []).append(image)
@@ -181,9 +191,9 @@ class Benchmark:
         self.check()
 
 
-def _keeping(items: Iterable[Item], thumbnails: dict[int, Thumbnail]) -> Iterator[Item]:
-    """The items as they come; `thumbnails` takes a small copy of the first ones, by their number."""
+def _with_thumbnails(items: Iterable[Item], thumbnails: dict[int, Thumbnail]) -> Iterator[Item]:
+    """Yield the items unchanged, and put thumbnails of the first ones into `thumbnails`, by their number."""
     for number, item in enumerate(items):
         if number < _THUMBNAILS:
-            thumbnails[number] = small((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
+            thumbnails[number] = make_thumbnail((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
         yield item

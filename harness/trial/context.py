@@ -11,7 +11,7 @@ from harness.store.events import StageEvent
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
-from harness.trial.inputs.dataset import Opened, open_dataset
+from harness.trial.inputs.dataset import OpenedDataset, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet
 from harness.trial.models import checkpoint
 from harness.trial.models.registry import family_of, row_of
@@ -42,7 +42,7 @@ class TrialContext:
     device: torch.device
     threads: int
     workers: int
-    data: Opened
+    data: OpenedDataset
     row: Architecture
     detector: Detector
     head: Head

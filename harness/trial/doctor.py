@@ -1,7 +1,8 @@
-"""python -m harness.trial.doctor DEVICE THREADS: is this machine fit to measure on? Exits with 0 if so, else with 1.
+"""Check whether this machine is fit to measure on: `python -m harness.trial.doctor DEVICE THREADS`.
 
-Looks at what disturbs timings (clocks, others on the device, memory) and measures one model five times: what differs
-between these, where nothing does, is what a difference between two detectors must exceed.
+Checks what disturbs timings (clocks, other processes on the device, memory) and measures one model five times. The
+spread of those five is the smallest difference between two detectors that can be seen on this machine. The exit code is
+0 if the machine is fit, otherwise 1.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from harness.store.record import MeasurementWarning
 
-_TIMES = 5
-_EACH_S = 2.0
-_SPREAD = 0.05  # the issue's bound for two measurements of one checkpoint
+_REPEATS = 5
+_REPEAT_S = 2.0
+_MAX_SPREAD = 0.05  # of two measurements of the same weights
 _IDLE_S = 2.0
 _MIN_FREE = 2 * 2**30
 _GIBIBYTE = 2**30
@@ -41,14 +42,14 @@ _SIDE = 224
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line: `good` is None where there is nothing to judge by."""
+    """One line of the output; `good` is None if the machine gives no information to decide by."""
 
     good: bool | None
     text: str
 
 
-def examine(device: torch.device) -> Iterator[Finding]:
-    """Every finding, as it is made; the last ones take seconds."""
+def check_machine(device: torch.device) -> Iterator[Finding]:
+    """Yield each finding as soon as it is made; the last ones take seconds."""
     yield from _machine(device)
     yield from _memory(device)
     before = interference.sample_system(device)
@@ -58,29 +59,29 @@ def examine(device: torch.device) -> Iterator[Finding]:
         good=not idle,
         text="; ".join(warning.reason for warning in idle) + ": end them, or wait"
         if idle
-        else f"nobody else uses the {'GPU' if device.type == 'cuda' else 'cores'}",
+        else f"no other process uses the {'GPU' if device.type == 'cuda' else 'cores'}",
     )
     yield from _same_against_same(device)
 
 
 def main(name: str, threads: int) -> int:
-    """Print what is found; returns the exit code."""
+    """Print the findings and return the exit code."""
     try:
         device = environment.choose_device(name)
     except HarnessError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
     environment.prepare(device, Protocol(), threads=threads, seed=0)
-    bad = 0
+    failed = 0
     try:
-        for finding in examine(device):
-            bad += finding.good is False
+        for finding in check_machine(device):
+            failed += finding.good is False
             _print(finding)
-    except RuntimeError as error:  # a device that is full, or another's alone
-        bad += 1
+    except RuntimeError as error:  # the device is full, or another process uses it exclusively
+        failed += 1
         _print(Finding(good=False, text=f"the device does not work: {base.first_line(error)}"))
-    print(f"not fit to measure on: {bad} of these must change" if bad else "fit to measure on")
-    return 1 if bad else 0
+    print(f"not fit to measure on: {failed} of these must change" if failed else "fit to measure on")
+    return 1 if failed else 0
 
 
 def _print(finding: Finding) -> None:
@@ -95,16 +96,16 @@ def _machine(device: torch.device) -> Iterator[Finding]:
         f"torch {e.torch}, torchvision {e.torchvision}",
     )
     if device.type == "cuda":
-        told = e.driver is not None
+        driver_answers = e.driver is not None
         clocks = f", {e.sm_clock_mhz} MHz, power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
         yield Finding(
-            good=told,
+            good=driver_answers,
             text=f"driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}{clocks}"
-            if told
-            else "the NVIDIA driver does not answer: clocks, energy and other processes stay unknown",
+            if driver_answers
+            else "the NVIDIA driver does not answer: clocks, energy and other processes are unknown",
         )
     elif e.governor is None:
-        yield Finding(good=None, text="CPU governor: the kernel does not tell (a virtual machine?)")
+        yield Finding(good=None, text="CPU governor: the kernel does not report it (a virtual machine?)")
     else:
         advice = (
             "" if e.governor == "performance" else ": set it to performance (cpupower frequency-set -g performance)"
@@ -124,7 +125,7 @@ def _memory(device: torch.device) -> Iterator[Finding]:
 
 
 def _same_against_same(device: torch.device) -> Iterator[Finding]:
-    """One small detector with random weights, five times over."""
+    """Measure one small detector with random weights five times."""
     row = BUILT_IN[_MODEL]
     detector, _ = family_of(row).build(
         row,
@@ -135,30 +136,30 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
     )
     detector.module.to(device)
     deployment = eager.eager(detector, device=device, precision="fp32")
-    protocol = replace(at_level("quick", Protocol()), rounds=1, latency_s=_EACH_S)
+    protocol = replace(at_level("quick", Protocol()), rounds=1, latency_s=_REPEAT_S)
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     images = [torch.rand(3, _SIDE, _SIDE) for _ in range(protocol.latency_images)]
     bench = Bench.on(device, lambda: None)
-    timing.latency(deployment.detect, images, protocol, bench.stopwatch())  # a process' first seconds are slower
+    timing.latency(deployment.detect, images, protocol, bench.stopwatch())  # the first seconds of a process are slower
     medians: list[float] = []
     interference_warnings: list[MeasurementWarning] = []
-    for _ in range(_TIMES):
-        watch = interference.SystemMonitor(bench.sample_system, bench.clock)
-        samples = timing.latency(deployment.detect, images, protocol, bench.stopwatch(watch.sample_if_due))
-        watch.close()
+    for _ in range(_REPEATS):
+        monitor = interference.SystemMonitor(bench.sample_system, bench.clock)
+        samples = timing.latency(deployment.detect, images, protocol, bench.stopwatch(monitor.sample_if_due))
+        monitor.close()
         medians.append(summary(samples).median)
-        interference_warnings += interference.interference_warnings(watch.system_samples)
+        interference_warnings += interference.interference_warnings(monitor.system_samples)
     yield Finding(
         good=not interference_warnings,
         text="; ".join(warning.reason for warning in interference_warnings)
-        or "no throttling and nobody else under load",
+        or "no throttling and no load from other processes",
     )
     spread = max(medians) / min(medians) - 1
-    shown = ", ".join(f"{median * 1e3:.1f}" for median in medians)
+    medians_ms = ", ".join(f"{median * 1e3:.1f}" for median in medians)
     yield Finding(
-        good=spread <= _SPREAD,
-        text=f"A/A: one model measured {_TIMES} times, {shown} ms, is {spread:.1%} apart (std "
-        f"{statistics.stdev(medians) / statistics.mean(medians):.1%}); at most {_SPREAD:.0%} is fit",
+        good=spread <= _MAX_SPREAD,
+        text=f"A/A: {_REPEATS} measurements of one model, {medians_ms} ms, differ by {spread:.1%} (std "
+        f"{statistics.stdev(medians) / statistics.mean(medians):.1%}); at most {_MAX_SPREAD:.0%} is fit",
     )
 
 

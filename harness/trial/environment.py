@@ -14,6 +14,7 @@ import torch
 
 from harness.errors import MachineError
 from harness.store.record import Environment
+from harness.trial.inputs.loader import TORCHVISION_VERSION
 from harness.trial.measure import memory, nvml
 from harness.version import __version__
 
@@ -77,7 +78,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=version("torchvision"),
+        torchvision=TORCHVISION_VERSION,
         torchmetrics=version("torchmetrics"),
         harness=__version__,
         git_commit=commit,

@@ -1,4 +1,4 @@
-"""What an exception in a trial means: its outcome, its reason in words, and whether another attempt can end better."""
+"""Classify an exception of a trial: its outcome, its reason in words, and whether another attempt may succeed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from harness.store.job import Cause, OutcomeName
 
 _LAST_LINES = 40
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-# What comes in the place of OutOfMemoryError from outside of torch's allocator.
-_MEMORY = ("cuda error: out of memory", "cublas_status_alloc_failed", "nvml_success ==")
-# What the driver says when it is the device that failed, not the program that runs on it.
-_DEVICE = (
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# Error messages outside torch's allocator that mean the same as OutOfMemoryError.
+_MEMORY_PHRASES = ("cuda error: out of memory", "cublas_status_alloc_failed", "nvml_success ==")
+# Messages of the driver that mean that the device failed, not the program on it.
+_DEVICE_PHRASES = (
     "no cuda-capable device",
     "all cuda-capable devices are busy",
     "busy or unavailable",
@@ -37,7 +37,7 @@ _DEVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """How an exception ends an attempt; `code` is the process' exit code."""
+    """The end of an attempt by an exception; `code` is the exit code of its process."""
 
     outcome: OutcomeName
     cause: Cause
@@ -48,7 +48,7 @@ class Failure:
 
 
 def classify(error: Exception) -> Failure:
-    """Of whatever a trial raised."""
+    """Classify an exception that a trial raised."""
     outcome, cause, reason, retryable, code = _kind(error)
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     return Failure(
@@ -66,25 +66,26 @@ def _kind(error: Exception) -> tuple[OutcomeName, Cause, str, bool, int]:
         return "interrupted", "machine", str(error), True, error.exit_code
     if isinstance(error, HarnessError):
         return "failed", "error", str(error), False, error.exit_code
-    said = _said(error)
-    host = "can't allocate memory" in said or isinstance(error, MemoryError)
-    device = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _MEMORY)
-    if isinstance(error, torch.cuda.OutOfMemoryError) or device or host:
+    message = _message_line(error)
+    host_memory = "can't allocate memory" in message or isinstance(error, MemoryError)
+    device_memory = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _MEMORY_PHRASES)
+    if isinstance(error, torch.cuda.OutOfMemoryError) or device_memory or host_memory:
         reason = (
-            f"out of {'host' if host else 'device'} memory: {said}; lower batch_size (or raise accumulate, which keeps "
-            "the step; on_oom: accumulate does it by itself), lower image_size, or use precision: bf16"
+            f"out of {'host' if host_memory else 'device'} memory: {message}; lower batch_size (or raise "
+            "accumulate, which keeps the step; on_oom: accumulate does that automatically), lower image_size, or use "
+            "precision: bf16"
         )
         return "out_of_memory", "memory", reason, False, 1
-    if isinstance(error, OSError) and error.errno in _DISK:
-        reason = f"{error}; make room, then run the same command again: finished trials are kept"
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        reason = f"{error}; free some disk space, then run the same command again: finished trials are kept"
         return "interrupted", "machine", reason, True, MachineError.exit_code
-    if isinstance(error, RuntimeError) and any(phrase in said.lower() for phrase in _DEVICE):
-        reason = f"the device failed: {said}; see that it works (nvidia-smi), then run the same command again"
+    if isinstance(error, RuntimeError) and any(phrase in message.lower() for phrase in _DEVICE_PHRASES):
+        reason = f"the device failed: {message}; see that it works (nvidia-smi), then run the same command again"
         return "interrupted", "machine", reason, True, MachineError.exit_code
-    return "failed", "exception", f"{type(error).__name__}: {said}", True, 1
+    return "failed", "exception", f"{type(error).__name__}: {message}", True, 1
 
 
-def _said(error: Exception) -> str:
-    """The line of an exception's text that says what is wrong."""
+def _message_line(error: Exception) -> str:
+    """Return the line of an exception's text that says what is wrong."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1] if lines[0].startswith("Caught ") else lines[0]  # the former: wrapped by a DataLoader's worker
+    return lines[-1] if lines[0].startswith("Caught ") else lines[0]  # a DataLoader's worker puts its traceback first

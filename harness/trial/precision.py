@@ -10,5 +10,5 @@ AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
 
 
 def autocast(device: torch.device, precision: str) -> Any:
-    """The mixed-precision region of a precision; none for fp32."""
+    """Return torch's autocast context for a precision; for fp32 it is disabled."""
     return torch.autocast(device.type, AUTOCAST[precision], enabled=precision != "fp32")

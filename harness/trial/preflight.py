@@ -1,8 +1,8 @@
-"""A rehearsal: the steps that a trial is made of, a few of each, on real data, so that what cannot work fails today.
+"""The preflight: a few of each of a trial's steps on real data, so that errors appear before the run and not during it.
 
-The first training step takes the images that ask for most (largest after the detector's own resize, most boxes), and
-inference runs once at the throughput's batch size: what does not fit in memory shows here. Times are of later, ordinary
-steps: they tell how long the trial will take, not how fast the detector is.
+The first training step uses the images that need most memory (largest after the detector's resize, most boxes), and
+inference runs once at the throughput's batch size, so that a lack of memory shows here. The times are those of later,
+ordinary steps: they estimate how long the trial will take, not how fast the detector is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.store.events import PreflightEvent, StageEvent
 from harness.store.job import Preflight
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
-from harness.trial.inputs.loader import checked
+from harness.trial.inputs.loader import check_batch
 from harness.trial.measure import protocol
 from harness.trial.train import resume
 from harness.trial.train.step import TrainStep
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 def run_preflight(context: TrialContext, events: EventWriter, *, where: str, startup_s: float) -> Preflight:
-    """Train, evaluate and infer on a few real images; the model is spoilt afterwards.
+    """Train, evaluate and run inference on a few real images; the model is changed by it and must not be used again.
 
     Raises:
-        TrialError: this trial cannot work.
+        TrialError: this trial cannot succeed.
     """
     h, batches = context.hyperparameters, context.batches()
     train_step = TrainStep(context.detector, h, device=context.device, steps_per_epoch=len(batches))
@@ -58,9 +58,9 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
         started = time.perf_counter()
         deployed = context.deployed()
         deployed.set_threshold(context.trial.protocol.score_threshold, context.trial.protocol.detections)
-        truths, found = evaluate(deployed.detect, [items[0]])
+        ground_truth, detections = evaluate(deployed.detect, [items[0]])
         evaluation_s = time.perf_counter() - started
-        accuracy(truths, found, class_names=items.class_names, split=split)
+        accuracy(ground_truth, detections, class_names=items.class_names, split=split)
         events.emit(PreflightEvent(stage="evaluate", evaluation_s=evaluation_s))
     events.emit(StageEvent(stage="measure"))
     protocol.run_batch(context.deployed(), context.evaluated, context.trial.protocol)
@@ -80,9 +80,10 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
 
 
 def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]:
-    """The images that need most memory together, as the detector resizes them: most boxes, tallest, widest, largest.
+    """Return the numbers of the images that need most memory in one batch, after the detector's resize.
 
-    A user's Dataset tells nothing before it is read: of it the first ones.
+    These are the images with most boxes, the tallest, the widest and the largest. A user's Dataset has no annotations
+    before it is read; its first images are returned.
     """
     annotations = items.annotations
     if annotations is None:
@@ -97,13 +98,13 @@ def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]
 
 
 def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key]) -> float:
-    """One training step; its time as the loader's processes would make it: read beside training, not before it."""
+    """Do one training step, and return the seconds it would take in training, where loader processes read ahead."""
     dataset = context.training_set()
     started = time.perf_counter()
-    batch = checked([dataset[key] for key in keys])
-    read = time.perf_counter()
-    train_step.step(batch, "the rehearsal's step")
+    batch = check_batch([dataset[key] for key in keys])
+    read_at = time.perf_counter()
+    train_step.step(batch, "the preflight's step")
     if context.device.type == "cuda":
         torch.cuda.synchronize(context.device)
-    trained_s, read_s = time.perf_counter() - read, read - started
+    trained_s, read_s = time.perf_counter() - read_at, read_at - started
     return max(trained_s, read_s / context.workers) if context.workers else trained_s + read_s

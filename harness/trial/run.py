@@ -1,4 +1,4 @@
-"""One trial in this process: fine-tune, evaluate, measure; or the latter two alone."""
+"""Run one trial in this process: fine-tune, evaluate and measure, or only evaluate and measure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.store.migrate import SCHEMA_VERSION
 from harness.trial import environment, variants
 from harness.trial.arrays import stored_timings
 from harness.trial.measure import memory, protocol
-from harness.trial.measure.repeat import merged
+from harness.trial.measure.repeat import merge_warnings
 from harness.trial.models import checkpoint
 from harness.trial.train.resume import States
 from harness.trial.train.trainer import Trainer, subset_warnings
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 def run_trial(
     job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> record.Record:
-    """Fine-tune, evaluate and measure one trial; leaves weights, samples and predictions in the trial's folder.
+    """Fine-tune, evaluate and measure one trial; weights, samples and detections are written to the trial's folder.
 
     Raises:
-        TrialError: this trial cannot go on.
-        MachineError: nothing can go on: the device is not there, the disk is full.
-        Interrupted: it was asked to stop; a state to go on from is there.
+        TrialError: this trial cannot continue.
+        MachineError: no trial can continue: the device is missing, or the disk is full.
+        Interrupted: the process was asked to stop; a checkpoint to resume from was written.
     """
     trial_folder = folder.trial
     states = States(folder=trial_folder.checkpoints, trial_id=context.trial.trial_id)
@@ -40,22 +40,22 @@ def run_trial(
     training = trainer.train()
     file = trial_folder.checkpoints / "weights.pt"
     checkpoint.save(file, context.detector, context.trial.architecture, context.data.splits["train"].class_names)
-    found = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
+    result = benchmark_with_variants(replace(job, weights=str(file)), context, folder, events, interrupt)
     return _record(
         job,
         context,
-        found,
+        result,
         measurements=record.Measurements(
-            **_inference_fields(found.plain.inference, training=trainer.peak),
+            **_inference_fields(result.as_trained.inference, training=trainer.peak),
             train_images_per_s=training.images_per_s,
             data_wait_fraction=training.data_wait_fraction,
             training_s=training.wall_s,
-            evaluation_s=found.plain.evaluation_s,
+            evaluation_s=result.as_trained.evaluation_s,
             epochs=training.epochs,
             joules=trainer.joules(),
         ),
         model=record.Model(
-            **found.size,
+            **result.size,
             head=context.head,
             epoch=trainer.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
@@ -67,35 +67,41 @@ def run_trial(
 def benchmark_weights(
     job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> record.Record:
-    """Evaluate and measure weights that are there already; the record has no training.
+    """Evaluate and measure existing weights; the record has no training.
 
     Raises:
-        TrialError: they, or the images, cannot be used.
-        MachineError: the device is not there, the disk is full.
+        TrialError: the weights or the images cannot be used.
+        MachineError: the device is missing, or the disk is full.
     """
-    found = benchmark_with_variants(job, context, folder, events, interrupt)
+    result = benchmark_with_variants(job, context, folder, events, interrupt)
     return _record(
         job,
         context,
-        found,
+        result,
         measurements=record.Measurements(
-            **_inference_fields(found.plain.inference, training=None),
+            **_inference_fields(result.as_trained.inference, training=None),
             train_images_per_s=None,
             data_wait_fraction=None,
             training_s=None,
-            evaluation_s=found.plain.evaluation_s,
+            evaluation_s=result.as_trained.evaluation_s,
             epochs=(),
         ),
-        model=record.Model(**found.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
+        model=record.Model(**result.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
         warnings=subset_warnings(context.trial),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsResult:
-    """What fine-tuned weights are worth: as they were trained, and as each variant; and how large they are."""
+    """The benchmark of fine-tuned weights.
 
-    plain: BenchmarkResult
+    Attributes:
+        as_trained: the result of the model as it was trained.
+        variants: the result of each variant.
+        size: the number of parameters, the floating-point operations of one image, and the hash of the weights.
+    """
+
+    as_trained: BenchmarkResult
     variants: tuple[record.Variant, ...]
     size: dict[str, Any]
 
@@ -103,28 +109,28 @@ class WeightsResult:
 def benchmark_with_variants(
     job: Job, context: TrialContext, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> WeightsResult:
-    """Examine the model, then each variant of the weights it was saved as; the model itself is gone afterwards."""
+    """Benchmark the model, then each variant of the saved weights; the model cannot be used afterwards."""
     model = context.model
-    plain = context.benchmark(folder.result, events, interrupt.check).examine(context.deployed())
+    as_trained = context.benchmark(folder.result, events, interrupt.check).run(context.deployed())
     size = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "flops": protocol.count_flops(context.deployed().detect, context.evaluated[0].image),
         "state_sha256": checkpoint.state_sha256(model),
     }
-    model.to("meta")  # its memory is not the variants'
+    model.to("meta")  # so that its memory is not counted as that of the variants
     memory.free_unused(context.device)
-    found = variants.examine_each(job, folder, events, interrupt)
+    variant_results = variants.run_variants(job, folder, events, interrupt)
     timings = [
-        tables.write_timings({record.AS_TRAINED: stored_timings(plain.samples)}),
-        *(samples for _, samples in found if samples),
+        tables.write_timings({record.AS_TRAINED: stored_timings(as_trained.samples)}),
+        *(samples for _, samples in variant_results if samples),
     ]
     files.replace(folder.result.samples, tables.concatenate_timings(timings))
-    return WeightsResult(plain=plain, variants=tuple(variant for variant, _ in found), size=size)
+    return WeightsResult(as_trained=as_trained, variants=tuple(variant for variant, _ in variant_results), size=size)
 
 
 def _inference_fields(inference: record.Inference, *, training: record.Memory | None) -> dict[str, Any]:
-    """The fields of a deployed model's measurements, with what training took at most."""
+    """Return the measurements of a deployed model as keyword arguments, with the peak memory of training."""
     fields = {name: getattr(inference, name) for name in record.Inference.__slots__}
     return {**fields, "memory": replace(inference.memory, training=training)}
 
@@ -132,23 +138,23 @@ def _inference_fields(inference: record.Inference, *, training: record.Memory | 
 def _record(
     job: Job,
     context: TrialContext,
-    found: WeightsResult,
+    result: WeightsResult,
     *,
     measurements: record.Measurements,
     model: record.Model,
     warnings: tuple[record.MeasurementWarning, ...],
 ) -> record.Record:
-    """All that is known, but for the attempts; `flags` come beside those of the measurement."""
+    """Build the record without its attempts; `warnings` are added to those of the measurement."""
     return record.Record(
         schema_version=SCHEMA_VERSION,
         trial=context.trial,
         outcome="succeeded",
-        metrics=found.plain.metrics,
+        metrics=result.as_trained.metrics,
         measurements=measurements,
         model=model,
         data=record.Data(splits=context.data.statistics, skipped=context.data.skipped),
         environment=environment.describe(context.device, cores=job.threads, loader_workers=context.workers),
-        warnings=merged((*found.plain.warnings, *warnings)),
+        warnings=merge_warnings((*result.as_trained.warnings, *warnings)),
         attempts=(),
-        variants=found.variants,
+        variants=result.variants,
     )

@@ -42,7 +42,7 @@ _POLL_S = 0.5
 _BEAT_S = 10.0
 
 
-def examine_each(
+def run_variants(
     job: Job, folder: AttemptFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> list[tuple[Variant, memoryview | None]]:
     """Measure every variant that the protocol asks for, one after the other.
@@ -111,7 +111,7 @@ def _examine(
         threads=context.threads,
     )
     benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
-    variant, samples = benchmark.examine_variant(name, weights)
+    variant, samples = benchmark.run_variant(name, weights)
     return variant, tables.write_timings({name: stored_timings(samples)})
 
 

@@ -75,10 +75,10 @@ def test_the_export_is_the_same_data(name: str, harness_command: Command, tmp_pa
     done = harness_command("data", "export", root, "--to", "coco", out, "--split", "val")
     assert done.returncode == 0, done.stderr
     shutil.copytree(image_folder(root, name, "val"), tmp_path / "out" / "images")
-    before = load(FilesDataset(format="auto", path=root), depth="headers").parts["val"].annotations
+    before = load(FilesDataset(format="auto", path=root), depth="headers").splits["val"].annotations
     again = load(FilesDataset(format="coco", path=out), depth="headers")
     assert not again.findings.problems("error")
-    after = again.parts["all"].annotations
+    after = again.splits["all"].annotations
     assert after.file_names == before.file_names
     assert after.labels.tolist() == before.labels.tolist()
     assert np.abs(after.boxes - before.boxes).max() < 1e-4

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.check import Checked, check
+from harness.data.check import CheckResult, check
 from harness.data.problems import CODES, Problem
 from harness.suite.schema import FilesDataset
 from tests.conftest import Command
@@ -38,11 +38,11 @@ _VICTIM = 1  # the image whose first box or file gets the fault; it has boxes
 _NAME = f"train{_VICTIM:03d}.jpg"
 
 
-def _check(root: Path, name: str = "auto", *, fast: bool = False) -> Checked:
+def _check(root: Path, name: str = "auto", *, fast: bool = False) -> CheckResult:
     return check(FilesDataset(format=name, path=root), fast=fast, workers=1)  # type: ignore[arg-type]
 
 
-def _found(checked: Checked, code: str) -> Problem:
+def _found(checked: CheckResult, code: str) -> Problem:
     found = {problem.code: problem for problem in checked.problems}
     assert code in found, "\n".join(map(str, checked.problems)) or "nothing found"
     return found[code]
@@ -334,7 +334,7 @@ def test_ids_that_repeat_or_lead_nowhere(root: Path) -> None:
     file = label_file(root, "coco", "train", "")
     clean = json.loads(file.read_text())
 
-    def planted(change: Callable[[dict[str, list[dict[str, object]]]], None]) -> Checked:
+    def planted(change: Callable[[dict[str, list[dict[str, object]]]], None]) -> CheckResult:
         content = json.loads(json.dumps(clean))
         change(content)
         file.write_text(json.dumps(content))

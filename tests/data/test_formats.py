@@ -21,7 +21,7 @@ def _plain(path: Path, wanted: str = "auto") -> dict[str, dict[str, list[tuple[s
     loaded = load(FilesDataset(format=wanted, path=path), depth="headers")  # type: ignore[arg-type]
     assert not loaded.findings.problems(), loaded.findings.problems()
     found = {}
-    for split, part in loaded.parts.items():
+    for split, part in loaded.splits.items():
         columns = part.annotations
         found[split] = {
             Path(name).name: [
@@ -44,7 +44,7 @@ def test_six_formats_give_the_same_tables(tmp_path: Path) -> None:
         assert not checked.problems, "\n".join(map(str, checked.problems))
         loaded = load(FilesDataset(format="auto", path=path), depth="headers")
         assert loaded.format == name
-        tables = {split: part.annotations for split, part in loaded.parts.items()}
+        tables = {split: part.annotations for split, part in loaded.splits.items()}
         reference = reference or tables
         assert list(tables) == ["train", "val"]
         for split, columns in tables.items():
@@ -65,7 +65,7 @@ def test_a_suite_runs_on_each_format(
     """Fine-tune, evaluate and measure; the record says what the trial saw."""
     dataset(tmp_path / "data", name, train=6, val=3)
     suite = tiny_suite(datasets=f"  d: {{format: {name}, path: data}}\n")
-    done = harness_command("run", suite, "--results", tmp_path / "results", "--no-rehearsal")
+    done = harness_command("run", suite, "--results", tmp_path / "results", "--no-preflight")
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.glob("results/tiny/trials/*/record.json")
     seen = json.loads(path.read_text())["data"]
@@ -121,7 +121,7 @@ def test_yolo_without_data_yaml_takes_the_list_of_classes_beside_it(tmp_path: Pa
     loaded = load(FilesDataset(format="yolo", path=root), depth="headers")
     assert "no list of classes" in str(loaded.findings.problems()[0])
     named = load(FilesDataset(format="yolo", path=root, classes=CLASSES), depth="headers")
-    assert {name: len(part.paths) for name, part in named.parts.items()} == {"train": 6, "val": 3}
+    assert {name: len(part.paths) for name, part in named.splits.items()} == {"train": 6, "val": 3}
     (root / "labels" / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     split = LabelledImages(images=root / "images" / "train", annotations=root / "labels" / "train")
     explicit = FilesDataset(format="yolo", train=split, val=split, classes=CLASSES)
@@ -207,7 +207,7 @@ def test_voc_layouts_and_difficult_objects(tmp_path: Path) -> None:
     text = file.read_text().replace("<difficult>0", "<difficult>1")
     text = text.replace("<filename>train001.jpg", "<filename>train001")  # some tools leave the suffix out
     file.write_text(text)
-    columns = load(FilesDataset(format="voc", path=root), depth="headers").parts["train"].annotations
+    columns = load(FilesDataset(format="voc", path=root), depth="headers").splits["train"].annotations
     assert columns.crowds[columns.rows(1)].all()
     assert not columns.crowds[columns.rows(2)].any()
 

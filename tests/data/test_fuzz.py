@@ -52,7 +52,7 @@ class Folders:
             return
         finally:
             file.write_bytes(clean)
-        for part in loaded.parts.values():
+        for part in loaded.splits.values():
             columns = part.annotations
             sides = columns.boxes[:, 2:] - columns.boxes[:, :2]
             assert np.isfinite(columns.boxes).all()

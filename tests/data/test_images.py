@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from harness.data.images import look, read_pixels
+from harness.data.images import read_pixels, scan_image
 from harness.errors import DataError
 
 
@@ -25,7 +25,7 @@ def test_pictures_are_turned_upright(orientation: int, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(path, format=kind, exif=exif)
         expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
         assert np.array_equal(read_pixels(str(path)), expected)
-        header, whole = look(str(path), decode=False), look(str(path), decode=True)
+        header, whole = scan_image(str(path), decode=False), scan_image(str(path), decode=True)
         assert (header.height, header.width) == expected.shape[:2]
         assert (whole.height, whole.width, whole.orientation) == (header.height, header.width, orientation)
 
@@ -40,8 +40,8 @@ def test_every_mode_becomes_rgb(kind: str, tmp_path: Path) -> None:
             pixels = read_pixels(str(path))
             assert pixels.shape == (6, 8, 3)
             assert pixels.dtype == np.uint8
-            picture = look(str(path), decode=True)
-            assert (picture.problem, picture.cut, picture.width, picture.height) == (None, False, 8, 6)
+            picture = scan_image(str(path), decode=True)
+            assert (picture.problem, picture.truncated, picture.width, picture.height) == (None, False, 8, 6)
             tried += 1
     assert tried >= 3
 
@@ -59,12 +59,12 @@ def test_whole_jpegs_are_not_called_cut(options: dict[str, int], tmp_path: Path)
         Image.fromarray(pixels).save(stream, "JPEG", **options)
         for extra in (b"", b"\0" * 40, b"trailer"):
             path.write_bytes(stream.getvalue() + extra)
-            assert look(str(path), decode=True).cut is False
-            assert look(str(path), decode=False).cut is False
+            assert scan_image(str(path), decode=True).truncated is False
+            assert scan_image(str(path), decode=False).truncated is False
     path.write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
     for decode in (False, True):
-        picture = look(str(path), decode=decode)
-        assert (picture.problem, picture.cut) == (None, True)
+        picture = scan_image(str(path), decode=decode)
+        assert (picture.problem, picture.truncated) == (None, True)
     assert read_pixels(str(path)).shape == (120, 200, 3)
 
 
@@ -82,8 +82,8 @@ def test_mangled_images_are_problems_and_nothing_else(tmp_path: Path) -> None:
             if rng.random() < 0.3:
                 del data[int(rng.integers(1, len(data))) :]
             path.write_bytes(data)
-            picture = look(str(path), decode=True)
-            look(str(path), decode=False)
+            picture = scan_image(str(path), decode=True)
+            scan_image(str(path), decode=False)
             if picture.problem is not None:
                 continue
             assert picture.digest is not None
@@ -94,6 +94,6 @@ def test_what_is_no_image_says_so(tmp_path: Path) -> None:
     """A folder, nothing, text."""
     (tmp_path / "text").write_text("no image")
     for path in (tmp_path, tmp_path / "gone", tmp_path / "text"):
-        assert look(str(path), decode=False).problem
+        assert scan_image(str(path), decode=False).problem
         with pytest.raises(DataError, match=f"{path}: cannot be read as an image"):
             read_pixels(str(path))

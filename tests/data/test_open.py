@@ -96,7 +96,7 @@ def test_a_class_that_train_does_not_list_is_unknown(coco_folder: Path) -> None:
     (problem,) = loaded.findings.problems("error")
     assert problem.code == "unknown_class"
     assert "washer" in str(problem)
-    val = loaded.parts["val"].annotations
+    val = loaded.splits["val"].annotations
     assert val.class_names == ("bolt", "nut")
     assert set(val.labels.tolist()) == {0}
 

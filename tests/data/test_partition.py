@@ -65,7 +65,7 @@ def test_classes_are_spread_evenly(seed: int) -> None:
 
     def worst(rule: SplitRule) -> float:
         inside = divide(annotations, rule)["val"]
-        taken, _ = annotations.take(inside)
+        taken, _ = annotations.select(inside)
         shares = np.bincount(taken.labels, minlength=4) / np.bincount(annotations.labels, minlength=4)
         return float(np.abs(shares - 0.2).max())
 
@@ -79,7 +79,7 @@ def test_it_is_deterministic_and_does_not_depend_on_order() -> None:
     """The same images in another order, or read again, are divided alike; another seed divides otherwise."""
     annotations = _images(100)
     order = np.random.default_rng(1).permutation(100)
-    shuffled, _ = annotations.take(order)
+    shuffled, _ = annotations.select(order)
     assert _named(annotations, _RULE) == _named(shuffled, _RULE)
     assert _named(annotations, _RULE) != _named(annotations, replace(_RULE, seed=1))
 
@@ -107,7 +107,7 @@ def test_groups_never_straddle() -> None:
     some = _named(annotations, replace(_RULE, group_by="^(clip00)[1-9]_"))
     assert len({some[f"clip000_{frame}.jpg"] for frame in range(10)}) > 1
     assert len({some[f"clip001_{frame}.jpg"] for frame in range(10)}) == 1
-    with pytest.raises(UnreadableError, match="'nothing like this' finds nothing in any name"):
+    with pytest.raises(UnreadableError, match="'nothing like this' matches no file name"):
         divide(annotations, replace(_RULE, group_by="nothing like this"))
 
 
@@ -144,13 +144,13 @@ def test_one_folder_of_a_suite_is_divided(tmp_path: Path) -> None:
     dataset(tmp_path, "coco", train=30, val=5)
     whole = tmp_path / "annotations" / "train.json"
     loaded = load(FilesDataset(format="coco", path=whole, split=_RULE), depth="headers")
-    assert list(loaded.parts) == ["train", "val", "test"]
-    assert sum(len(part.annotations) for part in loaded.parts.values()) == 30
-    for part in loaded.parts.values():
+    assert list(loaded.splits) == ["train", "val", "test"]
+    assert sum(len(part.annotations) for part in loaded.splits.values()) == 30
+    for part in loaded.splits.values():
         files = [Path(path or "").name for path in part.paths]
         assert tuple(files) == part.annotations.file_names
         names = {image["id"]: image["file_name"] for image in json.loads(whole.read_text())["images"]}
-        ids = part.labels.image_numbers[part.image_rows]
+        ids = part.raw.image_numbers[part.image_rows]
         assert tuple(names[number] for number in ids.tolist()) == part.annotations.file_names
     (problem,) = load(FilesDataset(format="coco", path=tmp_path, split=_RULE), depth="labels").findings.problems()
     assert "it has the splits train, val already" in str(problem)

@@ -66,7 +66,7 @@ def test_labels_of_coco(benchmark: BenchmarkFixture, tmp_path: Path, capsys: pyt
         "loaded = load(FilesDataset(format='coco', path=Path(sys.argv[1])), depth='labels')\n"
         "loaded.fingerprint()\n"
         "took = time.perf_counter() - started\n"
-        "part = loaded.parts['all'].annotations\n"
+        "part = loaded.splits['all'].annotations\n"
         # Not getrusage: its peak outlives exec, and is the test process' own.
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
         "print(took, peak, len(part), len(part.boxes))\n"

@@ -68,8 +68,8 @@ def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
     def both() -> significance.Difference:
-        ours, theirs = (analyse_detections(truth, one, deployed=0.05) for one in found)
-        return significance.difference([ours], [theirs])
+        ours, theirs = (analyse_detections(truth, one, min_score=0.05) for one in found)
+        return significance.map_difference([ours], [theirs])
 
     assert benchmark.pedantic(both, rounds=1).p <= 1
 
@@ -126,7 +126,7 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
     from harness.suite.schema import Augmentation, FilesDataset, LabelledImages, SplitRule
     from harness.suite.trial import TrialDataset
     from harness.trial.inputs.dataset import open_dataset
-    from harness.trial.inputs.loader import EpochBatches, TrainingSet, checked, training_loader
+    from harness.trial.inputs.loader import EpochBatches, TrainingSet, check_batch, training_loader
 
     rng = np.random.default_rng(0)
     images, count = [], 200
@@ -154,7 +154,7 @@ def test_loader(benchmark: BenchmarkFixture, tmp_path: Path, workers: int) -> No
 
     def epoch() -> int:
         batches.begin(1)
-        return sum(len(checked(batch)) for batch in loader)
+        return sum(len(check_batch(batch)) for batch in loader)
 
     assert benchmark.pedantic(epoch, rounds=3, warmup_rounds=1) == count
     assert benchmark.stats is not None

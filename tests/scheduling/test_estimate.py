@@ -8,7 +8,7 @@ import pytest
 
 from harness.scheduling import estimate
 from harness.store.job import Preflight
-from harness.suite.expand import configuration
+from harness.suite.expand import configuration_key
 from tests.store.make import make_attempt, make_record, make_trial
 
 FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
@@ -46,7 +46,9 @@ def test_what_ran_tells_more_than_a_rehearsal() -> None:
     trials = [make_trial(seed=1), make_trial(FASTER, seed=1), other]
     found = estimate.expected_s(trials, {}, [done])
     assert found == {trials[0].trial_id: 70.0}
-    found = estimate.expected_s(trials, {configuration(other): REHEARSAL, configuration(ran): REHEARSAL}, [done])
+    found = estimate.expected_s(
+        trials, {configuration_key(other): REHEARSAL, configuration_key(ran): REHEARSAL}, [done]
+    )
     assert found[trials[0].trial_id] == 70.0
     assert found[trials[1].trial_id] == found[other.trial_id] == estimate.trial_s(REHEARSAL, other.protocol)
 
@@ -63,7 +65,7 @@ def test_one_seed_of_everything_first_and_shortest_first() -> None:
 def test_bytes_are_weights_detections_and_three_checkpoints() -> None:
     """As rehearsed; without a rehearsal from the catalogue's number of parameters."""
     trial = make_trial()
-    rehearsed = {configuration(trial): REHEARSAL}
+    rehearsed = {configuration_key(trial): REHEARSAL}
     rows = REHEARSAL.images * trial.protocol.detections
     assert estimate.needed_bytes([trial], rehearsed) == 400 + rows * 24 + 3 * 1000
     assert estimate.needed_bytes([trial, trial], rehearsed) == 2 * (400 + rows * 24) + 3 * 1000

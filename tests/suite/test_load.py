@@ -78,7 +78,7 @@ seeds: []
         ("sweep: {lr: [0.1, -1]}", "s.yaml:10: sweep.lr[1]: expected greater than 0"),
         ("sweep: {learning_rate: [0.1]}", "sweep.learning_rate: unknown hyperparameter"),
         ("sweep: {lr: [0.1]}", "architectures[1].hyperparameters.lr: also an axis of sweep"),
-        ("seeds: [1, 1]", "s.yaml:10: seeds: each seed once"),
+        ("seeds: [1, 1]", "s.yaml:10: seeds: expected each seed once"),
         ("protocol: fast", "s.yaml:10: protocol.level: expected quick or standard or publish, got 'fast'"),
         ("protocol: {warmup: 3}", "protocol.warmup: expected an integer ≥ 10, got 3"),
         ("sweeps: {}", "s.yaml:10: sweeps: unknown key; did you mean sweep?"),
@@ -98,7 +98,7 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
         ("{name: retinanet_resnet50_fpn, weights: none, model: {trainable_backbone_layers: 2}}", "has no effect"),
         (f"{{name: retinanet_resnet50_fpn, weights: {'x' * 300}.pth}}", "File name too long"),
         ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file: gone.pth"),
-        ("{name: retinanet_resnet50_fpn, hyperparameters: {batch_size: 3, accumulate: 2}}", "cannot pass in"),
+        ("{name: retinanet_resnet50_fpn, hyperparameters: {batch_size: 3, accumulate: 2}}", "cannot be divided into"),
         (
             "{name: retinanet_resnet50_fpn, hyperparameters: {augmentation: {scale_jitter: [2, 1]}}}",
             "[smallest, largest]",

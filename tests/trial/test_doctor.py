@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def test_a_device_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Full, or another's alone: what was found before stays, the failure is one line of it, and the verdict is no."""
 
-    def examine(_device: torch.device) -> Iterator[doctor.Finding]:
+    def check_machine(_device: torch.device) -> Iterator[doctor.Finding]:
         yield doctor.Finding(good=True, text="memory free")
         raise RuntimeError("CUDA error: out of memory\nsome advice")
 
-    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(doctor, "check_machine", check_machine)
     monkeypatch.setattr(environment, "prepare", lambda *_, **__: None)
     assert doctor.main("cpu", 1) == 1
     assert capsys.readouterr().out.splitlines() == [

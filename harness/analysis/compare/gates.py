@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.analysis.compare.comparability import Kind
-    from harness.analysis.compare.verdicts import Compared, Word
+    from harness.analysis.compare.verdicts import ComparedPair, Word
 
-_DUST = 1e-9  # as a share of the numbers: 0.50 less 0.49 is more than 0.01 in floating point
+_TOLERANCE = 1e-9  # as a fraction of the numbers: 0.50 - 0.49 is more than 0.01 in floating point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,15 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegressionGate:
-    """As `text` says it: by how much at most (SI units, or a share of the reference), up (+1) or down (−1)."""
+    """A limit on how far a metric of the candidate may move away from the reference.
+
+    Attributes:
+        text: the gate as the user wrote it.
+        metric: a key of `METRICS`.
+        direction: which movement is limited: up (+1) or down (−1).
+        max_change: the largest movement that passes, in SI units or as a fraction of the reference.
+        relative: whether `max_change` is a fraction of the reference.
+    """
 
     text: str
     metric: str
@@ -79,18 +87,21 @@ class RegressionGate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One limit on one row.
+class GateResult:
+    """The outcome of one gate on one row.
 
     Attributes:
-        compared: the row; None where there is none at all.
-        before: the reference's number, after: the candidate's; None where they cannot be compared.
-        verdict: what is known beyond the measured difference; None for metrics without one.
-        reasons: why it could not be judged, which breaks the limit too.
+        gate: the gate.
+        row: the compared row; None if there is no row to check.
+        broken: whether the candidate fell further behind than the gate allows, or could not be checked.
+        before: the reference's number; None if the two cannot be compared.
+        after: the candidate's number; None if the two cannot be compared.
+        verdict: whether the difference is real, beyond chance; None for metrics without a verdict.
+        reasons: why the gate could not be checked, which breaks it as well.
     """
 
-    limit: RegressionGate
-    compared: Compared | None
+    gate: RegressionGate
+    row: ComparedPair | None
     broken: bool
     before: float | None = None
     after: float | None = None
@@ -99,7 +110,7 @@ class Judged:
 
 
 def parse_gates(texts: Iterable[str]) -> tuple[RegressionGate, ...]:
-    """Read gates as a person writes them: `map:-0.01`; a text can hold several, separated by commas.
+    """Read gates as a user writes them, such as `map:-0.01`; a text can hold several, separated by commas.
 
     Raises:
         UsageError: a text is no gate; says what is allowed.
@@ -131,34 +142,34 @@ def _parse_gate(text: str) -> RegressionGate:
     )
 
 
-def judge(compared: Sequence[Compared], limits: Sequence[RegressionGate]) -> tuple[Judged, ...]:
-    """Every limit on every row that the reference has; what the candidate has in addition is free."""
-    return tuple(judged for limit in limits for judged in _judged(compared, limit))
+def check_gates(rows: Sequence[ComparedPair], gates: Sequence[RegressionGate]) -> tuple[GateResult, ...]:
+    """Check every gate on every row that the reference has a number for; rows that only the candidate has are free."""
+    return tuple(result for gate in gates for result in _check_gate(rows, gate))
 
 
-def _judged(compared: Sequence[Compared], limit: RegressionGate) -> Iterator[Judged]:
-    metric = METRICS[limit.metric]
-    # What the reference has no number for either is no loss.
-    rows = [row for row in compared if row.pair.reference and is_known(row.pair.reference.numbers[metric.column])]
-    if not rows:
-        why = f"nothing to compare: A has no {limit.metric}"
-        yield Judged(limit=limit, compared=None, broken=True, reasons=(why,))
-    for row in rows:
+def _check_gate(rows: Sequence[ComparedPair], gate: RegressionGate) -> Iterator[GateResult]:
+    metric = METRICS[gate.metric]
+    # A row without a number in the reference cannot become worse.
+    checked = [row for row in rows if row.pair.reference and is_known(row.pair.reference.numbers[metric.column])]
+    if not checked:
+        reason = f"nothing to compare: A has no {gate.metric}"
+        yield GateResult(gate=gate, row=None, broken=True, reasons=(reason,))
+    for row in checked:
         reasons = incomparable_because(row.pair, metric.kind)
         values = [side.numbers[metric.column] for side in row.pair.rows]
-        unknown = [name for name, value in zip("AB", values, strict=False) if not is_known(value)]
-        if not reasons and unknown:
-            reasons = (f"not measured in {' and '.join(unknown)}",)
+        missing = [name for name, value in zip("AB", values, strict=False) if not is_known(value)]
+        if not reasons and missing:
+            reasons = (f"not measured in {' and '.join(missing)}",)
         if reasons:
-            yield Judged(limit=limit, compared=row, broken=True, reasons=reasons)
+            yield GateResult(gate=gate, row=row, broken=True, reasons=reasons)
             continue
         before, after = values
         verdict = {"accuracy": row.accuracy.word, "latency": row.speed.word}.get(metric.kind)
-        broken = _broken(limit, before, after)
-        yield Judged(limit=limit, compared=row, broken=broken, before=before, after=after, verdict=verdict)
+        broken = _is_broken(gate, before, after)
+        yield GateResult(gate=gate, row=row, broken=broken, before=before, after=after, verdict=verdict)
 
 
-def _broken(limit: RegressionGate, before: float, after: float) -> bool:
-    moved = limit.direction * (after - before)
-    max_change = limit.max_change * abs(before) if limit.relative else limit.max_change
-    return moved - max_change > _DUST * max(abs(before), abs(after))
+def _is_broken(gate: RegressionGate, before: float, after: float) -> bool:
+    change = gate.direction * (after - before)
+    max_change = gate.max_change * abs(before) if gate.relative else gate.max_change
+    return change - max_change > _TOLERANCE * max(abs(before), abs(after))

@@ -1,4 +1,4 @@
-"""Two results folders compared from beginning to end: their rows paired, each pair's verdicts, the gates judged."""
+"""Two results folders compared from beginning to end: their rows paired, each pair's verdicts, the gates checked."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.compare import pairing, verdicts
 from harness.analysis.compare.comparability import incomparable_because
-from harness.analysis.compare.gates import judge
+from harness.analysis.compare.gates import check_gates
 from harness.analysis.detections.cache import load_or_compute
 from harness.store.results import planned_trials, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.analysis.compare.gates import Judged, RegressionGate
+    from harness.analysis.compare.gates import GateResult, RegressionGate
     from harness.analysis.compare.pairing import Pair
-    from harness.analysis.compare.verdicts import Compared, DetectionAnalyses
+    from harness.analysis.compare.verdicts import ComparedPair, DetectionAnalyses
     from harness.store.paths import SuiteFolder
 
 
@@ -27,16 +27,16 @@ class ResultComparison:
     Attributes:
         rows: one for each pair of rows, and for each row that only one folder has. `row.pair.label` names it;
             `row.accuracy` and `row.speed` are verdicts: `.word` is better, worse, tie or not comparable.
-        gates: every gate, judged on every row of the reference: `.broken` says whether the candidate fell behind it.
+        gates: every gate, checked on every row of the reference: `.broken` says whether the candidate fell behind it.
     """
 
-    rows: tuple[Compared, ...]
-    gates: tuple[Judged, ...]
+    rows: tuple[ComparedPair, ...]
+    gates: tuple[GateResult, ...]
 
     @property
-    def datasets(self) -> dict[str, list[Compared]]:
+    def datasets(self) -> dict[str, list[ComparedPair]]:
         """The rows of each dataset, by its name."""
-        datasets: dict[str, list[Compared]] = {}
+        datasets: dict[str, list[ComparedPair]] = {}
         for row in self.rows:
             datasets.setdefault(row.pair.rows[0].trial.dataset.name, []).append(row)
         return datasets
@@ -67,7 +67,7 @@ def compare_results(
     pairs = pairing.pair(*rows)
     analyses = _analyses(reference, pairs, 0, progress), _analyses(candidate, pairs, 1, progress)
     compared = verdicts.compare(pairs, folders, analyses)
-    return ResultComparison(rows=compared, gates=judge(compared, gates))
+    return ResultComparison(rows=compared, gates=check_gates(compared, gates))
 
 
 def _analyses(

@@ -1,4 +1,7 @@
-"""One reader a file, all to the same columns. A new format is one file here, its name in `FORMATS` and in the suite."""
+"""Annotation formats: each module reads one format into the same columns.
+
+A new format needs one module here, an entry in `FORMATS`, and its name in the suite's schema.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,23 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """What a reader's module offers."""
+    """The functions that the module of a format has."""
 
     def find(self, path: Path, /) -> dict[str, Source]:
-        """The splits that lie under a path, by name (`all` where there are none); empty if this is another format.
+        """Find the splits below a path, by name.
+
+        Returns:
+            The splits; `all` if the data are not divided into splits; empty if the path holds another format.
 
         Raises:
-            UnreadableError: it is this format, but cannot be used so.
+            UnreadableError: the path holds this format, but it cannot be used.
         """
 
     def read(self, source: Source, findings: Findings, /) -> RawAnnotations:
-        """All labels of one split; what is wrong with single entries goes to `findings`, and they are left out.
+        """Read all annotations of one split; bad entries are left out and reported in `findings`.
 
         Raises:
-            UnreadableError: nothing of it can be read.
+            UnreadableError: the split cannot be read at all.
         """
 
 

@@ -1,7 +1,7 @@
 """COCO JSON (https://cocodataset.org/#format-data).
 
-Category ids need not be contiguous: classes are numbered in the order of their ids. Segmentations, captions and
-whatever else stands in the file are skipped unread.
+Category ids need not be contiguous: classes are numbered in the order of their ids. Segmentations, captions and all
+other fields are skipped.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from harness.data.formats.reading import (
     MAX_BYTES,
     Source,
     UnreadableError,
-    by_split,
+    add_broken_files,
     check_size,
     decode_json,
     files_under,
-    mentions,
+    group_by_split,
+    has_json_key,
     read_bytes,
-    with_broken,
 )
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
@@ -44,8 +44,8 @@ T = TypeVar("T")
 _Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
 _SUFFIX = frozenset({".json"})
-_MAX_BAD = 10_000  # entries that are told one by one
-_DENSE = 20  # numbers for each id that has one
+_MAX_UNREADABLE = 10_000  # unreadable entries of one list after which the whole file is refused
+_DENSE = 20  # ids are dense if their range is at most so many times their number
 _NO_ID = -(2**63)
 
 
@@ -77,7 +77,7 @@ class _File(msgspec.Struct):
 
 
 class _LooseAnnotation(_Annotation):
-    """As `_Annotation`, but a number may be null: a NaN in the file."""
+    """An annotation whose box may hold null, which stands for a NaN in the file."""
 
     bbox: tuple[float | None, float | None, float | None, float | None]  # type: ignore[assignment]
 
@@ -89,40 +89,45 @@ class _LooseFile(msgspec.Struct):
 
 
 def find(path: Path) -> dict[str, Source]:
-    """One file, or files (or their folders) named after splits; of COCO's own, `instances_*` alone."""
+    """Find one file, or files that they or their folders name after splits.
+
+    If files are called `instances_*`, as COCO's own are, only those are used.
+    """
     if os.path.isfile(path):
-        return {"all": Source(format="coco", annotations=path)} if _looks(path) else {}
+        return {"all": Source(format="coco", annotations=path)} if _is_coco(path) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if _looks(file)]
+    files = [file for file in present if _is_coco(file)]
     official = [file for file in files if file.name.startswith("instances_")]
-    found = by_split(path, official or with_broken(files, present, path), single=True)
+    found = group_by_split(path, official or add_broken_files(files, present, path), single=True)
     return {name: Source(format="coco", annotations=file) for name, file in found.items()}
 
 
-def _looks(path: Path) -> bool:
-    return mentions(path, "image_id", "file_name") or (mentions(path, "images") and mentions(path, "categories"))
+def _is_coco(path: Path) -> bool:
+    return has_json_key(path, "image_id", "file_name") or (
+        has_json_key(path, "images") and has_json_key(path, "categories")
+    )
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one COCO file.
 
     Raises:
-        UnreadableError: it is not COCO JSON at all.
+        UnreadableError: the file is not COCO JSON.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # millions of new objects, none of them garbage: searching them in vain takes longer than reading
+    gc_was_enabled = gc.isenabled()
+    gc.disable()  # searching millions of new objects, none of them garbage, would take longer than reading them
     try:
         columns = _columns(_decode(source.annotations, findings), str(source.annotations), findings)
     finally:
-        if collecting:
+        if gc_was_enabled:
             gc.enable()
     c = columns
     owners, has_image = _positions(c.image_ids, c.images)
     labels, has_class = _positions(c.class_ids, c.classes)
-    again, twice = np.zeros(len(c.numbers), dtype=np.bool_), _again(c.images)
-    again[c.identified] = _again(c.numbers[c.identified])
+    repeated_annotation, repeated_image = np.zeros(len(c.numbers), dtype=np.bool_), _is_repeated(c.images)
+    repeated_annotation[c.identified] = _is_repeated(c.numbers[c.identified])
 
-    def tell(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
+    def report(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad).tolist()
         places = (
             Place(file=c.path, image=int(c.image_ids[row]), annotation=int(c.numbers[row]), detail=detail(row))
@@ -130,19 +135,21 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         )
         findings.add_many(code, len(rows), places)
 
-    tell("unknown_image_id", ~has_image, lambda row: f"image_id {c.image_ids[row]}")
-    tell("unknown_class", has_image & ~has_class, lambda row: f"{c.names[owners[row]]}: category_id {c.class_ids[row]}")
-    tell("duplicate_annotation_id", again, lambda row: f"id {c.numbers[row]} stands there before")
-    rows = np.flatnonzero(twice).tolist()
+    report("unknown_image_id", ~has_image, lambda row: f"image_id {c.image_ids[row]}")
+    report(
+        "unknown_class", has_image & ~has_class, lambda row: f"{c.names[owners[row]]}: category_id {c.class_ids[row]}"
+    )
+    report("duplicate_annotation_id", repeated_annotation, lambda row: f"id {c.numbers[row]} is used before")
+    rows = np.flatnonzero(repeated_image).tolist()
     places = (
-        Place(file=c.path, image=int(c.images[r]), detail=f"{c.names[r]}: its id stands there before") for r in rows
+        Place(file=c.path, image=int(c.images[row]), detail=f"{c.names[row]}: its id is used before") for row in rows
     )
     findings.add_many("duplicate_image_id", len(rows), places)
-    # Under an id that two images share, nobody knows whose box is whose.
-    usable = ~np.isin(c.images, c.images[twice]) if rows else np.ones(len(c.names), dtype=np.bool_)
+    # If two images have the same id, it is unknown which of them a box belongs to.
+    usable = ~np.isin(c.images, c.images[repeated_image]) if rows else np.ones(len(c.names), dtype=np.bool_)
     row_of = np.cumsum(usable) - 1
-    good = has_image & has_class & ~again
-    good[good] &= usable[owners[good]]
+    usable_box = has_image & has_class & ~repeated_annotation
+    usable_box[usable_box] &= usable[owners[usable_box]]
     return RawAnnotations(
         class_names=c.class_names,
         declared=True,
@@ -152,20 +159,36 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         box_files=(c.path,),
         sizes=c.sizes[usable],
         image_numbers=c.images[usable],
-        owners=row_of[owners[good]],
-        boxes=c.boxes[good],
-        shares=np.zeros(int(good.sum()), dtype=np.bool_),
-        labels=labels[good],
-        crowds=c.crowds[good],
-        areas=c.areas[good],
-        numbers=c.numbers[good],
+        owners=row_of[owners[usable_box]],
+        boxes=c.boxes[usable_box],
+        fractional=np.zeros(int(usable_box.sum()), dtype=np.bool_),
+        labels=labels[usable_box],
+        crowds=c.crowds[usable_box],
+        areas=c.areas[usable_box],
+        numbers=c.numbers[usable_box],
         numbered_by="id",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """The file's three lists; a box that has no id is numbered by its place."""
+    """The file's three lists as columns.
+
+    Attributes:
+        path: the file.
+        images: int64 [I], the images' ids.
+        names: [I], the images' file names.
+        sizes: int32 [I, 2], (width, height); 0 where the file has none.
+        classes: int64 [C], the categories' ids, ascending.
+        class_names: [C], the categories' names.
+        image_ids: int64 [N], the id of each box's image.
+        class_ids: int64 [N], the id of each box's category.
+        numbers: int64 [N], each box's id, or its index in the list if it has no id.
+        identified: bool [N], whether the box has an id.
+        boxes: float64 [N, 4], xyxy, pixels.
+        crowds: bool [N], whether the box is a crowd region.
+        areas: float64 [N], pixels²; NaN where the file has none.
+    """
 
     path: str
     images: NDArray[np.int64]
@@ -190,7 +213,7 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
 
     boxes = np.fromiter(itertools.chain.from_iterable(map(attrgetter("bbox"), file.annotations)), dtype=np.float64)
     boxes = boxes.reshape(-1, 4)
-    with np.errstate(over="ignore"):  # what overflows is told as no number
+    with np.errstate(over="ignore"):  # a value that overflows is reported as not a number later
         boxes[:, 2:] += boxes[:, :2]
     numbers = column(file.annotations, "id")
     identified = numbers != _NO_ID
@@ -212,33 +235,33 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
 
 
 def _decode(path: Path, findings: Findings) -> _File:
-    """The typed file; where it does not fit as a whole, entry by entry, so that every bad one is told."""
+    """Decode the file; if it does not match the schema as a whole, decode entry by entry and report every bad one."""
     check_size(path, MAX_BYTES)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return msgspec.json.decode(mapped, type=_File)  # mapped, not read: it saves a copy of all of it
+            return msgspec.json.decode(mapped, type=_File)  # mapping the file saves a copy of it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, ValueError):
         loose = decode_json(read_bytes(path), _LooseFile)
 
     def entries(key: str, raws: Sequence[msgspec.Raw], wanted: type[T]) -> list[T]:
-        decoder, found, bad = msgspec.json.Decoder(wanted), [], 0
+        decoder, decoded, bad = msgspec.json.Decoder(wanted), [], 0
         for index, raw in enumerate(raws):
             try:
-                found.append(decoder.decode(raw))
+                decoded.append(decoder.decode(raw))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                known = _identity(raw)
+                ids = _entry_ids(raw)
                 detail = f"{key}[{index}]: {str(error).replace('`$.', '`')}"
                 place = Place(
                     file=str(path),
-                    image=known.get("image_id", known.get("id") if key == "images" else None),
-                    annotation=known.get("id", index) if key == "annotations" else None,
+                    image=ids.get("image_id", ids.get("id") if key == "images" else None),
+                    annotation=ids.get("id", index) if key == "annotations" else None,
                     detail=detail,
                 )
                 findings.add("unreadable_annotation", place)
                 bad += 1
-                if bad > _MAX_BAD:
-                    raise UnreadableError(f"more than {_MAX_BAD:,} of its {key} cannot be read") from None
-        return found
+                if bad > _MAX_UNREADABLE:
+                    raise UnreadableError(f"more than {_MAX_UNREADABLE:,} of its {key} cannot be read") from None
+        return decoded
 
     file = _File(
         images=entries("images", loose.images, _Image),
@@ -251,48 +274,51 @@ def _decode(path: Path, findings: Findings) -> _File:
     return file
 
 
-def _identity(raw: msgspec.Raw) -> dict[str, Any]:
-    """The ids of an entry that is no good otherwise."""
+def _entry_ids(raw: msgspec.Raw) -> dict[str, Any]:
+    """Return the integer ids of an entry that does not match the schema."""
     try:
         entry = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    known = entry if isinstance(entry, dict) else {}
-    return {key: known[key] for key in ("id", "image_id") if type(known.get(key)) is int}
+    fields = entry if isinstance(entry, dict) else {}
+    return {key: fields[key] for key in ("id", "image_id") if type(fields.get(key)) is int}
 
 
 def _classes(path: str, categories: list[_Category], findings: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Ids in ascending order, and their names; of a repeated id the first counts. Two ids may have one name."""
-    kept: dict[int, str] = {}
+    """Return the categories' ids in ascending order, and their names.
+
+    The first category with a repeated id counts. Two ids may have the same name.
+    """
+    name_of: dict[int, str] = {}
     for category in categories:
-        if category.id in kept or not category.name.strip():
+        if category.id in name_of or not category.name.strip():
             detail = f"category {category.id} ({category.name!r}): each id once, no name empty"
             findings.add("unreadable_annotation", Place(file=path, detail=detail))
         else:
-            kept[category.id] = category.name
-    ids = sorted(kept)
-    return np.array(ids, dtype=np.int64), tuple(kept[number] for number in ids)
+            name_of[category.id] = category.name
+    ids = sorted(name_of)
+    return np.array(ids, dtype=np.int64), tuple(name_of[number] for number in ids)
 
 
-def _positions(wanted: NDArray[np.int64], known: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where each wanted id stands among the known ones, and whether it does."""
-    if not len(known) or not len(wanted):
+def _positions(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the position of each wanted id in `ids`, and whether it is there."""
+    if not len(ids) or not len(wanted):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
-    lowest, highest = int(known.min()), int(known.max())
-    if highest - lowest < _DENSE * (len(known) + 1000):  # a table, where ids are not far apart
+    lowest, highest = int(ids.min()), int(ids.max())
+    if highest - lowest < _DENSE * (len(ids) + 1000):  # a lookup table, if the ids are close together
         table = np.full(highest - lowest + 1, -1, dtype=np.int64)
-        table[known - lowest] = np.arange(len(known))
-        at = table[np.clip(wanted, lowest, highest) - lowest]
+        table[ids - lowest] = np.arange(len(ids))
+        positions = table[np.clip(wanted, lowest, highest) - lowest]
     else:
-        order = np.argsort(known, kind="stable")
-        at = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
-    return at, known[at] == wanted
+        order = np.argsort(ids, kind="stable")
+        positions = order[np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)]
+    return positions, ids[positions] == wanted
 
 
-def _again(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True for each value that stood there before."""
+def _is_repeated(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return True for each value that occurs earlier in the array."""
     if (values[1:] > values[:-1]).all():
         return np.zeros(len(values), dtype=np.bool_)
-    again = np.ones(len(values), dtype=np.bool_)
-    again[np.unique(values, return_index=True)[1]] = False
-    return again
+    repeated = np.ones(len(values), dtype=np.bool_)
+    repeated[np.unique(values, return_index=True)[1]] = False
+    return repeated

@@ -13,12 +13,12 @@ import msgspec
 from harness.data.formats.reading import (
     Source,
     UnreadableError,
-    by_split,
+    add_broken_files,
     decode_json,
     files_under,
-    mentions,
+    group_by_split,
+    has_json_key,
     read_bytes,
-    with_broken,
 )
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -47,24 +47,24 @@ class _Annotation(msgspec.Struct):
 class _Image(msgspec.Struct):
     image: str
     annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
-    annotation: list[msgspec.Raw] = msgspec.field(default_factory=list)  # what some exporters write
+    annotation: list[msgspec.Raw] = msgspec.field(default_factory=list)  # the key that some exporters write
 
 
 def find(path: Path) -> dict[str, Source]:
-    """One file, or files (or their folders) named after splits."""
+    """Find one file, or files that they or their folders name after splits."""
     if os.path.isfile(path):
-        return {"all": Source(format="createml", annotations=path)} if mentions(path, *_KEYS) else {}
+        return {"all": Source(format="createml", annotations=path)} if has_json_key(path, *_KEYS) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if mentions(file, *_KEYS)]
-    found = by_split(path, with_broken(files, present, path), single=True)
-    return {name: Source(format="createml", annotations=file) for name, file in found.items()}
+    files = [file for file in present if has_json_key(file, *_KEYS)]
+    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
+    return {name: Source(format="createml", annotations=file) for name, file in splits.items()}
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one CreateML file.
 
     Raises:
-        UnreadableError: it is not a JSON list at all.
+        UnreadableError: the file is not a JSON list.
     """
     path = str(source.annotations)
     rows = RawAnnotationRows(numbered_by="index", images=source.images)
@@ -86,4 +86,4 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             x, y, width, height = (float("nan") if side is None else side for side in (c.x, c.y, c.width, c.height))
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             rows.add_box(image, box, annotation.label, number=number)
-    return rows.labels()
+    return rows.build()

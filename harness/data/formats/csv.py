@@ -1,6 +1,6 @@
-"""CSV, a row a box: RetinaNet-style `path,x1,y1,x2,y2,class` without a header, or with columns that have names.
+"""CSV with one box per row: RetinaNet-style `path,x1,y1,x2,y2,class` without a header, or named columns.
 
-A row without box and class is an image without boxes. The delimiter is the one that the first row shows.
+A row without a box and class is an image without boxes. The first row decides the delimiter.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from harness.data.formats.reading import (
     IMAGE_SUFFIXES,
     Source,
     UnreadableError,
-    by_split,
+    add_broken_files,
     files_under,
+    group_by_split,
     number,
     read_text,
-    with_broken,
 )
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset({".csv", ".tsv"})
 COLUMNS = ("image", "x1", "y1", "x2", "y2", "class")
-# Header words in use: TensorFlow's and Roboflow's exports, and what people write by hand.
+# Header words of TensorFlow's and Roboflow's exports, and those that people write by hand.
 _WORDS = {
     "image": ("image", "path", "filename", "file_name", "file", "image_path", "image_name", "imageid"),
     "x1": ("x1", "xmin", "x_min", "left"),
@@ -46,51 +46,51 @@ _WORDS = {
 
 
 def find(path: Path) -> dict[str, Source]:
-    """One file, or files named after splits."""
+    """Find one file, or files named after splits."""
     if os.path.isfile(path):
-        return {"all": Source(format="csv", annotations=path)} if _looks(path) else {}
+        return {"all": Source(format="csv", annotations=path)} if _is_box_csv(path) else {}
     present = [path / name for name in files_under(path, _SUFFIXES)]
-    files = [file for file in present if _looks(file)]
-    found = by_split(path, with_broken(files, present, path), single=True)
-    return {name: Source(format="csv", annotations=file) for name, file in found.items()}
+    files = [file for file in present if _is_box_csv(file)]
+    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
+    return {name: Source(format="csv", annotations=file) for name, file in splits.items()}
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one CSV file.
 
     Raises:
-        UnreadableError: it is no CSV of boxes: columns are missing, or it is not UTF-8.
+        UnreadableError: the file is not a CSV of boxes: columns are missing, or it is not UTF-8.
     """
     path = str(source.annotations)
     rows = RawAnnotationRows(numbered_by="line", images=source.images)
     images: dict[str, int] = {}
-    at: Mapping[str, int] | None = None
-    for line, found in _rows(read_text(source.annotations), path, findings):
-        if at is None:
-            at, header = _positions(found, source.columns, line)
+    columns: Mapping[str, int] | None = None
+    for line, row in _rows(read_text(source.annotations), path, findings):
+        if columns is None:
+            columns, header = _positions(row, source.columns, line)
             if header:
                 continue
-        width = max(at.values()) + 1
-        cells = [*found, *[""] * (width - len(found))]
-        name = cells[at["image"]]
-        alone = len(found) == 1 and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        if (len(found) < width and not alone) or not name:
-            detail = f"{len(found)} cells, expected {width}" if name else "no image named"
+        width = max(columns.values()) + 1
+        cells = [*row, *[""] * (width - len(row))]
+        name = cells[columns["image"]]
+        only_image = len(row) == 1 and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        if (len(row) < width and not only_image) or not name:
+            detail = f"{len(row)} cells, expected {width}" if name else "no image named"
             findings.add("unreadable_annotation", Place(file=path, line=line, image=name or None, detail=detail))
             continue
         if name not in images:
-            images[name] = rows.add_image(name, file=path, line=line, size=_size(cells, at))
-        label, sides = cells[at["class"]], [cells[at[side]] for side in COLUMNS[1:5]]
+            images[name] = rows.add_image(name, file=path, line=line, size=_size(cells, columns))
+        label, sides = cells[columns["class"]], [cells[columns[side]] for side in COLUMNS[1:5]]
         if label:
             left, top, right, bottom = map(number, sides)
             rows.add_box(images[name], (left, top, right, bottom), label, number=line)
         elif any(sides):
             findings.add("unreadable_annotation", Place(file=path, line=line, image=name, detail="box without class"))
-    return rows.labels()
+    return rows.build()
 
 
 def _rows(text: str, path: str, findings: Findings) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not empty, with its line."""
+    """Yield every row that is not empty, with its line number."""
     reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text), strict=True)
     while True:
         try:
@@ -108,7 +108,11 @@ def _rows(text: str, path: str, findings: Findings) -> Iterator[tuple[int, list[
 
 
 def _positions(first: Sequence[str], columns: Mapping[str, str] | None, line: int) -> tuple[dict[str, int], bool]:
-    """Where each column stands, and whether the first row is a header."""
+    """Return the position of each column, and whether the first row is a header.
+
+    Raises:
+        UnreadableError: a column is missing.
+    """
     lowered = [cell.lower() for cell in first]
     named = {
         name: next(lowered.index(word) for word in words if word in lowered)
@@ -133,8 +137,9 @@ def _positions(first: Sequence[str], columns: Mapping[str, str] | None, line: in
     )
 
 
-def _size(cells: Sequence[str], at: Mapping[str, int]) -> tuple[int, int]:
-    sides = [number(cells[at[name]]) if name in at else 0.0 for name in ("width", "height")]
+def _size(cells: Sequence[str], columns: Mapping[str, int]) -> tuple[int, int]:
+    """Return the image's (width, height); (0, 0) if the row has none."""
+    sides = [number(cells[columns[name]]) if name in columns else 0.0 for name in ("width", "height")]
     return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)
 
 
@@ -143,8 +148,8 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=first.count)
 
 
-def _looks(path: Path) -> bool:
-    """Whether the first row could be a box, or names columns of one."""
+def _is_box_csv(path: Path) -> bool:
+    """Return whether the first row could hold a box or the names of a box's columns."""
     if path.suffix.lower() not in _SUFFIXES:
         return False
     try:

@@ -1,7 +1,7 @@
-"""LabelMe JSON, one file an image: rectangles, and polygons, circles and masks as their bounds.
+"""LabelMe JSON with one file per image: rectangles, and the bounding boxes of polygons, circles and masks.
 
-Rectangles are drawn from any corner to the opposite one, so swapped corners are no fault here. `imageData`, the picture
-inside the JSON, is skipped: the image file itself must be there.
+Rectangles are drawn from any corner to the opposite one, so swapped corners are valid here. `imageData`, the image
+inside the JSON, is skipped: the image file must exist.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from harness.data.formats.reading import (
     MAX_BYTES_OF_ONE_IMAGE,
     Source,
     UnreadableError,
-    by_split,
     decode_json,
     files_under,
-    mentions,
+    group_by_split,
+    has_json_key,
     read_bytes,
 )
 from harness.data.problems import Findings, Place
@@ -51,14 +51,14 @@ class _File(msgspec.Struct):
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Folders named after splits, or one folder; images beside the JSON or where `imagePath` says."""
+    """Find folders named after splits, or one folder; the images lie beside the JSON or where `imagePath` says."""
     if os.path.isfile(path):
-        return {"all": Source(format="labelme", annotations=path)} if mentions(path, *_KEYS) else {}
+        return {"all": Source(format="labelme", annotations=path)} if has_json_key(path, *_KEYS) else {}
     files = [path / name for name in files_under(path, _SUFFIX)]
-    if not any(mentions(file, *_KEYS) for file in files[:5]):
+    if not any(has_json_key(file, *_KEYS) for file in files[:5]):
         return {}
-    found = by_split(path, files, looks=lambda file: mentions(file, *_KEYS))
-    return {name: Source(format="labelme", annotations=folder) for name, folder in found.items()}
+    splits = group_by_split(path, files, is_annotation=lambda file: has_json_key(file, *_KEYS))
+    return {name: Source(format="labelme", annotations=folder) for name, folder in splits.items()}
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
@@ -85,10 +85,15 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
                 findings.add("unreadable_annotation", place)
                 continue
             rows.add_box(image, box, str(shape.label), number=index)
-    return rows.labels()
+    return rows.build()
 
 
 def _bounds(shape: _Shape) -> tuple[float, float, float, float]:
+    """Return a shape's bounding box, xyxy, pixels.
+
+    Raises:
+        UnreadableError: the shape has no area, such as a line or a point.
+    """
     kind = shape.shape_type or "polygon"
     points = [(math.nan if x is None else x, math.nan if y is None else y) for x, y in shape.points]
     if kind == "circle" and len(points) == _CIRCLE_POINTS:
@@ -104,18 +109,22 @@ def _bounds(shape: _Shape) -> tuple[float, float, float, float]:
 
 
 def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path:
-    """The JSON's folder; the one around it where every image lies beside that folder (`../images/a.jpg`)."""
+    """Return the JSON files' folder, or its parent if every `imagePath` leads there (`../images/a.jpg`)."""
     beside = [_name(path, file.imagePath, folder).startswith("../") for path, file in parsed]
     return folder.parent if beside and all(beside) else folder
 
 
 def _name(path: Path, image_path: str, root: Path) -> str:
-    """`imagePath` is relative to its JSON; here to `root`. What is suspicious stays as it is, to be refused."""
+    """Make `imagePath`, which is relative to its JSON file, relative to `root`.
+
+    A path that would be refused, such as an absolute one, is returned unchanged.
+    """
     if not image_path or "\\" in image_path or "\0" in image_path or PurePosixPath(image_path).is_absolute():
         return image_path
     name = os.path.relpath(os.path.normpath(path.parent / image_path), root)
-    inside_images = name.startswith("../") and not PurePosixPath(image_path).parent.parts
-    return image_path if inside_images else name  # JSON in one folder, images in another, named alone
+    # JSON files in one folder may name images in another one by their file names alone.
+    bare_name = name.startswith("../") and not PurePosixPath(image_path).parent.parts
+    return image_path if bare_name else name
 
 
 def _size(file: _File) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What all readers share: where a split's labels lie, files read whole but not without bound, JSON that says where."""
+"""Shared by all readers: where a split's annotations lie, reading files of limited size, JSON errors with a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
-MAX_BYTES_OF_TEXT = 2**24  # of one image's labels
+MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
 MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may carry the picture itself in its JSON
 MAX_BYTES = 2**32
 _SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validation|test|testing)(?=$|[^a-z])")
@@ -29,16 +29,17 @@ _NOT_JSON_NUMBERS = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|nan|inf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the labels of one split lie.
+    """Where the annotations of one split lie.
 
     Attributes:
-        annotations: a file, or a folder of one file an image.
-        images: folder that image names are relative to; None to look for it.
-        listing: text files that name the split's images (VOC, YOLO), or folders of them (YOLO); none for all there are.
-        class_names: where a file beside the labels lists them (YOLO).
-        base: YOLO: the folder that data.yaml counts from; nothing outside it is read.
-        poses: YOLO: lines go on with key points after the box.
-        columns: CSV: the columns' names by what they hold.
+        format: the name of the annotation format.
+        annotations: a file, or a folder with one file per image.
+        images: the folder that image names are relative to; None if it must be guessed.
+        listing: text files that name the split's images (VOC, YOLO), or folders of images (YOLO); empty for all images.
+        class_names: the classes, if a file beside the labels lists them (YOLO).
+        columns: the names of the CSV columns by their meaning.
+        base: for YOLO, the folder that the paths of data.yaml are relative to; nothing outside it is read.
+        has_keypoints: for YOLO, whether key points follow the box in each line.
     """
 
     format: str
@@ -48,11 +49,17 @@ class Source:
     class_names: tuple[str, ...] | None = None
     columns: Mapping[Any, str] | None = None
     base: Path | None = None
-    poses: bool = False
+    has_keypoints: bool = False
 
 
 class UnreadableError(Exception):
-    """A file, or a part of it, cannot be read: what is wrong, on which line, and in which file if not the one asked."""
+    """A file, or a part of it, cannot be read.
+
+    Attributes:
+        detail: what is wrong.
+        line: the line number, or None.
+        file: the file, if it is another one than the caller reads.
+    """
 
     def __init__(self, detail: str, line: int | None = None, file: Path | None = None) -> None:
         super().__init__(detail)
@@ -62,14 +69,14 @@ class UnreadableError(Exception):
 
 
 class EscapeError(UnreadableError):
-    """A file names images outside the folder of the data."""
+    """A file names images outside the dataset's folder."""
 
 
 def check_size(path: Path, max_bytes: int) -> None:
-    """That a path is a file of at most `max_bytes` bytes.
+    """Check that a path is a file of at most `max_bytes` bytes.
 
     Raises:
-        UnreadableError: it is none, or larger.
+        UnreadableError: it is not a file, or it is larger.
     """
     try:
         status = path.stat()
@@ -84,10 +91,10 @@ def check_size(path: Path, max_bytes: int) -> None:
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """The whole file, without a byte-order mark.
+    """Read a whole file, without its byte-order mark.
 
     Raises:
-        UnreadableError: it is no file, cannot be read, or is larger than `max_bytes` bytes.
+        UnreadableError: it is not a file, cannot be read, or is larger than `max_bytes` bytes.
     """
     check_size(path, max_bytes)
     try:
@@ -97,10 +104,10 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """The whole file as UTF-8.
+    """Read a whole file as UTF-8 text.
 
     Raises:
-        UnreadableError: as `read_bytes`, or it is not UTF-8 text.
+        UnreadableError: it cannot be read (see `read_bytes`), or is not UTF-8 text.
     """
     data = read_bytes(path, max_bytes)
     if b"\0" in data:
@@ -112,10 +119,10 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 def decode_json(data: bytes, wanted: type[T]) -> T:
-    """Typed JSON; NaN and Infinity, which python's own writer leaves there, come as null.
+    """Decode JSON into the type `wanted`; NaN and Infinity, which Python's own encoder writes, become null.
 
     Raises:
-        UnreadableError: it is not JSON, not of the wanted type, or nested absurdly deep.
+        UnreadableError: it is not JSON, does not match the type, or is nested too deep.
     """
     try:
         try:
@@ -128,20 +135,22 @@ def decode_json(data: bytes, wanted: type[T]) -> T:
                 raise
             return msgspec.json.decode(cleaned, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        at = re.search(r"\(byte (\d+)\)", str(error))
-        line = data.count(b"\n", 0, int(at[1])) + 1 if at else None
-        raise UnreadableError(_worded(error), line) from None
+        offset = re.search(r"\(byte (\d+)\)", str(error))
+        line = data.count(b"\n", 0, int(offset[1])) + 1 if offset else None
+        raise UnreadableError(_readable(error), line) from None
     except RecursionError:
-        raise UnreadableError("nested absurdly deep") from None
+        raise UnreadableError("nested too deep") from None
 
 
 def without_nan(data: bytes) -> bytes:
-    """JSON text with null for the numbers that JSON does not know; what stands in strings is left alone."""
-    return _NOT_JSON_NUMBERS.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", data)
+    """Replace NaN and Infinity, which JSON does not have, by null; text inside strings is not changed."""
+    return _NOT_JSON_NUMBERS.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", data)
 
 
 def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
-    """Paths of the files below a folder, relative to it, sorted; hidden ones and linked folders are passed over.
+    """Return the paths of the files below a folder, relative to it and sorted.
+
+    Hidden files and folders are skipped, and so are folders that are symbolic links.
 
     Raises:
         UnreadableError: a folder cannot be listed.
@@ -150,23 +159,23 @@ def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise UnreadableError(f"{error.filename}: {error.strerror}", file=folder)
 
-    found = []
+    paths = []
     for parent, folders, names in os.walk(folder, onerror=refuse) if os.path.lexists(folder) else ():
         folders[:] = [name for name in folders if not name.startswith(".")]
         base = Path(parent).relative_to(folder)
-        found += [
+        paths += [
             (base / name).as_posix()
             for name in names
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
         ]
-    return iter(sorted(found))
+    return iter(sorted(paths))
 
 
-def listed(folder: Path) -> list[Path]:
-    """What lies directly in a folder, sorted; nothing if there is no such folder.
+def list_folder(folder: Path) -> list[Path]:
+    """Return the files and folders directly in a folder, sorted; an empty list if there is no such folder.
 
     Raises:
-        UnreadableError: it cannot be listed.
+        UnreadableError: the folder cannot be listed.
     """
     if not os.path.isdir(folder):
         return []
@@ -177,20 +186,31 @@ def listed(folder: Path) -> list[Path]:
 
 
 def number(text: str) -> float:
-    """A decimal number; NaN for whatever is none."""
+    """Parse a decimal number; return NaN for any other text."""
     try:
         return float(text) if "_" not in text else math.nan
     except ValueError:
         return math.nan
 
 
-def by_split(
-    root: Path, files: list[Path], *, single: bool = False, looks: Callable[[Path], bool] = lambda _file: True
+def group_by_split(
+    root: Path,
+    files: list[Path],
+    *,
+    single: bool = False,
+    is_annotation: Callable[[Path], bool] = lambda _file: True,
 ) -> dict[str, Path]:
-    """Files by the split that a folder above them is called after: the folder that holds all of one.
+    """Group annotation files by the split that a folder above them is named after.
 
-    Where none is called after a split, all are one: `all`. With `single` each split has one file, which may itself be
-    called after it, and that is it. Beside splits, files that are in none do not count if they do not look like labels.
+    Args:
+        root: the folder above all files.
+        files: the annotation files.
+        single: whether each split has exactly one file, which may itself be named after the split.
+        is_annotation: decides whether a file outside every split's folder is an annotation file; others are ignored.
+
+    Returns:
+        For each split the common folder of its files or, with `single`, its file. Everything is in `all` if some
+        annotation file belongs to no split.
 
     Raises:
         UnreadableError: with `single`, a split has several files.
@@ -199,40 +219,46 @@ def by_split(
     for file in files:
         groups.setdefault(split_of(file if single else file.parent, root), []).append(file)
     if single:
-        for split, found in groups.items():
-            if len(found) > 1:
-                several = ", ".join(str(file.relative_to(root)) for file in found[:5])
-                raise UnreadableError(f"several annotation files for {split}: {several}; name one of them")
-        return {split: found[0] for split, found in groups.items() if split != "all" or len(groups) == 1}
-    if "all" in groups and (len(groups) == 1 or any(map(looks, groups["all"]))):
-        return {"all": _around([file for found in groups.values() for file in found])}
-    return {split: _around(found) for split, found in groups.items() if split != "all"}
+        for split, group in groups.items():
+            if len(group) > 1:
+                names = ", ".join(str(file.relative_to(root)) for file in group[:5])
+                raise UnreadableError(f"several annotation files for {split}: {names}; name one of them")
+        return {split: group[0] for split, group in groups.items() if split != "all" or len(groups) == 1}
+    if "all" in groups and (len(groups) == 1 or any(map(is_annotation, groups["all"]))):
+        return {"all": _common_folder([file for group in groups.values() for file in group])}
+    return {split: _common_folder(group) for split, group in groups.items() if split != "all"}
 
 
 def split_of(file: Path, root: Path) -> str:
-    """The split that a path, or the nearest folder above it up to the root, is called after, or `all`."""
+    """Return the split that a path, or the nearest folder above it below the root, is named after; `all` if none is."""
     names = reversed(file.relative_to(root).parts)
-    return next((found for found in map(split_named, names) if found), "all")
+    return next((split for split in map(split_from_name, names) if split), "all")
 
 
-def split_named(name: str) -> str | None:
-    """The split that a file or folder is called after: `instances_val2017` is val, `valid` too."""
-    found = _SPLIT_WORDS.search(name.lower())
-    return _SPLITS[found[1][:3]] if found else None
+def split_from_name(name: str) -> str | None:
+    """Return the split that a file or folder is named after: `val` for both `instances_val2017` and `valid`."""
+    match = _SPLIT_WORDS.search(name.lower())
+    return _SPLITS[match[1][:3]] if match else None
 
 
-def _around(files: list[Path]) -> Path:
+def _common_folder(files: list[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
-def with_broken(found: list[Path], files: list[Path], root: Path) -> list[Path]:
-    """Beside the files of a format, broken and empty ones of splits that have none: they are told, not passed over."""
-    known = {split_of(file, root) for file in found}
-    return found + [f for f in files if found and split_of(f, root) not in {*known, "all"} and _is_broken(f)]
+def add_broken_files(recognised: list[Path], files: list[Path], root: Path) -> list[Path]:
+    """Add broken or empty files of splits that have no recognised file, so that they are reported, not ignored.
+
+    Args:
+        recognised: the files that are of the format.
+        files: all files with the format's suffix.
+        root: the folder above all files.
+    """
+    splits = {split_of(file, root) for file in recognised}
+    return recognised + [f for f in files if recognised and split_of(f, root) not in {*splits, "all"} and _is_broken(f)]
 
 
 def _is_broken(path: Path) -> bool:
-    """Of JSON: it is none, or holds nothing. Whatever else was not recognised is broken."""
+    """Return whether a file is not JSON or holds nothing; an unrecognised file with another suffix is broken."""
     if path.suffix.lower() != ".json":
         return True
     try:
@@ -242,8 +268,8 @@ def _is_broken(path: Path) -> bool:
     return content in ([], {})
 
 
-def mentions(path: Path, *keys: str) -> bool:
-    """Whether the beginning or the end of a JSON file has one of the keys: enough to tell formats apart."""
+def has_json_key(path: Path, *keys: str) -> bool:
+    """Return whether the beginning or the end of a JSON file has one of the keys, which shows the format."""
     text = _ends(path)
     return any(re.search(rb"%s\s*:" % re.escape(json.dumps(key).encode()), text) for key in keys)
 
@@ -259,6 +285,6 @@ def _ends(path: Path) -> bytes:
         return b""
 
 
-def _worded(error: Exception) -> str:
-    """Msgspec's text without what only a programmer understands."""
+def _readable(error: Exception) -> str:
+    """Return msgspec's error message without its JSON path syntax."""
     return str(error).replace("`$.", "`").replace("JSON is malformed: ", "not JSON: ")

@@ -1,8 +1,8 @@
-"""Pascal VOC XML, one file an image (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html).
+"""Pascal VOC XML, one file per image (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html).
 
-Corners count pixels from 1, both ends included: the box from xmin to xmax covers [xmin − 1, xmax] here. One with xmin =
-xmax, a pixel wide by that rule, is degenerate: it is a slip of the mouse in most tools. A `difficult` object is what a
-crowd is in COCO: never trained on, and in evaluation neither rewarded nor punished.
+Corners count pixels from 1 and include both ends: the box from xmin to xmax covers [xmin − 1, xmax] here. A box with
+xmin = xmax, one pixel wide by that rule, is treated as degenerate, as in most tools it is a slip of the mouse. A
+`difficult` object is treated as a crowd region of COCO: it is not trained on, and ignored in evaluation.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from harness.data.formats.reading import (
     MAX_BYTES_OF_TEXT,
     Source,
     UnreadableError,
-    by_split,
     files_under,
+    group_by_split,
     number,
     read_bytes,
     read_text,
@@ -40,7 +40,7 @@ _MAX_DEPTH = 64
 
 
 def find(path: Path) -> dict[str, Source]:
-    """VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
+    """Find VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
     if os.path.isfile(path):
         return {"all": Source(format="voc", annotations=path)} if path.suffix.lower() in _SUFFIX else {}
     sets = path / "ImageSets" / "Main"
@@ -56,12 +56,12 @@ def find(path: Path) -> dict[str, Source]:
             if os.path.isfile(file)
         }
         return listed or {"all": whole}
-    found = by_split(path, [path / name for name in files_under(path, _SUFFIX)], looks=_looks)
-    return {name: Source(format="voc", annotations=folder) for name, folder in found.items()}
+    splits = group_by_split(path, [path / name for name in files_under(path, _SUFFIX)], is_annotation=_is_voc)
+    return {name: Source(format="voc", annotations=folder) for name, folder in splits.items()}
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
-    """Read every XML file of the folder, or those that the listing names.
+    """Read every XML file of the folder, or only those that the listing names.
 
     Raises:
         UnreadableError: the listing cannot be read.
@@ -76,19 +76,21 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         image = rows.add_image(
             parsed.name or path.stem, file=str(path), line=parsed.line, size=_size(parsed.width, parsed.height)
         )
-        for thing in parsed.objects:
-            if not thing.name or len(thing.sides) < len(_SIDES):
-                missing = ", ".join(part for part in ("name", *_SIDES) if not (thing.sides.get(part) or thing.name))
+        for entry in parsed.objects:
+            if not entry.name or len(entry.sides) < len(_SIDES):
+                missing = ", ".join(key for key in ("name", *_SIDES) if not (entry.sides.get(key) or entry.name))
                 detail = f"object without {missing or 'a whole bndbox'}"
-                findings.add("unreadable_annotation", Place(file=str(path), line=thing.line, detail=detail))
+                findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=detail))
                 continue
-            left, top, right, bottom = (number(thing.sides[side]) for side in _SIDES)
-            if right > left and bottom > top:  # what is swapped stays so, to be told as it stands there
+            left, top, right, bottom = (number(entry.sides[side]) for side in _SIDES)
+            if (
+                right > left and bottom > top
+            ):  # swapped corners are kept, so that they are reported as the file states them
                 left, top = left - 1, top - 1
             rows.add_box(
-                image, (left, top, right, bottom), thing.name, number=thing.line, crowd=thing.difficult.strip() == "1"
+                image, (left, top, right, bottom), entry.name, number=entry.line, crowd=entry.difficult.strip() == "1"
             )
-    return rows.labels()
+    return rows.build()
 
 
 def _files(source: Source, findings: Findings) -> Iterator[Path]:
@@ -102,7 +104,7 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
             if not stem:
                 continue
             if not os.path.isfile(source.annotations / f"{stem}.xml"):
-                stem = stem.split()[0]  # lists of one class have a 1 or -1 behind it
+                stem = stem.split()[0]  # in the list of one class a 1 or -1 follows the name
             path = source.annotations / f"{stem}.xml"
             if Path(stem).is_absolute() or ".." in Path(stem).parts or "\\" in stem:
                 findings.add("path_escapes_root", Place(file=str(listing), line=line, image=stem))
@@ -122,7 +124,7 @@ class _Object:
 
 
 class _Handler(xml.sax.ContentHandler):
-    """Keeps what we need of one file, with the line of each object."""
+    """Collects the image's name and size and the objects of one file, with the line of each object."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class _Handler(xml.sax.ContentHandler):
             raise UnreadableError(f"not Pascal VOC: the outermost element is <{name}>, expected <annotation>", line)
         self._path.append(name)
         if len(self._path) > _MAX_DEPTH:
-            raise UnreadableError("nested absurdly deep", line)
+            raise UnreadableError("nested too deep", line)
         self._text = []
         if self._path == ["annotation", "object"]:
             self.objects.append(_Object(line))
@@ -182,12 +184,12 @@ def _parse(path: Path) -> _Handler:
         raise UnreadableError(f"not XML: {error.getMessage()}", error.getLineNumber()) from None
     except DefusedXmlException:
         raise UnreadableError("it declares a document type or entities, which no annotation needs") from None
-    except (ValueError, LookupError) as error:  # an encoding that python does not know
+    except (ValueError, LookupError) as error:  # an encoding that Python does not support
         raise UnreadableError(f"not XML: {error}") from None
     return handler
 
 
-def _looks(path: Path) -> bool:
+def _is_voc(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return b"<annotation" in stream.read(4096)
@@ -196,6 +198,6 @@ def _looks(path: Path) -> bool:
 
 
 def _size(width: str, height: str) -> tuple[int, int]:
-    """As declared; (0, 0) where it is missing or no size."""
+    """Return the declared (width, height); (0, 0) if it is missing or not a size."""
     sides = [number(width), number(height)]
     return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

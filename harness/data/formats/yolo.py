@@ -1,7 +1,7 @@
-"""YOLO: a text file an image, `class cx cy width height` a line, in shares of the image; `data.yaml` names the rest.
+"""YOLO: one text file per image with lines `class cx cy width height`, in fractions of the image, and a `data.yaml`.
 
-The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt`; where no folder is called images, beside the image. A line
-of more numbers is a polygon, read as its bounds. An image without a label file has no boxes.
+The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt`, or beside the image if no folder is called `images`. A line
+with more numbers is a polygon and is read as its bounding box. An image without a label file has no boxes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.data.formats.reading import (
     Source,
     UnreadableError,
     files_under,
-    listed,
+    list_folder,
     number,
     read_text,
 )
@@ -39,22 +39,22 @@ _NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"
 _NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "test.txt"}  # lists of images, in CVAT's layout
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 _BOX = 4  # values after the class
-_MIN_POLYGON = 6  # three points
-_ROUNDING = 1e-5  # of shares written with five decimals
-_SURELY_PIXELS = 2.0
+_MIN_POLYGON = 6  # values after the class: three points
+_ROUNDING = 1e-5  # by which a fraction written with five decimals may exceed 1
+_SURELY_PIXELS = 2.0  # values from here on are pixels, not fractions
 
 
 def find(path: Path) -> dict[str, Source]:
-    """A data.yaml, or a folder that holds one.
+    """Read a data.yaml, or the one in a folder.
 
     Raises:
-        UnreadableError: data.yaml is wrong.
+        UnreadableError: data.yaml has an error.
     """
     if os.path.isdir(path):
-        found = [file for file in listed(path) if file.suffix.lower() in _YAML and _looks(file)]
-        preferred = [file for file in found if file.stem == "data"] or found
+        candidates = [file for file in list_folder(path) if file.suffix.lower() in _YAML and _is_data_yaml(file)]
+        preferred = [file for file in candidates if file.stem == "data"] or candidates
         return find(preferred[0]) if preferred else {}
-    if path.suffix.lower() not in _YAML or not _looks(path):
+    if path.suffix.lower() not in _YAML or not _is_data_yaml(path):
         return {}
     try:
         document = _document(path)
@@ -68,8 +68,8 @@ def find(path: Path) -> dict[str, Source]:
         key = next((key for key in keys if data.get(key)), None)
         if key is None:
             continue
-        given = data[key] if isinstance(data[key], list) else [data[key]]
-        listing = tuple(_entry(path, key, root, str(text)) for text in given)
+        texts = data[key] if isinstance(data[key], list) else [data[key]]
+        listing = tuple(_entry(path, key, root, str(text)) for text in texts)
         folders = [entry for entry in listing if entry.suffix.lower() not in _TEXT]
         images = folders[0] if len(listing) == len(folders) == 1 else root
         sources[split] = Source(
@@ -79,7 +79,7 @@ def find(path: Path) -> dict[str, Source]:
             listing=listing,
             class_names=class_names,
             base=root,
-            poses="kpt_shape" in data,
+            has_keypoints="kpt_shape" in data,
         )
     if not sources:
         raise UnreadableError("names neither train nor val nor test", file=path)
@@ -87,10 +87,10 @@ def find(path: Path) -> dict[str, Source]:
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:
-    """Read the labels of every image of the listing; labels without an image stand there as an image that is missing.
+    """Read the labels of every image of the listing; a label file without an image counts as a missing image.
 
     Raises:
-        UnreadableError: a list of images cannot be read, or the classes are not known.
+        UnreadableError: a list of images cannot be read, or the classes are unknown.
     """
     if source.class_names is None:
         raise UnreadableError("no list of classes: name the data.yaml as path, or give classes in the suite")
@@ -99,9 +99,9 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     rows = RawAnnotationRows(numbered_by="line", images=root, class_names=class_names)
     image_of: dict[Path, str] = {}
     for image in _images(source, root, findings):
-        other = image_of.setdefault(image.labels, image.name)
-        if other != image.name and os.path.lexists(image.labels):
-            detail = f"{other} has the same labels; one name for one image"
+        first_image = image_of.setdefault(image.labels, image.name)
+        if first_image != image.name and os.path.lexists(image.labels):
+            detail = f"{first_image} has the same labels; give each image a name of its own"
             findings.add("duplicate_image_id", Place(file=str(image.labels), image=image.name, detail=detail))
             continue
         try:
@@ -112,7 +112,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         labels = str(image.labels)
         row = rows.add_image(image.name, file=image.file or labels, line=image.line, box_file=labels)
         _read_lines(rows, row, labels, text, source, findings)
-    return rows.labels()
+    return rows.build()
 
 
 def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source: Source, findings: Findings) -> None:
@@ -124,18 +124,18 @@ def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source:
             continue
         shown = content[:80]
         values = [number(cell) for cell in cells[1:]]
-        if source.poses:
+        if source.has_keypoints:
             values = values[:4]
         polygon = len(values) >= _MIN_POLYGON and len(values) % 2 == 0
         if len(values) != _BOX and not polygon:
             detail = f"{len(cells)} values, expected 5 (class cx cy width height) or a polygon: {shown}"
             findings.add("unreadable_annotation", Place(file=file, line=line, detail=detail))
             continue
-        which = number(cells[0])
+        label = number(cells[0])
         code = None
-        if not which.is_integer():
+        if not label.is_integer():
             code = "unreadable_annotation"
-        elif not 0 <= which < classes:
+        elif not 0 <= label < classes:
             code = "unknown_class"
         if code:
             findings.add(code, Place(file=file, line=line, detail=shown))
@@ -145,7 +145,7 @@ def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source:
             findings.add("not_normalized", Place(file=file, line=line, detail=shown))
         in_pixels = largest >= _SURELY_PIXELS and (polygon or min(values[2:]) >= 1)
         box = _bounds(values) if polygon else _corners(values)
-        rows.add_box(row, box, int(which), number=line, share=not in_pixels)
+        rows.add_box(row, box, int(label), number=line, fractional=not in_pixels)
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:
@@ -162,7 +162,14 @@ def _bounds(values: list[float]) -> tuple[float, float, float, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image of the split: its name below the root and its labels; where a list names it, that file and line."""
+    """An image of the split.
+
+    Attributes:
+        name: the image's path relative to the root.
+        labels: its label file.
+        file: the list that names it, if there is one.
+        line: the line in that list, or −1.
+    """
 
     name: str
     labels: Path
@@ -171,11 +178,11 @@ class _Image:
 
 
 def _images(source: Source, root: Path, findings: Findings) -> Iterator[_Image]:
-    """What a list names; or what lies in a folder, and labels there whose image does not."""
+    """Yield the images that a list names; or those in a folder, and one for each label file that has no image there."""
     labels = _LabelFiles(findings)
     for entry in source.listing or (root,):
         if entry.suffix.lower() in _TEXT:
-            for line, name in _listed(entry, root, findings):
+            for line, name in _read_list(entry, root, findings):
                 yield _Image(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
             continue
         base = Path(os.path.relpath(entry, root))
@@ -185,29 +192,32 @@ def _images(source: Source, root: Path, findings: Findings) -> Iterator[_Image]:
             yield _Image((base / name).as_posix(), file)
 
 
-def _listed(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
-    """A line an image, absolute or relative to the root; `./` means the list's own folder."""
-    whole = Path(os.path.abspath(root))
+def _read_list(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
+    """Yield each line's number and its image's path relative to the root.
+
+    A line is absolute or relative to the root; one that begins with `./` is relative to the list's own folder.
+    """
+    top = Path(os.path.abspath(root))
     try:
         lines = read_text(listing).splitlines()
     except UnreadableError as error:
         raise UnreadableError(error.detail, error.line, listing) from None
     for line, content in enumerate(lines, start=1):
         text = content.strip()
-        if text.startswith("data/") and not os.path.exists(whole / text):
-            text = text.removeprefix("data/")  # CVAT lists them as in its own folder
-        start = Path(os.path.abspath(listing.parent)) if text.startswith("./") else whole
+        if text.startswith("data/") and not os.path.exists(top / text):
+            text = text.removeprefix("data/")  # CVAT's lists name images below its own data folder
+        start = Path(os.path.abspath(listing.parent)) if text.startswith("./") else top
         path = Path(os.path.normpath(start / text))
         if not text:
             continue
-        if "\\" in text or not path.is_relative_to(whole):
+        if "\\" in text or not path.is_relative_to(top):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
         else:
-            yield line, path.relative_to(whole).as_posix()
+            yield line, path.relative_to(top).as_posix()
 
 
 def _label_path(source: Source, root: Path, image: Path) -> Path:
-    """Where the labels of an image are by Ultralytics' rule: the last folder called images becomes labels."""
+    """Return the label file of an image by Ultralytics' rule: the last folder called `images` becomes `labels`."""
     if os.path.isdir(source.annotations) and source.base is None:
         return source.annotations / image.relative_to(root).with_suffix(".txt")
     base = source.base or root
@@ -219,34 +229,34 @@ def _label_path(source: Source, root: Path, image: Path) -> Path:
 
 
 class _LabelFiles:
-    """Listings of label folders, to find a name in another case, and labels that no image has."""
+    """Finds label files, also by a name in another letter case, and those that belong to no image."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._listings: dict[Path, dict[str, Path]] = {}
-        self._found: set[Path] = set()
+        self._used: set[Path] = set()
 
     def find(self, wanted: Path) -> Path:
-        """The label file, or the one that differs in case alone."""
+        """Return the label file, or one whose name differs only in letter case, which adds a warning."""
         file = wanted
         if not os.path.isfile(wanted):
             file = self._listing(wanted.parent).get(wanted.name.lower(), wanted)
         if file != wanted:
             self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {wanted.name}"))
-        self._found.add(file)
+        self._used.add(file)
         return file
 
     def without_image(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """Label files below a folder that nobody asked for: their names without suffix, and themselves."""
+        """Yield the name without suffix and the path of each label file below a folder that `find` never returned."""
         for name in files_under(folder, _TEXT):
             file = folder / name
-            if file not in self._found and file.name not in _NO_LABELS and not file.name.startswith("README"):
+            if file not in self._used and file.name not in _NO_LABELS and not file.name.startswith("README"):
                 yield Path(name).with_suffix("").as_posix(), file
 
     def _listing(self, folder: Path) -> dict[str, Path]:
         if folder not in self._listings:
             self._listings[folder] = {
-                file.name.lower(): file for file in listed(folder) if file.suffix.lower() in _TEXT
+                file.name.lower(): file for file in list_folder(folder) if file.suffix.lower() in _TEXT
             }
         return self._listings[folder]
 
@@ -262,7 +272,11 @@ def _document(path: Path) -> Document:
 
 
 def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
-    """`names` as a list, or as a mapping from 0 on; `nc`, where it stands there, must agree."""
+    """Return the classes in `names`, a list or a mapping from the numbers 0, 1, …; `nc`, if present, must agree.
+
+    Raises:
+        UnreadableError: `names` or `nc` is wrong.
+    """
     names = data.get("names")
     line = document.lines.get(("names",), 1)
     if isinstance(names, dict):
@@ -282,23 +296,31 @@ def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _root(path: Path, data: dict[str, Any]) -> Path:
-    """`path`, relative to data.yaml; where that is no folder (a download's place on another machine), data.yaml's."""
-    given = Path(str(data.get("path") or "."))
-    root = path.parent / given
+    """Return the folder that `path` names relative to data.yaml, or data.yaml's own folder if that does not exist.
+
+    A downloaded data.yaml often holds a `path` on another machine.
+    """
+    root = path.parent / str(data.get("path") or ".")
     return Path(os.path.normpath(root)) if os.path.isdir(root) else path.parent
 
 
 def _entry(file: Path, key: str, root: Path, text: str) -> Path:
-    """A folder or list below the root; Roboflow writes `../train/images` for what lies beside its data.yaml."""
+    """Return the folder or list below the root that an entry names.
+
+    Roboflow writes `../train/images` for a folder beside its data.yaml.
+
+    Raises:
+        EscapeError: the entry leads out of the root.
+    """
     entry, beside = (Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../")))
     top = os.path.normpath(root)
     if "\\" in text or not (entry.is_relative_to(top) or (beside.is_relative_to(top) and os.path.exists(beside))):
-        raise EscapeError(f"{key}: {text} leaves {root}; write path: with the folder that holds all of it", file=file)
+        raise EscapeError(f"{key}: {text} leaves {root}; set path: to the folder that holds all splits", file=file)
     return entry if entry.is_relative_to(top) else beside
 
 
-def _looks(path: Path) -> bool:
-    """Whether it has `names`, and none of a suite's keys; of a file that is no YAML, as far as its lines show."""
+def _is_data_yaml(path: Path) -> bool:
+    """Return whether a file has `names` and none of a suite's keys; if it is not YAML, its lines are searched."""
     try:
         data = read_document(path).data
     except SuiteError:

@@ -1,6 +1,6 @@
-"""Labelled images as tensors: from the data room's splits, or from the user's own torch Dataset, checked item by item.
+"""Labelled images as tensors, from the splits of `harness.data` or from the user's own torch Dataset.
 
-Labels are torchvision's from here on: 1 is the first class, 0 the background.
+From here on labels follow torchvision: 1 is the first class, 0 the background.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from harness.trial.inputs.user_dataset import UserItems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A dataset as a trial uses it: its splits in the order train, val, test, and what is known of them.
+class OpenedDataset:
+    """A dataset as a trial uses it.
 
-    `statistics` and `skipped` are None for a user's Dataset, which tells nothing before it is read.
+    Attributes:
+        splits: the items of each split, in the order train, val, test.
+        statistics: the statistics of each split; None for a user's Dataset, which has no annotations before it is read.
+        skipped: the number of entries that were left out, by error code; None for a user's Dataset.
     """
 
     splits: dict[str, Items]
@@ -35,11 +38,16 @@ class Opened:
     skipped: dict[str, int] | None
 
 
-def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder: Path) -> Opened:
-    """Open every split, or of each its first `limit` images.
+def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder: Path) -> OpenedDataset:
+    """Open every split.
+
+    Args:
+        dataset: the trial's dataset.
+        max_images: use only the first images of each split, at most so many; None for all.
+        import_folder: the folder in which the user's modules are searched.
 
     Raises:
-        DataError: a split cannot be opened or is empty, or the files are not those that the trial was planned on.
+        DataError: a split cannot be opened or is empty, or the files have changed since the trial was planned.
     """
     source = dataset.source
     if isinstance(source, PythonDataset):
@@ -47,16 +55,16 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
             name: UserItems(name, getattr(source, name), source.classes, max_images, import_folder)
             for name in split_names(source)
         }
-        opened = Opened(splits=dict(splits), statistics=None, skipped=None)
+        opened = OpenedDataset(splits=dict(splits), statistics=None, skipped=None)
     else:
-        found, loaded = open_splits(source)
+        source_splits, loaded = open_splits(source)
         if loaded is not None and loaded.fingerprint() != dataset.fingerprint:
             raise DataError(
                 f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
             )
-        opened = Opened(
-            splits={name: _SplitItems(split, max_images) for name, split in found.items()},
-            statistics={name: describe(split.annotations) for name, split in found.items()},
+        opened = OpenedDataset(
+            splits={name: _SplitItems(split, max_images) for name, split in source_splits.items()},
+            statistics={name: describe(split.annotations) for name, split in source_splits.items()},
             skipped=loaded.skipped() if loaded else {},
         )
     for name, items in opened.splits.items():
@@ -66,7 +74,7 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
 
 
 class _SplitItems:
-    """A split of the data room."""
+    """The items of a split of `harness.data`."""
 
     def __init__(self, split: Split, max_images: int | None) -> None:
         self._split = split

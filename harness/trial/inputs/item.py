@@ -1,4 +1,4 @@
-"""One labelled image as tensors, and a sequence of them."""
+"""A labelled image as tensors, and the protocol of a sequence of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Item:
     """One labelled image.
 
     Attributes:
-        name: the file's name, or the index in a user's Dataset.
+        name: the image's file name, or its index in a user's Dataset.
         image: float32 [3, H, W], RGB in 0–1.
         boxes: float32 [N, 4], xyxy, pixels.
-        labels: int64 [N], from 1.
-        crowds: bool [N].
+        labels: int64 [N], class numbers from 1.
+        crowds: bool [N], whether the box is a crowd region.
         areas: float32 [N], pixels².
     """
 
@@ -33,23 +33,23 @@ class Item:
 
 
 class Items(Protocol):
-    """A sequence of items, read when asked for."""
+    """A sequence of items, each read on access."""
 
     class_names: tuple[str, ...]
 
     @property
     def annotations(self) -> Annotations | None:
-        """Of all of them, where they are known before an item is read."""
+        """The annotations of all items; None if they are unknown before an item is read."""
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of items."""
 
     def __getitem__(self, index: int) -> Item:
-        """Read one.
+        """Read an item.
 
         Raises:
-            DataError: it is not usable; says which, and why.
+            DataError: the item cannot be used; the message says which one, and why.
         """
 
     def path(self, index: int) -> str | None:
-        """The file that holds its image, where there is one."""
+        """Return the file that holds the item's image, or None."""

@@ -1,7 +1,7 @@
-"""From items to batches: order, augmentation, worker processes.
+"""Make batches from items: their order, augmentation and worker processes.
 
-Which images a step sees, and how each is augmented, follows from (seed, epoch, index) alone: not from the number of
-workers, nor from what ran before.
+The images of a step and their augmentation depend only on (seed, epoch, index), not on the number of workers or on
+what ran before.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import __version__ as torchvision_version
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -29,11 +30,12 @@ Key = tuple[int, int]  # epoch, index
 Target = dict[str, Tensor]
 Batch = list[tuple[Tensor, Target]]
 
-_SMALLEST_BOX = 1.0  # pixels; what augmentation leaves of a box below that is no object any more
+TORCHVISION_VERSION: str = torchvision_version  # with the build, as torch tells its own; packages leave it out
+_SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
 
 
 class EpochBatches(Sampler[list[Key]]):
-    """The shuffled batches of one epoch; call `begin` before each."""
+    """The shuffled batches of one epoch; call `begin` before each epoch."""
 
     def __init__(self, images: int, batch_size: int, seed: int) -> None:
         self.epoch = 0
@@ -46,7 +48,7 @@ class EpochBatches(Sampler[list[Key]]):
         return math.ceil(self._images / self._batch_size)
 
     def begin(self, epoch: int, *, after: int = 0) -> None:
-        """The next iteration gives the batches of that epoch, without the first `after`."""
+        """Set the epoch of the next iteration, which skips the first `after` batches."""
         self.epoch = epoch
         self._done = after
 
@@ -57,7 +59,10 @@ class EpochBatches(Sampler[list[Key]]):
 
 
 class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
-    """Augmented items under (epoch, index). A bad item comes back as its error: a worker's raise would garble it."""
+    """Augmented items by (epoch, index).
+
+    A bad item is returned as its error, because an exception raised in a worker process loses its message.
+    """
 
     def __init__(self, items: Items, augmentation: Augmentation, seed: int) -> None:
         self._items = items
@@ -69,8 +74,8 @@ class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
         with torch.random.fork_rng(devices=[]):
             generator = _generator(self._seed, epoch, index + 1)
             torch.manual_seed(generator.initial_seed())
-            random.seed(generator.initial_seed())  # a user's Dataset may draw from this one, or from numpy's
-            np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - the global one is what users draw from
+            random.seed(generator.initial_seed())  # a user's Dataset may use this generator or numpy's
+            np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - users draw from the global generator
             try:
                 item = self._items[index]
             except DataError as error:
@@ -79,7 +84,7 @@ class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
 
 
 class EvaluationSet(Dataset[Item | DataError]):
-    """Items as they are."""
+    """Items without augmentation; a bad item is returned as its error."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
@@ -95,45 +100,55 @@ class EvaluationSet(Dataset[Item | DataError]):
 
 
 def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Any]:
-    """Batches as lists of (image, target); use `checked` on each."""
+    """Return a loader of batches, which are lists of (image, target); pass each to `check_batch`."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=list,
         persistent_workers=workers > 0,
-        generator=_own(),
+        generator=_fixed_generator(),
     )
 
 
 def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
-    """Every item in order, read ahead by `workers` processes.
+    """Yield every item in order, read ahead by `workers` processes.
 
     Raises:
-        DataError: an item is not usable.
+        DataError: an item cannot be used.
     """
-    loader = DataLoader(EvaluationSet(items), batch_size=None, num_workers=workers, collate_fn=_same, generator=_own())
+    loader = DataLoader(
+        EvaluationSet(items),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_identity,
+        generator=_fixed_generator(),
+    )
     for item in loader:
         if isinstance(item, DataError):
             raise item
         yield item
 
 
-def checked(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
-    """The batch, or the first error in it raised."""
-    good: Batch = []
+def check_batch(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
+    """Return the batch, or raise the first error in it.
+
+    Raises:
+        DataError: an item of the batch cannot be used.
+    """
+    items: Batch = []
     for item in batch:
         if isinstance(item, DataError):
             raise item
-        good.append(item)
-    return good
+        items.append(item)
+    return items
 
 
 def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
-    """Mirror and zoom one item by the global random state; crowd regions are left out of training.
+    """Mirror and zoom one item at random, with torch's global generator; crowd regions are left out.
 
     Returns:
-        image float32 [3, H, W] of the same size, and boxes float32 [N, 4] with labels int64 [N].
+        The image, float32 [3, H, W], of the same size; and the boxes, float32 [N, 4], with their labels, int64 [N].
     """
     keep = ~item.crowds
     height, width = item.image.shape[-2:]
@@ -144,8 +159,8 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     }
     steps: list[torch.nn.Module] = [v2.RandomHorizontalFlip(augmentation.hflip)]
     if augmentation.scale_jitter:
-        # Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) about the image's own size: the detector resizes
-        # afterwards, so a zoom must keep the canvas to change the objects' size.
+        # Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) at the image's own size: the detector resizes the
+        # image afterwards, so only a zoom that keeps the canvas changes the size of the objects.
         steps += [
             v2.ScaleJitter((height, width), augmentation.scale_jitter, antialias=True),
             v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5),
@@ -156,17 +171,20 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
 
 
-def _same(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     return item
 
 
-def _own() -> torch.Generator:
-    """A loader draws a number whenever it starts: from this, or a resumed training's random state would differ."""
+def _fixed_generator() -> torch.Generator:
+    """Return a generator for a loader's own draw at each start, which would otherwise change the global random state.
+
+    A resumed training would then differ from one without interruption.
+    """
     return torch.Generator().manual_seed(0)
 
 
 def _generator(seed: int, epoch: int, stream: int) -> torch.Generator:
-    """One independent stream for each (seed, epoch, stream): a 64-bit mix (splitmix64's constants) of the three."""
+    """Return an independent generator for (seed, epoch, stream), seeded by a 64-bit mix of the three (splitmix64)."""
     mixed = seed
     for part in (epoch, stream):
         mixed = (mixed * 0x9E3779B97F4A7C15 + part + 1) & 0xFFFFFFFFFFFFFFFF

@@ -1,7 +1,8 @@
-"""What goes on around a pass: held-back clocks, and others on the same device. Looked at between two timed calls.
+"""Detect interference with a pass: throttled clocks, and other processes on the same device.
 
-Owns the looks and the doubts that follow from them. The device is the GPU, or on a CPU the cores that this process may
-use: there, what they do beyond this process' own work is load of others, a hypervisor's steal included.
+Owns the samples of the system's state, which are taken between two timed calls, and the warnings that follow from them.
+The device is the GPU or, on a CPU, the cores that this process may use: whatever these cores do beyond the work of this
+process counts as load from others, including time that a hypervisor steals.
 """
 
 from __future__ import annotations
@@ -21,25 +22,26 @@ if TYPE_CHECKING:
 
     import torch
 
-_MIN_CLOCK = 0.75  # of the default: the issue's bound, far below what boost clocks wander by
-_MAX_OTHERS = 0.10  # of the cores' time
-_MAX_PAUSED = 0.01  # of the wall time
-_MAX_SAMPLES = 0.10  # a single dip in a long training is no throttling
-_SETTLED_S = 0.5  # counters advance in hundredths of a second: shorter passes tell too little
+_MIN_CLOCK = 0.75  # fraction of the default clock; far below the usual variation of boost clocks
+_MAX_OTHERS = 0.10  # fraction of the cores' time
+_MAX_PAUSED = 0.01  # fraction of the wall time
+_MAX_SAMPLES = 0.10  # fraction of the samples: a single dip in a long training is no throttling
+_MIN_WALL_S = 0.5  # counters advance in hundredths of a second, which is too coarse for shorter passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSample:
-    """One look around. None where the machine does not tell.
+    """The state of the system at one moment. A field is None if the machine does not report it.
 
     Attributes:
-        clock_fraction: of the default clock.
-        held_back: why the device holds its clock back now.
-        foreign: processes on the GPU that are not ours.
-        others_s: CPU time of others on our cores, since some moment.
-        paused_s: time that a cgroup's quota held us back, since some moment.
-        cores: how many are ours to use.
-        joules: energy of the device, since some moment.
+        at_s: the time of a monotonic clock.
+        clock_fraction: the device's clock as a fraction of its default clock.
+        throttle_reasons: why the device limits its clock now.
+        other_processes: the ids of processes on the GPU that do not belong to this trial.
+        others_s: CPU time of other processes on this process' cores, counted from an arbitrary moment.
+        paused_s: time for which a cgroup's quota paused this process, counted from an arbitrary moment.
+        cores: the number of cores that this process may use.
+        joules: energy that the device used, counted from an arbitrary moment.
     """
 
     at_s: float
@@ -53,7 +55,7 @@ class SystemSample:
 
 
 class SystemMonitor:
-    """Looks around at the beginning of a pass, now and then during it, and at its end."""
+    """Samples the system at the beginning of a pass, at intervals during it, and at its end."""
 
     def __init__(
         self, sample_system: Callable[[], SystemSample], clock: Callable[[], int], *, every_s: float = 0.5
@@ -63,51 +65,53 @@ class SystemMonitor:
         self._sampled_at_ns = clock()
 
     def sample_if_due(self) -> None:
-        """Call between two timed calls."""
+        """Take a sample if the interval has passed; call this between two timed calls."""
         if self._clock() - self._sampled_at_ns >= self._every_s * 1e9:
             self.system_samples.append(self._sample_system())
             self._sampled_at_ns = self._clock()
 
     def close(self) -> None:
-        """Take the last look, right after the last call: the clock is still up, and the counters end here."""
+        """Take the last sample; call this right after the last timed call, while the clock is still high."""
         self.system_samples.append(self._sample_system())
 
 
 def interference_warnings(system_samples: Sequence[SystemSample]) -> tuple[MeasurementWarning, ...]:
-    """`throttled` and `shared_device`, where the looks of a pass show it, with the reason.
+    """Return the warnings `throttled` and `shared_device` that the samples of a pass justify, with their reasons.
 
-    Clocks are judged by all looks but the first, before which a device idles: more than a tenth of them must show it.
+    The first sample is ignored for clocks, because the device idles before it. More than a tenth of the other samples
+    must show a low clock.
     """
     if not system_samples:
         return ()
     first, last, later = system_samples[0], system_samples[-1], system_samples[1:]
     wall_s = last.at_s - first.at_s
-    long_enough = wall_s >= _SETTLED_S
+    long_enough = wall_s >= _MIN_WALL_S
     throttled, shared = [], []
-    slow = [one.clock_fraction for one in later if one.clock_fraction is not None and one.clock_fraction < _MIN_CLOCK]
-    if len(slow) > _MAX_SAMPLES * len(later):
-        throttled.append(f"its clock fell to {min(slow):.0%} of the default")
-    held = [one for one in later if one.throttle_reasons]
-    if len(held) > _MAX_SAMPLES * len(later):
-        reasons = dict.fromkeys(reason for one in held for reason in one.throttle_reasons)
-        throttled.append(f"the device held its clock back: {', '.join(reasons)}")
+    fractions = [sample.clock_fraction for sample in later if sample.clock_fraction is not None]
+    low = [fraction for fraction in fractions if fraction < _MIN_CLOCK]
+    if len(low) > _MAX_SAMPLES * len(later):
+        throttled.append(f"its clock fell to {min(low):.0%} of the default")
+    limited = [sample for sample in later if sample.throttle_reasons]
+    if len(limited) > _MAX_SAMPLES * len(later):
+        reasons = dict.fromkeys(reason for sample in limited for reason in sample.throttle_reasons)
+        throttled.append(f"the device limited its clock: {', '.join(reasons)}")
     if first.paused_s is not None and last.paused_s is not None and long_enough:
         paused = (last.paused_s - first.paused_s) / (wall_s * first.cores)
         if paused > _MAX_PAUSED:
             throttled.append(f"the container's CPU quota paused it for {paused:.0%} of the time")
-    other_processes = dict.fromkeys(pid for one in system_samples for pid in one.other_processes)
+    other_processes = dict.fromkeys(pid for sample in system_samples for pid in sample.other_processes)
     if other_processes:
         shared.append(f"other processes were on the GPU: {', '.join(map(str, other_processes))}")
     if first.others_s is not None and last.others_s is not None and long_enough:
         others = (last.others_s - first.others_s) / (wall_s * first.cores)
         if others > _MAX_OTHERS:
-            shared.append(f"others took {others:.0%} of the cores' time")
+            shared.append(f"other processes took {others:.0%} of the cores' time")
     warnings = [("throttled", throttled), ("shared_device", shared)]
-    return tuple(MeasurementWarning(name=name, reason=", ".join(found)) for name, found in warnings if found)
+    return tuple(MeasurementWarning(name=name, reason=", ".join(reasons)) for name, reasons in warnings if reasons)
 
 
 def sample_system(device: torch.device) -> SystemSample:
-    """The device as it is now."""
+    """Sample the state of the device now."""
     card = nvml.gpu(device)
     if device.type == "cuda":
         if card is None:
@@ -130,7 +134,7 @@ def sample_system(device: torch.device) -> SystemSample:
 
 
 def _others_s(cores: Sequence[int]) -> float | None:
-    """Seconds that these cores were busy, less this process' own."""
+    """Return the seconds for which these cores were busy with anything but this process."""
     stat = Path("/proc/stat")
     if not stat.exists() or not cores:
         return None
@@ -144,18 +148,21 @@ def _others_s(cores: Sequence[int]) -> float | None:
 
 
 def _paused_s() -> float | None:
-    """Of cgroup 2's cpu.stat."""
+    """Return the seconds for which the quota of a version 2 cgroup paused this process, from its cpu.stat."""
     stat = Path("/sys/fs/cgroup/cpu.stat")
-    found = re.search(r"throttled_usec (\d+)", stat.read_text()) if stat.exists() else None
-    return int(found.group(1)) / 1e6 if found else None
+    match = re.search(r"throttled_usec (\d+)", stat.read_text()) if stat.exists() else None
+    return int(match.group(1)) / 1e6 if match else None
 
 
 def _cpu_clock_fraction(cores: Sequence[int]) -> float | None:
-    """Of the fastest core now (the others may idle), over its base frequency, where the kernel tells both."""
-    shares = []
+    """Return the current clock of the fastest core (others may idle) as a fraction of its base frequency.
+
+    None if the kernel does not report both.
+    """
+    fractions = []
     for core in cores:
         folder = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq")
         now, base = folder / "scaling_cur_freq", folder / "base_frequency"
         if now.exists() and base.exists():
-            shares.append(int(now.read_text()) / int(base.read_text()))
-    return max(shares, default=None)
+            fractions.append(int(now.read_text()) / int(base.read_text()))
+    return max(fractions, default=None)

@@ -1,4 +1,7 @@
-"""Peak memory of a pass: reset first, read after it. Training and inference are never in one pass."""
+"""Peak memory of a pass: the counters are reset before it and read after it.
+
+Training and inference are never measured in the same pass.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,23 @@ from harness.trial.measure import nvml
 
 log = logging.getLogger(__name__)
 
-_CGROUP = Path("/sys/fs/cgroup")  # as a container sees its own, in version 2
+_CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own cgroup, version 2
 NO_MEMORY = Memory(peak_allocated_bytes=None, peak_reserved_bytes=None, peak_resident_bytes=None)
 
 
 def free_unused(device: torch.device) -> None:
-    """Give memory that nothing uses any more back, so that the next pass does not count it."""
+    """Release memory that is no longer used, so that the next pass does not count it."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed pages, and they would count as resident
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed pages, which would count as resident
     if trim is not None:
         trim(0)
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start a memory pass: the peaks become what is in use now."""
+    """Start a memory pass: set the peak counters to the memory in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -44,40 +47,40 @@ def reset_peak(device: torch.device) -> None:
 
 
 def read_peak(device: torch.device) -> Memory:
-    """The peaks since `reset_peak`. Where the system has no such counter, None.
+    """Return the peaks since `reset_peak`; a field is None if the system has no such counter.
 
-    The driver knows no peak; but the allocator gives nothing back within a pass, so at its end it holds the most.
+    The driver has no peak counter, but torch's allocator releases nothing within a pass, so it holds most at its end.
     """
     if device.type == "cuda":
         return Memory(
             peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
             peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
             peak_resident_bytes=None,
-            peak_driver_bytes=nvml.own_bytes(device),
+            peak_driver_bytes=nvml.process_bytes(device),
         )
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    match = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return Memory(
         peak_allocated_bytes=None,
         peak_reserved_bytes=None,
-        peak_resident_bytes=int(found.group(1)) * 1024 if found else None,
+        peak_resident_bytes=int(match.group(1)) * 1024 if match else None,
     )
 
 
 def available_bytes() -> int | None:
-    """Memory that can still be had without swapping: of the machine, or of this process' cgroup if that is less."""
+    """Return the memory that can be allocated without swapping: the machine's, or this process' cgroup's if less."""
     meminfo = Path("/proc/meminfo")
-    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text()) if meminfo.exists() else None
-    of_machine = int(found.group(1)) * 1024 if found else None
+    match = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text()) if meminfo.exists() else None
+    machine_bytes = int(match.group(1)) * 1024 if match else None
     limit, used = cgroup_limit_bytes(), _number(_CGROUP / "memory.current")
     if limit is None or used is None:
-        return of_machine
-    of_group = max(0, limit - used)
-    return of_group if of_machine is None else min(of_machine, of_group)
+        return machine_bytes
+    cgroup_bytes = max(0, limit - used)
+    return cgroup_bytes if machine_bytes is None else min(machine_bytes, cgroup_bytes)
 
 
 def cgroup_limit_bytes() -> int | None:
-    """What a container may take; None where nothing limits it."""
+    """Return the memory limit of this process' cgroup; None if there is no limit."""
     return _number(_CGROUP / "memory.max")
 
 
@@ -86,8 +89,8 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def larger(first: Memory, second: Memory) -> Memory:
-    """The peaks of two passes together."""
+def combine_peaks(first: Memory, second: Memory) -> Memory:
+    """Return the larger peak of two passes, counter by counter."""
 
     def largest(name: str) -> int | None:
         return max((peak for peak in (getattr(first, name), getattr(second, name)) if peak is not None), default=None)

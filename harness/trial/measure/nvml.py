@@ -1,4 +1,4 @@
-"""What NVIDIA's driver says of a GPU, through nvidia-ml-py and without root; None for whatever it does not tell."""
+"""Query NVIDIA's driver about a GPU through nvidia-ml-py, without root; a value is None if the driver has none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Why the driver holds the clock below what the load asks for; idleness and a user's own setting are no such reason.
+# Reasons for which the driver limits the clock under load; idleness and a user's own setting are not among them.
 _HELD_BACK = {
     "nvmlClocksThrottleReasonSwPowerCap": "power cap",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
@@ -29,59 +29,62 @@ _HELD_BACK = {
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU of the driver's, under its library and handle."""
+    """One GPU, by the driver's library and its handle."""
 
     nvml: Any
     handle: Any
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """`name(handle, …)`, or None where this GPU or driver has no answer."""
+        """Return the library's `name(handle, …)`, or None if this GPU or driver does not support it."""
         try:
             return getattr(self.nvml, name)(self.handle, *arguments)
-        except (self.nvml.NVMLError, self.nvml.NVMLLibraryMismatchError) as error:  # of which the second is no first
+        except (
+            self.nvml.NVMLError,
+            self.nvml.NVMLLibraryMismatchError,
+        ) as error:  # the second is not a subclass of the first
             log.debug("%s: %s", name, error)
             return None
 
     def clock_fraction(self) -> float | None:
-        """The SM clock now, over its default under load."""
+        """Return the current SM clock as a fraction of its default under load."""
         now, default = self.ask("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM), self.default_clock("SM")
         return now / default if now and default else None
 
     def default_clock(self, domain: str) -> int | None:
-        """Of SM or MEM, in MHz; where the card has no application clocks, its highest."""
-        which = getattr(self.nvml, f"NVML_CLOCK_{domain}")
-        clock: int | None = self.ask("nvmlDeviceGetDefaultApplicationsClock", which) or self.ask(
-            "nvmlDeviceGetMaxClockInfo", which
+        """Return the default clock of SM or MEM in MHz; the highest one if the card has no application clocks."""
+        clock_id = getattr(self.nvml, f"NVML_CLOCK_{domain}")
+        clock: int | None = self.ask("nvmlDeviceGetDefaultApplicationsClock", clock_id) or self.ask(
+            "nvmlDeviceGetMaxClockInfo", clock_id
         )
         return clock
 
     def throttle_reasons(self) -> tuple[str, ...]:
-        """Why the clock is held back now."""
+        """Return why the clock is limited now."""
         bits = self.ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
         return tuple(reason for name, reason in _HELD_BACK.items() if bits & getattr(self.nvml, name))
 
     def processes(self) -> dict[int, int | None]:
-        """Memory in bytes by process that computes on it, a desktop's not; None where the driver hides it."""
-        listed = self.ask("nvmlDeviceGetComputeRunningProcesses") or ()
-        return {process.pid: process.usedGpuMemory for process in listed}
+        """Return the memory in bytes of each compute process, without a desktop's; None if the driver hides it."""
+        processes = self.ask("nvmlDeviceGetComputeRunningProcesses") or ()
+        return {process.pid: process.usedGpuMemory for process in processes}
 
     def joules(self) -> float | None:
-        """Energy since the driver was loaded."""
+        """Return the energy used since the driver was loaded."""
         millijoules = self.ask("nvmlDeviceGetTotalEnergyConsumption")
         return millijoules / 1000 if millijoules is not None else None
 
     def power_limit_w(self) -> float | None:
-        """Enforced now."""
+        """Return the power limit in force now."""
         milliwatts = self.ask("nvmlDeviceGetPowerManagementLimit")
         return milliwatts / 1000 if milliwatts is not None else None
 
     def pci_id(self) -> str | None:
-        """Domain, bus, device, function."""
+        """Return the PCI address: domain, bus, device and function."""
         pci = self.ask("nvmlDeviceGetPciInfo")
         return _text(pci.busId) if pci is not None else None
 
     def driver(self) -> str | None:
-        """Its version."""
+        """Return the driver's version."""
         try:
             return _text(self.nvml.nvmlSystemGetDriverVersion())
         except self.nvml.NVMLError:
@@ -90,7 +93,7 @@ class Gpu:
 
 @functools.cache
 def gpu(device: torch.device) -> Gpu | None:
-    """The driver's view of torch's device; None on a CPU, or where there is no such library."""
+    """Return the driver's handle of torch's device; None on a CPU, or if the driver does not answer."""
     if device.type != "cuda":
         return None
     import pynvml
@@ -105,30 +108,30 @@ def gpu(device: torch.device) -> Gpu | None:
     return Gpu(pynvml, handle)
 
 
-def own_bytes(device: torch.device) -> int | None:
-    """What the driver says that this process and its children hold on the GPU; None where it cannot be told apart."""
+def process_bytes(device: torch.device) -> int | None:
+    """Return the memory of this trial's processes on the GPU; None if the driver does not show which ones those are."""
     card = gpu(device)
     if card is None:
         return None
     processes = card.processes()
-    known = [used for pid, used in processes.items() if used is not None and is_ours(pid)]
-    if not known and len(processes) == 1:  # a container: the only one there is must be this one
-        known = [used for used in processes.values() if used is not None]
-    return sum(known) if known else None
+    used_bytes = [used for pid, used in processes.items() if used is not None and is_own_process(pid)]
+    if not used_bytes and len(processes) == 1:  # in a container, the only process must be this one
+        used_bytes = [used for used in processes.values() if used is not None]
+    return sum(used_bytes) if used_bytes else None
 
 
 def other_processes(processes: Collection[int]) -> tuple[int, ...]:
-    """Those that are not ours.
+    """Return the processes that do not belong to this trial.
 
-    In a container the driver counts by the host's numbers, so that none of ours is among them: then one of them, and it
-    cannot be told which, is this process.
+    In a container the driver reports the host's process ids, so that none is recognised as this process. Then one of
+    them, and it is unknown which, is left out as this process.
     """
-    others = tuple(pid for pid in processes if not is_ours(pid))
+    others = tuple(pid for pid in processes if not is_own_process(pid))
     return others if len(others) < len(processes) else others[1:]
 
 
-def is_ours(pid: int) -> bool:
-    """Whether a process belongs to this trial: each has a session of its own, with its loaders and its variants."""
+def is_own_process(pid: int) -> bool:
+    """Return whether a process belongs to this trial, whose loaders and variants share its process session."""
     try:
         return os.getsid(pid) == os.getsid(0)
     except OSError:  # no such process here

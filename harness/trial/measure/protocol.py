@@ -1,11 +1,10 @@
-"""Speed, memory and energy of a deployed model, each in a pass of its own, at the deployment's score threshold.
+"""Measure the speed, memory and energy of a deployed model, each in a pass of its own, at its deployment threshold.
 
-The passes, in order: latency (batch 1) in turn with its phases, its dependence on the score threshold, throughput at a
-fixed batch size, memory on the first images, memory on the image with most boxes. What is inside the clock stands in
-`timing`.
+The passes, in order: latency (batch 1) alternating with its phases, latency at several score thresholds, throughput at
+a fixed batch size, memory on the first images, memory on the image with most boxes. `timing` says what is timed.
 
-A pass that leaves a doubt (timings that disagree, a held-back clock, others on the device) is taken again, at most
-twice; the last one stands, with its doubts. The samples of all of them are kept.
+A pass with a warning (timings that disagree, a throttled clock, other processes on the device) is repeated, at most
+twice. The last repetition counts, with its warnings; the samples of all repetitions are kept.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from harness.store.record import (
 )
 from harness.trial.measure import memory, stability, timing
 from harness.trial.measure.phases import NAMES, time_phases
-from harness.trial.measure.repeat import Bench, Pass, merged
+from harness.trial.measure.repeat import Bench, Pass, merge_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,20 +43,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_IMAGE_BYTES = 2**30  # of decoded images held for timing; a split larger than that is timed on its first images
+MAX_IMAGE_BYTES = 2**30  # decoded images held for timing; a larger split is timed on its first images
 THRESHOLDS = (0.001, 0.05, 0.3)
-_MAX_WAIT = 0.10
+_MAX_WAIT = 0.10  # fraction of the training time
 _MEMORY_IMAGES = 20
 _THRESHOLD_IMAGES = 20
-# A CPU gains nothing beyond, and would take hours to say so. On a GPU RoI align counts its work in 32 bits: 1,000
-# proposals of 256 x 7 x 7 in a larger batch overflow.
+# A CPU gains nothing from larger batches, and would take hours to show it. On a GPU, RoI align counts its work in 32
+# bits: 1,000 proposals of 256 x 7 x 7 in a larger batch overflow.
 _MAX_BATCH = {"cuda": 128, "cpu": 64}
-_ENERGY_S = 1.0
+_MIN_ENERGY_S = 1.0  # a shorter pass is too short for the energy counter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one pass after another found: the record's numbers, every sample, and the doubts that stayed."""
+class MeasurementResult:
+    """The result of all passes: the record's numbers, every sample, and the warnings that remained."""
 
     inference: Inference
     samples: tuple[Sample, ...]
@@ -72,11 +71,16 @@ def measure(
     bench: Bench,
     device: torch.device,
     thresholds: Sequence[float] = THRESHOLDS,
-) -> Measured:
-    """Every pass of the protocol.
+) -> MeasurementResult:
+    """Run every pass of the protocol.
 
     Args:
-        thresholds: of the pass that shows how latency depends on them; none leaves it out.
+        deployment: the deployed model.
+        items: the images of the evaluated split.
+        protocol: the measurement protocol.
+        bench: the functions that every pass needs.
+        device: the device that the model runs on.
+        thresholds: the score thresholds at which latency is compared; if empty, that pass is left out.
 
     Raises:
         DataError: an image cannot be read.
@@ -86,13 +90,13 @@ def measure(
     latency = _latency(bench, deployment, images, protocol)
     by_threshold = _by_threshold(bench, deployment, images, protocol, thresholds)
     size, throughput = _throughput(bench, deployment, images, protocol, device)
-    del images  # a gigabyte at most, which is not the model's
+    del images  # up to a gigabyte that must not count as the model's memory
     passes = {"latency": latency, "throughput": throughput}
     inference = Inference(
         latency_s=summary(_named(latency.samples, "latency")),
         throughput_images_per_s=timing.images_per_s(throughput.samples),
         throughput_batch_size=size,
-        throughput_rounds=tuple(timing.images_per_s(round_) for round_ in stability.rounds(throughput.samples)),
+        throughput_rounds=tuple(timing.images_per_s(round_) for round_ in stability.by_round(throughput.samples)),
         memory=_memory(deployment.detect, items, device),
         phases_s=_phases(latency.samples),
         latency_by_threshold=tuple(
@@ -100,21 +104,21 @@ def measure(
             for threshold, samples in by_threshold.items()
         ),
         joules_per_image=_joules_per_image(throughput),
-        repeats={name: taken.repeats for name, taken in passes.items() if taken.repeats},
+        repeats={name: result.repeats for name, result in passes.items() if result.repeats},
     )
-    return Measured(
+    return MeasurementResult(
         inference=inference,
         samples=tuple(
             sample
-            for group in (*(taken.all_samples for taken in passes.values()), *by_threshold.values())
+            for group in (*(result.all_samples for result in passes.values()), *by_threshold.values())
             for sample in group
         ),
-        warnings=merged(warning for taken in passes.values() for warning in taken.warnings),
+        warnings=merge_warnings(warning for result in passes.values() for warning in result.warnings),
     )
 
 
 def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
-    """One batch as the throughput pass runs it, unmeasured: does it fit in memory? `auto` finds out for itself."""
+    """Run one batch like the throughput pass, to see whether it fits in memory; a batch of 1 for the size `auto`."""
     size = protocol.throughput_batch_size if isinstance(protocol.throughput_batch_size, int) else 1
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
     images = images_to_time(items, size)
@@ -122,25 +126,25 @@ def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
 
 
 def images_to_time(items: Items, count: int) -> list[Tensor]:
-    """The first `count` images of a split, decoded, within MAX_IMAGE_BYTES; at least one."""
+    """Decode the first `count` images of a split, as far as they fit in MAX_IMAGE_BYTES, but at least one."""
     images: list[Tensor] = []
-    held = 0
+    total_bytes = 0
     for index in range(min(count, len(items))):
         image = items[index].image
-        held += image.numel() * image.element_size()
-        if images and held > MAX_IMAGE_BYTES:
+        total_bytes += image.numel() * image.element_size()
+        if images and total_bytes > MAX_IMAGE_BYTES:
             break
         images.append(image)
     return images
 
 
 def summary(samples: Sequence[Sample]) -> Distribution:
-    """Of the seconds of a pass, over all its rounds."""
-    return distribution([[sample.seconds for sample in round_] for round_ in stability.rounds(samples)])
+    """Return the distribution of a pass' timings in seconds, over all its rounds."""
+    return distribution([[sample.seconds for sample in round_] for round_ in stability.by_round(samples)])
 
 
 def loader_bound(data_wait_fraction: float | None) -> tuple[MeasurementWarning, ...]:
-    """The flag of a training that waited for data more than a tenth of its time."""
+    """Warn if training waited for data for more than a tenth of its time."""
     if data_wait_fraction is None or data_wait_fraction <= _MAX_WAIT:
         return ()
     reason = (
@@ -150,9 +154,9 @@ def loader_bound(data_wait_fraction: float | None) -> tuple[MeasurementWarning, 
 
 
 def count_flops(run: timing.Run, image: Tensor) -> int:
-    """Floating-point operations of one image, a multiply and an add counted as two (torch.utils.flop_counter).
+    """Count the floating-point operations of one image; a multiply and an add are two (torch.utils.flop_counter).
 
-    Counted are convolutions and matrix products of the whole detector; not RoI align, NMS and elementwise work.
+    Convolutions and matrix products of the whole detector are counted, but not RoI align, NMS and elementwise work.
     """
     with FlopCounterMode(display=False) as counter:
         run([image])
@@ -160,7 +164,7 @@ def count_flops(run: timing.Run, image: Tensor) -> int:
 
 
 def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol) -> Pass:
-    """Rounds of whole images and, where the runtime shows them, rounds of their phases in turn."""
+    """Alternate rounds of whole images with rounds of their phases, if the runtime exposes them."""
     detector = deployment.detector
 
     def measure_once(stopwatch: Stopwatch) -> tuple[Sample, ...]:
@@ -183,7 +187,7 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
         warnings = stability.unstable_latency(whole)
         if detector is not None:
             medians = [summary(_named(samples, f"phase {name}")).median for name in NAMES]
-            warnings += stability.unsound_phases(medians, summary(whole).median)
+            warnings += stability.inconsistent_phases(medians, summary(whole).median)
         return warnings
 
     return bench.run_pass("latency", measure_once, judge)
@@ -191,7 +195,7 @@ def _latency(bench: Bench, deployment: Deployment, images: Sequence[Tensor], pro
 
 def _phases(samples: Sequence[Sample]) -> Phases | None:
     by_name = {name: _named(samples, f"phase {name}") for name in NAMES}
-    return Phases(**{name: summary(found) for name, found in by_name.items()}) if all(by_name.values()) else None
+    return Phases(**{name: summary(timings) for name, timings in by_name.items()}) if all(by_name.values()) else None
 
 
 def _named(samples: Iterable[Sample], name: str) -> list[Sample]:
@@ -201,9 +205,9 @@ def _named(samples: Iterable[Sample], name: str) -> list[Sample]:
 def _by_threshold(
     bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, thresholds: Sequence[float]
 ) -> dict[float, tuple[Sample, ...]]:
-    if not thresholds or deployment.detector is None:  # where the threshold is built in, each would be another export
+    if not thresholds or deployment.detector is None:  # a built-in threshold would need an export for each
         return {}
-    found = timing.by_setting(
+    samples = timing.by_setting(
         thresholds,
         lambda threshold: deployment.set_threshold(threshold, protocol.detections),
         deployment.detect,
@@ -212,17 +216,20 @@ def _by_threshold(
         stopwatch=bench.stopwatch(),
     )
     deployment.set_threshold(protocol.deployment_score_threshold, protocol.detections)
-    return found
+    return samples
 
 
 def _throughput(
     bench: Bench, deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, device: torch.device
 ) -> tuple[int, Pass]:
-    """The batch size, and the pass at it; `auto` halves where a whole pass takes more memory than the search saw."""
+    """Return the batch size and the pass with it.
+
+    The size `auto` is halved if the whole pass needs more memory than the search for the size did.
+    """
     size = _batch_size(deployment, images, protocol, device)
     while True:
         try:
-            taken = bench.run_pass(
+            result = bench.run_pass(
                 "throughput",
                 partial(_throughput_once, deployment, images, protocol, size),
                 stability.unstable_throughput,
@@ -233,7 +240,7 @@ def _throughput(
             size //= 2
             memory.free_unused(device)
         else:
-            return size, taken
+            return size, result
 
 
 def _throughput_once(
@@ -243,16 +250,16 @@ def _throughput_once(
 
 
 def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Protocol, device: torch.device) -> int:
-    """The protocol's, or for `auto` the largest power of two that fits; the search leaves no memory behind."""
+    """Return the protocol's batch size, or for `auto` the largest power of two that fits; then free the memory."""
     if not deployment.batched:
         return 1
     if isinstance(protocol.throughput_batch_size, int):
         return protocol.throughput_batch_size
     # A batch is padded to its tallest and its widest image.
-    hardest = [max(images, key=lambda image: image.shape[1]), max(images, key=lambda image: image.shape[2])]
+    largest = [max(images, key=lambda image: image.shape[1]), max(images, key=lambda image: image.shape[2])]
     try:
         return timing.largest_power_of_two(
-            lambda size: _fits(deployment, hardest, size, device), maximum=_MAX_BATCH[device.type]
+            lambda size: _fits(deployment, largest, size, device), maximum=_MAX_BATCH[device.type]
         )
     finally:
         memory.free_unused(device)
@@ -260,7 +267,10 @@ def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Prot
 
 
 def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: torch.device) -> bool:
-    """Whether a batch passes. A CPU is not driven into swap: there, what half of it took must fit twice again."""
+    """Return whether a batch fits in memory.
+
+    On a CPU, so that it does not swap, half the batch is run, and twice its memory must still be available.
+    """
     if device.type == "cpu":
         memory.free_unused(device)
         memory.reset_peak(device)
@@ -271,7 +281,7 @@ def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: t
     try:
         deployment.detect([images[index % len(images)] for index in range(size)])
     except RuntimeError as error:  # out of memory, from torch or from a library below it
-        log.info("a batch of %d does not pass: %s", size, error)
+        log.info("a batch of %d does not fit: %s", size, error)
         return False
     finally:
         memory.free_unused(device)
@@ -279,7 +289,7 @@ def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: t
 
 
 def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses:
-    """Inference on the first images, and on the one with most boxes; of the images only these are held."""
+    """Measure the memory of inference on the first images, and on the one with most boxes; only these are in memory."""
 
     def peak(indices: Iterable[int]) -> Memory:
         batches = [items[index].image for index in indices]
@@ -290,7 +300,7 @@ def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses
         return memory.read_peak(device)
 
     inference = peak(range(min(_MEMORY_IMAGES, len(items))))
-    if items.annotations is None:  # a user's Dataset tells nothing before it is read
+    if items.annotations is None:  # a user's Dataset has no annotations before it is read
         return MemoryPasses(training=None, inference=inference)
     offsets = items.annotations.offsets
     crowded = int((offsets[1:] - offsets[:-1]).argmax())
@@ -303,13 +313,14 @@ def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses
 
 
 def _joules_per_image(throughput: Pass) -> float | None:
-    """The pass' mean power, warm-up included because the counter knows no single batch, over its timed seconds.
+    """Return the energy per image: the mean power of the whole pass times its timed seconds, divided by its images.
 
-    None for a pass so short that the counter, which moves some ten times a second, tells too little.
+    The mean power includes the warm-up, because the energy counter is too coarse for single batches: it advances some
+    ten times a second. None for a pass that is too short for it.
     """
     first, last = throughput.system_samples[0].joules, throughput.system_samples[-1].joules
     wall_s = throughput.system_samples[-1].at_s - throughput.system_samples[0].at_s
-    if first is None or last is None or wall_s < _ENERGY_S:
+    if first is None or last is None or wall_s < _MIN_ENERGY_S:
         return None
     timed_s = sum(sample.seconds for sample in throughput.samples)
     images = sum(sample.images for sample in throughput.samples)

@@ -1,4 +1,4 @@
-"""A pass that is taken again while there are doubts, at most twice; the last one stands, with its doubts."""
+"""Repeat a pass while it has warnings, at most twice; the last repetition counts, with its warnings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ Judge = Callable[[Sequence[Sample]], tuple[MeasurementWarning, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """A pass as it stands: the samples of its last repetition, those of all, and the looks around during the last."""
+    """The result of a pass.
+
+    Attributes:
+        samples: the samples of the last repetition, which counts.
+        all_samples: the samples of all repetitions.
+        system_samples: the state of the system during the last repetition.
+        warnings: the warnings about the last repetition.
+        repeats: the number of repetitions after the first run.
+    """
 
     samples: tuple[Sample, ...]
     all_samples: tuple[Sample, ...]
@@ -35,13 +43,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What every pass needs.
+    """The functions that every pass needs.
 
     Attributes:
-        synchronize: wait until the device has finished all it was given.
-        look: take a look around.
-        beat: called between two timed calls, outside of the clock: a sign of progress.
-        clock: in nanoseconds.
+        synchronize: waits until the device has finished its work.
+        sample_system: samples the state of the system.
+        beat: called between two timed calls, outside the timed code, to report progress.
+        clock: returns the time in nanoseconds.
     """
 
     synchronize: Callable[[], None]
@@ -51,45 +59,51 @@ class Bench:
 
     @classmethod
     def on(cls, device: torch.device, beat: Callable[[], None]) -> Bench:
-        """A real one."""
+        """Return the bench of a device; `beat` is called between two timed calls."""
         synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
         return cls(synchronize=synchronize, sample_system=partial(interference.sample_system, device), beat=beat)
 
     def stopwatch(self, between: Callable[[], None] = lambda: None) -> Stopwatch:
-        """For one pass; `between` is called where `beat` is."""
+        """Return a stopwatch for one pass; `between` is called after each `beat`."""
 
-        def both() -> None:
+        def on_beat() -> None:
             self.beat()
             between()
 
-        return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=both)
+        return Stopwatch(synchronize=self.synchronize, clock=self.clock, beat=on_beat)
 
     def run_pass(self, name: str, measure_once: Callable[[Stopwatch], tuple[Sample, ...]], judge: Judge) -> Pass:
-        """Run a pass, again while there are doubts, at most twice; then keep it with them."""
-        every: list[Sample] = []
+        """Run a pass, and repeat it while it has warnings, at most twice.
+
+        Args:
+            name: the pass' name, for the warnings.
+            measure_once: runs the pass once with a stopwatch, and returns its samples.
+            judge: returns the warnings about a run's samples.
+        """
+        all_samples: list[Sample] = []
         for repeat in range(_MAX_REPEATS + 1):
-            watch = interference.SystemMonitor(self.sample_system, self.clock)
+            monitor = interference.SystemMonitor(self.sample_system, self.clock)
             samples = tuple(
-                replace(sample, repeat=repeat) for sample in measure_once(self.stopwatch(watch.sample_if_due))
+                replace(sample, repeat=repeat) for sample in measure_once(self.stopwatch(monitor.sample_if_due))
             )
-            watch.close()
-            every += samples
-            warnings = (*judge(samples), *interference.interference_warnings(watch.system_samples))
+            monitor.close()
+            all_samples += samples
+            warnings = (*judge(samples), *interference.interference_warnings(monitor.system_samples))
             if not warnings:
                 break
-        again = f" (taken {repeat + 1} times)" if repeat else ""
+        repeats = f" (taken {repeat + 1} times)" if repeat else ""
         return Pass(
             samples=samples,
-            all_samples=tuple(every),
-            system_samples=tuple(watch.system_samples),
-            warnings=tuple(replace(warning, reason=f"{name}: {warning.reason}{again}") for warning in warnings),
+            all_samples=tuple(all_samples),
+            system_samples=tuple(monitor.system_samples),
+            warnings=tuple(replace(warning, reason=f"{name}: {warning.reason}{repeats}") for warning in warnings),
             repeats=repeat,
         )
 
 
-def merged(warnings: Iterable[MeasurementWarning]) -> tuple[MeasurementWarning, ...]:
-    """One flag of each name, with every reason once."""
+def merge_warnings(warnings: Iterable[MeasurementWarning]) -> tuple[MeasurementWarning, ...]:
+    """Merge warnings of the same name into one that has each reason once."""
     reasons: dict[str, dict[str, None]] = {}
     for warning in warnings:
         reasons.setdefault(warning.name, {})[warning.reason] = None
-    return tuple(MeasurementWarning(name=name, reason="; ".join(found)) for name, found in reasons.items())
+    return tuple(MeasurementWarning(name=name, reason="; ".join(texts)) for name, texts in reasons.items())

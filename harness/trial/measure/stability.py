@@ -1,7 +1,7 @@
-"""Whether timings agree with each other: the doubt `unstable`, with the reason.
+"""Decide whether timings agree with each other; if not, return the warning `unstable` with the reason.
 
-Spread between images is no doubt: a crowded image takes longer every time. What counts is how far timings of the same
-image lie apart, and how far whole rounds over the same images do.
+Differences between images are no instability, as a crowded image always takes longer. What counts is how much the
+timings of the same image differ, and how much whole rounds over the same images do.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ if TYPE_CHECKING:
 
     from harness.trial.measure.timing import Sample
 
-_STD = 0.10  # of the mean
-_ROUNDS = 0.07  # of the smallest round
-_PHASES = 0.10  # of the median latency
+_MAX_STD = 0.10  # fraction of the mean
+_MAX_ROUND_DIFFERENCE = 0.07  # fraction of the smallest round
+_MAX_PHASE_ERROR = 0.10  # fraction of the median latency
 
 
-def rounds(samples: Iterable[Sample]) -> list[list[Sample]]:
-    """Round by round, in order."""
-    found: dict[int, list[Sample]] = defaultdict(list)
+def by_round(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """Group the samples by round, in order."""
+    by_number: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
-        found[sample.round].append(sample)
-    return [found[number] for number in sorted(found)]
+        by_number[sample.round].append(sample)
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def unstable_latency(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
-    """From a std of 10 % of the mean among timings of the same image, or round medians more than 7 % apart."""
+    """Warn if timings of the same image have a std of 10 % of the mean or more, or round medians differ by over 7 %."""
     reasons = []
-    share = spread(samples)
-    if share is not None and share >= _STD:
-        reasons.append(f"timings of the same image have a std of {share:.0%} of the mean")
-    medians = [float(np.median([sample.seconds for sample in round_])) for round_ in rounds(samples)]
-    apart = max(medians) / min(medians) - 1
-    if apart > _ROUNDS:
-        reasons.append(f"the medians of the rounds lie {apart:.0%} apart")
+    fraction = spread(samples)
+    if fraction is not None and fraction >= _MAX_STD:
+        reasons.append(f"timings of the same image have a std of {fraction:.0%} of the mean")
+    medians = [float(np.median([sample.seconds for sample in round_])) for round_ in by_round(samples)]
+    difference = max(medians) / min(medians) - 1
+    if difference > _MAX_ROUND_DIFFERENCE:
+        reasons.append(f"the medians of the rounds lie {difference:.0%} apart")
     return _warnings(reasons)
 
 
 def unstable_throughput(samples: Sequence[Sample]) -> tuple[MeasurementWarning, ...]:
-    """Rounds more than 7 % apart."""
-    speeds = [images_per_s(round_) for round_ in rounds(samples)]
-    apart = max(speeds) / min(speeds) - 1
-    return _warnings([f"the rounds lie {apart:.0%} apart"] if apart > _ROUNDS else [])
+    """Warn if the throughput of two rounds differs by more than 7 %."""
+    speeds = [images_per_s(round_) for round_ in by_round(samples)]
+    difference = max(speeds) / min(speeds) - 1
+    return _warnings([f"the rounds lie {difference:.0%} apart"] if difference > _MAX_ROUND_DIFFERENCE else [])
 
 
-def unsound_phases(medians: Sequence[float], latency: float) -> tuple[MeasurementWarning, ...]:
-    """Phases whose medians do not sum to the median latency within 10 %."""
-    share = sum(medians) / latency
-    if abs(share - 1) <= _PHASES:
+def inconsistent_phases(medians: Sequence[float], latency: float) -> tuple[MeasurementWarning, ...]:
+    """Warn if the medians of the phases do not add up to the median latency within 10 %."""
+    fraction = sum(medians) / latency
+    if abs(fraction - 1) <= _MAX_PHASE_ERROR:
         return ()
-    return _warnings([f"its phases sum to {share:.0%} of the median latency"])
+    return _warnings([f"its phases sum to {fraction:.0%} of the median latency"])
 
 
 def spread(samples: Sequence[Sample]) -> float | None:
-    """Standard deviation of repeated timings of an image, pooled over all images, as a share of the mean of all.
+    """Return the std of repeated timings of an image, pooled over all images, as a fraction of the mean of all timings.
 
-    None where no image was timed twice.
+    None if no image was timed twice.
     """
     by_image: dict[int, list[float]] = defaultdict(list)
     for sample in samples:
         by_image[sample.index].append(sample.seconds)
     repeated = [np.asarray(seconds) for seconds in by_image.values() if len(seconds) > 1]
-    freedom = sum(len(seconds) - 1 for seconds in repeated)
-    if not freedom:
+    degrees_of_freedom = sum(len(seconds) - 1 for seconds in repeated)
+    if not degrees_of_freedom:
         return None
-    variance = sum(float(((seconds - seconds.mean()) ** 2).sum()) for seconds in repeated) / freedom
+    variance = sum(float(((seconds - seconds.mean()) ** 2).sum()) for seconds in repeated) / degrees_of_freedom
     return float(np.sqrt(variance) / np.mean([sample.seconds for sample in samples]))
 
 

@@ -1,8 +1,8 @@
-"""The timed passes: what lies inside the clock, in which order, and how often.
+"""The timed passes: what is timed, in which order, and how often.
 
-Inside the clock: the copy to the device, the model's own resize and normalisation, forward, non-maximum suppression,
-boxes back on the CPU, the device synchronised at both edges. Outside: reading and decoding the image, warm-up, and
-whatever `beat` does. The clock is `time.perf_counter_ns`. Nothing is clipped; every sample is kept.
+Timed are the copy to the device, the model's own resize and normalisation, forward, non-maximum suppression and the
+boxes' way back to the CPU, with the device synchronised before and after. Not timed are reading and decoding the image,
+the warm-up, and `beat`. The clock is `time.perf_counter_ns`. Nothing is clipped; every sample is kept.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopwatch:
-    """How a call is timed.
+    """Times calls.
 
     Attributes:
-        synchronize: wait until the device has finished all it was given.
-        beat: called between two calls, outside of the clock: a sign of progress, a look around.
+        synchronize: waits until the device has finished its work.
+        clock: returns the time in nanoseconds.
+        beat: called between two timed calls, to report progress and sample the system.
     """
 
     synchronize: Callable[[], None] = _nothing
@@ -41,7 +42,7 @@ class Stopwatch:
     beat: Callable[[], None] = _nothing
 
     def seconds(self, run: Run, batch: Sequence[Tensor]) -> float:
-        """Wall time of one call, the device idle before it and finished after it."""
+        """Return the wall time of one call in seconds; the device is synchronised before and after it."""
         self.synchronize()
         started = self.clock()
         run(batch)
@@ -51,9 +52,15 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One timing: `seconds` for all `images`, of which `index` is the first, by its place in the split.
+    """One timing.
 
-    `repeat` counts how often the pass was taken again: 0 the first time.
+    Attributes:
+        name: the name of the pass or phase.
+        round: the number of the round, from 1.
+        index: the number of the first image in the split.
+        images: the number of images.
+        seconds: the wall time for all these images.
+        repeat: the number of the pass' repetition; 0 for its first run.
     """
 
     name: str
@@ -87,20 +94,26 @@ def latency(
     *,
     after_round: Callable[[int], Sequence[Sample]] = lambda _number: (),
 ) -> tuple[Sample, ...]:
-    """Time image by image, in rounds over the same images; each has the protocol's images and its share of seconds.
+    """Time single images, in rounds over the same images.
+
+    Each round times at least the protocol's number of images, and its fraction of the protocol's seconds.
 
     Args:
-        after_round: given the number of the round that is over; may add samples of its own before the next.
+        run: runs the model on a batch of images.
+        images: decoded images, float32 [3, H, W] each.
+        protocol: the measurement protocol.
+        stopwatch: times the calls.
+        after_round: called with the number of the round that ended; may return further samples.
     """
     warm_up(run, [[image] for image in images], min_batches=protocol.warmup, beat=stopwatch.beat)
     samples: list[Sample] = []
     for number in range(1, protocol.rounds + 1):
-        position, spent = 0, 0.0
-        while position < protocol.latency_images or spent < protocol.latency_s / protocol.rounds:
+        position, total_s = 0, 0.0
+        while position < protocol.latency_images or total_s < protocol.latency_s / protocol.rounds:
             index = position % len(images)
             seconds = stopwatch.seconds(run, [images[index]])
             samples.append(Sample(name="latency", round=number, index=index, images=1, seconds=seconds))
-            spent += seconds
+            total_s += seconds
             position += 1
             stopwatch.beat()
         samples += after_round(number)
@@ -110,26 +123,30 @@ def latency(
 def throughput(
     run: Run, images: Sequence[Tensor], protocol: Protocol, size: int, stopwatch: Stopwatch
 ) -> tuple[Sample, ...]:
-    """Time batches of `size`, in rounds over the same ones: every image, three batches, and the protocol's seconds."""
+    """Time batches of `size` images, in rounds over the same batches.
+
+    Each round times every image at least once, and its fraction of the protocol's seconds; all rounds together time at
+    least three batches.
+    """
     starts = range(0, len(images), size)
     batches = [[images[(start + offset) % len(images)] for offset in range(size)] for start in starts]
     warm_up(run, batches, min_batches=1, beat=stopwatch.beat)
     samples: list[Sample] = []
     min_batches = max(len(batches), -(-_MIN_BATCHES // protocol.rounds))
     for number in range(1, protocol.rounds + 1):
-        position, spent = 0, 0.0
-        while position < min_batches or spent < protocol.throughput_s / protocol.rounds:
+        position, total_s = 0, 0.0
+        while position < min_batches or total_s < protocol.throughput_s / protocol.rounds:
             batch = position % len(batches)
             seconds = stopwatch.seconds(run, batches[batch])
             samples.append(Sample(name="throughput", round=number, index=starts[batch], images=size, seconds=seconds))
-            spent += seconds
+            total_s += seconds
             position += 1
             stopwatch.beat()
     return tuple(samples)
 
 
 def images_per_s(samples: Sequence[Sample]) -> float:
-    """Over all timed batches."""
+    """Return the images per second over all timed batches."""
     return sum(sample.images for sample in samples) / sum(sample.seconds for sample in samples)
 
 
@@ -142,11 +159,19 @@ def by_setting(
     name: Callable[[T], str],
     stopwatch: Stopwatch,
 ) -> dict[T, tuple[Sample, ...]]:
-    """Time each image under each setting in turn, so that whatever drifts meanwhile drifts for all of them.
+    """Time each image with each setting in turn, so that a drift of the machine affects all settings alike.
 
-    The model is warm.
+    The model must be warmed up.
+
+    Args:
+        settings: the settings to compare.
+        set_to: applies a setting to the model.
+        run: runs the model on a batch of images.
+        images: decoded images, float32 [3, H, W] each.
+        name: returns the name of a setting's samples.
+        stopwatch: times the calls.
     """
-    found: dict[T, list[Sample]] = {setting: [] for setting in settings}
+    samples_of: dict[T, list[Sample]] = {setting: [] for setting in settings}
     for setting in settings:
         set_to(setting)
         run([images[0]])
@@ -154,13 +179,13 @@ def by_setting(
         for setting in settings:
             set_to(setting)
             seconds = stopwatch.seconds(run, [image])
-            found[setting].append(Sample(name=name(setting), round=1, index=index, images=1, seconds=seconds))
+            samples_of[setting].append(Sample(name=name(setting), round=1, index=index, images=1, seconds=seconds))
             stopwatch.beat()
-    return {setting: tuple(samples) for setting, samples in found.items()}
+    return {setting: tuple(samples) for setting, samples in samples_of.items()}
 
 
 def largest_power_of_two(fits: Callable[[int], bool], *, maximum: int) -> int:
-    """The largest power of two up to `maximum` that `fits`, found by doubling; 1 where not even one fits."""
+    """Return the largest power of two up to `maximum` for which `fits` is true, by doubling; 1 if none is."""
     size = 1
     while size * 2 <= maximum and fits(size * 2):
         size *= 2

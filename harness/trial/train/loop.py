@@ -1,8 +1,8 @@
-"""Fine-tuning: optimiser, schedule, the loop over steps, and the clock on it.
+"""The training loop: epochs, steps, validation, checkpoints, and the measurement of training speed.
 
-Training speed counts whole steps, from asking for the batch to the optimiser's update with the device synchronised (the
-check that the loss is finite waits for it anyway), without the first epoch or its first 100 steps, whichever is less,
-and without the first step after a resumption. Checkpoints and pauses lie outside of every clock.
+The time of a step is from the request for its batch to the optimiser's update with the device synchronised (the check
+that the loss is finite waits for the device anyway). Not counted are the first epoch or its first 100 steps, whichever
+is less, and the first step after a resumption. Checkpoints and pauses are never timed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.store.record import Epoch
-from harness.trial.inputs.loader import EpochBatches, checked
+from harness.trial.inputs.loader import EpochBatches, check_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,25 +31,34 @@ OnStep = Callable[[int, int, int, float, float], None]
 Validate = Callable[[], tuple[float | None, float | None]]
 
 
-class Keep(Protocol):
-    """Whoever keeps what training has come to."""
+class SaveCheckpoint(Protocol):
+    """A function that may save a checkpoint."""
 
     def __call__(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
-        """After each step, and after each epoch: a function that gives the state, and the steps done so far.
+        """Save a checkpoint if one is due; called after each step and after each epoch.
 
-        May raise to stop the training.
+        May raise an exception to stop the training.
+
+        Args:
+            state: returns the state to save.
+            steps: the number of training steps so far.
+            epoch_ended: whether the call is at the end of an epoch.
         """
 
 
-def _keep_nothing(state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+def _save_nothing(state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
     pass
 
 
 @dataclass(slots=True, kw_only=True)
 class Clock:
-    """Time of whole steps. It is part of a checkpoint, so that no pause is ever measured.
+    """The total time of the training steps. It is part of a checkpoint, so that pauses are not measured.
 
-    `left_out` steps are still to come that do not count: the start of the training, and one after each resumption.
+    Attributes:
+        left_out: the number of next steps that are not counted, at the start and after a resumption.
+        total_s: the seconds of all counted steps.
+        wait_s: the seconds of them that were spent waiting for data.
+        images: the images of all counted steps.
     """
 
     left_out: int
@@ -58,7 +67,7 @@ class Clock:
     images: int = 0
 
     def add(self, *, total_s: float, wait_s: float, images: int) -> None:
-        """One step: seconds in all, seconds of it waiting for data, images."""
+        """Add one step: its seconds, the seconds of it spent waiting for data, and its images."""
         if self.left_out:
             self.left_out -= 1
             return
@@ -68,20 +77,27 @@ class Clock:
 
     @property
     def images_per_s(self) -> float | None:
-        """Training speed; None where no step counts."""
+        """The training speed; None if no step was counted."""
         return self.images / self.total_s if self.total_s else None
 
     @property
     def wait_fraction(self) -> float | None:
-        """Share of the time that was spent waiting for data."""
+        """The fraction of the time that was spent waiting for data; None if no step was counted."""
         return self.wait_s / self.total_s if self.total_s else None
 
 
 @dataclass(slots=True, kw_only=True)
 class Position:
-    """Where training stands: `step` steps of `epoch` are done; `sums` and `epoch_s` are of this epoch so far.
+    """The progress of a training.
 
-    `trained_s` is all time in steps and validations, of every attempt, whatever lay between them.
+    Attributes:
+        epoch: the current epoch, from 1.
+        step: the number of finished steps in this epoch.
+        lr: the learning rate at the beginning of this epoch.
+        sums: the sum of each part of the loss over this epoch's steps.
+        epoch_s: the seconds of this epoch's steps.
+        trained_s: the seconds of all steps and validations, over all attempts.
+        curve: the finished epochs, as dicts of `Epoch`.
     """
 
     epoch: int = 1
@@ -95,7 +111,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What fine-tuning leaves beside the model; `wall_s` is all time in steps and validations, over all attempts."""
+    """The result of fine-tuning beside the model; `wall_s` is the time of all steps and validations of all attempts."""
 
     epochs: tuple[Epoch, ...]
     images_per_s: float | None
@@ -103,7 +119,7 @@ class Training:
     wall_s: float
 
 
-def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
+def finetune(  # noqa: PLR0913 - its inputs and its callbacks
     detector: Detector,
     loader: Iterable[Any],
     batches: EpochBatches,
@@ -113,80 +129,85 @@ def finetune(  # noqa: PLR0913 - what it trains on, and whom it tells
     on_step: OnStep,
     validate: Validate,
     state: State | None = None,
-    keep: Keep = _keep_nothing,
+    save_checkpoint: SaveCheckpoint = _save_nothing,
 ) -> Training:
-    """Train the detector in place, from its beginning or from a state.
+    """Train the detector in place, from the start or from a checkpoint's state.
 
     Args:
-        on_step: told of (epoch, step, steps of an epoch, loss, images/s) after each step.
-        validate: gives (map, map_50) on the val split; called every `validate_every` epochs.
-        state: what an earlier attempt gave to `keep`; training goes on from there, on the CPU to the same bits.
-        keep: called after each step and after each epoch.
+        detector: the detector to train.
+        loader: yields the batches.
+        batches: the order of the batches; its epoch is set here.
+        hyperparameters: the hyperparameters.
+        device: the device to train on.
+        on_step: called with (epoch, step, steps of an epoch, loss, images/s) after each step.
+        validate: returns (map, map_50) on the val split; called every `validate_every` epochs.
+        state: a state that an earlier attempt saved; training continues from it, on a CPU with bit-identical results.
+        save_checkpoint: called after each step and after each epoch.
 
     Raises:
-        DivergedError: a loss is not finite; names the step and each part.
-        DataError: an item is not usable.
+        DivergedError: a loss is not finite; the message names the step and each part of the loss.
+        DataError: an item cannot be used.
     """
     h = hyperparameters
     train_step = TrainStep(detector, h, device=device, steps_per_epoch=len(batches))
-    now = Position()
+    position = Position()
     clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
     if state is not None:
-        now, clock = Position(**state["position"]), Clock(**state["clock"])
+        position, clock = Position(**state["position"]), Clock(**state["clock"])
         clock.left_out = max(clock.left_out, 1)
         train_step.restore(state)
-        state.clear()  # or a second copy of the weights would lie in memory as long as training takes
+        state.clear()  # otherwise a second copy of the weights stays in memory during training
 
     def current() -> State:
-        return {**train_step.state(), "position": asdict(now), "clock": asdict(clock)}
+        return {**train_step.state(), "position": asdict(position), "clock": asdict(clock)}
 
-    for epoch in range(now.epoch, (h.epochs or 0) + 1):
+    for epoch in range(position.epoch, (h.epochs or 0) + 1):
         detector.module.train()
-        batches.begin(epoch, after=now.step)
-        now.lr = now.lr if now.step else train_step.lr
-        asked = time.perf_counter()
+        batches.begin(epoch, after=position.step)
+        position.lr = position.lr if position.step else train_step.lr
+        requested_at = time.perf_counter()
         for raw in loader:
-            batch = checked(raw)
-            waited = time.perf_counter() - asked
-            parts = train_step.step(batch, f"epoch {epoch}, step {now.step + 1} of {len(batches)}")
-            took = time.perf_counter() - asked
-            now.step += 1
-            now.epoch_s += took
-            now.trained_s += took
+            batch = check_batch(raw)
+            wait_s = time.perf_counter() - requested_at
+            parts = train_step.step(batch, f"epoch {epoch}, step {position.step + 1} of {len(batches)}")
+            step_s = time.perf_counter() - requested_at
+            position.step += 1
+            position.epoch_s += step_s
+            position.trained_s += step_s
             for name, value in parts.items():
-                now.sums[name] = now.sums.get(name, 0.0) + value
-            clock.add(total_s=took, wait_s=waited, images=len(batch))
-            on_step(epoch, now.step, len(batches), sum(parts.values()), len(batch) / took)
-            keep(current, (epoch - 1) * len(batches) + now.step, epoch_ended=False)
-            asked = time.perf_counter()
+                position.sums[name] = position.sums.get(name, 0.0) + value
+            clock.add(total_s=step_s, wait_s=wait_s, images=len(batch))
+            on_step(epoch, position.step, len(batches), sum(parts.values()), len(batch) / step_s)
+            save_checkpoint(current, (epoch - 1) * len(batches) + position.step, epoch_ended=False)
+            requested_at = time.perf_counter()
         validates = bool(h.validate_every) and epoch % h.validate_every == 0
-        if validates:  # which may take long
-            keep(current, epoch * len(batches), epoch_ended=True)
-        _close(now, len(batches), validate if validates else None)
-        keep(current, epoch * len(batches), epoch_ended=True)
-    train_step.optimizer.zero_grad(set_to_none=True)  # gradients left behind would count as memory of inference
+        if validates:  # validation may take long
+            save_checkpoint(current, epoch * len(batches), epoch_ended=True)
+        _end_epoch(position, len(batches), validate if validates else None)
+        save_checkpoint(current, epoch * len(batches), epoch_ended=True)
+    train_step.optimizer.zero_grad(set_to_none=True)  # otherwise gradients count as memory of inference
     return Training(
-        epochs=tuple(Epoch(**point) for point in now.curve),
+        epochs=tuple(Epoch(**point) for point in position.curve),
         images_per_s=clock.images_per_s,
         data_wait_fraction=clock.wait_fraction,
-        wall_s=now.trained_s,
+        wall_s=position.trained_s,
     )
 
 
-def _close(now: Position, steps: int, validate: Validate | None) -> None:
-    """End an epoch: its point of the curve, and the position before the next one."""
-    means = {name: value / steps for name, value in now.sums.items()}
+def _end_epoch(position: Position, steps: int, validate: Validate | None) -> None:
+    """End an epoch: validate, add its point to the curve, and move the position to the next epoch."""
+    means = {name: value / steps for name, value in position.sums.items()}
     started = time.perf_counter()
     val = validate() if validate else (None, None)
-    now.trained_s += time.perf_counter() - started
+    position.trained_s += time.perf_counter() - started
     point = Epoch(
-        epoch=now.epoch,
-        lr=now.lr,
+        epoch=position.epoch,
+        lr=position.lr,
         loss=sum(means.values()),
         loss_parts=means,
-        wall_s=now.epoch_s,
+        wall_s=position.epoch_s,
         val_map=val[0],
         val_map_50=val[1],
     )
-    now.curve.append(asdict(point))
-    now.epoch, now.step, now.sums, now.epoch_s = now.epoch + 1, 0, {}, 0.0
+    position.curve.append(asdict(point))
+    position.epoch, position.step, position.sums, position.epoch_s = position.epoch + 1, 0, {}, 0.0

@@ -28,7 +28,7 @@ def build_optimizer(parameters: Iterable[Any], h: Hyperparameters) -> torch.opti
 
 
 def schedule(h: Hyperparameters, *, steps_per_epoch: int) -> Callable[[int], float]:
-    """The factor on the learning rate at each step, counted from 0: linear warm-up times the schedule."""
+    """Return the function from a step, counted from 0, to the factor on the learning rate: warm-up times schedule."""
     total = steps_per_epoch * (h.epochs or 0)
     warmup = min(_WARMUP_STEPS, steps_per_epoch - 1) if h.warmup_steps == "epoch" else h.warmup_steps
 

@@ -1,7 +1,7 @@
-"""States of training in files: a trial that was killed goes on from the last whole one.
+"""Checkpoint files of a training: a trial that was killed resumes from the newest intact one.
 
-A file is what `torch.save` wrote and, at its end, the sha256 of that: a torn or altered one is never trusted. Owns
-these files alone; what is in a state is `harness.trial.train.loop`'s business.
+A file holds the output of `torch.save` followed by its sha256, so that a torn or altered file is recognised and not
+used. Owns only these files; `harness.trial.train.loop` decides what a state holds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
-_KEPT = 2
+_MAX_FILES = 2
 _SUFFIX = ".state"
 _CHUNK = 2**22
 
@@ -35,33 +35,33 @@ State = dict[str, Any]  # tensors, numbers, text, lists, tuples and dicts of the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class States:
-    """The resumable states of one trial, in `folder`; `trial_id` tells them from another trial's."""
+    """The checkpoint files of one trial, in `folder`; files with another `trial_id` are refused."""
 
     folder: Path
     trial_id: str
 
     def save(self, state: State, *, steps: int) -> None:
-        """Write the state after so many training steps, durably; the one before it is kept, older ones go.
+        """Write the state after `steps` training steps durably; the previous file is kept, older ones are removed.
 
         Raises:
-            MachineError: the disk is full or failing; the states before are untouched.
+            MachineError: the disk is full or failing; the earlier files are unchanged.
         """
         files.make_folder(self.folder)
         path = self.folder / f"training-{steps:09d}{_SUFFIX}"
         files.ensure_space(path, size_of(state), "a checkpoint takes")
-        whole = {"harness_training_state": _FORMAT, "trial_id": self.trial_id, "state": state}
+        content = {"harness_training_state": _FORMAT, "trial_id": self.trial_id, "state": state}
 
         def write(stream: files.Stream) -> None:
-            digested: Any = _Digested(stream)
-            torch.save(whole, digested)
-            stream.write(digested.digest.digest())
+            hashing: Any = _HashingStream(stream)
+            torch.save(content, hashing)
+            stream.write(hashing.digest.digest())
 
         files.replace(path, write, check=self._check)
-        for old in self._paths()[_KEPT:]:
+        for old in self._paths()[_MAX_FILES:]:
             files.remove(old)
 
     def newest(self) -> State | None:
-        """The last whole state; what cannot be trusted is set aside with a warning, and the one before it is used."""
+        """Return the newest intact state; a damaged file is renamed with a warning, and the previous one is used."""
         for path in self._paths():
             try:
                 return self._read(path, mmap=False)
@@ -72,19 +72,19 @@ class States:
         return None
 
     def remove(self) -> None:
-        """Nothing is to be resumed any more."""
+        """Remove all checkpoint files; the trial cannot be resumed afterwards."""
         for path in (*self._paths(), *self.folder.glob("training-*.refused")):
             files.remove(path)
 
     def _paths(self) -> list[Path]:
-        """Newest first."""
+        """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob(f"training-*{_SUFFIX}"), reverse=True)
 
     def _check(self, path: Path) -> None:
         try:
             self._read(path, mmap=True)
         except _RefusedError as error:
-            raise MachineError(f"{path.parent}: what was written there reads back otherwise: {error}") from None
+            raise MachineError(f"{path.parent}: a file does not read back as it was written: {error}") from None
 
     def _read(self, path: Path, *, mmap: bool) -> State:
         length = path.stat().st_size - hashlib.sha256().digest_size
@@ -95,14 +95,14 @@ class States:
             if length <= 0 or stream.read() != digest.digest():
                 raise _RefusedError("torn or altered: its checksum does not fit")
         try:
-            whole = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
+            content = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, ValueError, EOFError) as error:
             raise _RefusedError(f"cannot be loaded: {error}") from None
-        if not isinstance(whole, dict) or whole.get("harness_training_state") != _FORMAT:
+        if not isinstance(content, dict) or content.get("harness_training_state") != _FORMAT:
             raise _RefusedError("not a state of training in this format")
-        if whole["trial_id"] != self.trial_id:
-            raise _RefusedError(f"belongs to another trial, {whole['trial_id']}")
-        state: State = whole["state"]
+        if content["trial_id"] != self.trial_id:
+            raise _RefusedError(f"belongs to another trial, {content['trial_id']}")
+        state: State = content["state"]
         return state
 
 
@@ -110,8 +110,8 @@ class _RefusedError(Exception):
     """A file is not a state to resume from."""
 
 
-class _Digested:
-    """A stream for `torch.save` that digests what passes."""
+class _HashingStream:
+    """A stream for `torch.save` that also hashes the written bytes."""
 
     def __init__(self, stream: files.Stream) -> None:
         self._stream = stream
@@ -126,7 +126,7 @@ class _Digested:
 
 
 def size_of(state: Any) -> int:
-    """Bytes of all tensors in it."""
+    """Return the bytes of all tensors in a state."""
     if isinstance(state, torch.Tensor):
         return state.numel() * state.element_size()
     if isinstance(state, dict):
@@ -135,9 +135,9 @@ def size_of(state: Any) -> int:
 
 
 def random_state(device: torch.device) -> State:
-    """Every generator that training may draw from."""
-    numpys: Any = np.random.get_state()  # noqa: NPY002 - the one that users draw from
-    kind, keys, position, has_gauss, gauss = numpys
+    """Return the state of every random generator that training may use."""
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002 - users draw from the global generator
+    kind, keys, position, has_gauss, gauss = numpy_state
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
@@ -147,7 +147,7 @@ def random_state(device: torch.device) -> State:
 
 
 def restore_random_state(state: State, device: torch.device) -> None:
-    """Go on drawing where `random_state` was taken."""
+    """Set every random generator to the state that `random_state` returned."""
     torch.set_rng_state(state["torch"].clone())
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"].clone(), device)

@@ -1,4 +1,4 @@
-"""One training step: what it changes, and how it is saved and restored."""
+"""One training step: the state that it changes, and how that state is saved and restored."""
 
 from __future__ import annotations
 
@@ -33,11 +33,18 @@ class TrainStep:
 
     @property
     def lr(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, batch: Batch, where: str) -> dict[str, float]:
-        """One update from `accumulate` parts of a batch; returns each part of the loss, averaged over the images.
+        """Update the weights once from a batch, in `accumulate` parts.
+
+        Args:
+            batch: images and targets.
+            where: the step's name, for an error message.
+
+        Returns:
+            Each part of the loss, averaged over the images.
 
         Raises:
             DivergedError: a loss is not finite.
@@ -57,9 +64,9 @@ class TrainStep:
             weight = len(part) / len(batch)
             values = {name: float(value.detach()) for name, value in losses.items()}
             if not all(math.isfinite(value) for value in values.values()):
-                said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise DivergedError(
-                    f"the loss is not finite at {where}: {said}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
+                    f"the loss is not finite at {where}: {text}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
                 )
             loss = self._scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
             torch.autograd.backward(loss)
@@ -74,7 +81,7 @@ class TrainStep:
         return sums
 
     def state(self) -> State:
-        """All that the next step depends on."""
+        """Return everything that the next step depends on."""
         return {
             "model": self._model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -84,7 +91,7 @@ class TrainStep:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from `state`."""
+        """Continue from a state that `state` returned."""
         self._model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._scheduler.load_state_dict(state["schedule"])

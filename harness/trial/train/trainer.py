@@ -1,4 +1,7 @@
-"""A training from wherever it stands to its end: what it looks at on the way, and when it leaves a checkpoint."""
+"""Run one training to its end, from the start or from a checkpoint: validation, checkpoints, memory, interference.
+
+Does not own the loop over steps (`harness.trial.train.loop`) nor the checkpoint files (`harness.trial.train.resume`).
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
     from harness.trial.train.resume import State, States
 
 
-_LOOK_S = 10.0  # a night has many of these
+_SAMPLE_INTERVAL_S = 10.0  # of the system's state; a long training has many samples
 
 
 class Trainer:
-    """A training from wherever it stands to its end: what it looks at on the way, and when it leaves a checkpoint."""
+    """One training, from the start or from its newest checkpoint."""
 
     def __init__(
         self,
@@ -53,24 +56,30 @@ class Trainer:
         )
         self._checkpoint_s = checkpoint_s
         self._batches = context.batches()
-        self._validated: list[float] = []
-        self._best: State | None = None  # of the validations: epoch, and weights on the CPU
+        self._val_scores: list[float] = []
+        self._best: State | None = None  # the best validated epoch, and its weights on the CPU
         self._resumed: list[str] = []
-        self._kept_at = time.monotonic()
-        self._watch: SystemMonitor | None = None
+        self._saved_at = time.monotonic()
+        self._monitor: SystemMonitor | None = None
         self._joules_before = 0.0
-        self._meter = sample_system(context.device).joules
+        self._joules_at_start = sample_system(context.device).joules
         self.peak = memory.NO_MEMORY
 
     def train(self) -> Training:
-        """Fine-tune; where a test split is reported on and val was looked at, keep val's best epoch, else the last."""
+        """Fine-tune the model.
+
+        If results are reported on test and val was evaluated, the model ends with the weights of val's best epoch,
+        otherwise with those of the last epoch.
+        """
         context = self._context
         state = self._restore()
         memory.free_unused(context.device)
         memory.reset_peak(context.device)
         self._events.emit(StageEvent(stage="train"))
-        if context.device.type == "cuda" or not context.workers:  # a CPU's loaders would look like others
-            self._watch = SystemMonitor(partial(sample_system, context.device), time.perf_counter_ns, every_s=_LOOK_S)
+        if context.device.type == "cuda" or not context.workers:  # loaders would count as other load on a CPU
+            self._monitor = SystemMonitor(
+                partial(sample_system, context.device), time.perf_counter_ns, every_s=_SAMPLE_INTERVAL_S
+            )
         with self._interrupt.deferred():
             training = finetune(
                 context.detector,
@@ -81,11 +90,11 @@ class Trainer:
                 state=state,
                 on_step=self._on_step,
                 validate=self._validate,
-                keep=self._keep,
+                save_checkpoint=self._save_checkpoint,
             )
         self._read_peak()
-        if self._watch is not None:
-            self._watch.close()
+        if self._monitor is not None:
+            self._monitor.close()
         self._interrupt.check()
         if self._best is not None:
             context.model.load_state_dict(self._best["state"])
@@ -93,18 +102,22 @@ class Trainer:
 
     @property
     def weights_of_epoch(self) -> int:
-        """The epoch that the model is left with."""
+        """The epoch whose weights the model has after training."""
         return int(self._best["epoch"] if self._best is not None else self._context.hyperparameters.epochs or 0)
 
     def joules(self) -> float | None:
-        """The GPU's energy since the trial began, without what lay between two attempts."""
+        """Return the GPU's energy since the trial began, without the time between two attempts."""
         now = sample_system(self._context.device).joules
-        return self._joules_before + now - self._meter if now is not None and self._meter is not None else None
+        return (
+            self._joules_before + now - self._joules_at_start
+            if now is not None and self._joules_at_start is not None
+            else None
+        )
 
     def warnings(self) -> tuple[record.MeasurementWarning, ...]:
-        """What a reader should know of how these weights came about."""
+        """Return the warnings about how these weights were trained."""
         trial, accumulate = self._context.trial, self._context.hyperparameters.accumulate
-        system_samples = self._watch.system_samples if self._watch is not None else ()
+        system_samples = self._monitor.system_samples if self._monitor is not None else ()
         warnings = [
             record.MeasurementWarning(name=warning.name, reason=f"training: {warning.reason}")
             for warning in interference_warnings(system_samples)
@@ -113,7 +126,7 @@ class Trainer:
         if self._resumed:
             warnings.append(
                 record.MeasurementWarning(
-                    name="resumed", reason=f"training was cut and went on {', then '.join(self._resumed)}"
+                    name="resumed", reason=f"training was interrupted and resumed {', then '.join(self._resumed)}"
                 )
             )
         if accumulate != trial.hyperparameters.accumulate:
@@ -121,17 +134,17 @@ class Trainer:
                 record.MeasurementWarning(
                     name="accumulated",
                     reason=f"out of memory with accumulate: {trial.hyperparameters.accumulate}, so a batch of "
-                    f"{trial.hyperparameters.batch_size} passed in {accumulate} parts",
+                    f"{trial.hyperparameters.batch_size} was processed in {accumulate} parts",
                 )
             )
         return tuple(warnings)
 
     def _restore(self) -> State | None:
-        """The newest state, and what this object knew when it was left."""
+        """Return the newest checkpoint's state, and restore this object's own fields from it."""
         state = self._states.newest()
         if state is None:
             return None
-        self._validated, self._best = state["validated"], state["best"]
+        self._val_scores, self._best = state["validated"], state["best"]
         self.peak = record.Memory(**state["peak"])
         self._joules_before = state.get("joules") or 0.0
         position = state["position"]
@@ -145,31 +158,31 @@ class Trainer:
         return state
 
     def _where(self) -> str:
-        """What the same bits need."""
+        """Describe what a bit-identical resumption depends on."""
         return f"{self._context.device.type} with {self._context.threads} threads and torch {torch.__version__}"
 
     def _on_step(self, epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
-        if self._watch is not None:
-            self._watch.sample_if_due()
+        if self._monitor is not None:
+            self._monitor.sample_if_due()
         emit = self._events.emit if step == steps else self._events.progress
         epochs = self._context.hyperparameters.epochs or 0
         emit(StepEvent(epoch=epoch, epochs=epochs, step=step, steps=steps, loss=loss, images_per_s=speed))
 
-    def _keep(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
-        """Leave a checkpoint where one is due, or where this process was asked to stop."""
-        due = time.monotonic() - self._kept_at >= self._checkpoint_s
+    def _save_checkpoint(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+        """Save a checkpoint if one is due, or if this process was asked to stop."""
+        due = time.monotonic() - self._saved_at >= self._checkpoint_s
         if epoch_ended or due or self._interrupt.asked:
             self._read_peak()
-            own = {
-                "validated": self._validated,
+            trainer_state = {
+                "validated": self._val_scores,
                 "best": self._best,
                 "peak": asdict(self.peak),
                 "resumed": self._resumed,
                 "joules": self.joules(),
                 "where": self._where(),
             }
-            self._states.save({**state(), **own}, steps=steps)
-            self._kept_at = time.monotonic()
+            self._states.save({**state(), **trainer_state}, steps=steps)
+            self._saved_at = time.monotonic()
         self._interrupt.check()
 
     def _validate(self) -> tuple[float | None, float | None]:
@@ -177,23 +190,23 @@ class Trainer:
         self._read_peak()
         val = context.data.splits["val"]
         benchmark = context.benchmark(self._folder, self._events, self._interrupt.check)
-        truths, found = benchmark.detections(context.deployed(), "val", val, stage="train")
-        metrics = accuracy(truths, found, class_names=val.class_names, split="val")
+        ground_truth, detections = benchmark.detections(context.deployed(), "val", val, stage="train")
+        metrics = accuracy(ground_truth, detections, class_names=val.class_names, split="val")
         score = metrics.map or 0.0
-        if context.report_on == "test" and score > max(self._validated, default=-1.0):
+        if context.report_on == "test" and score > max(self._val_scores, default=-1.0):
             weights = {name: tensor.to("cpu", copy=True) for name, tensor in context.model.state_dict().items()}
             self._best = {"epoch": epoch, "state": weights}
-        self._validated.append(score)
+        self._val_scores.append(score)
         self._events.emit(ValidationEvent(epoch=epoch, map=metrics.map, map_50=metrics.map_50))
-        memory.reset_peak(context.device)  # validation is not training
+        memory.reset_peak(context.device)  # validation does not count as memory of training
         return metrics.map, metrics.map_50
 
     def _read_peak(self) -> None:
-        self.peak = memory.larger(self.peak, memory.read_peak(self._context.device))
+        self.peak = memory.combine_peaks(self.peak, memory.read_peak(self._context.device))
 
 
 def subset_warnings(trial: Trial) -> tuple[record.MeasurementWarning, ...]:
-    """Of a trial that uses only some of the images."""
+    """Return the warning of a trial that uses only some of the images."""
     if not trial.max_images:
         return ()
     return (record.MeasurementWarning(name="subset", reason=f"only the first {trial.max_images} images of each split"),)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.data.load import load
-from harness.data.loaded import Loaded
+from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset
 
 
@@ -28,7 +28,7 @@ def _good() -> dict[str, Any]:
     }
 
 
-def _load(tmp_path: Path, content: object) -> Loaded:
+def _load(tmp_path: Path, content: object) -> LoadedDataset:
     path = tmp_path / "a.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return load(FilesDataset(format="coco", path=path), depth="labels")
@@ -37,7 +37,7 @@ def _load(tmp_path: Path, content: object) -> Loaded:
 def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
     """Classes are numbered by category id, images sorted by name, boxes clipped; area and crowd are kept."""
     loaded = _load(tmp_path, _good())
-    annotations = loaded.parts["all"].annotations
+    annotations = loaded.splits["all"].annotations
     assert annotations.class_names == ("bolt", "nut")
     assert annotations.file_names == ("a.jpg", "b.jpg")
     assert annotations.labels.tolist() == [1, 0]
@@ -72,7 +72,7 @@ def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
         (("annotations", 0, "bbox"), [1, 1e308, 1e308, 1e308], "not_a_number", "image 2, annotation 30"),
         (("annotations", 0), {"id": 30}, "unreadable_annotation", "annotation 30"),
         (("annotations", 0), 7, "unreadable_annotation", "annotation 0: annotations[0]"),
-        (("images", 1, "id"), 9, "duplicate_image_id", "image 9: a.jpg: its id stands there before"),
+        (("images", 1, "id"), 9, "duplicate_image_id", "image 9: a.jpg: its id is used before"),
         (("images", 1, "file_name"), "b.jpg", "duplicate_image_id", "image 2: b.jpg: described before"),
         (("images", 0, "width"), "x", "unreadable_annotation", "image 9: images[0]: Expected"),
         (("images", 0, "width"), 99999999999, "unreadable_annotation", "image 9: images[0]"),
@@ -109,7 +109,7 @@ def test_sizes_and_ids_may_be_left_out(tmp_path: Path) -> None:
     loaded = _load(tmp_path, content)
     (problem,) = loaded.findings.problems()
     assert problem.places[0].annotation == 1
-    assert loaded.parts["all"].annotations.sizes.tolist() == [[0, 0], [0, 0]]
+    assert loaded.splits["all"].annotations.sizes.tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -13,19 +13,19 @@ import pytest
 from PIL import Image
 
 from harness.data.check import check
-from harness.data.images import look
+from harness.data.images import scan_image
 from harness.data.load import load
-from harness.data.loaded import Loaded
+from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages
 from tests.conftest import Command
 from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
 
 
-def _load(path: Path, name: str = "auto") -> Loaded:
+def _load(path: Path, name: str = "auto") -> LoadedDataset:
     return load(FilesDataset(format=name, path=path), depth="headers")  # type: ignore[arg-type]
 
 
-def _errors(loaded: Loaded) -> dict[str, str]:
+def _errors(loaded: LoadedDataset) -> dict[str, str]:
     return {problem.code: str(problem) for problem in loaded.findings.problems("error")}
 
 
@@ -75,7 +75,7 @@ def test_two_categories_of_one_name_are_one_class(tmp_path: Path) -> None:
         file.write_text(json.dumps(content))
     loaded = _load(root)
     assert not loaded.findings.problems("error")
-    assert loaded.parts["train"].annotations.class_names == CLASSES
+    assert loaded.splits["train"].annotations.class_names == CLASSES
 
 
 def test_annotations_with_and_without_ids_do_not_collide(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_official_files_without_labels_are_no_test_split(tmp_path: Path) -> None
     }
     for name in ("test2017", "test-dev2017"):
         (folder / f"image_info_{name}.json").write_text(json.dumps(info))
-    assert list(_load(root).parts) == ["train", "val"]
+    assert list(_load(root).splits) == ["train", "val"]
 
 
 @pytest.mark.parametrize(("name", "stray"), [("labelme", "meta.json"), ("voc", "pom.xml")])
@@ -119,7 +119,7 @@ def test_a_stray_file_does_not_merge_splits(name: str, stray: str, tmp_path: Pat
                     f"<annotation><filename>{shot.name}</filename></annotation>"
                 )
     (root / stray).write_text("<project/>" if name == "voc" else "{}")
-    assert list(_load(root).parts) == ["train", "val"]
+    assert list(_load(root).splits) == ["train", "val"]
 
 
 @pytest.mark.parametrize("entry", ["../secret", "ABSOLUTE/secret"])
@@ -131,7 +131,7 @@ def test_data_yaml_does_not_lead_out_of_its_folder(entry: str, tmp_path: Path) -
     yaml.write_text(yaml.read_text().replace("images/train", entry.replace("ABSOLUTE", str(tmp_path))))
     loaded = _load(root)
     assert "secret leaves" in _errors(loaded)["path_escapes_root"]
-    assert not loaded.parts
+    assert not loaded.splits
 
 
 def test_folders_above_the_dataset_may_be_called_images(tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_folders_above_the_dataset_may_be_called_images(tmp_path: Path) -> None:
 def test_key_points_are_not_corners(tmp_path: Path) -> None:
     """With `kpt_shape` a line goes on after its box, and is no polygon."""
     root = dataset(tmp_path, "yolo", train=6, val=2)
-    before = _load(root).parts["train"].annotations.boxes
+    before = _load(root).splits["train"].annotations.boxes
     for split in ("train", "val"):
         for file in (root / "labels" / split).iterdir():
             file.write_text("".join(f"{line} 0.1 0.9 0.2 0.8\n" for line in file.read_text().splitlines()))
     (root / "data.yaml").write_text((root / "data.yaml").read_text() + "kpt_shape: [2, 2]\n")
-    assert np.array_equal(_load(root).parts["train"].annotations.boxes, before)
+    assert np.array_equal(_load(root).splits["train"].annotations.boxes, before)
 
 
 def test_absolute_lists_work_from_a_relative_path(harness_command: Command, tmp_path: Path) -> None:
@@ -199,20 +199,20 @@ def test_jpegs_that_end_in_zeros_or_hide_behind_a_thumbnail(tmp_path: Path) -> N
     path = tmp_path / "a.jpg"
     for data in (whole, thumbed):
         path.write_bytes(data)
-        assert [look(str(path), decode=decode).cut for decode in (True, False)] == [False, False]
+        assert [scan_image(str(path), decode=decode).truncated for decode in (True, False)] == [False, False]
         for share in (0.3, 0.6, 0.9):
             cut = data[: len(data) - int(len(whole) * (1 - share))]
             for broken in (cut, cut + bytes(len(data) - len(cut))):
                 path.write_bytes(broken)
-                found = [look(str(path), decode=decode) for decode in (True, False)]
-                assert [(picture.cut, picture.problem) for picture in found] == [(True, None)] * 2
+                found = [scan_image(str(path), decode=decode) for decode in (True, False)]
+                assert [(picture.truncated, picture.problem) for picture in found] == [(True, None)] * 2
 
 
 def test_postscript_is_no_image(tmp_path: Path) -> None:
     """Pillow would start another program for it."""
     path = tmp_path / "a.jpg"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    assert "cannot identify" in (look(str(path), decode=False).problem or "")
+    assert "cannot identify" in (scan_image(str(path), decode=False).problem or "")
 
 
 def test_one_broken_dataset_of_a_suite_does_not_hide_the_others(
@@ -314,7 +314,7 @@ def test_names_longer_than_any_disk_allows(tmp_path: Path) -> None:
 def test_exports_of_common_tools_are_recognised(tmp_path: Path) -> None:
     """CVAT's lists with data/, Label Studio's notes.json, LabelImg's classes.txt, a data.yaml in flow style."""
     root = dataset(tmp_path / "a", "yolo", train=4, val=2)
-    expected = {name: len(part.annotations.boxes) for name, part in _load(root).parts.items()}
+    expected = {name: len(part.annotations.boxes) for name, part in _load(root).splits.items()}
     images = sorted(path.name for path in (root / "images" / "train").iterdir())
     (root / "train.txt").write_text("".join(f"data/images/train/{name}\n" for name in images))
     names = json.dumps(CLASSES)
@@ -324,13 +324,13 @@ def test_exports_of_common_tools_are_recognised(tmp_path: Path) -> None:
     (root / "notes.json").write_text(json.dumps({"categories": [{"id": 0, "name": "disc"}], "info": {}}))
     loaded = _load(root)
     assert not loaded.findings.problems("error"), _errors(loaded)
-    assert {name: len(part.annotations.boxes) for name, part in loaded.parts.items()} == expected
+    assert {name: len(part.annotations.boxes) for name, part in loaded.splits.items()} == expected
     flat = tmp_path / "flat"
     flat.mkdir()
     for file in [*(root / "images" / "train").iterdir(), *(root / "labels" / "train").iterdir()]:
         file.rename(flat / file.name)
     (flat / "classes.txt").write_text("\n".join(CLASSES))
-    assert len(_load(flat).parts["all"].annotations.boxes) == expected["train"]
+    assert len(_load(flat).splits["all"].annotations.boxes) == expected["train"]
 
 
 def test_stems_of_voc_may_have_spaces(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_stems_of_voc_may_have_spaces(tmp_path: Path) -> None:
     (root / "ImageSets" / "Main" / "train.txt").write_text("train000  1\ntrain 001\ntrain002 -1\ntrain003\n")
     loaded = _load(root)
     assert not loaded.findings.problems("error")
-    assert len(loaded.parts["train"].annotations) == 4
+    assert len(loaded.splits["train"].annotations) == 4
 
 
 def test_the_export_has_the_real_sizes(harness_command: Command, tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ from harness.suite.schema import Augmentation, SyntheticDataset, SyntheticImages
 from harness.suite.trial import TrialDataset
 from harness.trial.inputs.dataset import open_dataset
 from harness.trial.inputs.item import Item, Items
-from harness.trial.inputs.loader import EpochBatches, TrainingSet, augment, checked, evaluation_items, training_loader
+from harness.trial.inputs.loader import (
+    EpochBatches,
+    TrainingSet,
+    augment,
+    check_batch,
+    evaluation_items,
+    training_loader,
+)
 
 
 def _items(images: int = 6) -> Items:
@@ -31,7 +38,7 @@ def _epoch(items: Items, epoch: int, *, workers: int, seed: int = 3) -> list[Any
     batches.begin(epoch)
     augmentation = Augmentation(hflip=0.5, scale_jitter=(0.5, 2.0))
     loader = training_loader(TrainingSet(items, augmentation, seed), batches, workers)
-    return [pair for batch in loader for pair in checked(batch)]
+    return [pair for batch in loader for pair in check_batch(batch)]
 
 
 def test_batches_do_not_depend_on_the_number_of_workers() -> None:

@@ -104,8 +104,8 @@ def test_our_children_are_ours_and_another_session_is_not() -> None:
         subprocess.Popen(script, stdin=subprocess.PIPE) as child,
         subprocess.Popen(script, stdin=subprocess.PIPE, start_new_session=True) as beside,
     ):
-        assert nvml.is_ours(child.pid)
-        assert not nvml.is_ours(beside.pid)
+        assert nvml.is_own_process(child.pid)
+        assert not nvml.is_own_process(beside.pid)
         child.communicate(b"\n")
         beside.communicate(b"\n")
 
@@ -126,10 +126,10 @@ def test_memory_of_our_tree_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     for listed, expected in cases:
         card = _card(nvmlDeviceGetComputeRunningProcesses=listed)
         monkeypatch.setattr(nvml, "gpu", lambda _device, card=card: card)
-        assert nvml.own_bytes(cuda) == expected
+        assert nvml.process_bytes(cuda) == expected
 
 
 def test_a_cpu_has_no_driver() -> None:
     """And is not asked for one."""
     assert nvml.gpu(torch.device("cpu")) is None
-    assert nvml.own_bytes(torch.device("cpu")) is None
+    assert nvml.process_bytes(torch.device("cpu")) is None

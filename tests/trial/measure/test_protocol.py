@@ -23,8 +23,8 @@ from harness.trial.deploy.base import Deployment
 from harness.trial.inputs.item import Item
 from harness.trial.measure import interference, memory, protocol, stability
 from harness.trial.measure.interference import SystemSample
-from harness.trial.measure.protocol import Measured, loader_bound, measure
-from harness.trial.measure.repeat import Bench, merged
+from harness.trial.measure.protocol import MeasurementResult, loader_bound, measure
+from harness.trial.measure.repeat import Bench, merge_warnings
 from harness.trial.measure.timing import Sample
 from tests.trial.measure.fakes import Device, make_protocol
 from tests.trial.models.fakes import IncapableDetector
@@ -90,7 +90,7 @@ def _deployment(detect: Callable[..., Any], detector: _PhasedDetector | None = N
 
 def _measure(
     device: Device, deployment: Deployment, sample_system: Callable[[], SystemSample] | None = None
-) -> Measured:
+) -> MeasurementResult:
     bench = Bench(
         synchronize=device.synchronize, sample_system=sample_system or device.sample_system, clock=device.clock
     )
@@ -192,7 +192,7 @@ def test_throughput_is_unstable_when_its_rounds_are_apart(apart: float, *, flagg
 @pytest.mark.parametrize(("medians", "flagged"), [((0.2, 0.5, 0.21), False), ((0.2, 0.5, 0.1), True)])
 def test_phases_that_do_not_sum_are_flagged(medians: tuple[float, ...], *, flagged: bool) -> None:
     """Beyond 10 % of the latency."""
-    assert bool(stability.unsound_phases(medians, 1.0)) is flagged
+    assert bool(stability.inconsistent_phases(medians, 1.0)) is flagged
 
 
 _QUIET = (SystemSample(at_s=0.0), SystemSample(at_s=1.0), SystemSample(at_s=2.0))
@@ -208,17 +208,17 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
 
 
 @pytest.mark.parametrize(
-    ("looks", "name", "said"),
+    ("system_samples", "name", "said"),
     [
         (_looks(), None, ""),
         (_looks({"clock_fraction": 0.76}), None, ""),
         (_looks({"clock_fraction": 0.74}), "throttled", "fell to 74% of the default"),
-        (_looks({"held_back": ("power cap",)}), "throttled", "power cap"),
+        (_looks({"throttle_reasons": ("power cap",)}), "throttled", "power cap"),
         (_looks(last={"paused_s": 0.01}), None, ""),
         (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 12%"),
-        (_looks({"foreign": (77,)}), "shared_device", "77"),
+        (_looks({"other_processes": (77,)}), "shared_device", "77"),
         (_looks(last={"others_s": 0.39}), None, ""),
-        (_looks(last={"others_s": 0.44}), "shared_device", "others took 11% of the cores"),
+        (_looks(last={"others_s": 0.44}), "shared_device", "other processes took 11% of the cores"),
     ],
 )
 def test_surroundings_raise_exactly_their_flag(system_samples: list[SystemSample], name: str | None, said: str) -> None:
@@ -282,7 +282,7 @@ def test_flags_of_one_name_are_one_flag() -> None:
         MeasurementWarning(name="throttled", reason="c"),
         MeasurementWarning(name="unstable", reason="b"),
     ]
-    assert merged([*warnings, warnings[0]]) == (
+    assert merge_warnings([*warnings, warnings[0]]) == (
         MeasurementWarning(name="unstable", reason="a; b"),
         MeasurementWarning(name="throttled", reason="c"),
     )

@@ -156,7 +156,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
     h = _hyperparameters(epochs=2, lr=1e-3, accumulate=accumulate, validate_every=1, warmup_steps=2)
     kept: list[bytes] = []
 
-    def keep(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
+    def save_checkpoint(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
         stream = io.BytesIO()
         torch.save(state(), stream)
         kept.append(stream.getvalue())
@@ -178,7 +178,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
         )
         return checkpoint.state_sha256(detector.module), training
 
-    whole, training = train(None, keep=keep)
+    whole, training = train(None, save_checkpoint=save_checkpoint)
     assert len(kept) == 2 * (2 + 2)  # each step; before and after each validation
     for content in kept:
         torch.manual_seed(99)  # whatever the new process drew before
@@ -209,7 +209,7 @@ def test_time_is_summed_over_attempts_and_never_over_the_gap() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(6, keep=stop)
+        train(6, save_checkpoint=stop)
     state = kept.pop()
     state["position"]["trained_s"] = 1000.0
     state["clock"] = {"left_out": 0, "total_s": 10.0, "wait_s": 5.0, "images": 20}

@@ -91,7 +91,7 @@ def test_training_interrupted_under_0_2_is_resumed(tmp_path: Path) -> None:
     assert finished is not None
     assert [one.outcome for one in finished.attempts] == ["preflight_passed", "interrupted", "succeeded"]
     reasons = [warning.reason for warning in finished.warnings if warning.name == "resumed"]
-    assert reasons == ["training was cut and went on at epoch 1, step 4"]
+    assert reasons == ["training was interrupted and resumed at epoch 1, step 4"]
     (epoch,) = finished.measurements.epochs
     assert epoch.wall_s > 1000.0
     assert epoch.loss_parts["loss_classifier"] > 300.0 / STEPS
