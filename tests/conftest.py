@@ -76,14 +76,12 @@ def harness_command() -> Command:
 
     def run(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
         from harness.cli import main
-        from tests.executors.fork_server import ForkServerExecutor
 
         words = [str(argument) for argument in arguments]
-        if words[:1] == ["run"] and "--executor" not in words:
+        if words[:1] in (["run"], ["measure"]) and "--executor" not in words:
             words += ["--executor", FORK_SERVER]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["harness", *words])
-            patch.setattr("harness.remeasure.LocalExecutor", ForkServerExecutor)
             for name, value in {"CI": "true", **(env or {})}.items():
                 patch.setenv(name, value)
             if cwd is not None:

@@ -10,7 +10,7 @@ import click
 
 from harness.cli import signals
 from harness.cli.errors import FAILED, exit_codes
-from harness.cli.options import DEVICE, RESULTS
+from harness.cli.options import DEVICE, EXECUTOR, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ def _variants(_context: click.Context, _parameter: click.Parameter, value: str |
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Where it goes, if not beside the weights.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Other than that of the training.")
+@EXECUTOR
 def measure(  # noqa: PLR0913 - a command's options
     target: str,
     *,
@@ -49,6 +50,7 @@ def measure(  # noqa: PLR0913 - a command's options
     variants: tuple[str, ...] | None,
     precision: str | None,
     out: Path | None,
+    executor: str,
 ) -> None:
     """Evaluate and measure fine-tuned weights again, without training: a file of weights, or a trial's.
 
@@ -68,6 +70,7 @@ def measure(  # noqa: PLR0913 - a command's options
             variants=variants,
             precision=precision,
             out=out,
+            executor=executor,
             on_event=_stages(),
         )
         if measurement.record is None:

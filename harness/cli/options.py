@@ -34,6 +34,13 @@ RESULTS = click.option(
     show_default=True,
     help="Folder that holds results/<suite>/.",
 )
+EXECUTOR = click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where it runs: local, inline (in this process, for a debugger) or module:Class.",
+)
 DEVICE = click.option(
     "--device",
     default="auto",

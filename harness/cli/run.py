@@ -12,7 +12,7 @@ import click
 
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.cli.options import DEVICE, RESULTS
+from harness.cli.options import DEVICE, EXECUTOR, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,13 +51,7 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
     "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="The same, counted from now.")
-@click.option(
-    "--executor",
-    default="local",
-    show_default=True,
-    metavar="NAME",
-    help="Where attempts run: local, inline (in this process, for a debugger) or module:Class.",
-)
+@EXECUTOR
 def run(
     *,
     dry_run: bool,

@@ -42,8 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = PAGE.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "example"}
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
-        for module in ("harness.executors.local", "harness.remeasure"):  # trials without the seconds of their imports
-            patch.setattr(f"{module}.LocalExecutor", ForkServerExecutor)
+        patch.setattr("harness.executors.local.LocalExecutor", ForkServerExecutor)  # no seconds of imports
         for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             lines_above = text[: block.start(1)].count("\n")  # so that an error names its line of the page
             exec(compile("\n" * lines_above + block[1], PAGE, "exec"), namespace)

@@ -22,15 +22,16 @@ LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: qu
 def test_the_first_signal_leaves_a_checkpoint(
     number: signal.Signals, code: int, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """In training: within 30 s the exit code, the report, a state to go on from, the command, and no process left."""
+    """In training: the exit code, the report, a state to go on from, the command, and no process left.
+
+    That this takes less than 30 s is `tests.executors.test_supervise`' business, on a clock that it steps.
+    """
     suite, results = tiny_suite(rest=LONG), tmp_path / "results"
     run = start(suite, results)
     leader_of(results)
-    started = time.monotonic()
     run.send_signal(number)
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=120)
     assert run.returncode == code, output
-    assert time.monotonic() - started < 30
     assert not trials_of(results)
     assert f"interrupted by {number.name}" in output
     assert f"run {suite} --results {results} --no-preflight" in output
@@ -99,9 +100,9 @@ def test_the_second_signal_ends_at_once(tiny_suite: Callable[..., Path], tmp_pat
     run.send_signal(signal.SIGINT)
     time.sleep(1)
     assert run.poll() is None  # it waits for the trial's checkpoint
-    started = time.monotonic()
     run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=30)
+    output, _ = run.communicate(timeout=60)  # of the ten minutes that the item takes
     assert run.returncode == 130, output
-    assert time.monotonic() - started < 3
+    (attempt,) = results.glob("tiny/trials/*/attempts/1")
+    assert not (attempt / "outcome.json").exists()  # it was not waited for
     assert not trials_of(results)
