@@ -129,7 +129,7 @@ def test_weights_of_no_trial_are_measured_on_the_images_of_a_suite(
     ("arguments", "said"),
     [
         (("nothing",), "no such trial in"),
-        (("shapes", "--variants", "tensorrt"), "known are eager-fp32"),
+        (("shapes", "--variants", "tensorrt"), "'tensorrt' is not one of eager-fp32"),
         (("shapes", "--suite", "x.yaml"), "is no file; --suite is for a checkpoint"),
         (("shapes", "--protocol", "slow"), "'slow' is not one of"),
     ],
