@@ -1,19 +1,122 @@
 """Which object detector should I fine-tune and ship, on my data, on my machine?
 
+The Python API: `harness.run("suite.yaml")` and the other names of `__all__`. A name is imported when it is first used,
+so that `import harness` costs nothing: no torch, no pandas.
+
 The rooms, top to bottom; each imports only from those below it:
 
-    cli        commands: parse, call the flow, turn an error into an exit code
-    progress   what a person sees while it runs
-    flow       the story: load the suite, plan, skip what is recorded, rehearse, execute the rest, report
-    night      the trials that are left, one after the other: what comes next, what is tried again, when to stop
-    again      fine-tuned weights measured once more, without training
-    report     what the records mean: a frame, evidence from stored detections, the page, one result against another
-    execute    where a trial runs: one child process, supervised; what follows from its end; how long it will take
-    trial      inside the child, the only room that imports torch: build, fine-tune, resume, evaluate, measure, record
-    store      what happened: records, the lock, and every path and every durable write
-    data       the user's images and boxes, without torch
-    suite      what was asked: the file, its trials, the catalogue of architectures
-    errors     every error and its exit code
+    cli          commands: parse the arguments, call the API, print, turn an error into an exit code
+    observers    what a person sees while trials run
+    api          the Python API: plan, run, report, compare, recommend, measure, load results and detectors
+    remeasure    fine-tuned weights measured once more, without training
+    scheduling   the trials of a suite: what is done, which comes next, whether to try again, when to stop
+    report       the page: markdown, HTML, figures, exports
+    executors    where a trial runs, and how its process is watched
+    trial        inside that process, the only room that imports torch: fine-tune, evaluate, measure, record
+    analysis     what records mean, without a page: tables, statistics, verdicts
+    store        what happened: records, the lock, every path and every durable write
+    data         the user's images and boxes, without torch
+    suite        what was asked for: the file, its trials, the catalogue of architectures
+    formatting   numbers and texts as a reader sees them; errors, every error and its exit code; version
 """
 
-__version__ = "0.2.0"
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from harness import errors
+from harness.version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing would take most of the time of `import harness`
+if TYPE_CHECKING:
+    from typing import Any
+
+    from harness.analysis.compare.results import ResultComparison
+    from harness.analysis.recommend import Advice
+    from harness.analysis.results import Results
+    from harness.api import (
+        RunSummary,
+        compare,
+        doctor,
+        fetch,
+        load_detector,
+        load_results,
+        measure,
+        plan,
+        recommend,
+        report,
+        run,
+    )
+    from harness.remeasure import Measurement
+    from harness.scheduling.plan import Plan
+    from harness.trial.models.detector import Detector
+
+__all__ = [
+    "Advice",
+    "Detector",
+    "Measurement",
+    "Plan",
+    "ResultComparison",
+    "Results",
+    "RunSummary",
+    "__version__",
+    "compare",
+    "doctor",
+    "errors",
+    "fetch",
+    "load_detector",
+    "load_results",
+    "measure",
+    "plan",
+    "recommend",
+    "report",
+    "run",
+]
+
+_API = "harness.api"
+_HOMES = {
+    "Advice": "harness.analysis.recommend",
+    "Detector": "harness.trial.models.detector",
+    "Measurement": "harness.remeasure",
+    "Plan": "harness.scheduling.plan",
+    "ResultComparison": "harness.analysis.compare.results",
+    "Results": "harness.analysis.results",
+}
+
+
+def _load(name: str) -> Any:
+    """A name of the API, imported from its module when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, _API)), name)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name to be there
+    __getattr__ = _load
+
+
+def __dir__() -> list[str]:
+    """The names of the API."""
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """This package, with `report` fixed to the function of the API.
+
+    The subpackage `harness.report` has the same name: without this class, Python would replace the function by the
+    subpackage as soon as any code imports it. Code imports from it as usual: `from harness.report import write`.
+    """
+
+    @property
+    def report(self) -> Any:
+        """The function `harness.api.report`."""
+        return _load("report")
+
+    @report.setter
+    def report(self, subpackage: ModuleType) -> None:
+        """Python's import system binds an imported subpackage here; the function stays."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,37 +1,37 @@
-"""Every error that a user can cause or a machine can force, and the exit code each one ends the program with.
+"""Every error that a user or the machine can cause, and the exit code that the program then ends with.
 
     HarnessError
-    ├── UsageError        2    a command or a folder that cannot be used as asked
-    ├── SuiteError        2    the suite file, or the data it names, is wrong: every problem at once
+    ├── UsageError        2    a command or a folder cannot be used as the user asked
+    ├── SuiteError        2    the suite file, or the data it names, is wrong; lists every problem
     ├── MachineError      3    the disk or the device stopped the whole run
     ├── LockedError       4    another run writes to the same results
-    ├── RepeatedError     1    trial after trial failed in the same way: the rest would too
+    ├── RepeatedError     1    several trials in a row failed in the same way, so the others would too
     └── TrialError        1    this trial cannot go on; the others can
-        ├── DataError          an image, a label or a user's Dataset is not what it must be
-        ├── WeightsError       pretrained weights or a checkpoint cannot be had or do not fit
-        ├── CannotDeploy       a variant that this architecture or this machine cannot do: an answer, not a failure
+        ├── DataError          an image, a label or an item of a user's Dataset is not valid
+        ├── WeightsError       pretrained weights or a checkpoint cannot be obtained or do not fit
+        ├── UnsupportedVariant this architecture or this machine does not support a variant: a result, not a failure
         └── DivergedError      a loss is not finite
 
-`Interrupted` is no error of ours: a signal ends the program with 128 + its number (130 for SIGINT, 143 for SIGTERM).
+`Interrupted` is not among them: a signal ends the program with 128 + its number (130 for SIGINT, 143 for SIGTERM).
 """
 
 from __future__ import annotations
 
 
 class HarnessError(Exception):
-    """Base of all: its text is one clear message for a person, with what to do next."""
+    """Base class of all errors here; the text is one message for the user, which says what to do next."""
 
     exit_code = 1
 
 
 class UsageError(HarnessError):
-    """What was asked for on the command line cannot be done."""
+    """The command, or a folder that it names, cannot be used as the user asked."""
 
     exit_code = 2
 
 
 class SuiteError(HarnessError):
-    """A suite is wrong. `problems` holds one line for each place, `file:line: key: what`."""
+    """The suite is wrong. `problems` holds one line for each problem: `file:line: key: message`."""
 
     exit_code = 2
 
@@ -53,23 +53,23 @@ class LockedError(HarnessError):
 
 
 class RepeatedError(HarnessError):
-    """Several trials in a row failed at once and alike, so that the others are not worth a try."""
+    """Several trials in a row failed quickly and in the same way, so the others would fail too."""
 
 
 class TrialError(HarnessError):
-    """One trial cannot go on for a reason of its own."""
+    """This trial cannot go on; the reason does not concern other trials."""
 
 
 class DataError(TrialError):
-    """An image, a label or an item of a user's Dataset is not usable."""
+    """An image, a label or an item of a user's Dataset is not valid."""
 
 
 class WeightsError(TrialError):
-    """Pretrained weights cannot be had, or a file of weights does not fit the architecture."""
+    """Pretrained weights cannot be obtained, or a weights file does not fit the architecture."""
 
 
-class UnsupportedVariant(TrialError):  # noqa: N818 - an answer, not a failure
-    """A variant that this architecture or this machine cannot do: it becomes a row that says why."""
+class UnsupportedVariant(TrialError):  # noqa: N818 - a result, not a failure
+    """This architecture or this machine does not support a variant; the report shows a row with the reason."""
 
 
 class DivergedError(TrialError):
@@ -77,7 +77,7 @@ class DivergedError(TrialError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked this process to stop. `again`: it is not the first one, so stop at once."""
+    """A signal asked this process to stop. `again`: it is not the first signal, so the process stops at once."""
 
     def __init__(self, number: int, *, again: bool = False) -> None:
         super().__init__(number)

@@ -1,9 +1,16 @@
-"""Numbers as a reader sees them: units are converted here and nowhere before."""
+"""Numbers and texts as a reader sees them, and quantities as a reader writes them: units are converted here alone."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECONDS = {"ms": 1e-3, "s": 1.0}
+BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 _MEBIBYTE = 2**20
 _GIBIBYTE = 2**30
@@ -12,47 +19,47 @@ _HOUR = 3600
 
 
 def number(value: Any, digits: int) -> str:
-    """With a comma between thousands; a dash for what is not known."""
+    """Format a number with a comma between thousands; None and NaN are shown as a dash."""
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def metric_value(value: Any) -> str:
-    """A metric between 0 and 1."""
+    """Format a metric between 0 and 1 with three digits."""
     return number(value, 3)
 
 
 def points(difference: float) -> str:
-    """A difference of metrics, with its sign."""
+    """Format a difference of two metrics with its sign; NaN is shown as a dash."""
     return "–" if math.isnan(difference) else f"{difference:+.3f}".replace("-", "\u2212")
 
 
 def milliseconds(seconds: Any) -> str:
-    """From seconds."""
+    """Format a time, given in seconds, as a number of milliseconds."""
     return number(None if seconds is None else seconds * 1e3, 1)
 
 
 def mebibytes(size: Any) -> str:
-    """From bytes."""
+    """Format a size, given in bytes, as a number of MiB."""
     return number(None if size is None else size / _MEBIBYTE, 0)
 
 
 def gibibytes(size: Any) -> str:
-    """From bytes."""
+    """Format a size, given in bytes, as a number of GiB."""
     return number(None if size is None else size / _GIBIBYTE, 1)
 
 
 def duration(seconds: float) -> str:
-    """As a person says it."""
+    """Format a duration: `50 s`, `2 min 13 s`, `1 h 02 min`; NaN is shown as a dash."""
     if math.isnan(seconds):
         return "–"
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    return f"{minutes} min {rest:02d} s" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60:02d} min"
+    minutes, remainder = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {remainder:02d} s" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def rough_duration(seconds: float) -> str:
-    """As a person says it."""
+    """Format a duration in whole seconds or minutes: `50 s`, `2 min`, `1 h 02 min`."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
@@ -61,5 +68,26 @@ def rough_duration(seconds: float) -> str:
 
 
 def printable(text: object) -> str:
-    """Text on one line, without what does not show: control characters, marks that turn the direction of writing."""
+    """Return the text on one line, without control characters and marks that change the direction of writing."""
     return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
+
+
+def parse_quantity(text: str, units: Mapping[str, float], example: str) -> float:
+    """Read a number with a unit, such as `30ms`; the case of the unit does not matter.
+
+    Args:
+        text: what a person wrote.
+        units: the allowed units, each with its factor to the SI unit.
+        example: a text that would be right, for the message.
+
+    Returns:
+        The number in the SI unit.
+
+    Raises:
+        ValueError: the text is no such number; the message says what is allowed.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z/]+)\s*", text)
+    unit = next((unit for unit in units if match and unit.lower() == match[2].lower()), None)
+    if match is None or unit is None:
+        raise ValueError(f"{text!r} is no quantity such as {example} (known: {', '.join(units)})")
+    return float(match[1]) * units[unit]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.validate import validate_datasets
@@ -18,9 +19,11 @@ from harness.executors.local import LocalExecutor
 from harness.executors.supervise import Supervisor
 from harness.processes.child import run_module
 from harness.processes.watch import Timeouts
-from harness.store import files, lock, paths, record, results
+from harness.store import files, lock, paths, record
 from harness.store.job import Job
-from harness.store.paths import SuiteFolder
+from harness.store.paths import SuiteFolder, TrialFolder
+from harness.store.record import AS_TRAINED
+from harness.store.results import find_trial, last_job, read_record
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
@@ -28,11 +31,10 @@ from harness.suite.schema import Hyperparameters, ImageSize, at_level
 from harness.suite.trial import TrialArchitecture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from harness.analysis.statistics import LatencyRatio
     from harness.executors.base import Executor
     from harness.processes.watch import OnEvent
-    from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
+    from harness.store.paths import AttemptFolder, ResultFolder
     from harness.store.record import Record
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.catalog.registry import OwnArchitecture
@@ -65,12 +67,70 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remeasured:
-    """A measurement: its record, or why there is none."""
+class Measurement:
+    """What a measurement of fine-tuned weights came to.
+
+    Attributes:
+        record: the numbers; None if the measurement failed.
+        reason: why it failed; None if it did not.
+        folder: where its files are: `folder.log`, `folder.result.record`, `folder.result.samples`.
+        recorded: the trial's own record and the folder of its files; None for weights that belong to no trial.
+    """
 
     record: Record | None
     reason: str | None
     folder: AttemptFolder
+    recorded: tuple[Record, ResultFolder] | None = None
+
+    def latency_ratio(self) -> LatencyRatio | None:
+        """This latency divided by that of the trial's own record, from the raw timings; None if one side has none."""
+        from harness.analysis import statistics  # pandas takes a second, which a message of an error need not wait for
+
+        if self.record is None or self.recorded is None:
+            return None
+        now, before = (
+            statistics.read_latencies(folder.samples).get(AS_TRAINED)
+            for folder in (self.folder.result, self.recorded[1])
+        )
+        return None if now is None or before is None else statistics.compare_latency(now, before)
+
+    def environment_differences(self) -> tuple[str, ...]:
+        """In what this environment differs from that of the trial's own record."""
+        from harness.analysis import environments
+
+        if self.record is None or self.recorded is None:
+            return ()
+        return environments.differences((self.recorded[0].environment, self.record.environment))
+
+
+def find_target(target: str | Path, results: Path, *, suite: Path | None, dataset: str | None) -> Target:
+    """Find the weights that a person means, and the images to measure them on.
+
+    Args:
+        target: a file of weights, or the id of a trial; the start of the id is enough.
+        results: the folder in which a trial is looked for.
+        suite: the suite file that says where the images are, for weights that belong to no trial.
+        dataset: which dataset of `suite`, if it has several.
+
+    Raises:
+        UsageError: there is no such trial, it has no weights, or it is not clear which images are meant.
+        SuiteError: the suite or its data are wrong.
+    """
+    path = Path(target)
+    if not path.is_file():
+        if suite is not None:
+            raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")
+        folder, state = find_trial(str(target), results)
+        if state.record is None:
+            raise UsageError(f"{state.trial.trial_id}: has no record, so no finished weights; `harness run` makes them")
+        return trained(folder.trial(state.trial.trial_id), state.record)
+    if suite is not None:
+        return checkpoint(path, suite, dataset)
+    trial_folder = TrialFolder(path.resolve().parent.parent)
+    own = read_record(trial_folder)
+    if own is None or path.resolve() != (trial_folder.path / own.model.checkpoint).resolve():
+        raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
+    return trained(trial_folder, own)
 
 
 def trained(folder: TrialFolder, found: Record) -> Target:
@@ -82,7 +142,7 @@ def trained(folder: TrialFolder, found: Record) -> Target:
     weights = folder.path / found.model.checkpoint
     if not weights.is_file():
         raise UsageError(f"{weights}: is not there any more; without its weights a trial can only be run again")
-    job = results.last_job(folder)
+    job = last_job(folder)
     return Target(
         trial=found.trial,
         weights=weights,
@@ -165,7 +225,7 @@ def elsewhere(target: Target, folder: Path) -> Target:
     return replace(target, folder=folder, lock=folder / _LOCK)
 
 
-def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor | None = None) -> Remeasured:
+def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor | None = None) -> Measurement:
     """Evaluate and measure, in a process of its own unless another executor is given.
 
     Args:
@@ -180,7 +240,7 @@ def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executo
         return _measure(target, device, on_event, Supervisor(executor=executor or LocalExecutor()))
 
 
-def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Remeasured:
+def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Measurement:
     folder = paths.next_measurement(target.folder)
     job = Job(
         trial=target.trial,
@@ -193,8 +253,10 @@ def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervi
     result = supervisor.run(job, folder, Timeouts(hang_s=_HANG_S, total_s=None), on_event=on_event)
     path = folder.result.record
     if not result.recorded:
-        return Remeasured(record=None, reason=result.attempt.reason or result.attempt.outcome, folder=folder)
-    return Remeasured(record=record.decode(record.RECORD, path.read_bytes(), str(path)), reason=None, folder=folder)
+        reason = result.attempt.reason or result.attempt.outcome
+        return Measurement(record=None, reason=reason, folder=folder, recorded=target.recorded)
+    new = record.decode(record.RECORD, path.read_bytes(), str(path))
+    return Measurement(record=new, reason=None, folder=folder, recorded=target.recorded)
 
 
 def _row(name: str, weights: Path, suite: Suite) -> tuple[Architecture, OwnArchitecture | None]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.executors.base import Executor
 
 # A spinning OpenMP pool slows torch's small operations a hundredfold on a shared machine.
@@ -43,21 +46,64 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
 
 
-@pytest.fixture
-def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m harness …` as a user would, and return what it printed."""
+@dataclass(frozen=True)
+class Completed:
+    """How a command ended, as `subprocess.CompletedProcess` says it."""
 
-    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "CI": "true", **options.pop("env", {})}
-        return subprocess.run(
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Completed]
+
+
+@pytest.fixture
+def harness_command() -> Command:
+    """Run `harness …` in this process, and return what it printed; what is no error of ours is raised.
+
+    Options: `cwd`, and `env` for further environment variables. A process that the command starts writes past what is
+    captured here, as do log messages: tests of those take `harness_process`.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
+        from harness.cli import main
+
+        words = [str(argument) for argument in arguments]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["harness", *words])
+            for name, value in {"CI": "true", **(env or {})}.items():
+                patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            time.tzset()
+            try:
+                result = CliRunner().invoke(main, words, prog_name="harness", catch_exceptions=False)
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        time.tzset()
+        return Completed(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def harness_process() -> Command:
+    """Run `python -m harness …` in a process of its own, as a user does, and return what it printed."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
+        done = subprocess.run(
             (sys.executable, "-m", "harness", *map(str, arguments)),
             capture_output=True,
             text=True,
-            env=environment,
-            timeout=options.pop("timeout", 300),
+            env={**os.environ, "CI": "true", **(env or {})},
+            cwd=cwd,
+            timeout=600,  # or a command that hangs would hold up all tests
             check=False,
-            **options,
         )
+        return Completed(done.returncode, done.stdout, done.stderr)
 
     return run
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from harness import api
+from harness.api import suite as stages
 from harness.errors import MachineError
 from harness.store.paths import SuiteFolder
-from tests.conftest import TINY_MODEL
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.conftest import TINY_MODEL, Command
 
 USER_DATA = """
 import torch
@@ -129,12 +126,12 @@ def test_a_report_that_stumbles_costs_no_trial(
     def full(_folder: object) -> None:
         raise MachineError("the disk is full")
 
-    monkeypatch.setattr(api, "write_report", stumble)
-    api._write_report_between(SuiteFolder(tmp_path))
+    monkeypatch.setattr(stages, "report", stumble)
+    stages._write_report_between(SuiteFolder(tmp_path))
     assert "the run goes on" in caplog.text
-    monkeypatch.setattr(api, "write_report", full)
+    monkeypatch.setattr(stages, "report", full)
     with pytest.raises(MachineError):
-        api._write_report_between(SuiteFolder(tmp_path))
+        stages._write_report_between(SuiteFolder(tmp_path))
 
 
 def test_a_rehearsal_is_stamped_and_never_counts_as_done(

@@ -54,6 +54,23 @@ def test_torchvision_stays_behind_its_family_and_the_transforms() -> None:
     assert not offenders
 
 
+def test_nothing_imports_a_familys_module() -> None:
+    """A family is found by the name in its row: whoever imports one would look behind the protocol."""
+    families = HARNESS / "trial" / "models" / "torchvision"
+    rows = {"harness.suite.catalog.registry"}
+    offenders = {
+        name
+        for name, path in MODULES.items()
+        for imported in _imported(path)
+        if not path.is_relative_to(families)
+        and (
+            imported.startswith("harness.trial.models.torchvision")
+            or (imported.startswith("harness.suite.catalog.torchvision") and name not in rows)
+        )
+    }
+    assert not offenders
+
+
 def test_tests_mirror_the_rooms() -> None:
     """A test of harness/a/b.py stands in tests/a/test_b.py, so that either is found from the other."""
     strangers = []

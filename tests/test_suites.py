@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.conftest import ROOT, Command
 
 
 def test_smoke_goes_through_everything(harness_command: Command, tmp_path: Path) -> None:
@@ -45,7 +42,7 @@ def test_quickstart_teaches_all_three_and_then_skips_them(harness_command: Comma
     Under onnxruntime each has the same mAP within 0.005.
     """
     started = time.monotonic()
-    done = harness_command("run", "suites/quickstart.yaml", "--results", tmp_path, cwd=ROOT, timeout=900)
+    done = harness_command("run", "suites/quickstart.yaml", "--results", tmp_path, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 600
     records = [json.loads(path.read_text()) for path in tmp_path.glob("quickstart/trials/*/record.json")]
@@ -58,7 +55,7 @@ def test_quickstart_teaches_all_three_and_then_skips_them(harness_command: Comma
     assert time.monotonic() - started < 20
     for path in tmp_path.glob("quickstart/trials/*"):
         told = ("measure", path.name, "--results", tmp_path, "--variants", "onnxruntime")
-        done = harness_command(*told, cwd=ROOT, timeout=600)
+        done = harness_command(*told, cwd=ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
         found = json.loads((path / "measurements" / "1" / "record.json").read_text())
         (variant,) = found["variants"]

@@ -1,1 +1,1 @@
-"""What records mean, without a page: frames, statistics, significance, detections, one result against another. No torch."""
+"""What the records mean, computed without a page: frames, statistics, detections, and comparisons. Imports no torch."""

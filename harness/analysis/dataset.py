@@ -1,4 +1,4 @@
-"""One dataset's share of the page: what every section of it is written from."""
+"""Everything that the report's sections on one dataset are written from."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetAnalysis:
-    """What is known of one dataset.
+    """The results of one dataset.
 
     Attributes:
-        rows: of `frames.configuration_frame`, best first.
-        states: its trials.
-        measured: their records, by trial id.
-        evidence: of these, by trial id and variant.
-        significance: of the rows.
-        baseline: the row that all others are compared with; None where nothing is measured.
+        name: the name of the dataset.
+        rows: the dataset's rows of `frame.configuration_frame`, the most accurate first.
+        states: the dataset's trials.
+        measured: the record of each trial that has one, by trial id.
+        analyses: what each trial's stored detections tell, by trial id and variant.
+        significance: which rows differ in accuracy.
+        baseline: the index of the row that all others are compared with; None if nothing is measured.
     """
 
     name: str
@@ -42,34 +43,37 @@ class DatasetAnalysis:
 
     @property
     def mixed(self) -> bool:
-        """Whether speeds come from different environments, so that they do not compare."""
+        """Whether the trials ran in different environments, so that their speeds cannot be compared."""
         return bool(differences([record.environment for record in self.measured.values()]))
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """As the first record has them; nothing without one."""
+        """The class names of the first record; empty if there is no record."""
         return next((tuple(record.metrics.per_class) for record in self.measured.values()), ())
 
     def boxes(self) -> dict[str, int]:
-        """How many boxes of each class the evaluated split has, where records tell."""
+        """Count the evaluated split's boxes by class; empty if no record has these counts."""
         for record in self.measured.values():
             if record.data.splits:
                 return dict(record.data.splits[record.metrics.split].boxes_per_class)
         return {}
 
     def records(self, row: pd.Series) -> tuple[Record, ...]:
-        """Of a row's measured seeds."""
+        """Return the records of the seeds that a row was averaged over."""
         return tuple(self.measured[trial_id] for trial_id in row["trial_ids"])
 
     def typical(self, row: pd.Series) -> tuple[str, DetectionAnalysis] | None:
-        """The trial of median mAP among a row's seeds (of two the lower), and its evidence; None without any."""
-        known = [
+        """Return the row's trial of median mAP (of an even number, the lower middle one) and its analysis.
+
+        None if no trial of the row has an analysis with an mAP.
+        """
+        analysed = [
             (self.analyses[trial_id, row["variant"]].map, trial_id)
             for trial_id in row["trial_ids"]
             if (trial_id, row["variant"]) in self.analyses
             and not math.isnan(self.analyses[trial_id, row["variant"]].map)
         ]
-        if not known:
+        if not analysed:
             return None
-        _, trial_id = sorted(known)[(len(known) - 1) // 2]
+        _, trial_id = sorted(analysed)[(len(analysed) - 1) // 2]
         return trial_id, self.analyses[trial_id, row["variant"]]

@@ -1,4 +1,4 @@
-"""Which environments differ, and in what: speeds of different ones are never ranked together in silence."""
+"""In what environments differ, so that speeds from different ones are never ranked together without a word."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ if TYPE_CHECKING:
 
     from harness.store.record import Environment
 
-# Says nothing of speed by itself: a harness that measures otherwise has another version.
+# These fields do not affect speed by themselves: a harness that measures in another way has another version.
 _NOT_SPEED = {"git_commit", "git_dirty", "torchmetrics", "loader_workers"}
 
 
 def differences(environments: Sequence[Environment]) -> tuple[str, ...]:
-    """`torch 2.11 / 2.15`, for each field in which they differ; what an older record does not tell is no difference.
+    """Return one text such as `torch 2.11 / 2.15` for each field in which the environments differ.
 
-    But for how threads wait: before that was recorded they waited otherwise.
+    A field that an older record lacks is no difference, except for `thread_waiting`: threads waited in another way
+    before that field was recorded.
     """
     rows = [asdict(environment) for environment in environments]
-    found = []
+    texts = []
     for name in rows[0] if rows else ():
-        told = name == "thread_waiting"
-        values = dict.fromkeys(row[name] for row in rows if told or row[name] is not None)
+        missing_counts = name == "thread_waiting"
+        values = dict.fromkeys(row[name] for row in rows if missing_counts or row[name] is not None)
         if name not in _NOT_SPEED and len(values) > 1:
-            said = " / ".join("not told" if value is None else str(value) for value in values)
-            found.append(f"{name.replace('_', ' ')} {said}")
-    return tuple(found)
+            listed = " / ".join("not recorded" if value is None else str(value) for value in values)
+            texts.append(f"{name.replace('_', ' ')} {listed}")
+    return tuple(texts)

@@ -1,6 +1,6 @@
-"""From the states of trials to frames: one row a trial, then one row a configuration, seeds aggregated.
+"""Tables of results as pandas frames: one row for each trial, then one for each configuration, averaged over seeds.
 
-Owns the arithmetic of the comparison, all in SI units; `harness.report.markdown` converts and words it.
+Owns the arithmetic of the comparison, all in SI units; `harness.report` converts the units and writes the words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.analysis import statistics
-from harness.analysis.settings import settings, size, weights
+from harness.analysis.settings import distinguishing_settings, image_size, weights_name
 from harness.store.record import AS_TRAINED
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration_key
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 CANNOT = "cannot"
-AT_THRESHOLD = "latency at "  # columns of the latency pass by score threshold, in seconds
+AT_THRESHOLD = "latency at "  # prefix of the columns with the median latency at a score threshold, in seconds
 _MEANS = (
     "map",
     "map_50",
@@ -56,13 +56,14 @@ _MEANS = (
 
 
 def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None) -> pd.DataFrame:
-    """One row a trial, and one more for each of its variants; numbers are NaN where it has no record.
+    """Build a frame with one row for each trial and one for each of its variants; numbers are NaN without a record.
 
     Args:
-        folder: where the raw samples are, for the interval of a latency.
+        states: the trials.
+        folder: where the raw timings are, for the intervals of latencies; None leaves the intervals out.
     """
     states = tuple(states)
-    told_apart = settings(states)
+    settings = distinguishing_settings(states)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
@@ -72,21 +73,21 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "configuration": configuration_key(trial),
             "dataset": trial.dataset.name,
             "architecture": choice.name,
-            "setting": told_apart[trial.trial_id],
+            "setting": settings[trial.trial_id],
             "backbone": row.backbone if row else None,
             "stages": row.stages if row else None,
-            "weights": weights(trial),
-            "image_size": size(trial),
+            "weights": weights_name(trial),
+            "image_size": image_size(trial),
             "seed": trial.seed,
             "subset": trial.max_images is not None,
         }
         named = {"variant": AS_TRAINED, "how": _as_trained(trial), "outcome": _outcome(state)}
-        own = [{**fixed, **named, **_plain(state)}]
-        own += [{**fixed, **_variant(variant, state)} for variant in (state.record.variants if state.record else ())]
+        lines = [{**fixed, **named, **_trained(state)}]
+        lines += [{**fixed, **_variant(variant, state)} for variant in (state.record.variants if state.record else ())]
         if folder is not None and state.record is not None:
             samples = statistics.read_latencies(folder.trial(trial.trial_id).samples)
-            own = [{**line, **_interval(samples.get(line["variant"]))} for line in own]
-        rows += own
+            lines = [{**line, **_interval(samples.get(line["variant"]))} for line in lines]
+        rows += lines
     return pd.DataFrame(rows)
 
 
@@ -98,12 +99,12 @@ def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
 
 
 def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration and variant, best mAP first and subset rows last.
+    """Build a frame with one row for each configuration and variant, best mAP first and subset rows last.
 
-    Means over seeds, with `map_std` and `latency_std_s` (ddof 1), their number `n`, and the outcomes.
-    `trial_ids` are of the seeds that the means are over.
+    Numbers are means over seeds. `map_std` and `latency_std_s` are standard deviations over seeds (ddof 1), `n` is the
+    number of seeds that succeeded, `trial_ids` are their trials, and `outcomes` says how all seeds ended.
 
-    Latency's median and p95 are averaged over seeds like the others: each is already a statistic of its own trial.
+    The median and the p95 of latency are averaged over seeds like the others: each is a statistic of its own trial.
     """
     if trials.empty:
         return trials.assign(n=[], map_std=[], outcomes=[], warnings=[], trial_ids=[])
@@ -116,11 +117,11 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     frame["latency_std_s"] = groups["latency_median_s"].std(ddof=1)
     frame["n"] = groups["map"].count()
     frame["latency_n"] = groups["latency_n"].sum(min_count=1)
-    # Over images, of one model; between seeds there is another spread, which `map_std` tells.
+    # This interval is over the images of one model; the spread over seeds is another one, which `latency_std_s` holds.
     frame.loc[groups.size() > 1, ["latency_low_s", "latency_high_s"]] = float("nan")
     frame["how"] = groups["how"].agg(lambda column: "; ".join(dict.fromkeys(how for how in column if how)))
     frame["batch_size"] = groups["batch_size"].first()
-    frame["outcomes"] = groups["outcome"].agg(_counted)
+    frame["outcomes"] = groups["outcome"].agg(_count_outcomes)
     measured = trials[trials["map"].notna()].groupby(["configuration", "variant"], sort=False)["trial_id"].agg(tuple)
     frame["trial_ids"] = [measured.get(key, ()) for key in frame.index]
     frame["warnings"] = [_warnings(group) for _, group in groups]
@@ -131,53 +132,53 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other row beats in both latency and mAP, fastest first."""
+    """Return the rows that no other row beats in both latency and mAP, the fastest first."""
     measured = frame.dropna(subset=["map", "latency_median_s"])
     ordered = measured.sort_values(["latency_median_s", "map"], ascending=[True, False], kind="stable")
     best_before = ordered["map"].cummax().shift(fill_value=-1.0)
     return ordered[ordered["map"] > best_before]
 
 
-def leading(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The models as trained that a close look is worth most, best first: of the front, then the most accurate.
+def leading_rows(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return at most `count` rows of models as trained, best first: the Pareto front, then the most accurate others.
 
-    Rehearsals are never among them.
+    Rows of a subset of the images are never among them.
     """
     measured = rows[(rows["variant"] == AS_TRAINED) & rows["map"].notna() & ~rows["subset"]]
     front = pareto_front(measured).index
-    chosen = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]][:count]
-    return measured.loc[sorted(chosen)]
+    ordered = [*measured.index[measured.index.isin(front)], *measured.index[~measured.index.isin(front)]]
+    return measured.loc[sorted(ordered[:count])]
 
 
 def result_of_variant(record: Record | None, variant: str) -> Record | Variant | None:
-    """What has the metrics and measurements of a variant; None where it has none."""
+    """Return what holds the metrics and measurements of a variant; None if they do not exist."""
     if record is None or variant == AS_TRAINED:
         return record
-    return next((found for found in record.variants if found.name == variant and found.metrics), None)
+    return next((candidate for candidate in record.variants if candidate.name == variant and candidate.metrics), None)
 
 
 def _warnings(trials: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Each warning once; one that not all seeds have says whose it is."""
+    """Collect each warning once, as (name, reason); one that only some seeds have names those seeds."""
     seeds: dict[tuple[str, str], list[str]] = {}
     for warnings, seed in zip(trials["warnings"], trials["seed"], strict=True):
         for warning in warnings:
             seeds.setdefault(warning, []).append(str(seed))
     return tuple(
-        (name, reason if len(own) == len(trials) else f"seed {', '.join(own)}: {reason}")
-        for (name, reason), own in seeds.items()
+        (name, reason if len(warned) == len(trials) else f"seed {', '.join(warned)}: {reason}")
+        for (name, reason), warned in seeds.items()
     )
 
 
 def _label(row: pd.Series, *, named: bool) -> str:
-    """What a row is called: the architecture, what tells it apart, and how it runs where there are several ways."""
+    """Name a row: the architecture, the settings that distinguish it, and with `named` how the model runs."""
     setting = f" ({row['setting']})" if row["setting"] else ""
-    way = row["how"] if row["variant"] == AS_TRAINED else row["variant"]
+    how = row["how"] if row["variant"] == AS_TRAINED else row["variant"]
     subset = ", subset" if row["subset"] else ""
-    return f"{row['architecture']}{setting}" + (f", {way}" if named else "") + subset
+    return f"{row['architecture']}{setting}" + (f", {how}" if named else "") + subset
 
 
-def _plain(state: TrialState) -> dict[str, Any]:
-    """The model as it was trained, and its training."""
+def _trained(state: TrialState) -> dict[str, Any]:
+    """Return the numbers of the model as it was trained, and of its training."""
     record = state.record
     if record is None:
         return {**dict.fromkeys(_MEANS, float("nan")), "batch_size": float("nan"), "warnings": ()}
@@ -192,7 +193,7 @@ def _plain(state: TrialState) -> dict[str, Any]:
 
 
 def _variant(variant: Variant, state: TrialState) -> dict[str, Any]:
-    """The same weights in another way, or why that cannot be."""
+    """Return the numbers of a variant, or the reason why it cannot run as a warning."""
     assert state.record is not None
     named = {"variant": variant.name, "how": variant.how or ""}
     if variant.metrics is None or variant.measurements is None:
@@ -244,7 +245,7 @@ def _peak(memory: Memory | None) -> int | None:
 
 
 def _as_trained(trial: Trial) -> str:
-    """How the model runs by itself: eager, at the precision of its training."""
+    """Say how the model as trained runs: eager, at the precision of its training."""
     precision = trial.hyperparameters.precision
     return "eager-fp32" if precision == "fp32" else f"eager-{precision}, autocast"
 
@@ -257,7 +258,7 @@ def _outcome(state: TrialState) -> str:
     return state.last.outcome if state.last is not None else "not run yet"
 
 
-def _counted(outcomes: pd.Series) -> str:
-    """`succeeded`, or `2 succeeded, 1 failed`."""
+def _count_outcomes(outcomes: pd.Series) -> str:
+    """Return `succeeded` if all outcomes are equal, else counts such as `2 succeeded, 1 failed`."""
     counts = Counter(outcomes)
     return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())

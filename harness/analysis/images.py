@@ -1,4 +1,4 @@
-"""Which images tell most about the detectors: the worst of each, and those that two of them disagree about."""
+"""Which images to look at: the worst ones of each detector, and those that two detectors disagree about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.analysis.frame import leading
+from harness.analysis.frame import leading_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.detections.analyse import DetectionAnalysis
 
-MAX_ANALYSED_ROWS = 12  # architectures that are looked at closely
+MAX_ANALYSED_ROWS = 12  # rows whose errors, thresholds and curves the page shows
 
 
 class AnalysedRow(NamedTuple):
@@ -30,48 +30,55 @@ class AnalysedRow(NamedTuple):
 
 
 def analysed_rows(dataset: DatasetAnalysis, max_rows: int = MAX_ANALYSED_ROWS) -> list[AnalysedRow]:
-    """The rows that are looked at closely, each with its trial of median mAP and what that found; on equal labels."""
-    rows = leading(dataset.rows, max_rows)
-    known = [AnalysedRow(row, *found) for _, row in rows.iterrows() if (found := dataset.typical(row)) is not None]
-    return [one for one in known if one[2].labels == known[0][2].labels]
+    """Return the best rows with the analysis of their trial of median mAP, all on the first row's ground truth."""
+    rows = leading_rows(dataset.rows, max_rows)
+    analysed = [
+        AnalysedRow(row, *typical) for _, row in rows.iterrows() if (typical := dataset.typical(row)) is not None
+    ]
+    return [
+        row
+        for row in analysed
+        if row.analysis.ground_truth_fingerprint == analysed[0].analysis.ground_truth_fingerprint
+    ]
 
 
 def worst_images(analysis: DetectionAnalysis, count: int) -> NDArray[np.intp]:
-    """Those of lowest F1 at the best thresholds, of equals those with most errors."""
+    """Return the images of lowest F1 at the best thresholds that have errors; of equal ones, most errors first."""
     f1, errors = errors_by_image(analysis)
     order = np.lexsort((np.arange(len(f1)), -errors, f1))
     return order[errors[order] > 0][:count]
 
 
-def most_disputed(known: Sequence[AnalysedRow], count: int) -> list[tuple[int, int, int, int]]:
-    """(image, first, second, disputes), most disputed first: the two of `known` that disagree most about the image.
+def most_disputed(analysed: Sequence[AnalysedRow], count: int) -> list[tuple[int, int, int, int]]:
+    """Return the images that two detectors disagree most about: (image, first, second, number of disputes).
 
-    A dispute is an object that one found and the other did not, or a wrong detection that one has more of.
+    `first` and `second` index `analysed`; each image stands once, with the pair that disagrees most. A dispute is an
+    object that only one of the two found, or a false detection that one has more than the other.
     """
     best: dict[int, tuple[int, int, int, int]] = {}
-    for (i, (_, _, ours)), (j, (_, _, theirs)) in itertools.combinations(enumerate(known), 2):
-        if ours.labels != theirs.labels:
+    for (i, (_, _, ours)), (j, (_, _, theirs)) in itertools.combinations(enumerate(analysed), 2):
+        if ours.ground_truth_fingerprint != theirs.ground_truth_fingerprint:
             continue
         disputes = _per_image(ours, ours.matched ^ theirs.matched) + np.abs(
             ours.n_false_positives - theirs.n_false_positives
         )
         for image in np.argsort(-disputes, kind="stable")[:count].tolist():
-            found = (image, i, j, int(disputes[image]))
-            if found[3] > best.get(image, (0, 0, 0, 0))[3]:
-                best[image] = found
-    return sorted(best.values(), key=lambda found: (-found[3], found[0]))[:count]
+            dispute = (image, i, j, int(disputes[image]))
+            if dispute[3] > best.get(image, (0, 0, 0, 0))[3]:
+                best[image] = dispute
+    return sorted(best.values(), key=lambda dispute: (-dispute[3], dispute[0]))[:count]
 
 
 def errors_by_image(analysis: DetectionAnalysis) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """F1 and the number of errors of each image; an image without boxes and detections has an F1 of 1."""
-    right = _per_image(analysis, analysis.matched)
-    errors = analysis.n_false_positives + analysis.n_ground_truth - right
-    f1 = np.divide(2 * right, 2 * right + errors, out=np.ones(len(right)), where=right + errors > 0)
+    """Return the F1 and the number of errors of each image; an image without boxes and detections has an F1 of 1."""
+    correct = _per_image(analysis, analysis.matched)
+    errors = analysis.n_false_positives + analysis.n_ground_truth - correct
+    f1 = np.divide(2 * correct, 2 * correct + errors, out=np.ones(len(correct)), where=correct + errors > 0)
     return f1, errors
 
 
 def _per_image(analysis: DetectionAnalysis, boxes: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many of these boxes each image has."""
+    """Count the selected boxes (bool [G]) of each image: int64 [I]."""
     sums = np.concatenate(([0], np.cumsum(boxes)))
-    counted: NDArray[np.int64] = np.diff(sums[analysis.offsets])
-    return counted
+    counts: NDArray[np.int64] = np.diff(sums[analysis.offsets])
+    return counts

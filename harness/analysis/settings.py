@@ -1,4 +1,4 @@
-"""What trials are set to, in words: what tells those of one architecture apart."""
+"""The settings of trials in words, and which of them distinguish the trials of one architecture."""
 
 from __future__ import annotations
 
@@ -15,26 +15,36 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 
-def size(trial: Trial) -> str:
-    """The shorter side and at most the longer, in pixels."""
+def image_size(trial: Trial) -> str:
+    """Return the shorter side and the maximum of the longer side, in pixels: `800/1333`."""
     return f"{trial.architecture.image_size.min}/{trial.architecture.image_size.max}"
 
 
-def weights(trial: Trial) -> str:
-    """The word, or a file's name with the start of its hash."""
+def weights_name(trial: Trial) -> str:
+    """Return the suite's word for the weights (`default`, …), or a file's name with the start of its hash."""
     choice = trial.architecture
     return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
 
 
-def settings(states: tuple[TrialState, ...]) -> dict[str, str]:
-    """What tells apart trials of one architecture on one dataset: `lr 0.01, image_size.min 480`, often nothing."""
-    own = {
-        state.trial.trial_id: flat(
+def code_hash(trial: Trial) -> str | None:
+    """Return the start of the hash over the code of a user's own architecture; None for a built-in one."""
+    own = trial.architecture.own
+    return own.sha256[:8] if own else None
+
+
+def distinguishing_settings(states: tuple[TrialState, ...]) -> dict[str, str]:
+    """Return, by trial id, the settings in which trials of one architecture on one dataset differ.
+
+    The text reads `lr 0.01, image_size.min 480`; it is empty if all trials of the architecture have equal settings.
+    """
+    settings = {
+        state.trial.trial_id: flatten(
             {
                 **TRIAL.dump_python(state.trial, mode="json")["hyperparameters"],
                 "model": dict(state.trial.architecture.model),
-                "image_size": size(state.trial),
-                "weights": weights(state.trial),
+                "image_size": image_size(state.trial),
+                "weights": weights_name(state.trial),
+                "code": code_hash(state.trial),
                 "protocol": asdict(state.trial.protocol),
                 "data": state.trial.dataset.fingerprint[:8],
             }
@@ -44,26 +54,27 @@ def settings(states: tuple[TrialState, ...]) -> dict[str, str]:
     values: dict[tuple[str, str, str], set[str]] = {}
     for state in states:
         group = (state.trial.dataset.name, state.trial.architecture.name)
-        for key, value in own[state.trial.trial_id].items():
+        for key, value in settings[state.trial.trial_id].items():
             values.setdefault((*group, key), set()).add(json.dumps(value))
     return {
         state.trial.trial_id: ", ".join(
-            f"{key} {short(value)}"
-            for key, value in own[state.trial.trial_id].items()
+            f"{key} {format_setting(value)}"
+            for key, value in settings[state.trial.trial_id].items()
             if len(values[state.trial.dataset.name, state.trial.architecture.name, key]) > 1
         )
         for state in states
     }
 
 
-def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level: `image_size.min`."""
-    found: dict[str, Any] = {}
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested settings into one level with keys such as `image_size.min`."""
+    flattened: dict[str, Any] = {}
     for key, value in content.items():
-        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
-    return found
+        nested = isinstance(value, Mapping)
+        flattened.update(flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
+    return flattened
 
 
-def short(value: object) -> str:
-    """A setting as a person writes it."""
+def format_setting(value: object) -> str:
+    """Format a setting as a person writes it: 0.01 instead of 0.010000000000000002."""
     return f"{value:g}" if isinstance(value, float) else str(value)

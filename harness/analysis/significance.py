@@ -1,8 +1,8 @@
-"""How sure an accuracy is, and whether two of them differ: chance over images, from stored detections.
+"""How certain an accuracy is, and whether two accuracies differ: chance over images, from stored detections.
 
-Images are drawn with replacement, the same draws for every detector, so that two of them are compared image by image:
-what is hard for both cancels. This takes the trained weights as given. What another seed would have brought is another
-matter, told apart everywhere: the standard deviation over seeds is never mixed into these intervals.
+Images are drawn with replacement, with the same draws for every detector, so that two detectors are compared image by
+image and what is hard for both cancels. The trained weights are taken as given: the standard deviation over seeds is
+reported separately and is never mixed into these intervals.
 """
 
 from __future__ import annotations
@@ -24,19 +24,26 @@ if TYPE_CHECKING:
 
     from harness.analysis.detections.analyse import DetectionAnalysis
 
-_DUST = 1e-9  # of mAP: means over the same seeds in another order
+_TOLERANCE = 1e-9  # of mAP: means over the same seeds in another order differ by less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference(Interval):
-    """Of mAP, the first less the second, with its 95 % interval; `p` is two-sided."""
+    """The difference of two mAPs, the first minus the second, with its 95 % interval and its two-sided p-value."""
 
     p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two rows of the frame, by their index, and whether they differ once all pairs are allowed for."""
+    """Two rows of the frame, by their index, and how their mAPs differ.
+
+    Attributes:
+        first: the index of the first row.
+        second: the index of the second row.
+        difference: the first row's mAP minus the second row's.
+        adjusted_p: the p-value of the difference, adjusted for all pairs of the dataset.
+    """
 
     first: Hashable
     second: Hashable
@@ -45,19 +52,19 @@ class Pair:
 
     @property
     def tie(self) -> bool:
-        """Whether the difference may be chance."""
+        """Whether the difference can be explained by chance."""
         return self.adjusted_p > 1 - LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Significance:
-    """Of the rows of one dataset, by their index.
+    """Which rows of one dataset differ in accuracy; rows are named by their index in the frame.
 
     Attributes:
-        intervals: of mAP, over images.
+        intervals: the 95 % interval of each row's mAP, over images.
         pairs: every two rows that were evaluated on the same images.
-        groups: 1 for the best row and those that tie with it, 2 for the best of the rest, and so on; of rows that were
-            evaluated on the same images as the best.
+        groups: 1 for the best row and the rows that tie with it, 2 for the best remaining row and the rows that tie
+            with that, and so on; only rows that were evaluated on the same images as the best row have a group.
     """
 
     intervals: Mapping[Hashable, Interval]
@@ -65,90 +72,92 @@ class Significance:
     groups: Mapping[Hashable, int]
 
     def pair(self, first: Hashable, second: Hashable) -> Pair | None:
-        """The two rows compared, the difference as first less second."""
+        """Return the comparison of two rows, as `first` minus `second`; None if they were not compared."""
         for pair in self.pairs:
             if (pair.first, pair.second) == (first, second):
                 return pair
             if (pair.second, pair.first) == (first, second):
-                return _turned(pair)
+                return _swap(pair)
         return None
 
 
-def interval(seeds: Sequence[DetectionAnalysis]) -> Interval:
-    """Of the mean mAP over seeds."""
-    value, replicates = _mean(seeds)
+def map_interval(seeds: Sequence[DetectionAnalysis]) -> Interval:
+    """Return the mean mAP over seeds with its 95 % interval over images."""
+    value, replicates = _mean_map(seeds)
     low, high = bias_corrected(replicates, value)
     return Interval(value=value, low=low, high=high)
 
 
-def difference(ours: Sequence[DetectionAnalysis], theirs: Sequence[DetectionAnalysis]) -> Difference:
-    """Of the mean mAP over the seeds of two configurations, ours less theirs, on the same drawn images.
+def map_difference(first: Sequence[DetectionAnalysis], second: Sequence[DetectionAnalysis]) -> Difference:
+    """Return the difference of two configurations' mean mAP over seeds, first minus second, on the same drawn images.
 
-    The p-value takes the difference as normally distributed with the replicates' standard deviation: counting
-    replicates could not go below 1 in 1,000, which many pairs ask for.
+    The p-value assumes that the difference is normally distributed with the replicates' standard deviation: counting
+    replicates could not give less than 1 in 1,000, and many pairs need smaller p-values.
 
     Args:
-        ours: of one configuration, all on the same labels.
-        theirs: of another, on the same labels as ours.
+        first: the analysis of each seed of one configuration, all on the same ground truth.
+        second: the analysis of each seed of the other one, on the same ground truth as `first`.
     """
-    first, again = _mean(ours)
-    second, other = _mean(theirs)
-    value, apart = first - second, again - other
-    low, high = bias_corrected(apart, value)
-    spread = float(np.nanstd(apart, ddof=1))
-    p = math.erfc(abs(value) / spread / math.sqrt(2)) if spread > _DUST else float(abs(value) < _DUST)
+    first_map, first_replicates = _mean_map(first)
+    second_map, second_replicates = _mean_map(second)
+    value, replicates = first_map - second_map, first_replicates - second_replicates
+    low, high = bias_corrected(replicates, value)
+    std = float(np.nanstd(replicates, ddof=1))
+    p = math.erfc(abs(value) / std / math.sqrt(2)) if std > _TOLERANCE else float(abs(value) < _TOLERANCE)
     return Difference(value=value, low=low, high=high, p=p)
 
 
 def holm(p: Sequence[float]) -> tuple[float, ...]:
-    """P-values adjusted for there being many (Holm, Scandinavian Journal of Statistics 6, 1979), in the given order."""
+    """Adjust p-values for their number (Holm, Scandinavian Journal of Statistics 6, 1979); keeps their order."""
     order = sorted(range(len(p)), key=p.__getitem__)
     adjusted, highest = [0.0] * len(p), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[place]))
-        adjusted[place] = highest
+    for rank, position in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[position]))
+        adjusted[position] = highest
     return tuple(adjusted)
 
 
 def compare_all(rows: pd.DataFrame, analyses: Mapping[tuple[str, str], DetectionAnalysis]) -> Significance:
-    """Intervals, all pairs and ties of one dataset's rows; rows without evidence of every seed are left out.
+    """Compute intervals, all pairs and ties of one dataset's rows; leave out rows that lack an analysis of any seed.
 
     Args:
-        rows: of `frames.configuration_frame`, best first.
-        evidence: by trial id and variant.
+        rows: the dataset's rows of `frame.configuration_frame`, best first.
+        analyses: the analysis of each trial's detections, by trial id and variant.
     """
-    known = {index: seeds for index, row in rows.iterrows() if (seeds := _seeds(row, analyses)) is not None}
-    compared = [
-        (first, second, difference(known[first], known[second]))
-        for first, second in itertools.combinations(known, 2)
-        if known[first][0].labels == known[second][0].labels
-    ]
-    alike = [index for index, seeds in known.items() if seeds[0].labels == next(iter(known.values()))[0].labels]
-    adjusted = holm([found.p for _, _, found in compared])
+    seeds_of = {index: seeds for index, row in rows.iterrows() if (seeds := _seeds(row, analyses)) is not None}
+    evaluated_on = {index: seeds[0].ground_truth_fingerprint for index, seeds in seeds_of.items()}
+    indices = [pair for pair in itertools.combinations(seeds_of, 2) if evaluated_on[pair[0]] == evaluated_on[pair[1]]]
+    differences = [map_difference(seeds_of[first], seeds_of[second]) for first, second in indices]
+    adjusted = holm([difference.p for difference in differences])
     pairs = tuple(
-        Pair(first=first, second=second, difference=found, adjusted_p=p)
-        for (first, second, found), p in zip(compared, adjusted, strict=True)
+        Pair(first=first, second=second, difference=difference, adjusted_p=p)
+        for (first, second), difference, p in zip(indices, differences, adjusted, strict=True)
     )
+    best = next(iter(evaluated_on.values()), None)
     return Significance(
-        intervals={index: interval(seeds) for index, seeds in known.items()},
+        intervals={index: map_interval(seeds) for index, seeds in seeds_of.items()},
         pairs=pairs,
-        groups=_groups(alike, pairs),
+        groups=_groups([index for index in seeds_of if evaluated_on[index] == best], pairs),
     )
 
 
 def _seeds(
     row: pd.Series, analyses: Mapping[tuple[str, str], DetectionAnalysis]
 ) -> tuple[DetectionAnalysis, ...] | None:
-    """The evidence of each of a row's measured seeds; None where one has none, or there is nothing to draw from."""
-    found = [analyses.get((trial_id, row["variant"])) for trial_id in row["trial_ids"]]
-    seeds = tuple(seed for seed in found if seed is not None)
-    if not seeds or len(seeds) < len(found) or len({seed.labels for seed in seeds}) > 1:
+    """Return the analysis of each measured seed of a row.
+
+    None if a seed has no analysis, if the seeds were evaluated on different ground truth, or if fewer than two images
+    have boxes, so that drawing images again would tell nothing.
+    """
+    candidates = [analyses.get((trial_id, row["variant"])) for trial_id in row["trial_ids"]]
+    seeds = tuple(seed for seed in candidates if seed is not None)
+    if not seeds or len(seeds) < len(candidates) or len({seed.ground_truth_fingerprint for seed in seeds}) > 1:
         return None
     return seeds if np.count_nonzero(seeds[0].n_ground_truth) > 1 else None
 
 
 def _groups(rows: Sequence[Hashable], pairs: Sequence[Pair]) -> dict[Hashable, int]:
-    """Each row's group: the first row without one heads the next, and takes those that tie with it."""
+    """Number the groups: the first row without a group starts the next one, which all rows that tie with it join."""
     ties = {frozenset((pair.first, pair.second)) for pair in pairs if pair.tie}
     groups: dict[Hashable, int] = {}
     for head in rows:
@@ -158,12 +167,12 @@ def _groups(rows: Sequence[Hashable], pairs: Sequence[Pair]) -> dict[Hashable, i
     return groups
 
 
-def _mean(seeds: Sequence[DetectionAnalysis]) -> tuple[float, NDArray[np.float64]]:
+def _mean_map(seeds: Sequence[DetectionAnalysis]) -> tuple[float, NDArray[np.float64]]:
     replicates: NDArray[np.float64] = np.mean([seed.replicates for seed in seeds], axis=0)
     return float(np.mean([seed.map for seed in seeds])), replicates
 
 
-def _turned(pair: Pair) -> Pair:
+def _swap(pair: Pair) -> Pair:
     d = pair.difference
-    turned = Difference(value=-d.value, low=-d.high, high=-d.low, p=d.p)
-    return Pair(first=pair.second, second=pair.first, difference=turned, adjusted_p=pair.adjusted_p)
+    swapped = Difference(value=-d.value, low=-d.high, high=-d.low, p=d.p)
+    return Pair(first=pair.second, second=pair.first, difference=swapped, adjusted_p=pair.adjusted_p)

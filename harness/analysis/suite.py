@@ -1,4 +1,4 @@
-"""The comparison that the report is rendered from: the records' frame, with what the stored detections add to it."""
+"""Analyse a whole suite: the frame of its records, extended by what its stored detections tell."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class SuiteAnalysis:
     """Everything that the report is rendered from.
 
     Attributes:
-        states: the trials that are covered.
-        others: how many more lie in the folder.
-        frame: `frames.configuration_frame` with `map_low`, `map_high` (95 % over images) and `tie_group`.
-        datasets: each of them, in the order of the frame.
+        states: the trials that the report covers.
+        n_other_trials: how many trials lie in the folder that the suite, as last run, does not ask for.
+        frame: `frame.configuration_frame` with the columns `map_low`, `map_high` (95 % over images) and `tie_group`.
+        datasets: one analysis for each dataset, in the order of the frame.
     """
 
     states: tuple[TrialState, ...]
-    others: int
+    n_other_trials: int
     frame: pd.DataFrame
     datasets: tuple[DatasetAnalysis, ...]
 
@@ -45,56 +45,62 @@ def analyse_suite(
     baseline: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> SuiteAnalysis:
-    """Read the records, and what their detections tell.
+    """Read a results folder and analyse its records and its stored detections.
 
     Args:
+        folder: the suite's results folder.
         bootstrap: False leaves out everything that is computed from detections.
-        baseline: the label or architecture that others are compared with; None: the most accurate one.
-        progress: told how many trials' detections are examined, of how many.
+        baseline: the label or architecture of the row that others are compared with; None: the most accurate row.
+        progress: called with the number of trials whose detections are analysed, and of all such trials.
 
     Raises:
-        UsageError: there is no such baseline.
+        UsageError: no measured row has the name `baseline`.
     """
-    everything = read_results(folder)
-    states = planned_trials(everything)
+    all_states = read_results(folder)
+    states = planned_trials(all_states)
     frame = configuration_frame(trial_frame(states, folder))
     analyses = load_or_compute(folder, states, progress=progress) if bootstrap else {}
     datasets = []
     for name in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
         rows = frame[frame["dataset"] == name]
-        judged = significance.compare_all(rows[~rows["subset"]], analyses)
-        here = tuple(state for state in states if state.trial.dataset.name == name)
+        dataset_significance = significance.compare_all(rows[~rows["subset"]], analyses)
+        dataset_states = tuple(state for state in states if state.trial.dataset.name == name)
         datasets.append(
             DatasetAnalysis(
                 name=str(name),
-                rows=_with_intervals(rows, judged),
-                states=here,
-                measured={state.trial.trial_id: state.record for state in here if state.record},
+                rows=_with_intervals(rows, dataset_significance),
+                states=dataset_states,
+                measured={state.trial.trial_id: state.record for state in dataset_states if state.record},
                 analyses=analyses,
-                significance=judged,
+                significance=dataset_significance,
                 baseline=_baseline(rows, baseline),
             )
         )
     if baseline is not None and all(dataset.baseline is None for dataset in datasets):
-        known = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
-        raise UsageError(f"--baseline {baseline}: no row of that name is measured; there are:\n{known}")
-    whole = pd.concat([dataset.rows for dataset in datasets]).sort_index() if datasets else frame
-    return SuiteAnalysis(states=states, others=len(everything) - len(states), frame=whole, datasets=tuple(datasets))
-
-
-def _with_intervals(rows: pd.DataFrame, judged: Significance) -> pd.DataFrame:
-    nothing = float("nan")
-    intervals = [judged.intervals.get(index) for index in rows.index]
-    return rows.assign(
-        map_low=[interval.low if interval else nothing for interval in intervals],
-        map_high=[interval.high if interval else nothing for interval in intervals],
-        tie_group=[judged.groups.get(index, nothing) for index in rows.index],
+        labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
+        raise UsageError(f"--baseline {baseline}: no measured row has this name; the rows are:\n{labels}")
+    return SuiteAnalysis(
+        states=states,
+        n_other_trials=len(all_states) - len(states),
+        frame=pd.concat([dataset.rows for dataset in datasets]).sort_index() if datasets else frame,
+        datasets=tuple(datasets),
     )
 
 
-def _baseline(rows: pd.DataFrame, wanted: str | None) -> Hashable | None:
-    """The row's index; the most accurate one unless another is wanted."""
-    real = rows[~rows["subset"] & rows["map"].notna()]
-    if wanted is not None:
-        real = real[(real["label"] == wanted) | (real["architecture"] == wanted)]
-    return None if real.empty else real.index[0]
+def _with_intervals(rows: pd.DataFrame, significance: Significance) -> pd.DataFrame:
+    """Add the columns `map_low`, `map_high` and `tie_group`, NaN where they are not known."""
+    nan = float("nan")
+    intervals = [significance.intervals.get(index) for index in rows.index]
+    return rows.assign(
+        map_low=[interval.low if interval else nan for interval in intervals],
+        map_high=[interval.high if interval else nan for interval in intervals],
+        tie_group=[significance.groups.get(index, nan) for index in rows.index],
+    )
+
+
+def _baseline(rows: pd.DataFrame, name: str | None) -> Hashable | None:
+    """Return the index of the most accurate row, or of the most accurate one that has this name."""
+    measured = rows[~rows["subset"] & rows["map"].notna()]
+    if name is not None:
+        measured = measured[(measured["label"] == name) | (measured["architecture"] == name)]
+    return None if measured.empty else measured.index[0]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.data.problems import printable
 from harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
     from harness.data.open import Split
     from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
-    from harness.suite.schema import FilesDataset, SyntheticDataset
-
-
-from typing import TYPE_CHECKING
-
-from harness.suite.load import load_suite
-from harness.suite.schema import FilesDataset
-
-if TYPE_CHECKING:
-    from harness.suite.schema import Dataset
-
+    from harness.suite.schema import Dataset, FilesDataset, SyntheticDataset
 
 _FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
 
@@ -160,7 +149,6 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
 
 def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
     """Those that can be opened without torch."""
-    from harness.cli.data import datasets_of
     from harness.suite.schema import PythonDataset
 
     found: dict[str, FilesDataset | SyntheticDataset] = {}
@@ -220,6 +208,8 @@ def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
 
 
 def _checked_text(name: str, checked: CheckResult) -> str:
+    from harness.data.problems import printable
+
     splits = "; ".join(f"{split} {i:,} images, {n:,} boxes" for split, (i, n) in checked.splits.items())
     classes = printable(", ".join(checked.class_names))
     lines = [f"{name}: {checked.format}: {splits}", f"{len(checked.class_names)} classes: {classes}"]
@@ -233,6 +223,8 @@ def _checked_text(name: str, checked: CheckResult) -> str:
 def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from harness.data.problems import printable
 
     def spread(values: Spread) -> str:
         return "–" if values.median is None else f"{values.min:g} / {values.median:g} / {values.max:g}"
@@ -279,6 +271,9 @@ def datasets_of(path: Path, wanted_format: str) -> dict[str, Dataset]:
     Raises:
         SuiteError: the suite file is wrong.
     """
+    from harness.suite.load import load_suite
+    from harness.suite.schema import FilesDataset
+
     if path.suffix.lower() in _YAML and path.is_file() and _is_suite(path):
         return dict(load_suite(path).datasets)
     name = path.resolve().name

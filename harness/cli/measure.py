@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import signals
 from harness.cli.errors import FAILED, exit_codes
 from harness.cli.options import DEVICE, RESULTS
-from harness.errors import UsageError
-from harness.store.results import find_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.remeasure import Target
+    from harness import Measurement
     from harness.store.events import Event
-    from harness.store.paths import ResultFolder
     from harness.store.record import Inference, MeasurementWarning, Metrics, Record
-    from harness.suite.schema import Level, Precision, VariantName
 
 _MEBIBYTE = 2**20
 
 
-def _variants(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> tuple[VariantName, ...] | None:
-    if value is None:
-        return None
-    from harness.suite.schema import VariantName
-
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    unknown = [name for name in names if name not in get_args(VariantName)]
-    if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)}: known are {', '.join(get_args(VariantName))}")
-    return cast("tuple[VariantName, ...]", tuple(dict.fromkeys(names)))
+def _variants(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command()
@@ -59,31 +45,37 @@ def measure(  # noqa: PLR0913 - a command's options
     device: str,
     suite: Path | None,
     dataset: str | None,
-    protocol: Level | None,
-    variants: tuple[VariantName, ...] | None,
-    precision: Precision | None,
+    protocol: str | None,
+    variants: tuple[str, ...] | None,
+    precision: str | None,
     out: Path | None,
 ) -> None:
     """Evaluate and measure fine-tuned weights again, without training: a file of weights, or a trial's.
 
     The start of a trial's id is enough. The trial's record stays as it is; what is measured goes beside it.
     """
-    from harness import remeasure
+    from harness import api
 
     with exit_codes():
-        chosen = remeasure.adjusted(
-            _target(target, results, suite, dataset), level=protocol, variants=variants, precision=precision
-        )
-        if out is not None:
-            chosen = remeasure.elsewhere(chosen, out.resolve())
         signals.listen_for_signals()
-        found = remeasure.measure(chosen, device=device, on_event=_stages())
-        if found.record is None:
-            click.echo(f"Error: not measured: {found.reason}\nlog: {found.folder.log}", err=True)
+        measurement = api.measure(
+            target,
+            results=results,
+            suite=suite,
+            dataset=dataset,
+            device=device,
+            protocol=protocol,
+            variants=variants,
+            precision=precision,
+            out=out,
+            on_event=_stages(),
+        )
+        if measurement.record is None:
+            click.echo(f"Error: not measured: {measurement.reason}\nlog: {measurement.folder.log}", err=True)
             sys.exit(FAILED)
-        for line in _said(found.record, found.folder.result, chosen):
+        for line in _lines(measurement, measurement.record):
             click.echo(line)
-        click.echo(f"Record: {found.folder.result.record}")
+        click.echo(f"Record: {measurement.folder.result.record}")
 
 
 @click.command()
@@ -96,31 +88,8 @@ def doctor(device: str) -> None:
         sys.exit(api.doctor(device))
 
 
-def _target(target: str, results: Path, suite: Path | None, dataset: str | None) -> Target:
-    """Weights in a file, a trial's weights in a file, or a trial by its id."""
-    from harness import remeasure
-    from harness.store.paths import TrialFolder
-    from harness.store.results import read_record
-
-    path = Path(target)
-    if not path.is_file():
-        if suite is not None:
-            raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")
-        folder, state = find_trial(target, results)
-        if state.record is None:
-            raise UsageError(f"{state.trial.trial_id}: has no record, so no finished weights; `harness run` makes them")
-        return remeasure.trained(folder.trial(state.trial.trial_id), state.record)
-    if suite is not None:
-        return remeasure.checkpoint(path, suite, dataset)
-    trial_folder = TrialFolder(path.resolve().parent.parent)
-    record = read_record(trial_folder)
-    if record is None or path.resolve() != (trial_folder.path / record.model.checkpoint).resolve():
-        raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
-    return remeasure.trained(trial_folder, record)
-
-
 def _stages() -> Callable[[Event], None]:
-    """Return what prints a line for each stage that begins."""
+    """Print a line for each stage of the measurement that begins."""
     from harness.observers.wording import describe
     from harness.store.events import StageEvent
 
@@ -132,8 +101,8 @@ def _stages() -> Callable[[Event], None]:
     return show
 
 
-def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]:
-    """A table of what was measured, its doubts, and how it compares to the trial's own record."""
+def _lines(measurement: Measurement, record: Record) -> Iterator[str]:
+    """A table of what was measured, its warnings, and how it compares with the trial's own record."""
     from harness.report.markup import table
 
     rows = [_row(f"eager ({record.trial.hyperparameters.precision})", record.measurements, record.metrics)]
@@ -148,8 +117,7 @@ def _said(record: Record, folder: ResultFolder, target: Target) -> Iterator[str]
     yield table(("", "mAP", "latency median ms", "p95 ms", "throughput img/s (batch)", "peak memory MiB"), rows)
     for name, warning in warnings:
         yield f"{name}: {warning.name}: {warning.reason}"
-    if target.recorded is not None:
-        yield from _compared(record, folder, *target.recorded)
+    yield from _changes(measurement)
 
 
 def _row(name: str, measured: Inference, metrics: Metrics) -> tuple[str, ...]:
@@ -171,20 +139,17 @@ def _cannot(problem: str | None) -> MeasurementWarning:
     return MeasurementWarning(name="cannot", reason=problem or "")
 
 
-def _compared(now: Record, folder: ResultFolder, then: Record, recorded: ResultFolder) -> Iterator[str]:
-    from harness.analysis import environments, statistics
-    from harness.store.record import AS_TRAINED
-
-    ours, theirs = (statistics.read_latencies(place.samples).get(AS_TRAINED) for place in (folder, recorded))
-    if ours is not None and theirs is not None:
-        found = statistics.compare_latency(ours, theirs)
-        called = "a difference" if found.differs else "not called a difference"
-        if found.differs is False and found.drift > abs(found.ratio.value - 1):
-            called += f": rounds within one measurement lie {found.drift:.0%} apart"
+def _changes(measurement: Measurement) -> Iterator[str]:
+    """How the measurement differs from the trial's own record."""
+    change = measurement.latency_ratio()
+    if change is not None:
+        verdict = "a difference" if change.differs else "not called a difference"
+        if not change.differs and change.drift > abs(change.ratio.value - 1):
+            verdict += f": rounds within one measurement lie {change.drift:.0%} apart"
         yield (
-            f"latency against the trial's record: {found.ratio.value:.3f}× (99 % interval {found.ratio.low:.3f} to "
-            f"{found.ratio.high:.3f}): {called}"
+            f"latency against the trial's record: {change.ratio.value:.3f}× (99 % interval {change.ratio.low:.3f} to "
+            f"{change.ratio.high:.3f}): {verdict}"
         )
-    others = environments.differences((then.environment, now.environment))
+    others = measurement.environment_differences()
     if others:
         yield f"the record is of another environment: {', '.join(others)}"

@@ -4,61 +4,55 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.errors import FAILED, exit_codes
-from harness.cli.options import BYTES, SECONDS, quantity
-from harness.store.results import suite_folder
+from harness.cli.options import quantity
+from harness.formatting import BYTES, SECONDS, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness import Advice
 
 _METRICS = ("map", "map_50", "map_75")
 
 
-def _latency(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    return None if value is None else quantity(value, SECONDS, "30ms")
-
-
-def _memory(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    return None if value is None else round(quantity(value, BYTES, "4GB"))
-
-
 @click.command()
 @click.argument("results_dir", type=click.Path(path_type=Path))
-@click.option("--max-latency", callback=_latency, metavar="30ms", help="Median latency, batch 1.")
-@click.option("--max-memory", callback=_memory, metavar="4GB", help="Peak memory of inference.")
+@click.option("--max-latency", callback=quantity(SECONDS, "30ms"), metavar="30ms", help="Median latency, batch 1.")
+@click.option("--max-memory", callback=quantity(BYTES, "4GB"), metavar="4GB", help="Peak memory of inference.")
 @click.option("--min-map", type=click.FloatRange(0, 1), metavar="0.3", help="Of the metric that --metric names.")
 @click.option("--metric", type=click.Choice(_METRICS), default="map", show_default=True, help="What to be best in.")
 def recommend(
-    results_dir: Path, max_latency: float | None, max_memory: int | None, min_map: float | None, metric: str
+    results_dir: Path, max_latency: float | None, max_memory: float | None, min_map: float | None, metric: str
 ) -> None:
     """Say which detector of RESULTS_DIR (results/<suite>) to ship within limits, and why each other one lost.
 
     Exits with 1 where a dataset has none.
     """
-    from harness.analysis import environments
-    from harness.analysis.frame import configuration_frame, trial_frame
-    from harness.analysis.recommend import Bounds, advise, sentence
-    from harness.formatting import printable
-    from harness.store.results import planned_trials, read_results
+    from harness import api
 
     with exit_codes():
-        states = planned_trials(read_results(suite_folder(results_dir)))
-        frame = configuration_frame(trial_frame(states))
-        bounds = Bounds(max_latency_s=max_latency, max_memory_bytes=max_memory, min_metric=min_map)
-        others = environments.differences([state.record.environment for state in states if state.record])
-        if others:
-            click.echo(f"measured in different environments ({'; '.join(others)}): their speeds do not compare")
-        found = advise(frame, bounds, metric)
-        lines = []
-        for advice in found:
-            if advice.chosen is None:
-                lines.append(f"{advice.dataset}: nothing keeps to these limits")
-            else:
-                lines.append(f"{advice.dataset}: ship {advice.chosen['label']}: {sentence(advice.chosen, metric)}")
-                warnings = dict.fromkeys(name for name, _ in advice.chosen["warnings"])
-                lines += [f"  in doubt: {', '.join(warnings)}; the report says why"] if warnings else []
-            lines += [f"  not {label}: {reason}" for label, reason in advice.lost]
-        for line in lines:
+        advices = api.recommend(
+            results_dir,
+            max_latency_s=max_latency,
+            max_memory_bytes=None if max_memory is None else round(max_memory),
+            min_metric=min_map,
+            metric=metric,
+        )
+        for line in _lines(advices):
             indent = " " * (len(line) - len(line.lstrip(" ")))
             click.echo(indent + printable(line))
-        sys.exit(0 if found and all(advice.chosen is not None for advice in found) else FAILED)
+        sys.exit(0 if advices and all(advice.chosen is not None for advice in advices) else FAILED)
+
+
+def _lines(advices: Sequence[Advice]) -> Iterator[str]:
+    yield from dict.fromkeys(remark for advice in advices for remark in advice.remarks)
+    for advice in advices:
+        yield str(advice)
+        if advice.warnings:
+            yield f"  in doubt: {', '.join(advice.warnings)}; the report says why"
+        yield from (f"  not {label}: {reason}" for label, reason in advice.lost)

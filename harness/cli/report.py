@@ -1,4 +1,4 @@
-"""The options by which `harness report` also writes the comparison for other programs."""
+"""`harness report`: write the report of a results folder again, and its rows for other programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.errors import exit_codes, progress_bar
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: st
     return value
 
 
-def export_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`--csv [FILE]` and its siblings."""
+def _export_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options `--csv [FILE]`, `--parquet [FILE]`, `--json [FILE]` and `--latex [FILE]`."""
     for name in reversed(_SUFFIXES):
         option = click.option(
             f"--{name}",
@@ -43,14 +44,43 @@ def export_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def export_places(folder: Path, wanted: Mapping[str, str | None]) -> dict[str, Path | BinaryIO]:
-    """Where each format that was asked for goes.
+@click.command()
+@click.argument("results_dir", type=click.Path(path_type=Path))
+@click.option("--baseline", metavar="NAME", help="Row that others are compared with; default: the most accurate one.")
+@click.option("--no-bootstrap", is_flag=True, help="Leave out what is computed from stored detections: seconds sooner.")
+@_export_options
+def report(results_dir: Path, baseline: str | None, *, no_bootstrap: bool, **exports: str | None) -> None:
+    """Write the report of RESULTS_DIR (results/<suite>) again from its records.
+
+    An export without FILE goes beside it, as report.csv and so on; one to - goes to the standard output.
+    """
+    from harness import api
+
+    with exit_codes():
+        places = _export_places(results_dir, exports)
+        with progress_bar("examining stored detections") as progress:
+            path = api.report(
+                results_dir, bootstrap=not no_bootstrap, baseline=baseline, exports=places, progress=progress
+            )
+        to_stdout = _STANDARD_OUTPUT in exports.values()
+        click.echo(f"Report: {path} and report.html", err=to_stdout)
+        for place in places.values():
+            if isinstance(place, Path):
+                click.echo(f"Export: {place}", err=to_stdout)
+
+
+def _export_places(folder: Path, exports: Mapping[str, str | None]) -> dict[str, Path | BinaryIO]:
+    """Where each format goes that was asked for.
+
+    Args:
+        folder: the suite's results folder.
+        exports: for each format the FILE of its option; empty: the option had none; None: no such option.
 
     Raises:
-        UsageError: two of them go to one place, or one to a file of the results' own.
+        UsageError: two formats go to one place, or one to a file of the results' own.
     """
-    asked = {name: value for name, value in wanted.items() if value is not None}
-    files = {name: Path(value) if value else folder / f"report.{_SUFFIXES[name]}" for name, value in asked.items()}
+    given = {name: value for name, value in exports.items() if value is not None}
+    files = {name: Path(value) if value else folder / f"report.{_SUFFIXES[name]}" for name, value in given.items()}
     own = folder.resolve()
     for name, place in files.items():
         inside = place.resolve().relative_to(own) if place.resolve().is_relative_to(own) else None
@@ -58,5 +88,5 @@ def export_places(folder: Path, wanted: Mapping[str, str | None]) -> dict[str, P
             raise UsageError(f"--{name} {place}: belongs to the results themselves; give another file")
         same = [f"--{other}" for other in files if files[other] == place]
         if len(same) > 1:
-            raise UsageError(f"{' and '.join(same)}: all to {asked[name]}; give each its own file")
+            raise UsageError(f"{' and '.join(same)}: all to {given[name]}; give each its own file")
     return {name: sys.stdout.buffer if str(place) == _STANDARD_OUTPUT else place for name, place in files.items()}

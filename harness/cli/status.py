@@ -13,17 +13,18 @@ from harness.cli.errors import exit_codes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.store.paths import SuiteFolder
+    from harness.api import RunStatus
     from harness.store.results import TrialState
-from harness.store.results import find_trial, suite_folder
 
 
 @click.command()
 @click.argument("results_dir", type=click.Path(path_type=Path))
 def status(results_dir: Path) -> None:
     """Say how far the run in RESULTS_DIR (results/<suite>) is, from its files alone: also from another machine."""
+    from harness import api
+
     with exit_codes():
-        for line in _status(suite_folder(results_dir)):
+        for line in _status_lines(api.status(results_dir)):
             click.echo(line)
 
 
@@ -38,42 +39,38 @@ def status(results_dir: Path) -> None:
 )
 def show(trial_id: str, results: Path) -> None:
     """Print one trial: its hyperparameters, its curve, its numbers, its attempts. The start of its id is enough."""
+    from harness import api
+
     with exit_codes():
-        _, state = find_trial(trial_id, results)
-        for line in _shown(state):
+        for line in _trial_lines(api.load_trial(trial_id, results)):
             click.echo(line)
 
 
-def _status(folder: SuiteFolder) -> Iterator[str]:
-    from harness.store import lock, run_status
-    from harness.store.results import planned_trials, read_plan, read_results
+def _status_lines(status: RunStatus) -> Iterator[str]:
+    from harness.observers.wording import forecast
+    from harness.store import run_status
 
-    found = read_results(folder)
-    states = planned_trials(found)
-    measured, failed, left = run_status.counts(states)
-    yield f"{folder.path.name}: {measured} of {len(states)} trials measured, {failed} failed, {left} left"
-    span = run_status.span(states)
-    if span:
-        yield f"first started {_local(span[0])}, last ended {_local(span[1])}"
-    holder = lock.holder(folder.lock)
-    if holder is not None:
+    results, suite_file = status.folder.path.parent, status.suite_file
+    measured, failed, left = status.counts
+    name, count = status.folder.path.name, len(status.states)
+    yield f"{name}: {measured} of {count} trials measured, {failed} failed, {left} left"
+    if status.span:
+        yield f"first started {_local(status.span[0])}, last ended {_local(status.span[1])}"
+    if status.holder is not None:
+        holder = status.holder
         yield f"running on {holder.host} (process {holder.pid}) since {_local(holder.since)}"
+        yield from (_running(state) for state in status.states if state.running is not None)
     elif left:
-        suite_file = read_plan(folder).suite_file or "SUITE"
-        yield f"nobody runs it now; `harness run {suite_file} --results {folder.path.parent}` goes on"
-    for state in states:
-        if state.running is not None and holder is not None:
-            yield _running(state)
+        yield f"nobody runs it now; `harness run {suite_file or 'SUITE'} --results {results}` goes on"
     if left:
-        yield _forecast(states)
-    for group in run_status.failures(states):
+        yield forecast([state.trial for state in status.pending], status.expected_s)
+    for group in status.failures:
         yield ""
         yield f"{group.outcome}: {group.reason}"
         yield from (f"    {line}" for line in (group.traceback or "").splitlines())
         for state in group.states:
             yield f"  {state.trial.trial_id}" + (f"  log: {state.log}" if state.log else "")
-            again = run_status.command(state, suite_file=read_plan(folder).suite_file, results=folder.path.parent)
-            yield f"    again: {again}"
+            yield f"    again: {run_status.command(state, suite_file=suite_file, results=results)}"
 
 
 def _running(state: TrialState) -> str:
@@ -89,22 +86,11 @@ def _running(state: TrialState) -> str:
     step = next((event for event in reversed(events) if isinstance(event, StepEvent)), None)
     stage = next((event.stage for event in reversed(events) if event.stage), "")
     silent = (datetime.now(UTC) - datetime.fromisoformat(events[-1].time)).total_seconds()
-    return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {rough_duration(max(0.0, silent))} ago"
+    ago = rough_duration(max(0.0, silent))
+    return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {ago} ago"
 
 
-def _forecast(states: tuple[TrialState, ...]) -> str:
-    """How long the rest takes, as rehearsals and the trials that ran say."""
-    from harness.observers.wording import forecast
-    from harness.scheduling import estimate
-    from harness.suite.expand import configuration_key
-
-    trials = [state.trial for state in states]
-    rehearsals = {configuration_key(s.trial): s.preflight for s in states if s.preflight is not None}
-    expected = estimate.expected_s(trials, rehearsals, [s.record for s in states if s.record])
-    return forecast([s.trial for s in states if s.record is None and not s.failed], expected)
-
-
-def _shown(state: TrialState) -> Iterator[str]:
+def _trial_lines(state: TrialState) -> Iterator[str]:
     from dataclasses import asdict
 
     from harness.formatting import rough_duration
@@ -147,7 +133,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
             val = f"{metric_value(e.val_map):>8} {metric_value(e.val_map_50):>8}"
             yield f"  {e.epoch:>5} {e.lr:>10.3g} {e.loss:>8.3f} {val} {e.wall_s:>8.1f}"
     yield f"numbers, on the {metrics.split} split ({metrics.images} images)"
-    yield f"  map {metric_value(metrics.map)}, map_50 {metric_value(metrics.map_50)}, map_75 {metric_value(metrics.map_75)}"
+    accuracies = {"map": metrics.map, "map_50": metrics.map_50, "map_75": metrics.map_75}
+    yield "  " + ", ".join(f"{name} {metric_value(value)}" for name, value in accuracies.items())
     latency = measured.latency_s
     yield f"  latency {latency.median * 1e3:.1f} ms (p95 {latency.p95 * 1e3:.1f}, n {latency.n})"
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
@@ -159,8 +146,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
         if variant.measurements is None or variant.metrics is None:
             yield f"  {variant.name}: cannot: {variant.problem}"
         else:
-            accuracy, latency = variant.metrics.map, variant.measurements.latency_s
-            yield f"  {variant.name}: map {metric_value(accuracy)}, latency {latency.median * 1e3:.1f} ms ({variant.how})"
+            accuracy, median_s = metric_value(variant.metrics.map), variant.measurements.latency_s.median
+            yield f"  {variant.name}: map {accuracy}, latency {median_s * 1e3:.1f} ms ({variant.how})"
 
 
 def _plain(value: object) -> str:

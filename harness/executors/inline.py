@@ -79,10 +79,7 @@ def _run(folder: AttemptFolder) -> tuple[int, Interrupted | None]:
 
     interrupt = InterruptHandler(second_stops=True)
     with _logging_to(folder.log), _signals_to(interrupt):
-        try:
-            code = run_attempt(folder, interrupt, began=began)
-        except SystemExit as asked:  # by a user's Dataset: the end of a process, but not of this one
-            code = asked.code if isinstance(asked.code, int) else 1
+        code = run_attempt(folder, interrupt, began=began)
     if code > _SIGNAL_CODE:
         return code, Interrupted(code - _SIGNAL_CODE, again=interrupt.asked_again)
     return code, None

@@ -1,1 +1,1 @@
-"""The page: what records mean, in words, tables and pictures. The arithmetic is in `harness.analysis`. No torch."""
+"""The page: the results in words, tables and pictures. The arithmetic is in `harness.analysis`. Imports no torch."""

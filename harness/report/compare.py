@@ -1,4 +1,4 @@
-"""One folder against another in words: a table and lines for people, and the same as data for programs."""
+"""The comparison of two results folders in words: lines for a terminal, and the same content as data for programs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.gates import METRICS
-from harness.analysis.compare.pairing import NUMBERS, differing
-from harness.analysis.compare.verdicts import NOT_COMPARABLE, counted
+from harness.analysis.compare.pairing import NUMBERS, setting_differences
+from harness.analysis.compare.verdicts import NOT_COMPARABLE, count_verdicts
 from harness.formatting import metric_value, milliseconds, points, printable
+from harness.report.markup import table as markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from harness.analysis.compare.gates import Judged
+    from harness.analysis.compare.gates import GateResult
     from harness.analysis.compare.pairing import Row
-    from harness.analysis.compare.verdicts import Compared, Verdict
+    from harness.analysis.compare.verdicts import ComparedPair, Verdict
 
-HEADER = (
+_HEADER = (
     "architecture",
     "mAP A",
     "mAP B",
@@ -31,8 +32,41 @@ HEADER = (
 )
 
 
-def cells(compared: Compared) -> tuple[str, ...]:
-    """One row under `HEADER`."""
+def render(
+    names: tuple[str, str],
+    rows: Sequence[ComparedPair],
+    gates: Sequence[GateResult],
+    *,
+    table: Callable[[Sequence[str], Sequence[Sequence[str]]], str] = markdown_table,
+) -> Iterator[str]:
+    """Yield the comparison as blocks of lines: a table for each dataset, remarks, a summary and the gates.
+
+    Args:
+        names: the reference and the candidate, as the user named them.
+        rows: the compared pairs.
+        gates: the gates' results.
+        table: makes the text of a table from its header and its rows.
+    """
+    yield f"A, the reference: {printable(names[0])}\nB, the candidate: {printable(names[1])}"
+    datasets: dict[str, list[ComparedPair]] = {}
+    for row in rows:
+        datasets.setdefault(_dataset(row), []).append(row)
+    for dataset, dataset_rows in datasets.items():
+        yield f"\n{printable(dataset)}:\n"
+        yield table(_HEADER, [_cells(row) for row in dataset_rows])
+        yield from _with_blank_line(_remarks(dataset_rows))
+    yield f"\n{_summary(rows)}"
+    yield from _with_blank_line(map(_gate_line, gates))
+
+
+def _with_blank_line(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines, with a blank line before the first one."""
+    for number, line in enumerate(lines):
+        yield line if number else f"\n{line}"
+
+
+def _cells(compared: ComparedPair) -> tuple[str, ...]:
+    """Return one row under `_HEADER`."""
     pair = compared.pair
     latencies = [_number(row, "latency_median_s") for row in (pair.reference, pair.candidate)]
     change = math.nan if incomparable_because(pair, "latency") else latencies[1] / latencies[0] - 1
@@ -42,93 +76,99 @@ def cells(compared: Compared) -> tuple[str, ...]:
         _difference(compared),
         compared.accuracy.word,
         *(milliseconds(latency) for latency in latencies),
-        _share(change),
+        _percent(change),
         compared.speed.word,
     )
 
 
-def reasons(compared: Sequence[Compared]) -> Iterator[str]:
-    """Why what does not compare does not, and what else is to be known, each once with the rows that it holds for."""
-    said: dict[str, list[str]] = {}
-    for row in compared:
+def _remarks(rows: Sequence[ComparedPair]) -> Iterator[str]:
+    """Yield why rows are not comparable, what verdicts are based on, and other remarks.
+
+    Each text occurs once, after the labels of the rows that it holds for.
+    """
+    labels_by_text: dict[str, list[str]] = {}
+    for row in rows:
         verdicts = {"accuracy": row.accuracy, "speed": row.speed}
-        why = {name: verdict.reasons for name, verdict in verdicts.items() if verdict.word == NOT_COMPARABLE}
-        both = len(why) > 1 and len(set(why.values())) == 1
-        for name, found in {"accuracy and speed": row.speed.reasons}.items() if both else why.items():
-            said.setdefault(f"{name} not comparable: {'; '.join(found)}", []).append(row.pair.label)
-        for name, verdict in verdicts.items():
-            if verdict.basis:
-                said.setdefault(f"{name} rests on {verdict.basis}", []).append(row.pair.label)
-        for remark in row.remarks:
-            said.setdefault(remark, []).append(row.pair.label)
-    for text, labels in said.items():
-        everywhere = len(labels) == len(compared) > 1
+        incomparable = {name: verdict.reasons for name, verdict in verdicts.items() if verdict.word == NOT_COMPARABLE}
+        if len(incomparable) > 1 and len(set(incomparable.values())) == 1:
+            incomparable = {"accuracy and speed": row.speed.reasons}
+        texts = [f"{name} not comparable: {'; '.join(reasons)}" for name, reasons in incomparable.items()]
+        texts += [f"{name} is based on {verdict.basis}" for name, verdict in verdicts.items() if verdict.basis]
+        for text in (*texts, *row.remarks):
+            labels_by_text.setdefault(text, []).append(row.pair.label)
+    for text, labels in labels_by_text.items():
+        everywhere = len(labels) == len(rows) > 1
         yield printable(f"{'all' if everywhere else ', '.join(labels)}: {text}")
 
 
-def summary(compared: Sequence[Compared]) -> str:
-    """How many of which verdict."""
-    parts = {"accuracy": [row.accuracy for row in compared], "speed": [row.speed for row in compared]}
+def _summary(rows: Sequence[ComparedPair]) -> str:
+    """Count the verdicts: `accuracy: 1 better, 2 tie; speed: 3 tie`."""
+    counts = {
+        "accuracy": count_verdicts([row.accuracy for row in rows]),
+        "speed": count_verdicts([row.speed for row in rows]),
+    }
     return "; ".join(
-        f"{name}: {', '.join(f'{count} {word}' for word, count in counted(verdicts).items() if count) or 'nothing'}"
-        for name, verdicts in parts.items()
+        f"{name}: {', '.join(f'{count} {word}' for word, count in verdicts.items() if count) or 'nothing'}"
+        for name, verdicts in counts.items()
     )
 
 
-def judgement(judged: Judged) -> str:
-    """One limit on one row."""
-    state = "FAIL" if judged.broken else "ok"
-    if judged.compared is None:
-        return f"{state} {judged.limit.text}: {'; '.join(judged.reasons)}"
-    name = f"{state} {judged.limit.text}: {judged.compared.pair.label} on {_dataset(judged.compared)}"
-    if judged.before is None or judged.after is None:
-        return printable(f"{name}: cannot be compared: {'; '.join(judged.reasons)}")
-    show = METRICS[judged.limit.metric].show
-    change = judged.after / judged.before - 1 if judged.before else math.nan
-    moved = points(judged.after - judged.before) if METRICS[judged.limit.metric].kind == "accuracy" else ""
-    moved = f"{moved} ({_share(change)})" if moved and judged.limit.relative else moved or _share(change)
-    verdict = f"; verdict: {judged.verdict}" if judged.verdict else ""
-    return printable(f"{name}: {show(judged.before)} to {show(judged.after)}, {moved}{verdict}")
+def _gate_line(result: GateResult) -> str:
+    """Describe one gate on one row: whether it passes, both numbers, and how far they moved."""
+    gate, state = result.gate, "FAIL" if result.broken else "ok"
+    if result.row is None:
+        return f"{state} {gate.text}: {'; '.join(result.reasons)}"
+    name = f"{state} {gate.text}: {result.row.pair.label} on {_dataset(result.row)}"
+    if result.before is None or result.after is None:
+        return printable(f"{name}: cannot be compared: {'; '.join(result.reasons)}")
+    metric = METRICS[gate.metric]
+    percent = _percent(result.after / result.before - 1 if result.before else math.nan)
+    difference = points(result.after - result.before) if metric.kind == "accuracy" else ""
+    change = f"{difference} ({percent})" if difference and gate.relative else difference or percent
+    verdict = f"; verdict: {result.verdict}" if result.verdict else ""
+    return printable(f"{name}: {metric.show(result.before)} to {metric.show(result.after)}, {change}{verdict}")
 
 
-def data(names: tuple[str, str], compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[str, Any]:
-    """All of it for programs; SI units, null for what is not known.
+def data(names: tuple[str, str], rows: Sequence[ComparedPair], gates: Sequence[GateResult]) -> dict[str, Any]:
+    """Return the whole comparison as plain data for programs, in SI units; None where a number is not known.
 
     Args:
-        names: of the reference and the candidate, as the person gave them.
+        names: the reference and the candidate, as the user named them.
+        rows: the compared pairs.
+        gates: the gates' results.
     """
     return {
         "a": names[0],
         "b": names[1],
-        "rows": [_row(row) for row in compared],
+        "rows": [_row(row) for row in rows],
         "summary": {
-            "accuracy": counted([row.accuracy for row in compared]),
-            "speed": counted([row.speed for row in compared]),
+            "accuracy": count_verdicts([row.accuracy for row in rows]),
+            "speed": count_verdicts([row.speed for row in rows]),
         },
         "limits": [
             {
-                "limit": one.limit.text,
-                "dataset": one.compared and _dataset(one.compared),
-                "label": one.compared and one.compared.pair.label,
-                "a": one.before,
-                "b": one.after,
-                "broken": one.broken,
-                "verdict": one.verdict,
-                "reasons": one.reasons,
+                "limit": result.gate.text,
+                "dataset": result.row and _dataset(result.row),
+                "label": result.row and result.row.pair.label,
+                "a": result.before,
+                "b": result.after,
+                "broken": result.broken,
+                "verdict": result.verdict,
+                "reasons": result.reasons,
             }
-            for one in judged
+            for result in gates
         ],
     }
 
 
-def _row(compared: Compared) -> dict[str, Any]:
+def _row(compared: ComparedPair) -> dict[str, Any]:
     pair = compared.pair
     return {
         "dataset": _dataset(compared),
         "architecture": pair.rows[0].trial.architecture.name,
         "variant": pair.rows[0].variant,
         "label": pair.label,
-        "differs": differing(pair),
+        "differs": setting_differences(pair),
         "a": _side(pair.reference),
         "b": _side(pair.candidate),
         "accuracy": {**_verdict(compared.accuracy, "difference"), "p": compared.accuracy.p},
@@ -156,7 +196,7 @@ def _verdict(verdict: Verdict, name: str) -> dict[str, Any]:
     }
 
 
-def _dataset(compared: Compared) -> str:
+def _dataset(compared: ComparedPair) -> str:
     return compared.pair.rows[0].trial.dataset.name
 
 
@@ -165,15 +205,15 @@ def _number(row: Row | None, name: str) -> float:
 
 
 def _map(row: Row | None) -> str:
-    """With the seeds' spread, where there are several."""
+    """Format a row's mAP, with the standard deviation over seeds if there are several."""
     if row is None:
         return metric_value(None)
-    spread = f" ± {metric_value(row.numbers['map_std'])} (n={len(row.measured)})" if len(row.measured) > 1 else ""
-    return f"{metric_value(row.numbers['map'])}{spread}"
+    std = f" ± {metric_value(row.numbers['map_std'])} (n={len(row.measured)})" if len(row.measured) > 1 else ""
+    return f"{metric_value(row.numbers['map'])}{std}"
 
 
-def _difference(compared: Compared) -> str:
-    """With its interval, where chance was reckoned with; a dash where numbers do not compare."""
+def _difference(compared: ComparedPair) -> str:
+    """Format the difference of mAP, with its interval if there is one; a dash if the two are not comparable."""
     pair, interval = compared.pair, compared.accuracy.interval
     if interval is not None:
         return f"{points(interval.value)} ({points(interval.low)} to {points(interval.high)})"
@@ -181,5 +221,5 @@ def _difference(compared: Compared) -> str:
     return points(_number(pair.candidate, "map") - _number(pair.reference, "map") if comparable else math.nan)
 
 
-def _share(change: float) -> str:
+def _percent(change: float) -> str:
     return "–" if math.isnan(change) else f"{100 * change:+.1f} %".replace("-", "\u2212")

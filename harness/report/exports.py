@@ -1,7 +1,7 @@
-"""The comparison as files for other programs: CSV, Parquet, JSON and a LaTeX table.
+"""The rows of the report as files for other programs: CSV, Parquet, JSON and a LaTeX table.
 
-Owns the order and the names of their columns, all in SI units but for the LaTeX table, and that no name in them can do
-anything where the file is opened. The same frame gives the same bytes. Writing them is `harness.api.export`'s.
+Owns the order and the names of the columns, which are in SI units except in the LaTeX table, and the escaping: no name
+has an effect in the program that opens the file. The same frame gives the same bytes. `harness.api` writes the files.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _FIRST = (
     "flops",
 )
 _LAST = ("subset", "outcomes", "warnings", "trial_ids", "configuration")
-# What a spreadsheet takes for the start of a formula, in the width of East Asian keyboards too (OWASP, CSV Injection).
+# Characters that start a formula in a spreadsheet, full-width ones included (OWASP, CSV Injection).
 _FORMULA = "=+-@＝＋－＠"
 _WARNINGS = pa.list_(pa.struct([("name", pa.string()), ("reason", pa.string())]))
 _LATEX = {
@@ -60,12 +60,12 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"{\char34}",
-    "[": "{[}",  # behind the end of a row it would be that row's option, as would the asterisk
+    "[": "{[}",  # after the end of a row, LaTeX would read it as an option of that row, and an asterisk too
     "*": "{*}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
-_LATIN_1 = 0x100  # from here on pdflatex knows some letters only, and stops at any other
-# Of the LaTeX table: what a column is called, which one of the frame it is, how it reads, and what is best in it.
+_LATIN_1 = 0x100  # beyond these characters, pdflatex knows only some and stops at any other
+# Columns of the LaTeX table: the header, the frame's column, how a value is shown, and which value is the best.
 _MEASURED: tuple[tuple[str, str, Callable[[Any], str], str | None], ...] = (
     ("mAP", "map", metric_value, "max"),
     (r"mAP\textsubscript{50}", "map_50", metric_value, "max"),
@@ -78,7 +78,10 @@ _MEASURED: tuple[tuple[str, str, Callable[[Any], str], str | None], ...] = (
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8 with a header: what is not known is an empty cell, and text that looks like a formula begins with '."""
+    """Return a CSV file in UTF-8 with a header.
+
+    Unknown values are empty cells, and text that looks like a formula starts with an apostrophe.
+    """
     table = _ordered(frame)
     for name in table:
         table[name] = [_cell(value) for value in table[name]] if table[name].dtype.kind == "O" else table[name]
@@ -87,7 +90,7 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
-    """The numbers as they are; `warnings` is a list of (name, reason)."""
+    """Return a Parquet file with unchanged numbers; `warnings` is a list of (name, reason)."""
     ordered = _ordered(frame)
     table = pa.Table.from_pandas(ordered.drop(columns="warnings"), preserve_index=False)
     warnings = pa.array([_named(warnings) for warnings in ordered["warnings"]], _WARNINGS)
@@ -98,17 +101,23 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def to_json(frame: pd.DataFrame) -> bytes:
-    """A list with one object a row; null is what is not known. All but ASCII is escaped, so nothing in it can act."""
+    """Return a JSON list with one object for each row, null for unknown values, and only ASCII characters."""
     table = _ordered(frame)
     rows = [
-        {name: _named(value) if name == "warnings" else _plain(value) for name, value in zip(table, row, strict=True)}
+        {
+            name: _named(value) if name == "warnings" else _json_value(value)
+            for name, value in zip(table, row, strict=True)
+        }
         for row in table.itertuples(index=False, name=None)
     ]
     return json.dumps(rows, indent=2, allow_nan=False).encode() + b"\n"
 
 
 def to_latex(frame: pd.DataFrame) -> bytes:
-    """A table for a paper: the main columns in display units, the best of each dataset bold; subset rows never are."""
+    """Return a table for a paper: the main columns in display units, the best value of each dataset in bold.
+
+    Values of subset rows are never bold.
+    """
     table = frame.reindex(columns=["dataset", "label", "subset", "map_std", *(name for _, name, _, _ in _MEASURED)])
     datasets = tuple(dict.fromkeys(table["dataset"]))
     lines: list[str] = []
@@ -140,14 +149,14 @@ FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    """What a reader looks for first, then the rest as it comes; a column's name tells its unit."""
+    """Order the columns: the main ones first, then the others; rename those whose names do not end in their unit."""
     named = frame.rename(columns=lambda name: f"{name}_s".replace(" ", "_") if name.startswith(AT_THRESHOLD) else name)
-    rest = [name for name in named if name not in {*_FIRST, *_LAST}]
-    return named[[name for name in (*_FIRST, *rest, *_LAST) if name in named]].copy()
+    others = [name for name in named if name not in {*_FIRST, *_LAST}]
+    return named[[name for name in (*_FIRST, *others, *_LAST) if name in named]].copy()
 
 
 def _cell(value: Any) -> Any:
-    """A CSV cell of a column that is not of numbers."""
+    """Return a CSV cell of a column that does not hold numbers."""
     if isinstance(value, tuple):
         value = "; ".join(part if isinstance(part, str) else ": ".join(part) for part in value)
     if not isinstance(value, str):
@@ -160,25 +169,25 @@ def _named(warnings: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
     return [{"name": name, "reason": reason} for name, reason in warnings]
 
 
-def _plain(value: Any) -> Any:
-    """A number, text, truth or null, as JSON has them."""
+def _json_value(value: Any) -> Any:
+    """Convert a value to one that JSON has: a number, text, boolean, list or null."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [_json_value(part) for part in value]
     return value if isinstance(value, str | int) or value is None else str(value)
 
 
 def _latex_rows(rows: pd.DataFrame) -> list[str]:
-    """One dataset's lines."""
+    """Return the lines of one dataset."""
     cells = {name: [_latex(show(value)) for value in rows[name]] for _, name, show, _ in _MEASURED}
     real = rows[~rows["subset"].astype(bool)]
     for _, name, show, best in _MEASURED:
         if best and real[name].notna().any():
             winner = _latex(show(getattr(real[name], best)()))
             candidates = zip(cells[name], rows["subset"], strict=True)
-            # What reads the same is as good.
+            # Values that look the same after rounding are equally good.
             cells[name] = [
                 rf"\textbf{{{cell}}}" if cell == winner and not subset else cell for cell, subset in candidates
             ]
@@ -192,6 +201,6 @@ def _latex_rows(rows: pd.DataFrame) -> list[str]:
 
 
 def _latex(text: object) -> str:
-    """Text that LaTeX shows as it stands; what pdflatex has no letter for is a question mark."""
+    """Escape text for LaTeX; characters that pdflatex does not know become question marks."""
     plain = printable(text).replace("–", "--")
     return "".join(_LATEX.get(letter, letter if ord(letter) < _LATIN_1 else "?") for letter in plain)

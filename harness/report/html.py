@@ -1,10 +1,10 @@
-"""The page as one HTML file that needs nothing else: no network, no folder beside it but the logs that it links to.
+"""The page as one HTML file that works alone: it needs no network, and no other file except the logs that it links to.
 
-Owns the way from markdown to that file: headings with anchors, tables that the page's script sorts and filters, images
-inside. What it looks like and what its controls do stands in `assets/`; the words are `harness.report.markdown`'s.
+Owns the conversion from markdown: headings with anchors, tables that the page's script sorts and filters, embedded
+images. Its look and its controls are in `assets/`; its words come from `harness.report.markdown`.
 
-Text from data is inert thrice: markdown passes no HTML through, links may only lead to files and web pages, and the
-file's own security policy runs no script but those written here, known by their hashes.
+Text from data cannot become active, for three reasons: the markdown parser passes no HTML through, links can only lead
+to files and web pages, and the file's security policy allows only the scripts written here, by their hashes.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_LONG = 8  # with more rows than these a table has a filter
-_SHORT = 40  # a cell of no more characters than these stays on one line
+_MIN_FILTERED_ROWS = 9  # a table of this many rows or more has a filter
+_MAX_ONE_LINE = 40  # a cell of at most this many characters stays on one line
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 _LINKS = {"", "http", "https"}
 _CONTENTS = {"h2": 2, "h3": 3}
 
 
 def render(text: str, *, title: str, charts: Mapping[str, pd.DataFrame], root: Path) -> str:
-    """The report as one HTML file; the same arguments and files give the same bytes.
+    """Return the report as one HTML file; the same arguments and files give the same bytes.
 
     Args:
         text: the whole report in markdown, as `report.md` holds it.
         title: plain text for the browser's tab.
-        charts: for the path of a static picture, as the text's image link names it, the configurations of that dataset,
-            which an interactive picture shows in its place wherever scripts run.
+        charts: the configurations of a dataset by the path of its static picture, as the text's image link names it;
+            where scripts run, an interactive picture of them replaces the static one.
         root: the folder of `report.md`, which image paths are relative to; no file outside it is read.
     """
     drawn = {path: made for path, rows in charts.items() if (made := interactive.speed_accuracy(rows)) is not None}
@@ -64,7 +64,7 @@ def _parser() -> MarkdownIt:
 
 
 def _allowed(url: str) -> bool:
-    """Whether a link may be one: `javascript:`, `data:`, `file:` and whatever else is not a page stay text."""
+    """Whether a URL may become a link; `javascript:`, `data:`, `file:` and all other schemes stay text."""
     try:
         return urlsplit(url).scheme in _LINKS
     except ValueError:
@@ -72,7 +72,7 @@ def _allowed(url: str) -> bool:
 
 
 def _anchor(tokens: Sequence[Token]) -> str:
-    """Give each heading an id and a link to itself; returns the items of a table of contents."""
+    """Give each heading an id and a link to itself; return the items of a table of contents."""
     used: set[str] = set()
     lines: list[str] = []
     for opened, inline in itertools.pairwise(tokens):
@@ -89,7 +89,7 @@ def _anchor(tokens: Sequence[Token]) -> str:
 
 
 def _plain(inline: Token) -> str:
-    """The words of a line, or of an image, without what they look like."""
+    """Return the text of a line or an image without its markup."""
     return "".join(child.content for child in inline.children or () if child.type != "html_inline")
 
 
@@ -103,7 +103,7 @@ def _unused(slug: str, used: set[str]) -> str:
 
 
 def _place_images(tokens: Sequence[Token], drawn: Mapping[str, dict[str, Any]], root: Path) -> list[Token]:
-    """Every image's file inside the page; one that stands alone is a figure, with its chart where it has one."""
+    """Embed every image's file; an image that stands alone becomes a figure, with its chart if it has one."""
     placed = list(tokens)
     for position, token in enumerate(tokens):
         images = [child for child in token.children or () if child.type == "image"]
@@ -121,7 +121,7 @@ def _html(content: str = "") -> Token:
 
 
 def _image(path: str, alt: str, root: Path) -> str:
-    """The file as a data URI, or its words where there is no such file below the root."""
+    """Return the image with its file as a data URI, or its alternative text if there is no such file below the root."""
     try:
         file = (root / path).resolve()
         kind = _IMAGES[file.suffix.lower()]
@@ -135,7 +135,7 @@ def _image(path: str, alt: str, root: Path) -> str:
 
 
 def _figure(image: str, drawn: dict[str, Any] | None) -> str:
-    """The image, which print and a browser without scripts show, and the chart, hidden until a script draws it."""
+    """Return a figure: the image, for print and browsers without scripts, and the chart, hidden until it is drawn."""
     if drawn is None:
         return f"<figure>{image}</figure>\n"
     choices = "".join(f'<option value="{axis["name"]}">{escape(axis["choice"])}</option>' for axis in drawn["axes"])
@@ -152,12 +152,15 @@ def _figure(image: str, drawn: dict[str, Any] | None) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON that ends no script element: only ASCII, and no `<`."""
+    """Return JSON that cannot end a script element: only ASCII, and no `<`."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _wrap_tables(tokens: Sequence[Token]) -> Iterable[Token]:
-    """Each table in a box of its own, which scrolls, named by its heading; long ones and answers ask for a filter."""
+    """Put each table into a box that scrolls and is named by its heading.
+
+    Long tables, and the first table of each dataset, also get a filter.
+    """
     heading, first = "", False
     for position, token in enumerate(tokens):
         if token.type == "heading_open":
@@ -165,11 +168,11 @@ def _wrap_tables(tokens: Sequence[Token]) -> Iterable[Token]:
             first = first or token.tag == "h2"
         if token.type == "table_open":
             rows = _rows(tokens[position:])
-            wanted = " data-filter" if first or rows > _LONG else ""
+            data_filter = " data-filter" if first or rows >= _MIN_FILTERED_ROWS else ""
             first = False
-            yield _html(f'<div class="table" role="region" tabindex="0" aria-label="{escape(heading)}"{wanted}>\n')
+            yield _html(f'<div class="table" role="region" tabindex="0" aria-label="{escape(heading)}"{data_filter}>\n')
         content = tokens[position + 1].content if token.type == "td_open" else ", "
-        if len(content) <= _SHORT and ", " not in content:  # a list may take several lines
+        if len(content) <= _MAX_ONE_LINE and ", " not in content:  # a list may take several lines
             token.attrSet("class", "short")
         yield token
         if token.type == "table_close":
@@ -186,7 +189,7 @@ def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
     libraries = interactive.libraries() if plots else None
     modules = [libraries, _asset("plot.js")] if libraries else []
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
-    # Styles may be inline: markdown aligns a table's cells so, and the drawn picture brings its own.
+    # Inline styles are allowed, because markdown aligns table cells with them and Vega styles its picture with them.
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     scripts = "".join(f'<script type="module">{module}</script>\n' for module in modules)
     return f"""<!doctype html>

@@ -1,6 +1,6 @@
-"""The page: an answer in words first, then the tables, the plot, what failed, and how everything was measured.
+"""The page as markdown: the answer in words first, then tables and plots, what failed, and how it was measured.
 
-Owns wording, units and escaping. It reads well as text: columns are padded, lines before the tables are short.
+Owns the order of the sections. The page also reads well as plain text: columns are padded.
 """
 
 from __future__ import annotations
@@ -28,34 +28,35 @@ from harness.report.sections.warnings import section
 
 
 def render(
-    name: str, found: SuiteAnalysis, *, drawn: Mapping[str, Drawn], root: Path, asked: SuitePlan, generated: str
+    name: str, suite: SuiteAnalysis, *, figures: Mapping[str, Drawn], root: Path, plan: SuitePlan, generated: str
 ) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
-        drawn: the pictures of each dataset.
-        root: the folder of the page, which log paths are given relative to.
-        asked: the suite's file, for the commands that try a trial again, and its prices.
-        generated: when, for the coverage line.
+        name: the name of the suite.
+        suite: the results to report.
+        figures: the pictures of each dataset, by its name.
+        root: the folder of the page; the paths of logs are relative to it.
+        plan: the suite's file, which the commands that repeat a trial name, and its prices.
+        generated: when the page is written, for its first line.
     """
-    states, frame = found.states, found.frame
-    parts = [f"# {escape(name)}: which detector to ship", coverage(states, found.others, generated)]
+    states, frame = suite.states, suite.frame
+    parts = [f"# {escape(name)}: which detector to ship", coverage(states, suite.n_other_trials, generated)]
     if not frame.empty and frame["subset"].any():
         parts.append(
-            f"> **Rehearsal, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each "
-            "split "
-            "(`--limit`). They show that the suite runs; they say nothing about which detector is better."
+            f"> **Subset, {NOT_COMPARABLE}:** rows marked *{NOT_COMPARABLE}* used only the first images of each split "
+            "(`--max-images`). They show that the suite runs; they say nothing about which detector is better."
         )
-    for dataset in found.datasets:
-        parts += _dataset(dataset, drawn[dataset.name], asked)
-    parts += section(found)
-    parts += failures(states, root, asked.suite_file)
+    for dataset in suite.datasets:
+        parts += _dataset(dataset, figures[dataset.name], plan)
+    parts += section(suite)
+    parts += failures(states, root, plan.suite_file)
     parts += methodology.footer(states)
     return "\n\n".join(parts) + "\n"
 
 
-def _dataset(dataset: DatasetAnalysis, drawn: Drawn, asked: SuitePlan) -> list[str]:
-    """Answers, then what they rest on."""
+def _dataset(dataset: DatasetAnalysis, drawn: Drawn, plan: SuitePlan) -> list[str]:
+    """Return all sections on one dataset: the answer first, then the numbers that it is based on."""
     rows = dataset.rows
     return [
         f"## {escape(dataset.name)}",
@@ -70,26 +71,24 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, asked: SuitePlan) -> list[s
         *_learning(drawn),
         *errors.section(dataset, drawn),
         *thresholds.section(dataset, drawn),
-        *models.sections(rows, asked.cost),
+        *models.sections(rows, plan.cost),
         *data.section(dataset.name, dataset.states),
     ]
 
 
 def _learning(drawn: Drawn) -> list[str]:
-    found = figure(drawn, "learning", "Learning curves")
-    return (
-        ["### Learning curves", *found, "Means over seeds; the band reaches from the lowest to the highest."]
-        if found
-        else []
-    )
+    picture = figure(drawn, "learning", "Learning curves")
+    if not picture:
+        return []
+    return ["### Learning curves", *picture, "Means over seeds; the band reaches from the lowest seed to the highest."]
 
 
 def _environments(records: Sequence[Record]) -> list[str]:
-    """A banner where speeds come from different environments."""
-    found = environments.differences([record.environment for record in records])
-    if not found:
+    """Return a banner if the trials ran in different environments."""
+    differences = environments.differences([record.environment for record in records])
+    if not differences:
         return []
     return [
-        f"> **Not one ranking:** these trials ran in different environments ({escape('; '.join(found))}). Their "
-        "accuracy compares; their speed, memory and energy do not."
+        f"> **Not one ranking:** these trials ran in different environments ({escape('; '.join(differences))}). "
+        "Their accuracy can be compared; their speed, memory and energy cannot."
     ]

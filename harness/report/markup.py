@@ -1,4 +1,4 @@
-"""Markdown's mechanics: text from a file that does nothing, text as it stands, and tables that read well unrendered."""
+"""Pieces of markdown: escaped text, code and fenced blocks, images, and tables that read well as plain text."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "://": ":&#47
 
 
 def escape(text: object) -> str:
-    """Text from a file as markdown that shows it and does nothing."""
+    """Escape text from a file, so that markdown shows it as it is and it has no other effect."""
     plain = printable(text)
     for character, entity in _ENTITIES.items():
         plain = plain.replace(character, entity)
     plain = re.sub(r"[\\`*\[\]|~]", r"\\\g<0>", plain)
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", plain)  # inside a word it is no emphasis
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", plain)  # inside a word, _ does not mean emphasis
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """A padded markdown table; the first `left` columns align left, the others right."""
+    """Return a padded markdown table; the first `left` columns are aligned left, the others right."""
     widths = [max(3, *(len(row[column]) for row in (header, *rows))) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -42,18 +42,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
 
 
 def figure(drawn: Drawn, kind: str, alt: str) -> list[str]:
-    """A picture, where it was drawn."""
+    """Return the image link of a picture; empty if it was not drawn."""
     return [f"![{escape(alt)}]({drawn.paths[kind]})"] if kind in drawn.paths else []
 
 
 def fenced(text: str) -> str:
-    """A block of text as it stands; its fence is longer than any in it."""
+    """Return the text as a literal block, whose fence is longer than any fence in the text."""
     fence = "`" * max(3, _longest_ticks(text) + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
 def code(text: str) -> str:
-    """A piece of text as it stands, on one line."""
+    """Return the text as inline code on one line."""
     ticks = "`" * (_longest_ticks(text) + 1)
     pad = " " if len(ticks) > 1 else ""
     return f"{ticks}{pad}{' '.join(text.split())}{pad}{ticks}"

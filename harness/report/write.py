@@ -1,6 +1,6 @@
-"""Write a results folder's report, as markdown and as one HTML file: a pure function of what lies in the folder.
+"""Write the report of a results folder, as markdown and as one HTML file, from what lies in the folder alone.
 
-But for photographs: those of a dataset of files are read from where they lay, and left out where they are gone.
+Photographs are the exception: those of a dataset of files are read from the dataset, and left out if they are gone.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ if TYPE_CHECKING:
     from harness.analysis.suite import SuiteAnalysis
     from harness.store.paths import SuiteFolder
 
-_SHEET_BYTES = 1_000_000  # of all sheets of images together: the HTML page holds each once more
+_MAX_SHEET_BYTES = 1_000_000  # all sheets of images together; the HTML page holds each a second time
 
 
-def write(folder: SuiteFolder, found: SuiteAnalysis) -> Path:
-    """Render `report.md`, its pictures and `report.html`, each replaced atomically; returns the path of the first.
+def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
+    """Write `report.md`, its pictures and `report.html`, each replaced atomically; return the path of `report.md`.
 
     Raises:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
-    if not found.frame.empty and found.frame["map"].notna().any():
+    if not suite.frame.empty and suite.frame["map"].notna().any():
         interactive.prepare()
-    drawn = {
-        dataset.name: draw(folder, dataset, max_bytes=_SHEET_BYTES // len(found.datasets)) for dataset in found.datasets
+    figures = {
+        dataset.name: draw(folder, dataset, max_bytes=_MAX_SHEET_BYTES // len(suite.datasets))
+        for dataset in suite.datasets
     }
-    name = found.states[0].trial.suite if found.states else folder.path.name
+    name = suite.states[0].trial.suite if suite.states else folder.path.name
     text = markdown.render(
         name,
-        found,
-        drawn=drawn,
+        suite,
+        figures=figures,
         root=folder.path,
-        asked=read_plan(folder),
+        plan=read_plan(folder),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     files.replace(folder.report, text.encode())
-    plots = {dataset.name: drawn[dataset.name].paths.get("speed-accuracy") for dataset in found.datasets}
-    charts = {path: dataset.rows for dataset in found.datasets if (path := plots[dataset.name]) is not None}
+    plots = {dataset.name: figures[dataset.name].paths.get("speed-accuracy") for dataset in suite.datasets}
+    charts = {path: dataset.rows for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
     page = html.render(text, title=f"{name}: which detector to ship", charts=charts, root=folder.path)
     files.replace(folder.page, page.encode())
     return folder.report

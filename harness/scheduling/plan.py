@@ -30,6 +30,7 @@ class Plan:
         trials: all of the suite, seed by seed.
         selected: those of them that `--select` names.
         where: the machine, device and versions that trials are to run on; a preflight made elsewhere does not count.
+        device: where the trials are to run: auto, cpu, cuda or cuda:N.
         records: of the trials that are done, by id.
         failed: the last attempt of each trial that failed for a reason of its own and has no record, by id.
         preflights: what those measured that were made in this environment, by configuration.
@@ -41,6 +42,7 @@ class Plan:
     trials: tuple[Trial, ...]
     selected: tuple[Trial, ...]
     where: str
+    device: str = "auto"
     records: Mapping[str, Record] = field(default_factory=dict)
     failed: Mapping[str, Attempt] = field(default_factory=dict)
     preflights: Mapping[str, Preflight] = field(default_factory=dict)

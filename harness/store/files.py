@@ -1,7 +1,7 @@
-"""Every durable write.
+"""Every durable write: a reader sees a whole file or none, whatever is killed or full.
 
 A commit is: a temporary file in the same folder, write, fsync, `os.link` to its name (the first one wins), fsync of the
-folder. So a reader sees a whole file or none, whatever is killed or full.
+folder. Owns how bytes reach the disk and what its errors mean; names are `harness.store.paths`' business.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RESERVE = 64 * 2**20  # bytes that stay free for the log, the record and the re
 
 
 class Stream:
-    """A file being written: each `write` is whole, or an OSError that `error` keeps, whatever a caller made of it."""
+    """A file being written. Each `write` writes all of its data or raises an OSError, which `error` keeps."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -48,10 +48,10 @@ class Stream:
 
     def write(self, data: bytes | memoryview) -> int:
         """Write all of it."""
-        left = memoryview(data).cast("B")
+        remaining = memoryview(data).cast("B")
         try:
-            while left:
-                left = left[os.write(self._handle, left) :]
+            while remaining:
+                remaining = remaining[os.write(self._handle, remaining) :]
         except OSError as error:
             self.error = self.error or error
             raise
@@ -84,8 +84,8 @@ def replace(path: Path, data: Content, *, check: Callable[[Path], None] = lambda
     """Write a file whether or not it was there: readers see the old one or the new one, whole.
 
     Args:
-        data: the bytes, or what writes them piece by piece.
-        check: is given the written file before it takes the place of the old one, and raises where it is not sound.
+        data: the bytes, or a function that writes them piece by piece.
+        check: called with the written file before it replaces the old one; raises where the file is not sound.
 
     Raises:
         MachineError: the disk is full or failing.
@@ -98,7 +98,7 @@ def replace(path: Path, data: Content, *, check: Callable[[Path], None] = lambda
 
 
 def write_out(path: Path, data: bytes) -> None:
-    """Write where a person said: a link is followed, and what is no ordinary file (a pipe, a device) is written into.
+    """Write to a path that a person gave: a link is followed, and into a pipe or a device the data is written directly.
 
     Raises:
         MachineError: the disk is full or failing.
@@ -135,13 +135,13 @@ def remove(path: Path) -> None:
 
 
 def ensure_space(path: Path, needed: int, what: str) -> None:
-    """See that `needed` bytes, and a reserve for records and logs, are free where `path` lies.
+    """Check that `needed` bytes, and a reserve for records and logs, are free where `path` lies.
 
     Args:
-        what: who takes them, before the number: `a checkpoint takes`.
+        what: the beginning of the message, before the number of bytes, such as `a checkpoint takes`.
 
     Raises:
-        MachineError: they are not.
+        MachineError: there is less space.
     """
     with disk_errors(path):
         free = shutil.disk_usage(_existing(path)).free
@@ -189,18 +189,18 @@ def _fill(stream: Stream, data: Content) -> None:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says of a write to `path` into a MachineError or a UsageError that names the disk."""
+    """Turn an OSError of a write to `path` into a MachineError or a UsageError that names the disk."""
     try:
         yield
     except OSError as error:
-        said = f"{path}: cannot be written: {error.strerror}"
+        problem = f"{path}: cannot be written: {error.strerror}"
         if error.errno in _WRONG_FOLDER:
             raise UsageError(
-                f"{said}; give a place that can be written (with --results a folder that takes hard links)"
+                f"{problem}; give a place that can be written (with --results a folder that takes hard links)"
             ) from None
         todo = "make room" if error.errno in _FULL else "see that the disk works"
         raise MachineError(
-            f"{said}; {_disk(path)}; {todo}, then run the same command again: finished trials are kept"
+            f"{problem}; {_disk(path)}; {todo}, then run the same command again: finished trials are kept"
         ) from None
 
 

@@ -1,4 +1,7 @@
-"""A results folder as git has it at a commit, written out while it is looked at; the work tree is not touched."""
+"""A results folder as it was in a git commit, written to a temporary folder while it is read.
+
+Owns the calls to git; the work tree and the index are never touched.
+"""
 
 from __future__ import annotations
 

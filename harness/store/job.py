@@ -1,4 +1,8 @@
-"""What an attempt is given (a job), and what it leaves about itself: its outcome, or its preflight."""
+"""What an attempt is given (a job), and what it leaves about itself: its outcome, or its preflight's measurements.
+
+Owns these fields. Where the files lie is `harness.store.paths`' business, how older versions wrote them that of
+`harness.store.migrate`.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,11 @@ class Job:
     Attributes:
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of torch.
-        import_folder: put on sys.path for a `python` dataset: the suite file's folder.
-        rehearsal: of a rehearsal (no record) the name of this environment, which its result carries; else None.
-        accumulate: in how many parts a batch passes; more than the trial's own after it ran out of memory. None: its
-            own.
+        import_folder: the suite file's folder, put on sys.path for a `python` dataset or an architecture of the user's.
+        preflight: set for a preflight, which leaves no record: the name of this environment, which the preflight's
+            result carries. None for a real attempt.
+        accumulate: in how many parts a batch passes through the model; more than the trial asks for after it ran out of
+            memory. None: as the trial asks.
         checkpoint_s: longest training time between two checkpoints.
         weights: a file of fine-tuned weights to examine; None: train them.
         variant: examine these weights as this variant alone.
@@ -65,7 +70,7 @@ class Preflight:
     """What one training and one evaluation step of a trial measured, in the environment named.
 
     Attributes:
-        where: host, device asked for, threads and versions; a rehearsal elsewhere says nothing.
+        where: host, requested device, threads and versions; a preflight holds for this environment alone.
         startup_s: from the start of the process to its first step.
         step_s: one training step on an ordinary batch.
         evaluation_s: one evaluated image.

@@ -1,7 +1,8 @@
 """One writer: a run holds the lock of its results folder from its first write to its last.
 
-The system's lock on an open file (flock) is the lock; it ends with the process that holds it, however that ends. The
-text in the file says who holds it, for people and for `harness status` on another machine.
+The lock is the system's own lock on an open file (flock), which ends with the process that holds it, however that ends.
+The text in the file names the holder, for people and for `harness status` on another machine. Owns this one lock; what
+is written under it is `harness.store.files`' business.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who writes: the machine, the process, and since when (UTC, ISO 8601)."""
+    """The process that holds the lock: its machine, its id, and since when (UTC, ISO 8601)."""
 
     host: str
     pid: int
@@ -46,7 +47,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock at `path` while the block runs.
 
     Raises:
-        LockedError: somebody else does; says who, where and since when.
+        LockedError: another process holds it; the message says which one, where and since when.
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
@@ -68,21 +69,21 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who writes there now; None where nobody does.
+    """The process that holds the lock now; None where there is none.
 
-    From another machine that does not share locks it is whoever wrote last and did not leave in order.
+    Seen from another machine that does not share locks, it is the last holder that did not end in order.
     """
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        said = _read(handle)
+        written = _read(handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return said or Holder(host="another process", pid=0, since="")
-        return said if said and said.host != socket.gethostname() else None
+            return written or Holder(host="another process", pid=0, since="")
+        return written if written and written.host != socket.gethostname() else None
     finally:
         os.close(handle)
 
@@ -110,8 +111,8 @@ def _read(handle: int) -> Holder | None:
 
 
 def _refusal(path: Path) -> str:
-    said = holder(path)
-    who = f"process {said.pid} on {said.host}, since {said.since}" if said and said.pid else "another process"
+    other = holder(path)
+    who = f"process {other.pid} on {other.host}, since {other.since}" if other and other.pid else "another process"
     return (
         f"{path.parent}: another run writes here: {who}; wait for it, end it, or give another folder with --results "
         f"(`harness status {path.parent}` shows how far it is)"

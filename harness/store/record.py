@@ -142,13 +142,13 @@ class ThresholdLatency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
-    """What the clock and the allocator said of a deployed model; `harness.trial.measure.protocol` defines each.
+    """Time, throughput and memory of a deployed model; `harness.trial.measure.protocol` defines each.
 
     Attributes:
         throughput_rounds: images/s of each round.
         phases_s: None where the runtime does not show them.
         joules_per_image: in the throughput pass, of the whole GPU; None where its driver does not count energy.
-        repeats: how often a pass was taken again because of a doubt, by its name; the last one stands.
+        repeats: how often a pass was repeated because of a measurement warning, by its name; the last one counts.
     """
 
     latency_s: Distribution
@@ -237,7 +237,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """What a trial saw of its dataset, whole splits even in a rehearsal.
+    """What a trial saw of its dataset, whole splits even in a subset trial.
 
     `skipped` counts the entries that `on_bad_data: skip` left out, by the code of what was wrong with them. Both are
     None for a user's own Dataset.
@@ -249,7 +249,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementWarning:
-    """A doubt about a row: its name, and why."""
+    """A reason to read a row's numbers with care: the warning's name from a closed set, and why it was raised."""
 
     name: str
     reason: str
@@ -340,7 +340,7 @@ def decode(kind: StoredKind[T], data: bytes, path: str) -> T:
 
 
 def distribution(rounds: Sequence[Sequence[float]]) -> Distribution:
-    """Statistics over all samples of all rounds; nothing is clipped."""
+    """Statistics over all samples of all rounds, in the samples' unit; nothing is clipped."""
     samples = np.concatenate([np.asarray(samples, dtype=np.float64) for samples in rounds])
     low, median, high, p95, p99 = np.percentile(samples, (25, 50, 75, 95, 99))
     return Distribution(

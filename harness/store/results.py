@@ -1,6 +1,7 @@
-"""Read a results folder as it is: what was asked, what has a record, what failed and how.
+"""Read a results folder as it is: the planned trials, those with a record, those that failed and why.
 
-Owns reading alone; whatever state a night left, this tells it without changing it.
+Owns reading alone: nothing in the folder is changed, whatever state a run left it in. Documents of older versions are
+migrated in memory; one of a newer version ends the reading with `NewerRecordError`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Pr
 from harness.store.migrate import StoredKind
 from harness.store.paths import SuiteFolder, stored
 from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
-from harness.suite.trial import Trial
+from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from harness.store.paths import AttemptFolder, TrialFolder
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuitePlan:
-    """What a suite asks for: its file, as it was named on the command line, its trials in their order, and prices."""
+    """A suite as it was last run: its file as named on the command line, its trials in order, and its prices."""
 
     suite_file: str | None
     trials: tuple[Trial, ...]
@@ -47,8 +48,8 @@ class TrialState:
 
     Attributes:
         record: there only when it succeeded.
-        attempts: those that left an outcome, rehearsals too, in order.
-        rehearsal: what its rehearsal measured.
+        attempts: those that left an outcome, preflights too, in order.
+        preflight: the measurements of its last preflight.
         running: the last attempt, where it has no outcome: it runs, or was killed together with its runner.
         log: the last attempt's log.
         problem: why its record cannot be read, or that one was set aside.
@@ -66,25 +67,25 @@ class TrialState:
 
     @property
     def last(self) -> Attempt | None:
-        """The last attempt that ended; a rehearsal that went well makes all before it history."""
+        """The last attempt that ended; None after a preflight that passed, which makes earlier attempts history."""
         last = self.attempts[-1] if self.attempts else None
         return last if last is not None and last.outcome != "preflight_passed" else None
 
     @property
     def failed(self) -> bool:
-        """Whether it ended without a record for a reason of its own, and no other attempt has begun."""
+        """Whether it ended without a record for a reason of its own, and no other attempt has begun since."""
         if self.record is not None or self.running is not None or self.last is None:
             return False
         return self.last.outcome not in {"interrupted", "succeeded"}
 
 
 def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
-    """Every trial that the folder knows of: the planned ones in their order, then any others by id."""
+    """Every trial of the folder: the planned ones in their order, then any others by id."""
     planned = read_plan(folder).trials
     states = [_state(folder.trial(trial.trial_id), trial, planned=True) for trial in planned]
-    known = {trial.trial_id for trial in planned}
+    planned_ids = {trial.trial_id for trial in planned}
     for trial_folder in folder.trials():
-        if trial_folder.path.name not in known:
+        if trial_folder.path.name not in planned_ids:
             trial = _trial_of(trial_folder)
             if trial is not None:
                 states.append(_state(trial_folder, trial, planned=False))
@@ -92,15 +93,15 @@ def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
 
 
 def planned_trials(states: tuple[TrialState, ...]) -> tuple[TrialState, ...]:
-    """Those that a comparison is over: what the suite asks for, or all where no plan is.
+    """The trials that a comparison covers: those that the suite asks for, or all where there is no plan.
 
-    What it no longer asks for would mix into its means.
+    Trials that the suite no longer asks for would otherwise be averaged with the others.
     """
     return tuple(state for state in states if state.planned) or states
 
 
 def read_plan(folder: SuiteFolder) -> SuitePlan:
-    """The suite as it was last run here; nothing where it never was, or where the plan cannot be read."""
+    """The suite as it was last run here; a plan without trials where there is none, or where it cannot be read."""
     nothing = SuitePlan(suite_file=None, trials=())
     if not folder.plan.is_file():
         return nothing
@@ -112,7 +113,7 @@ def read_plan(folder: SuiteFolder) -> SuitePlan:
 
 
 def encode_plan(asked: SuitePlan) -> bytes:
-    """What `read_plan` reads."""
+    """The bytes of a plan file, which `read_plan` reads."""
     return record.encode(_PLAN, asked)
 
 
@@ -128,7 +129,7 @@ def read_record(folder: TrialFolder) -> record.Record | None:
 
 
 def read_preflight(folder: TrialFolder) -> Preflight | None:
-    """What the trial's last rehearsal measured, if it can be read."""
+    """The measurements of the trial's last preflight; None where there are none, or where they cannot be read."""
     path = stored(folder.preflight)
     if not path.is_file():
         return None
@@ -142,7 +143,7 @@ def read_preflight(folder: TrialFolder) -> Preflight | None:
 def history(folder: TrialFolder, *, before: int | None = None) -> tuple[Attempt, ...]:
     """The attempts that ended, in order; with `before`, only those of lower numbers.
 
-    One without an outcome was killed together with its runner: call this where none can be running.
+    An attempt without an outcome counts as killed together with its runner, so call this where none can be running.
     """
     numbered = [attempt for attempt in folder.attempts() if before is None or attempt.number < before]
     return tuple(_ended(attempt) for attempt in numbered if stored(attempt.job).is_file())
@@ -171,19 +172,19 @@ def _ended(attempt: AttemptFolder) -> Attempt:
 
 
 def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
-    found, problem = None, None
+    finished, problem = None, None
     try:
-        found = read_record(folder)
+        finished = read_record(folder)
     except record.RecordError as error:
         problem = f"{error}; the next run sets it aside and measures the trial again"
     aside = folder.set_aside()
-    if aside and not found:
+    if aside and not finished:
         problem = problem or f"{aside[-1]}: a record that could not be read, set aside"
     folders = folder.attempts()
-    running = folders[-1] if folders and not folders[-1].outcome.is_file() and not found else None
+    running = folders[-1] if folders and not folders[-1].outcome.is_file() and not finished else None
     return TrialState(
-        trial=found.trial if found else trial,
-        record=found,
+        trial=finished.trial if finished else trial,
+        record=finished,
         attempts=history(folder, before=running.number if running else None),
         preflight=read_preflight(folder),
         running=running,
@@ -219,10 +220,10 @@ def _trial_of(folder: TrialFolder) -> Trial | None:
 
 
 def suite_folder(path: Path) -> SuiteFolder:
-    """The results of a suite at `path`.
+    """The results folder of a suite at `path`.
 
     Raises:
-        UsageError: there are none; names those below.
+        UsageError: there are no results; the message names the suites below the folder.
     """
     folder = SuiteFolder(path)
     if not folder.trials() and not folder.plan.is_file():
@@ -233,22 +234,21 @@ def suite_folder(path: Path) -> SuiteFolder:
 
 
 def find_trial(trial_id: str, results: Path) -> tuple[SuiteFolder, TrialState]:
-    """The one trial whose id starts so, in a suite's folder or in any below `results`.
+    """The one trial whose id begins with `trial_id`, in a suite's folder or in any folder below `results`.
 
     Raises:
-        UsageError: there is none, or more than one.
+        UsageError: there is no such trial, or more than one.
     """
     if (results / "trials").is_dir():
         folders = [SuiteFolder(results)]
     else:
         folders = [SuiteFolder(path.parent) for path in sorted(results.glob("*/trials"))]
     name = Path(trial_id).name  # a path to the trial's folder is as good
-    known = [(folder, state) for folder in folders for state in read_results(folder)]
-    found = [(folder, state) for folder, state in known if state.trial.trial_id == name]
-    found = found or [(folder, state) for folder, state in known if state.trial.trial_id.startswith(name)]
-    if len(found) != 1:
-        many = found or known
-        said = "several trials start so" if found else f"no such trial in {results}"
-        listed = "\n".join(f"  {state.trial.trial_id}" for _, state in many)
-        raise UsageError(f"{trial_id}: {said}" + (f":\n{listed}" if listed else ""))
-    return found[0]
+    states = [(folder, state) for folder in folders for state in read_results(folder)]
+    matches = [(folder, state) for folder, state in states if state.trial.trial_id == name]
+    matches = matches or [(folder, state) for folder, state in states if state.trial.trial_id.startswith(name)]
+    if len(matches) != 1:
+        problem = "several trials start so" if matches else f"no such trial in {results}"
+        listed = "\n".join(f"  {state.trial.trial_id}" for _, state in matches or states)
+        raise UsageError(f"{trial_id}: {problem}" + (f":\n{listed}" if listed else ""))
+    return matches[0]

@@ -1,6 +1,6 @@
-"""What a run has come to: counts and times, and what failed, grouped by reason, with the command that tries it again.
+"""How far a run is: counts and times, and the failures grouped by reason, each with the command that tries it again.
 
-For the page and for the terminal alike: text, without pandas.
+Serves the page and the terminal alike. Owns counting over `TrialState` alone; it reads no file and needs no pandas.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Failed:
 
 
 def counts(states: Sequence[TrialState]) -> tuple[int, int, int]:
-    """(measured, failed, left)."""
+    """How many trials are measured, how many failed, and how many are left."""
     measured = sum(state.record is not None for state in states)
     failed = sum(state.failed for state in states)
     return measured, failed, len(states) - measured - failed
@@ -50,12 +50,12 @@ def span(states: Sequence[TrialState]) -> tuple[datetime, datetime] | None:
 
 
 def all_attempts(state: TrialState) -> tuple[Attempt, ...]:
-    """Those that lie in the folder, or where it holds only the record, as in a committed example, the record's."""
+    """The attempts in the folder; where it holds only a record, as a committed example does, those of the record."""
     return state.attempts or (state.record.attempts if state.record else ())
 
 
 def failures(states: Sequence[TrialState]) -> tuple[Failed, ...]:
-    """What did not succeed, by reason, in the order of the trials; interrupted trials too."""
+    """The trials that did not succeed, interrupted ones too, grouped by reason, in the order of the trials."""
     groups: dict[tuple[str, str], list[TrialState]] = {}
     for state in states:
         if state.problem:
@@ -69,9 +69,9 @@ def failures(states: Sequence[TrialState]) -> tuple[Failed, ...]:
 
 
 def command(state: TrialState, *, suite_file: str | None, results: Path) -> str:
-    """What tries this trial again."""
+    """The command line that runs this trial again."""
     words = ["harness", "run", suite_file or "SUITE", "--results", str(results), "--select", state.trial.trial_id]
-    words += ["--limit", str(state.trial.max_images)] if state.trial.max_images else []
+    words += ["--max-images", str(state.trial.max_images)] if state.trial.max_images else []
     return shlex.join([*words, "--retry-failed"] if state.failed else words)
 
 

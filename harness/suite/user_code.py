@@ -29,23 +29,23 @@ def load_attribute(path: str, folder: Path) -> Any:
         ImportError: the module cannot be imported, or has no such name; the text says why.
     """
     module_path, _, name = path.rpartition(":")
-    module = load_module(module_path, folder)
+    for entry in (str(Path.cwd()), str(folder)):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    module = load_module(str(folder / module_path) if module_path.endswith(".py") else module_path)
     if not hasattr(module, name):
         raise ImportError(f"{module_path} has no {name}")
     return getattr(module, name)
 
 
-def load_module(path: str, folder: Path) -> ModuleType:
-    """Import `package.module` or `file.py`; `folder` is searched as in `load_attribute`.
+def load_module(path: str) -> ModuleType:
+    """Import `package.module`, or the `file.py` of an absolute path; modules are searched for on `sys.path` as it is.
 
     Raises:
         ImportError: it cannot be imported; the text says why.
     """
-    for entry in (str(Path.cwd()), str(folder)):
-        if entry not in sys.path:
-            sys.path.insert(0, entry)
     try:
-        return _load_file(folder / path) if path.endswith(".py") else importlib.import_module(path)
+        return _load_file(Path(path)) if path.endswith(".py") else importlib.import_module(path)
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise ImportError(f"cannot be imported: {type(error).__name__}: {error}") from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from harness.store.tables import StoredDetections, StoredGroundTruth, StoredTimings
+from harness.store.arrays import StoredDetections, StoredGroundTruth, StoredTimings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

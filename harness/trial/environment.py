@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-import harness
 from harness.errors import MachineError
 from harness.store.record import Environment
+from harness.trial.inputs.loader import TORCHVISION_VERSION
 from harness.trial.measure import memory, nvml
+from harness.version import __version__
 
 if TYPE_CHECKING:
     from harness.suite.schema import Protocol
@@ -77,9 +78,9 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=version("torchvision"),
+        torchvision=TORCHVISION_VERSION,
         torchmetrics=version("torchmetrics"),
-        harness=harness.__version__,
+        harness=__version__,
         git_commit=commit,
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
         pci_id=card.pci_id() if card else None,
@@ -120,7 +121,7 @@ def _first(path: Path, pattern: str) -> str | None:
 
 def _git(*arguments: str) -> str | None:
     """The harness's own commit, where it runs from a checkout."""
-    folder = Path(harness.__file__).resolve().parents[1]
+    folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None
     try:

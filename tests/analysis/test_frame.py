@@ -11,8 +11,9 @@ import pytest
 from harness import api
 from harness.analysis import environments
 from harness.analysis.frame import configuration_frame, pareto_front, trial_frame
-from harness.store import files, paths, record, results
+from harness.store import files, record, results
 from harness.store.results import read_results
+from harness.suite.catalog.registry import OwnArchitecture
 from harness.suite.schema import Cost, ImageSize
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
@@ -66,6 +67,18 @@ def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:
     assert frame["map"].isna().tolist() == [False, True, True]
 
 
+def test_an_architecture_of_ones_own_has_rows_like_any(tmp_path: Path) -> None:
+    """Its facts come from the record, without its code; another version of the code makes a row that says so."""
+    trials = []
+    for seed, digest in enumerate(("a" * 64, "b" * 64)):
+        own = OwnArchitecture(path="/gone/toy.py:TOY", sha256=digest, backbone="mine", stages=1, parameters=7)
+        trial = make_trial("toy", seed=seed)
+        trials.append(replace(trial, architecture=replace(trial.architecture, own=own)))
+    frame = _frame(make_folder(tmp_path, [make_record(trial) for trial in trials]))
+    assert frame["backbone"].tolist() == ["mine", "mine"]
+    assert sorted(frame["label"]) == ["toy (code aaaaaaaa)", "toy (code bbbbbbbb)"]
+
+
 def test_the_front_is_what_nothing_beats() -> None:
     """Slower and no better is off the front; of equals in speed only the better is on it; unmeasured rows are off."""
     frame = pd.DataFrame({
@@ -104,7 +117,7 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert (variant["map"], variant["n"], variant["latency_n"]) == (pytest.approx(0.4), 1, 20)
     assert variant["outcomes"] == "1 succeeded, 1 cannot"
     assert ("cannot", "seed 1: no such operator") in variant["warnings"]
-    text = api.write_report(paths.SuiteFolder(tmp_path)).read_text()
+    text = api.report(tmp_path).read_text()
     assert "whole; seed 1: no such operator" in text
     assert "2.00×" in text
 
@@ -123,7 +136,7 @@ def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, [make_record(make_trial())])
     asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
     files.replace(folder.plan, results.encode_plan(asked))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
 

@@ -45,7 +45,7 @@ def test_kinds_of_errors_are_told(tmp_path: Path) -> None:
         (0, DISC, 0.9, BOX), (0, DISC, 0.8, BOX), (1, SQUARE, 0.7, BOX), (2, SQUARE, 0.6, PART), (3, DISC, 0.5, PART),
         (4, DISC, 0.4, BOX),
     )  # fmt: skip
-    text = api.write_report(_folder(tmp_path, {RETINA: found})).read_text()
+    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
     assert _row(text, "mAP50 gained without", RETINA)[1:] == [
         "classification: +0.165 (1)", "localisation: +0.126 (1)", "both: +0.000 (1)", "duplicate: +0.000 (1)",
         "background: +0.000 (1)", "missed: +0.000 (1)",
@@ -55,7 +55,7 @@ def test_kinds_of_errors_are_told(tmp_path: Path) -> None:
 def test_thresholds_are_told_for_each_class(tmp_path: Path) -> None:
     """A deployer reads the score to cut at, and what holds there."""
     found = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (2, SQUARE, 0.6, BOX))
-    text = api.write_report(_folder(tmp_path, {RETINA: found})).read_text()
+    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
     disc = _row(text, "class ", "disc")
     assert disc[3:7] == ["best threshold: 0.699", "F1 there: 0.80", "precision: 0.67", "recall: 1.00"]
     assert _row(text, "class ", "square")[3:7] == [
@@ -71,7 +71,7 @@ def test_equal_detectors_are_a_tie_and_a_worse_one_is_not(tmp_path: Path) -> Non
     bad = drawn_detections(rng, truth, hits=0.1)
     folder = _folder(tmp_path, {FASTER: good, MOBILE: good, RETINA: bad}, truth)
     _measured(folder, {FASTER: (0.70, 0.04), MOBILE: (0.70, 0.02), RETINA: (0.10, 0.01)})
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert f"**{MOBILE}** and **{FASTER}** are a tie on accuracy" in text or (
         f"**{FASTER}** and **{MOBILE}** are a tie on accuracy" in text
     )
@@ -86,16 +86,16 @@ def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) ->
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=40)
     folder = _folder(tmp_path, {RETINA: drawn_detections(rng, truth)}, truth)
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     low, high = map(float, re.findall(r"95 % interval (0\.\d+) … (0\.\d+)", text)[0])
     (analyses,) = flow_evidence(folder)
     assert low < analyses < high
-    without = api.write_report(folder, bootstrap=False).read_text()
+    without = api.report(folder.path, bootstrap=False).read_text()
     assert "95 % interval 0" not in without
     assert "What goes wrong" not in without
     for path in tmp_path.glob("trials/*/ground_truth.parquet"):
         path.unlink()
-    assert "What goes wrong" not in api.write_report(folder).read_text()
+    assert "What goes wrong" not in api.report(folder.path).read_text()
 
 
 def test_the_baseline_is_whom_one_names(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_the_baseline_is_whom_one_names(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng)
     folder = _folder(tmp_path, {FASTER: drawn_detections(rng, truth), RETINA: drawn_detections(rng, truth)}, truth)
-    assert f"Baseline: {RETINA}." in api.write_report(folder, baseline=RETINA).read_text()
+    assert f"Baseline: {RETINA}." in api.report(folder.path, baseline=RETINA).read_text()
     with pytest.raises(UsageError, match=f"(?s)--baseline nobody.*{FASTER}"):
-        api.write_report(folder, baseline="nobody")
+        api.report(folder.path, baseline="nobody")
 
 
 def test_seeds_and_images_are_two_spreads(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_seeds_and_images_are_two_spreads(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, records)
     for record in records:
         write(folder, record, truth, drawn_detections(rng, truth))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert "0.550 ± 0.071" in text
     assert _row(text, "architecture ", RETINA)[0]
     assert "± 0.112" in text  # √(0.0707²/2 + 0.1414²/2)
@@ -144,7 +144,7 @@ def test_partial_and_mixed_results_are_reported_as_far_as_they_go(tmp_path: Path
     )  # fmt: skip
     for record in records:
         write(folder, record, truth, drawn_detections(rng, truth))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert "3 of 5 trials measured, **1 failed**, 1 left" in text
     assert "Not one ranking" in text
     assert "2 succeeded, 1 not run yet" in text

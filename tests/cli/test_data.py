@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,8 @@ from PIL import Image
 
 from harness.data.load import load
 from harness.suite.schema import FilesDataset
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.data.write import CLASSES, FORMATS, SIZE, Shot, dataset, image_folder, shots, write_labels
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 from harness.data.check import CheckResult, check
 from harness.data.problems import CODES, Problem
 from harness.suite.schema import FilesDataset
+from tests.conftest import Command
 from tests.data.write import (
     CLASSES,
     FORMATS,
@@ -31,7 +31,6 @@ from tests.data.write import (
     write_labels,
 )
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Change = Callable[[list[Shot]], list[Shot]]
 
 _TRAIN, _VAL = 12, 6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import pytest
 from harness.data.check import check
 from harness.data.load import load
 from harness.suite.schema import FilesDataset, LabelledImages, SplitRule
+from tests.conftest import Command
 from tests.data.write import CLASSES, FORMATS, dataset, image_folder, label_file, shots, write_images, write_labels
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _plain(path: Path, wanted: str = "auto") -> dict[str, dict[str, list[tuple[str, tuple[float, ...]]]]]:

@@ -25,6 +25,7 @@ from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
 from tests.conftest import FAST, TINY_MODEL
+from tests.store.make import make_trial
 
 NO_LIMIT = Timeouts(hang_s=600, total_s=None)
 
@@ -57,8 +58,8 @@ def test_every_executor_gives_the_same_record(
     executors: tuple[Executor | str, ...] = ("local", fast_executor, "inline")
     for number, executor in enumerate(executors):
         results = tmp_path / str(number)
-        plan = api.make_plan(suite, results_folder=results, select=None, max_images=None, device="cpu")
-        assert api.run(plan, device="cpu", executor=executor, rehearse=False).succeeded == 1
+        plan = api.plan(suite, results=results, device="cpu")
+        assert api.run(plan, device="cpu", executor=executor, preflight=False).succeeded == 1
         records.append(_record(results))
         log = next(results.glob("*/trials/*/attempts/1/log.txt")).read_text()
         assert "stage=train" in log
@@ -101,21 +102,38 @@ def run_inline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     sys.modules.pop("inline_parts", None)
 
 
+def test_a_bad_item_fails_its_trial_alone(
+    tiny_suite: Callable[..., Path], tmp_path: Path, run_inline: Callable[..., Any]
+) -> None:
+    """As in a process of its own: the cause is its own, the reason names the item, the log has the traceback."""
+    result = run_inline(_users_trial(tiny_suite, tmp_path, "raise KeyError('left_out')"))
+    assert (result.attempt.outcome, result.attempt.cause, result.recorded) == ("failed", "error", False)
+    assert "inline_parts:Parts" in result.attempt.reason
+    log = (tmp_path / "trial" / "attempts" / "1" / "log.txt").read_text()
+    assert "inline_parts.py" in log
+    assert "KeyError: 'left_out'" in log
+
+
 @pytest.mark.parametrize(
-    ("line", "cause", "reason"),
+    ("error", "outcome", "cause"),
     [
-        ("raise KeyError('left_out')", "error", "left_out"),
-        ("raise MemoryError", "memory", "out of host memory"),
-        ("raise SystemExit(7)", "exception", "exited with code 7 and left no outcome"),
+        (MemoryError("no room"), "out_of_memory", "memory"),
+        (RuntimeError("a fault of ours"), "failed", "exception"),
     ],
 )
-def test_a_failure_is_classified_as_in_a_process_of_its_own(
-    line: str, cause: str, reason: str, tiny_suite: Callable[..., Path], tmp_path: Path, run_inline: Callable[..., Any]
+def test_an_exception_is_classified_as_in_a_process_of_its_own(
+    error: Exception, outcome: str, cause: str, run_inline: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its cause and reason; the runner goes on, also where the user's code ends its process."""
-    attempt = run_inline(_users_trial(tiny_suite, tmp_path, line)).attempt
-    assert (attempt.cause, attempt.outcome) == (cause, "out_of_memory" if cause == "memory" else "failed")
-    assert reason in attempt.reason
+    """The run goes on after it, with the outcome that its process would have left."""
+    from harness.trial import worker
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(worker, "build_context", fail)
+    attempt = run_inline(make_trial()).attempt
+    assert (attempt.outcome, attempt.cause) == (outcome, cause)
+    assert str(error) in attempt.reason
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -28,22 +28,22 @@ def test_a_record_cut_at_every_byte_is_told(tmp_path: Path) -> None:
     assert all("cannot be read" in problem for problem in told)
     for length in (0, 1, len(whole) // 2, len(whole.rstrip()) - 1):
         path.write_bytes(whole[:length])
-        text = api.write_report(folder).read_text()
+        text = api.report(folder.path).read_text()
         assert "0 of 1 trials measured, 1 left" in text
         assert "**unreadable, 1 trial:**" in text
     path.write_bytes(whole)
-    assert "1 of 1 trials measured." in api.write_report(folder).read_text()
+    assert "1 of 1 trials measured." in api.report(folder.path).read_text()
 
 
 def test_a_run_sets_it_aside(tmp_path: Path, tiny_suite: Callable[..., Path]) -> None:
     """The run measures the trial again and keeps the torn file beside the new record; the page says so until then."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "results", select=None, max_images=None, device="cpu")
+    plan = api.plan(tiny_suite(), results=tmp_path / "results", device="cpu")
     (trial,) = plan.trials
     folder = plan.folder.trial(trial.trial_id)
     attempt = folder.next_attempt()
     folder.record.write_bytes(b'{"schema_version": 1, "trial"')
 
-    summary = api.run(plan, device="cpu", executor=ScriptedExecutor(("failed", "error")), rehearse=False)
+    summary = api.run(plan, executor=ScriptedExecutor(("failed", "error")), preflight=False)
     assert summary.failed == 1
     (aside,) = folder.set_aside()
     assert aside.read_bytes() == b'{"schema_version": 1, "trial"'

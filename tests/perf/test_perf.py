@@ -55,7 +55,7 @@ def test_commit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """The page of 1,000 records."""
     folder = make_folder(tmp_path, [make_record(make_trial(seed=seed)) for seed in range(1000)])
-    assert benchmark.pedantic(lambda: api.write_report(folder), rounds=3, warmup_rounds=1).is_file()
+    assert benchmark.pedantic(lambda: api.report(folder.path), rounds=3, warmup_rounds=1).is_file()
 
 
 def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
@@ -68,8 +68,8 @@ def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
     def both() -> significance.Difference:
-        ours, theirs = (analyse_detections(truth, one, deployed=0.05) for one in found)
-        return significance.difference([ours], [theirs])
+        ours, theirs = (analyse_detections(truth, one, min_score=0.05) for one in found)
+        return significance.map_difference([ours], [theirs])
 
     assert benchmark.pedantic(both, rounds=1).p <= 1
 
@@ -83,7 +83,7 @@ def test_report_with_everything(benchmark: BenchmarkFixture, tmp_path: Path) -> 
     folder = make_folder(tmp_path, records)
     for made in records:
         write(folder, made, truth, drawn_detections(rng, truth, each=100, hits=0.15))
-    assert benchmark.pedantic(lambda: api.write_report(folder), rounds=1).is_file()
+    assert benchmark.pedantic(lambda: api.report(folder.path), rounds=1).is_file()
 
 
 def test_accuracy(benchmark: BenchmarkFixture) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.store import tables
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from harness.store.record import ClassMetrics
-from harness.store.tables import StoredDetections, StoredGroundTruth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,9 @@ from harness.report.exports import FORMATS, to_csv, to_json, to_latex, to_parque
 from harness.store import files
 from harness.store.record import MeasurementWarning
 from harness.store.results import read_results
-from tests.conftest import ROOT
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = (
     "=cmd()",
     "+1",
@@ -195,37 +192,6 @@ def test_thresholds_are_named_with_their_unit(frame: pd.DataFrame) -> None:
     """`latency at 0.05` of the frame is in seconds, and says so outside."""
     told: Any = json.loads(to_json(frame.assign(**{"latency at 0.05": 0.5})))
     assert told[0]["latency_at_0.05_s"] == 0.5
-
-
-def test_report_writes_what_is_asked_for(harness_command: Command, tmp_path: Path) -> None:
-    """Beside the report, where FILE says, or to the standard output alone."""
-    root, other = _folder(tmp_path / "made"), tmp_path / "numbers.parquet"
-    done = harness_command("report", root, "--csv", "--latex", "--parquet", other, "--json", "-")
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)) == 4
-    assert (root / "report.csv").read_bytes().startswith(b"dataset,label,")
-    assert b"toprule" in (root / "report.tex").read_bytes()
-    assert len(pd.read_parquet(other)) == 4
-    assert not (root / "report.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--csv", "made"), "'made' is a folder, not a FILE; RESULTS_DIR comes before the options"),
-        (("made", "--csv", "-", "--json", "-"), "--csv and --json: all to -"),
-        (("made", "--csv", "made/plan.json"), "belongs to the results themselves"),
-        (("made", "--csv", "nowhere/x.csv"), "cannot be written"),
-    ],
-)
-def test_what_cannot_be_exported_is_told(
-    harness_command: Command, tmp_path: Path, arguments: tuple[str, ...], said: str
-) -> None:
-    """A folder swallowed as FILE, two formats to one place, a place that is none: exit 2, no traceback."""
-    _folder(tmp_path / "made")
-    done = harness_command("report", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
-    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_an_export_replaces_nothing_that_is_no_file(tmp_path: Path) -> None:

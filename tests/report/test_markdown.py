@@ -26,7 +26,7 @@ def _three() -> list[object]:
 
 def test_the_answer_comes_first(tmp_path: Path) -> None:
     """What to ship, who is faster and for what, the front's steps, and how sure that is, before any table."""
-    text = api.write_report(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
     answer = text[: text.index("| architecture")]
     assert "3 of 3 trials measured" in answer
     assert f"**Ship {FASTER}:** 0.412 mAP at 40.0 ms (p95 40.0) in " in answer
@@ -37,7 +37,7 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
 
 def test_all_columns_are_there(tmp_path: Path) -> None:
     """Every number that the comparison promises, with its unit, and every row in every table."""
-    text = api.write_report(make_folder(tmp_path, _three())).read_text()  # type: ignore[arg-type]
+    text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
     for column in (
         "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
         "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs", "training img/s",
@@ -54,8 +54,8 @@ def test_all_columns_are_there(tmp_path: Path) -> None:
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     """Page and plot, the time of writing aside."""
     folder = make_folder(tmp_path, _three())  # type: ignore[arg-type]
-    first = api.write_report(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
-    second = api.write_report(folder).read_text(), next(folder.plots.iterdir()).read_bytes()
+    first = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
+    second = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
     assert re.sub(r"Written .*", "", first[0]) == re.sub(r"Written .*", "", second[0])
     assert first[1] == second[1]
 
@@ -68,7 +68,7 @@ def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
         failed=((make_trial(FASTER), make_outcome()),),
         left=(make_trial(MOBILE),),
     )
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert "1 of 3 trials measured, **1 failed**, 1 left" in text
     assert "killed by signal 9 (SIGKILL)" in text
     (link,) = re.findall(r"\(<(.+log\.txt)>\)", text)
@@ -81,18 +81,18 @@ def test_subsets_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> N
     """A subset's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
     subset = make_record(make_trial(FASTER, max_images=4), map=0.9, latency_s=0.001,
                          warnings=(MeasurementWarning(name="subset", reason="only the first 4 images"),))  # fmt: skip
-    text = api.write_report(make_folder(tmp_path, [subset, make_record(make_trial(), map=0.3)])).read_text()
+    text = api.report(make_folder(tmp_path, [subset, make_record(make_trial(), map=0.3)]).path).read_text()
     assert f"**Ship {RETINA}:** 0.300 mAP" in text
     assert f"{RETINA} alone: nothing else is faster or more accurate" in text
     assert "succeeded, not comparable" in text
-    alone = api.write_report(make_folder(tmp_path / "alone", [subset])).read_text()
+    alone = api.report(make_folder(tmp_path / "alone", [subset]).path).read_text()
     assert f"**Most accurate (not comparable) {FASTER}, subset:** 0.900 mAP" in alone
 
 
 def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
     """± std over seeds; records from two environments never compare in silence."""
     records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
-    text = api.write_report(make_folder(tmp_path, records)).read_text()
+    text = api.report(make_folder(tmp_path, records).path).read_text()
     assert "0.450 ± 0.071" in text
     assert "over 2 seeds" in text
     banner = text.index("> **Not one ranking:** these trials ran in different environments (device name GPU 0 / GPU 1)")
@@ -103,7 +103,7 @@ def test_speeds_of_two_machines_are_not_ranked(tmp_path: Path) -> None:
     """Nothing is called faster, nothing is on a front, no ratio is told; accuracy is."""
     records = [make_record(make_trial(FASTER), map=0.4, device_name="A"),
                make_record(make_trial(RETINA), map=0.3, latency_s=0.01, device_name="B")]  # fmt: skip
-    text = api.write_report(make_folder(tmp_path, records)).read_text()
+    text = api.report(make_folder(tmp_path, records).path).read_text()
     assert "nothing is said of who is faster" in text
     assert "× faster" not in text
     assert "★" not in text
@@ -112,7 +112,7 @@ def test_speeds_of_two_machines_are_not_ranked(tmp_path: Path) -> None:
 
 def test_what_finds_nothing_is_not_to_be_shipped(tmp_path: Path) -> None:
     """The best of detectors that learnt nothing is no answer."""
-    text = api.write_report(make_folder(tmp_path, [make_record(make_trial(), map=0.002)])).read_text()
+    text = api.report(make_folder(tmp_path, [make_record(make_trial(), map=0.002)]).path).read_text()
     assert "**Nothing to ship yet:**" in text
     assert "**Ship" not in text
 
@@ -122,14 +122,14 @@ def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Pat
     kept, old = (make_record(make_trial(seed=seed), map=value) for seed, value in ((0, 0.4), (1, 0.8)))
     folder = make_folder(tmp_path, [kept, old], failed=((make_trial(FASTER), make_outcome()),))
     files.replace(folder.plan, results.encode_plan(results.SuitePlan(suite_file=None, trials=(kept.trial,))))
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert "1 of 1 trials measured." in text
     assert "2 more lie in trials/" in text
     assert "0.400" in text
     assert "±" not in text
     assert "killed by" not in text
     folder.plan.unlink()
-    assert "2 of 3 trials measured, **1 failed**" in api.write_report(folder).read_text()
+    assert "2 of 3 trials measured, **1 failed**" in api.report(folder.path).read_text()
 
 
 def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
@@ -139,12 +139,12 @@ def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
     trial = folder.trial(made.trial.trial_id)
     trial.record.write_bytes(b"{")
     files.commit(trial.attempts()[0].outcome, record.encode(OUTCOME, make_outcome("succeeded", "")))
-    assert "**unreadable, 1 trial:** " in api.write_report(folder).read_text()
+    assert "**unreadable, 1 trial:** " in api.report(folder.path).read_text()
 
 
 def test_a_split_without_boxes_is_said(tmp_path: Path) -> None:
     """Measured, but with no accuracy: not the same as not measured."""
-    text = api.write_report(make_folder(tmp_path, [make_record(make_trial(), map=None)])).read_text()
+    text = api.report(make_folder(tmp_path, [make_record(make_trial(), map=None)]).path).read_text()
     assert "The evaluated split has no boxes" in text
 
 
@@ -154,7 +154,7 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
     reason = "boom |\n<script>alert(1)</script> [x](javascript:y)"
     failed = ((make_trial(FASTER, dataset="d"), make_outcome(reason=reason)),)
     folder = make_folder(tmp_path, [make_record(make_trial(dataset="d"))], failed=failed)
-    text = api.write_report(folder).read_text()
+    text = api.report(folder.path).read_text()
     assert "<script>" not in text
     assert "[x](javascript" not in text
     from harness.report.markup import escape
@@ -165,10 +165,10 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
 
 def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
     """A split without boxes has no mAP; an empty plan has no rows: neither crashes."""
-    assert "–" in api.write_report(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)])).read_text()
+    assert "–" in api.report(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)]).path).read_text()
     assert (
         "0 of 1 trials measured, 1 left"
-        in api.write_report(make_folder(tmp_path / "b", [], left=(make_trial(),))).read_text()
+        in api.report(make_folder(tmp_path / "b", [], left=(make_trial(),)).path).read_text()
     )
 
 
@@ -178,7 +178,7 @@ def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
     again = paths.SuiteFolder(tmp_path / "quickstart")
     shutil.copytree(example.path / "trials", again.path / "trials")
     shutil.copy(example.plan, again.plan)
-    api.write_report(again)
+    api.report(again.path)
     for made, committed in ((again.report, example.report), (again.page, example.page)):
         texts = [re.sub(r"Written [-\d: ]+ UTC", "", path.read_text()) for path in (made, committed)]
         assert texts[0] == texts[1], committed.name

@@ -56,7 +56,7 @@ def test_nothing_from_data_acts(tmp_path: Path) -> None:
     """No tag, no link, no picture, no formula, no row more than there should be."""
     folder = _report(tmp_path)
     places = {"csv": tmp_path / "x.csv", "json": tmp_path / "x.json", "latex": tmp_path / "x.tex"}
-    text = api.write_report(folder, exports=places).read_text()
+    text = api.report(folder.path, exports=places).read_text()
 
     tags = _Tags()
     tags.feed(MarkdownIt("gfm-like", {"linkify": False}).render(text))  # html is let through, as GitHub does in part

@@ -40,7 +40,7 @@ def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "results", records)
     for record in records:
         write(folder, record, truth, drawn_detections(rng, truth, each=100, hits=0.3))
-    api.write_report(folder)
+    api.report(folder.path)
     parts = [folder.report, folder.page, *folder.plots.iterdir()]
     assert {path.suffix for path in parts} == {".md", ".html", ".svg", ".jpg"}
     assert sum(path.stat().st_size for path in parts) <= 5_000_000

@@ -66,7 +66,7 @@ def test_a_run_with_one_that_raises_is_the_same_run(
     tiny_suite: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two views and one that raises at the first trial: the views show all of it, the trial has its outcome."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    plan = api.plan(tiny_suite(), results=tmp_path / "r", device="cpu")
     plain, live = io.StringIO(), io.StringIO()
     views: Sequence[Any] = (
         Recorder("start"),

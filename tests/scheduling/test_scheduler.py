@@ -23,7 +23,7 @@ from tests.executors.scripted import ScriptedExecutor
 ERROR: tuple[OutcomeName, Cause] = ("failed", "error")
 
 
-def _run(plan: Plan, executor: base.Executor, **options: Any) -> tuple[api.Summary, str]:
+def _run(plan: Plan, executor: base.Executor, **options: Any) -> tuple[api.RunSummary, str]:
     stream = io.StringIO()
     view = PlainView(Console(file=stream, width=200))
     summary = api.run(plan, device="cpu", executor=executor, observers=(view,), **options)
@@ -37,7 +37,7 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
     """`on_oom: accumulate`: in the preflight already, once, and the trial then passes its batch as that did."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}on_oom: {policy}\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = ScriptedExecutor(("out_of_memory", "memory"), ("preflight_passed", None), ("failed", "error"))
     summary, printed = _run(plan, attempts)
     assert summary.failed == 1
@@ -51,10 +51,10 @@ def test_out_of_memory_is_tried_in_more_parts_where_wished(
 
 def test_a_run_whose_time_is_up_starts_nothing(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Too late: every trial is named as left for lack of time, none failed; of unknown length it is refused."""
-    plan = api.make_plan(tiny_suite(), results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    plan = api.plan(tiny_suite(), results=tmp_path / "r", device="cpu")
     until = datetime.now(UTC) + timedelta(seconds=30)
     with pytest.raises(UsageError, match="leave --no-preflight out"):
-        _run(plan, ScriptedExecutor(), rehearse=False, until=until)
+        _run(plan, ScriptedExecutor(), preflight=False, until=until)
     measured = Preflight(
         where=plan.where, startup_s=60.0, step_s=1.0, evaluation_s=1.0, steps=9, evaluations=9, images=3,
         state_bytes=9, weights_bytes=9, accumulate=1,
@@ -64,19 +64,19 @@ def test_a_run_whose_time_is_up_starts_nothing(tiny_suite: Callable[..., Path], 
     files.replace(folder.preflight, record.encode(PREFLIGHT, measured))
     summary, _ = _run(plan, ScriptedExecutor(), until=until)
     assert summary.skipped_for_time == tuple(trial.trial_id for trial in plan.trials)
-    assert (summary.failed, summary.succeeded, summary.left) == (0, 0, 0)
+    assert (summary.failed, summary.succeeded, summary.not_started) == (0, 0, 0)
 
 
 def test_fail_fast_stops_at_the_first_failure(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """One attempt, and the rest is counted as left; without it every trial has its turn."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = ScriptedExecutor(*[ERROR] * 3)
-    summary, _ = _run(plan, attempts, rehearse=False, fail_fast=True)
-    assert (summary.failed, summary.left, len(attempts.jobs)) == (1, 2, 1)
-    summary, printed = _run(plan, attempts, rehearse=False)
-    assert (summary.failed, summary.given_up, summary.left, len(attempts.jobs)) == (3, 1, 0, 3)
+    summary, _ = _run(plan, attempts, preflight=False, fail_fast=True)
+    assert (summary.failed, summary.not_started, len(attempts.jobs)) == (1, 2, 1)
+    summary, printed = _run(plan, attempts, preflight=False)
+    assert (summary.failed, summary.given_up, summary.not_started, len(attempts.jobs)) == (3, 1, 0, 3)
     assert "is not tried again: it failed: as scripted" in printed
 
 
@@ -84,10 +84,10 @@ def test_three_alike_stop_the_suite(tiny_suite: Callable[..., Path], tmp_path: P
     """Three trials in a row with the same traceback in their first minute: the others are not tried, and told why."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     attempts = ScriptedExecutor(*[ERROR] * 3, traceback="Traceback\n  File x\nKeyError: 'left_out'")
     with pytest.raises(RepeatedError, match=r"same traceback, so the other 2 were not tried: as scripted; mend it"):
-        _run(plan, attempts, rehearse=False)
+        _run(plan, attempts, preflight=False)
     page = (plan.folder.report).read_text()
     assert "0 of 5 trials measured, **3 failed**, 2 left" in page
     assert "**failed, 3 trials:** as scripted" in page
@@ -98,5 +98,5 @@ def test_three_that_differ_do_not(tiny_suite: Callable[..., Path], tmp_path: Pat
     """Failures without a traceback, such as kills, say nothing of the next trial."""
     suite = tiny_suite()
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
-    plan = api.make_plan(suite, results_folder=tmp_path / "r", select=None, max_images=None, device="cpu")
-    assert _run(plan, ScriptedExecutor(*[ERROR] * 5), rehearse=False)[0].failed == 5
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
+    assert _run(plan, ScriptedExecutor(*[ERROR] * 5), preflight=False)[0].failed == 5

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +16,7 @@ from harness.store import migrate, record, results
 from harness.store.job import JOB, OUTCOME
 from harness.store.migrate import Kind, NewerVersionError
 from harness.store.paths import SuiteFolder
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.store.make import make_folder, make_record, make_trial
 
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -26,8 +25,6 @@ INTERRUPTED = FIXTURES / "results-0.2" / "tiny"
 OLD_WORDS = {
     "flags", "sd", "limit", "rehearsal", "rehearsed", "data_wait_share", "least", "most", "most_objects",
 }  # fmt: skip
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _words(document: Any) -> Iterator[str]:
@@ -114,7 +111,7 @@ def test_old_results_give_a_report(version: str, tmp_path: Path) -> None:
     measured = [state for state in states if state.record is not None]
     assert len(measured) == len(_old_records(version))
     assert not [state.problem for state in states if state.problem]
-    page = api.write_report(folder).read_text()
+    page = api.report(folder.path).read_text()
     assert f"{len(measured)} of {len(states)} trials measured" in page
     for architecture in {state.trial.architecture.name for state in measured}:
         maps = [state.record.metrics.map or 0.0 for state in measured
@@ -122,9 +119,8 @@ def test_old_results_give_a_report(version: str, tmp_path: Path) -> None:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {architecture}") and "|" in line][:1]
         assert f"{sum(maps) / len(maps):.3f}" in row
     assert {path: path.read_bytes() for path in before} == before
-    assert {path.relative_to(folder.path).parts[0] for path in folder.path.rglob("*") if path.is_file() and path not in before} <= {
-        "report.md", "report.html", "plots", "cache",
-    }  # fmt: skip
+    added = {path for path in folder.path.rglob("*") if path.is_file()} - set(before)
+    assert {path.relative_to(folder.path).parts[0] for path in added} == {"report.md", "report.html", "plots", "cache"}
 
 
 def test_old_detections_and_timings_are_analysed(tmp_path: Path) -> None:
@@ -133,7 +129,7 @@ def test_old_detections_and_timings_are_analysed(tmp_path: Path) -> None:
     renamed = _copy("0.2", tmp_path / "new")
     for path in list(renamed.path.rglob("*.parquet")):
         path.rename(path.with_name(path.name.replace("truths", "ground_truth").replace("predictions", "detections")))
-    pages = [api.write_report(one).read_text().split("\n", 1)[1] for one in (folder, renamed)]
+    pages = [api.report(one.path).read_text().split("\n", 1)[1] for one in (folder, renamed)]
     assert len(list((folder.path / "cache").glob("*.npz"))) == len(_old_records("0.2")), "one analysis a trial"
     assert _undated(pages[0]) == _undated(pages[1])
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.open import fingerprint
 from harness.errors import SuiteError
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
+from harness.suite.schema import SyntheticDataset
 from harness.suite.trial import Trial
 from tests.conftest import ROOT
 
@@ -17,6 +19,13 @@ OLD_IDS = [
     "shapes-fasterrcnn_resnet50_fpn-s0-04d90b98",
     "shapes-fasterrcnn_mobilenet_v3_large_fpn-s0-a0b6a245",
     "shapes-retinanet_resnet50_fpn-s0-492ef7b2",
+]
+# As version 0.2.0 computed them, under the names `most_objects` and `limit`.
+OLD_FINGERPRINT = "3acd148c21f423093f0c951037d3569b548db22bad978e135e4df6a0a2e05350"
+OLD_SUBSET_IDS = [
+    "shapes-fasterrcnn_resnet50_fpn-limit4-s0-52c534b7",
+    "shapes-fasterrcnn_mobilenet_v3_large_fpn-limit4-s0-249883ea",
+    "shapes-retinanet_resnet50_fpn-limit4-s0-935a11aa",
 ]
 TEXT = """\
 suite: {name}
@@ -52,7 +61,7 @@ def test_product_in_the_order_of_a_night(tmp_path: Path) -> None:
 
 
 def test_the_id_follows_what_changes_a_number(tmp_path: Path) -> None:
-    """Data, hyperparameters, protocol and limit change every id; the suite's name does not."""
+    """Data, hyperparameters, protocol and the number of images change every id; the suite's name does not."""
     ids = {trial.trial_id for trial in _plan(tmp_path)}
     assert {trial.trial_id for trial in _plan(tmp_path, name="b")} == ids
     for other in (
@@ -81,10 +90,29 @@ def test_the_same_trial_twice_is_an_error(tmp_path: Path) -> None:
         _plan(tmp_path, change=("[fasterrcnn_resnet50_fpn, ", "[retinanet_resnet50_fpn, "))
 
 
-def test_keys_that_came_later_leave_older_ids_alone() -> None:
-    """The quickstart's trials, as version 0.1.0 named them; a variant that is asked for makes another trial."""
+def test_new_and_renamed_keys_leave_older_ids_alone() -> None:
+    """The quickstart's trials as 0.1.0 and 0.2.0 named them, and its data; asking for a variant makes another trial."""
     suite = load_suite(ROOT / "suites" / "quickstart.yaml")
     fingerprints = {"shapes": "f" * 64}
     assert [trial.trial_id for trial in plan_trials(suite, fingerprints, max_images=None)] == OLD_IDS
+    (shapes,) = (dataset for _, dataset in suite.datasets)
+    assert isinstance(shapes, SyntheticDataset)
+    assert fingerprint(shapes) == OLD_FINGERPRINT
+    few = plan_trials(suite, {"shapes": OLD_FINGERPRINT}, max_images=4)
+    assert [trial.trial_id for trial in few] == OLD_SUBSET_IDS
     asked = replace(suite, protocol=replace(suite.protocol, variants=("compile",)))
     assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, max_images=None)}
+
+
+def test_the_older_key_of_a_synthetic_dataset_still_works(tmp_path: Path) -> None:
+    """`most_objects` means `max_objects`, gives the same ids, and is wrong beside it or out of range, with its line."""
+    newer, older = (tmp_path / f"{key}.yaml" for key in ("max_objects", "most_objects"))
+    for path in (newer, older):
+        path.write_text(TEXT.format(name="a").replace("train:", f"{path.stem}: 3, train:"))
+    assert load_suite(newer).datasets == load_suite(older).datasets
+    older.write_text(older.read_text().replace("most_objects: 3", "most_objects: 3, max_objects: 3"))
+    with pytest.raises(SuiteError, match=r"yaml:3: datasets\.shapes\.most_objects: unknown key"):
+        load_suite(older)
+    older.write_text(older.read_text().replace("most_objects: 3, max_objects: 3", "most_objects: 99"))
+    with pytest.raises(SuiteError, match=r"yaml:3: datasets\.shapes\.max_objects: expected an integer .*50, got 99"):
+        load_suite(older)

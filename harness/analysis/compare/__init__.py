@@ -1,1 +1,1 @@
-"""One results folder against another: `pairing`, `comparability`, `verdicts`, and `gates` for a check that can fail."""
+"""Compare two results folders: `pairing`, `comparability`, `verdicts`, and `gates` for a check that can fail."""

@@ -1,4 +1,4 @@
-"""Whether numbers of two rows may be compared at all: same data, same protocol, and for speeds the same machine."""
+"""Whether numbers of two rows may be compared: they need the same data and protocol, and speeds the same machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["accuracy", "latency", "throughput", "memory", "training"]
 REFERENCE, CANDIDATE = "A", "B"
-# Fields of the protocol that each kind of number hangs on.
+# The fields of the protocol that each kind of number depends on.
 _PROTOCOL: dict[Kind, tuple[str, ...]] = {
     "accuracy": ("score_threshold", "detections"),
     "latency": (
@@ -25,35 +25,35 @@ _PROTOCOL: dict[Kind, tuple[str, ...]] = {
 
 
 def incomparable_because(pair: Pair, kind: Kind) -> tuple[str, ...]:
-    """Why numbers of a kind do not compare; nothing where they do."""
+    """Return the reasons why numbers of this kind cannot be compared; empty if they can."""
     if pair.reference is None or pair.candidate is None:
         return (f"only in {CANDIDATE if pair.reference is None else REFERENCE}",)
     sides = ((REFERENCE, pair.reference), (CANDIDATE, pair.candidate))
     missing = tuple(f"not measured in {name}: {row.problem}" for name, row in sides if row.problem is not None)
     if missing:
         return missing
-    short = [name for name, row in sides if row.trial.max_images is not None]
-    found = [f"only a subset of the images in {' and '.join(short)}"] if short else []
-    found += _other_data(*(row for _, row in sides))
+    subsets = [name for name, row in sides if row.trial.max_images is not None]
+    reasons = [f"only a subset of the images in {' and '.join(subsets)}"] if subsets else []
+    reasons += _different_data(*(row for _, row in sides))
     fields = {name: tuple(getattr(row.trial.protocol, name) for _, row in sides) for name in _PROTOCOL[kind]}
     if kind == "throughput":
         fields["batch size"] = tuple(f"{row.numbers['batch_size']:g}" for _, row in sides)
-    found += [f"different protocol: {name} {a} / {b}" for name, (a, b) in fields.items() if a != b]
+    reasons += [f"different protocol: {name} {a} / {b}" for name, (a, b) in fields.items() if a != b]
     if kind != "accuracy":
-        records = [state.record.environment for _, row in sides for state in row.measured if state.record]
-        found += [f"different environment: {what}" for what in environments.differences(records)]
-    return tuple(found)
+        used = [state.record.environment for _, row in sides for state in row.measured if state.record]
+        reasons += [f"different environment: {text}" for text in environments.differences(used)]
+    return tuple(reasons)
 
 
-def _other_data(reference: Row, candidate: Row) -> list[str]:
-    """Labels and images of the dataset, and what of it was evaluated."""
-    facts = []
+def _different_data(reference: Row, candidate: Row) -> list[str]:
+    """Return in what the evaluated data differ: the dataset's fingerprint, the split, the number of images."""
+    descriptions = []
     for row in (reference, candidate):
         for state in row.measured:
-            found = result_of_variant(state.record, row.variant)
-            assert found is not None
-            assert found.metrics is not None
+            result = result_of_variant(state.record, row.variant)
+            assert result is not None
+            assert result.metrics is not None
             fingerprint = f"fingerprint {state.trial.dataset.fingerprint[:8]}"
-            facts.append((fingerprint, f"split {found.metrics.split}", f"{found.metrics.images} images"))
-    values = [tuple(dict.fromkeys(column)) for column in zip(*facts, strict=True)]
-    return [f"different data: {' / '.join(told)}" for told in values if len(told) > 1]
+            descriptions.append((fingerprint, f"split {result.metrics.split}", f"{result.metrics.images} images"))
+    columns = [tuple(dict.fromkeys(column)) for column in zip(*descriptions, strict=True)]
+    return [f"different data: {' / '.join(values)}" for values in columns if len(values) > 1]

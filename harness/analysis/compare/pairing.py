@@ -1,7 +1,7 @@
-"""Which row of one results folder belongs to which row of another, and in what the two differ.
+"""Which row of one results folder corresponds to which row of another, and in which settings the two differ.
 
-Owns identity alone: dataset, architecture, variant, and the hyperparameters where they tell rows apart. What the
-numbers of a pair say is `harness.analysis.compare`'s.
+Owns what identifies a row: dataset, architecture, variant, and hyperparameters where several rows share those. What
+the numbers of a pair mean is decided in `harness.analysis.compare.verdicts`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frame import CANNOT, configuration_frame, result_of_variant, trial_frame
-from harness.analysis.settings import flat, short
+from harness.analysis.settings import code_hash, flatten, format_setting
 from harness.store.record import AS_TRAINED
 from harness.suite.expand import TRIAL, configuration_key
 
@@ -40,16 +40,17 @@ NUMBERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """One configuration and variant of one folder, over its seeds; equal to itself alone.
+    """One configuration and variant of one folder, averaged over its seeds; a row is equal only to itself.
 
     Attributes:
-        label: as the folder's report calls it.
-        how: what the variant came to.
-        trial: one of its trials; they differ in the seed alone.
-        numbers: `NUMBERS` of `frames.configuration_frame`, in SI units; NaN for what is not known.
-        measured: the trials behind the numbers.
-        problem: why there are none; None where there are.
-        outcomes: of all seeds, in words.
+        label: the row's name in the folder's report.
+        how: how the variant runs, in words.
+        variant: the variant's name.
+        trial: one of the row's trials; they differ only in the seed.
+        numbers: the `NUMBERS` of `frame.configuration_frame`, in SI units; NaN if not measured.
+        measured: the trials that the numbers are averaged over.
+        problem: why there are no numbers; None if there are.
+        outcomes: how all seeds ended, in words.
         warnings: the names of the measurement warnings.
     """
 
@@ -65,76 +66,77 @@ class Row:
 
     @property
     def group(self) -> tuple[str, str, str]:
-        """What rows must share to be a pair: dataset, architecture, variant."""
+        """Return what two rows must share to be a pair: dataset, architecture and variant."""
         return self.trial.dataset.name, self.trial.architecture.name, self.variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A row of the reference and one of the candidate, or one of them alone."""
+    """A row of the reference and one of the candidate, or a row that only one of them has."""
 
     reference: Row | None
     candidate: Row | None
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Those that are there, the reference first."""
+        """Return the one or two rows, the reference first."""
         return tuple(row for row in (self.reference, self.candidate) if row is not None)
 
     @property
     def label(self) -> str:
-        """What it is called: by the side that tells more."""
+        """Return the longer one of the two labels, which names more settings."""
         return max((row.label for row in self.rows), key=len)
 
 
 def rows(states: Sequence[TrialState]) -> tuple[Row, ...]:
-    """One a configuration and variant, best mAP first; without subset trials, unless there is nothing else."""
+    """Build one row for each configuration and variant, best mAP first; leave out subset trials if there are others."""
     states = [state for state in states if state.trial.max_images is None] or states
-    alike: dict[str, list[TrialState]] = defaultdict(list)
+    by_configuration: dict[str, list[TrialState]] = defaultdict(list)
     for state in states:
-        alike[configuration_key(state.trial)].append(state)
+        by_configuration[configuration_key(state.trial)].append(state)
     return tuple(
-        _row(line, alike[line["configuration"]]) for _, line in configuration_frame(trial_frame(states)).iterrows()
+        _row(line, by_configuration[line["configuration"]])
+        for _, line in configuration_frame(trial_frame(states)).iterrows()
     )
 
 
 def pair(references: Sequence[Row], candidates: Sequence[Row]) -> tuple[Pair, ...]:
-    """Each row once, in the order of the references.
+    """Pair the rows of two folders; each row occurs once, in the order of the references, then of the candidates.
 
-    Rows that are equal in everything but the seed belong together, then those of equal hyperparameters, where there is
-    only one on either side; at last what an architecture has alone in both folders.
+    First, rows that are equal in everything but the seed are paired; then rows of equal hyperparameters, if each side
+    has only one such row; at last, the rows of a group that has exactly one row left on each side.
     """
-    theirs: dict[Row, Row] = {}
+    counterparts: dict[Row, Row] = {}
     groups = dict.fromkeys(row.group for row in references)
     for group in groups:
-        ours = [row for row in references if row.group == group]
-        others = [row for row in candidates if row.group == group]
+        unpaired_references = [row for row in references if row.group == group]
+        unpaired_candidates = [row for row in candidates if row.group == group]
         keys: list[Callable[[Row], Hashable]] = [_everything, _hyperparameters]
-        keys += [lambda _row: None] if len(ours) == len(others) == 1 else []
+        keys += [lambda _row: None] if len(unpaired_references) == len(unpaired_candidates) == 1 else []
         for key in keys:
-            for left, right in _matched(ours, others, key):
-                theirs[left] = right
-                ours.remove(left)
-                others.remove(right)
-    taken = set(theirs.values())
+            for reference, candidate in _unique_matches(unpaired_references, unpaired_candidates, key):
+                counterparts[reference] = candidate
+                unpaired_references.remove(reference)
+                unpaired_candidates.remove(candidate)
+    paired = set(counterparts.values())
     return (
-        *(Pair(reference=row, candidate=theirs.get(row)) for row in references),
-        *(Pair(reference=None, candidate=row) for row in candidates if row not in taken),
+        *(Pair(reference=row, candidate=counterparts.get(row)) for row in references),
+        *(Pair(reference=None, candidate=row) for row in candidates if row not in paired),
     )
 
 
-def differing(found: Pair) -> tuple[str, ...]:
-    """In what the two models differ by intent: `lr 0.01 / 0.02`; of an unpaired row nothing."""
-    if found.reference is None or found.candidate is None:
+def setting_differences(pair: Pair) -> tuple[str, ...]:
+    """Return the settings in which the two models of a pair differ, as `lr 0.01 / 0.02`; empty for an unpaired row."""
+    if pair.reference is None or pair.candidate is None:
         return ()
-    before, after = (_setting(row.trial) for row in (found.reference, found.candidate))
-    keys = dict.fromkeys((*before, *after))
-    values = [(key, before.get(key), after.get(key)) for key in keys]
-    told = [f"{key} {_said(ours)} / {_said(theirs)}" for key, ours, theirs in values if ours != theirs]
-    ways = tuple(row.how or "not told" for row in found.rows)
-    if ways[0] != ways[1] and found.reference.variant != AS_TRAINED:  # whose precision is a hyperparameter
-        told.append(f"how it runs {' / '.join(ways)}")
-    return tuple(told)
+    before, after = (_settings(row.trial) for row in (pair.reference, pair.candidate))
+    values = [(key, before.get(key), after.get(key)) for key in dict.fromkeys((*before, *after))]
+    texts = [f"{key} {_format(a)} / {_format(b)}" for key, a, b in values if a != b]
+    how = tuple(row.how or "not recorded" for row in pair.rows)
+    # How a model as trained runs follows from its precision, which is among the settings already.
+    if how[0] != how[1] and pair.reference.variant != AS_TRAINED:
+        texts.append(f"how it runs {' / '.join(how)}")
+    return tuple(texts)
 
 
 def _row(line: pd.Series, states: Sequence[TrialState]) -> Row:
@@ -153,19 +155,22 @@ def _row(line: pd.Series, states: Sequence[TrialState]) -> Row:
 
 
 def _problem(line: pd.Series, states: Sequence[TrialState]) -> str:
-    """Why a row has no numbers, with the first reason that one of its trials gives."""
-    told = [reason for name, reason in line["warnings"] if name == CANNOT]
-    told += [state.last.reason for state in states if state.last is not None and state.last.reason]
-    return f"{line['outcomes'].replace('_', ' ')}{': ' if told else ''}{told[0].splitlines()[0] if told else ''}"
+    """Say why a row has no numbers: its outcomes, and the first reason that one of its trials gives."""
+    outcomes = str(line["outcomes"]).replace("_", " ")
+    reasons = [reason for name, reason in line["warnings"] if name == CANNOT]
+    reasons += [state.last.reason for state in states if state.last is not None and state.last.reason]
+    return f"{outcomes}: {reasons[0].splitlines()[0]}" if reasons else outcomes
 
 
-def _matched(ours: Sequence[Row], others: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[tuple[Row, Row]]:
-    """Those whose key nobody else on either side has."""
-    left, right = ([(key(row), row) for row in side] for side in (ours, others))
-    counts = [Counter(value for value, _ in side) for side in (left, right)]
-    for value, mine in left:
+def _unique_matches(
+    references: Sequence[Row], candidates: Sequence[Row], key: Callable[[Row], Hashable]
+) -> Iterator[tuple[Row, Row]]:
+    """Yield the pairs of equal key whose key occurs exactly once on each side."""
+    reference_keys, candidate_keys = ([(key(row), row) for row in side] for side in (references, candidates))
+    counts = [Counter(value for value, _ in side) for side in (reference_keys, candidate_keys)]
+    for value, reference in reference_keys:
         if all(count[value] == 1 for count in counts):
-            yield mine, next(row for other, row in right if other == value)
+            yield reference, next(row for other, row in candidate_keys if other == value)
 
 
 def _everything(row: Row) -> Hashable:
@@ -173,27 +178,28 @@ def _everything(row: Row) -> Hashable:
 
 
 def _hyperparameters(row: Row) -> Hashable:
-    return repr(sorted(_setting(row.trial).items()))
+    return repr(sorted(_settings(row.trial).items()))
 
 
-def _setting(trial: Trial) -> dict[str, Any]:
-    """All of a trial's model and training that a suite sets, flat; weights in a file count by their content."""
+def _settings(trial: Trial) -> dict[str, Any]:
+    """Return every setting of a trial's model and training on one level; weights in a file count by their content."""
     choice = trial.architecture
-    return flat(
+    return flatten(
         {
             **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
             "model": dict(choice.model),
             "image_size": asdict(choice.image_size),
             "weights": f"sha256 {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights,
+            "code": code_hash(trial),
             "max_images": trial.max_images,
         }
     )
 
 
-def _said(value: object) -> str:
-    return "none" if value is None else short(value)
+def _format(value: object) -> str:
+    return "none" if value is None else format_setting(value)
 
 
 def is_known(number: float) -> bool:
-    """Whether it was measured."""
+    """Whether a number was measured, so that it is not NaN."""
     return not math.isnan(number)

@@ -1,7 +1,7 @@
-"""What stored detections are worth against the ground truth: matched once, then counted, resampled and explained.
+"""What stored detections tell when they are compared with the ground truth.
 
-One file a question: `matching` (which detection found which box), `average_precision` (also on resampled images), `tide`
-(what the errors cost), `thresholds` (where to cut the scores, and what is confused there), `calibration`, `analyse` (all
-of it for one trial, as a `DetectionAnalysis`), `cache` (for all trials, kept by content). Needs no torch and no images.
-How two trials compare is decided in `harness.analysis.significance`.
+Each module answers one question: `matching` (which detection matches which box), `average_precision` (also on resampled
+images), `tide` (what each kind of error costs), `thresholds` (the score threshold of best F1, and which classes are
+confused there), `calibration`, `analyse` (all of these for one trial, as a `DetectionAnalysis`), `cache` (for all
+trials, stored by content). Needs neither torch nor images. Trials are compared in `harness.analysis.significance`.
 """

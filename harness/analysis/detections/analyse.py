@@ -1,4 +1,4 @@
-"""All that one trial's stored detections tell, computed together."""
+"""Everything that is computed from one trial's stored detections, in one pass."""
 
 from __future__ import annotations
 
@@ -7,51 +7,56 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.detections import average_precision
+from harness.analysis.detections.average_precision import (
+    average_precisions,
+    draw_images,
+    every_image_once,
+    mean_average_precision,
+)
 from harness.analysis.detections.calibration import calibrate
-from harness.analysis.detections.matching import match, overlaps
-from harness.analysis.detections.thresholds import best_f1, confusion, kept
+from harness.analysis.detections.matching import find_overlaps, match
+from harness.analysis.detections.thresholds import best_f1, confusion, reach_threshold
 from harness.analysis.detections.tide import break_down
 from harness.analysis.statistics import bias_corrected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionAnalysis:
-    """What a detector's detections on the evaluated split tell. K classes, I images, G boxes.
+    """What a trial's detections on the evaluated split tell, for K classes, I images and G ground-truth boxes.
 
     Attributes:
-        labels: which images and labels: only evidence on equal ones can be paired.
-        class_names: [K].
+        ground_truth_fingerprint: identifies the images and their ground truth; only analyses of equal ones compare.
+        class_names: the K classes.
         map: COCO's mAP on all images.
-        replicates: float64 [1000], the same on images drawn with replacement; the same draws for equal `labels`.
-        class_map: float64 [K]; NaN without boxes.
-        class_low: float64 [K], the lower end of its 95 % interval over images.
-        class_high: float64 [K].
-        error_counts: int64 [6], by `tide.KINDS`.
-        error_costs: float64 [6], in mAP at IoU 0.50.
-        thresholds: float64 [K], of best F1 (`threshold.Cuts`).
-        f1: float64 [K].
-        precision: float64 [K], at that threshold.
-        recall: float64 [K].
+        replicates: float64 [1000], mAP on images drawn with replacement; the same draws for equal ground truth.
+        class_map: float64 [K], the mAP of each class; NaN if the class has no boxes.
+        class_low: float64 [K], the lower end of the 95 % interval of `class_map` over images.
+        class_high: float64 [K], its upper end.
+        error_counts: int64 [6], how often each of `tide.KINDS` occurs.
+        error_costs: float64 [6], what each of `tide.KINDS` costs, in mAP at IoU 0.50.
+        thresholds: float64 [K], the score threshold of best F1 (`thresholds.F1Thresholds`).
+        f1: float64 [K], the F1 at that threshold.
+        precision: float64 [K], the precision at that threshold.
+        recall: float64 [K], the recall at that threshold.
         curves: float32 [K, 101], precision over recall.
-        confusion: int64 [K + 1, K + 1], at those thresholds.
-        calibration_counts: int64 [10] (`threshold.Calibration`).
-        calibration_scores: float64 [10].
-        calibration_precision: float64 [10].
-        calibration_error: over all classes.
-        class_calibration_errors: float64 [K].
+        confusion: int64 [K + 1, K + 1], the confusion matrix at those thresholds.
+        calibration_counts: int64 [10], detections in each bin of scores (`calibration.Calibration`).
+        calibration_scores: float64 [10], their mean score.
+        calibration_precision: float64 [10], the fraction of them that is correct.
+        calibration_error: the expected calibration error over all classes.
+        class_calibration_errors: float64 [K], the expected calibration error of each class.
         offsets: int64 [I + 1]; the boxes of image i are rows offsets[i] to offsets[i + 1].
-        matched: bool [G], which boxes were found at those thresholds.
-        n_false_positives: int64 [I], how many detections at those thresholds found none.
-        looked_for: int64 [I], how many boxes there are to find.
+        matched: bool [G], which boxes a detection matches at those thresholds.
+        n_false_positives: int64 [I], how many detections at those thresholds match no box.
+        n_ground_truth: int64 [I], how many boxes each image has, without crowd regions.
     """
 
-    labels: str
+    ground_truth_fingerprint: str
     class_names: tuple[str, ...]
     map: float
     replicates: NDArray[np.float64]
@@ -78,59 +83,61 @@ class DetectionAnalysis:
 
 
 def analyse_detections(
-    labels: StoredGroundTruth, detections: StoredDetections, *, deployed: float
+    ground_truth: StoredGroundTruth, detections: StoredDetections, *, min_score: float
 ) -> DetectionAnalysis:
-    """Match once, then everything else.
+    """Match the detections to the ground truth once, and compute everything else from the matches.
 
     Args:
-        deployed: the deployment's score threshold, below which calibration does not look.
+        ground_truth: the boxes of the evaluated split.
+        detections: what the detector found there.
+        min_score: the deployment's score threshold; calibration leaves lower scores out.
     """
-    near = overlaps(labels, detections)
-    matches = match(labels, detections, near)
-    images = len(labels.images)
-    whole = average_precision.average_precisions(labels, detections, matches, average_precision.once(images))
-    again = average_precision.average_precisions(labels, detections, matches, average_precision.drawn(images))
-    class_map = whole.mean(axis=0)[:, 0]
-    low, high = _spans(class_map, again.mean(axis=0))
-    errors = break_down(labels, detections, matches, near)
-    cuts = best_f1(labels, detections, matches)
-    calibration = calibrate(labels, detections, matches, min_score=deployed)
-    shown = kept(detections, cuts.thresholds) & (matches.ignored & 1 == 0)
-    true = shown & (matches.true & 1 != 0)
-    matched = np.zeros(len(labels.boxes), dtype=np.bool_)
-    matched[matches.found[true]] = True
+    overlaps = find_overlaps(ground_truth, detections)
+    matches = match(ground_truth, detections, overlaps)
+    images = len(ground_truth.images)
+    precisions = average_precisions(ground_truth, detections, matches, every_image_once(images))
+    drawn_precisions = average_precisions(ground_truth, detections, matches, draw_images(images))
+    class_map = precisions.mean(axis=0)[:, 0]
+    low, high = _class_intervals(class_map, drawn_precisions.mean(axis=0))
+    errors = break_down(ground_truth, detections, matches, overlaps)
+    best = best_f1(ground_truth, detections, matches)
+    calibration = calibrate(ground_truth, detections, matches, min_score=min_score)
+    counted = reach_threshold(detections, best.thresholds) & (matches.ignored & 1 == 0)
+    true = counted & (matches.true & 1 != 0)
+    matched = np.zeros(len(ground_truth.boxes), dtype=np.bool_)
+    matched[matches.boxes[true]] = True
     return DetectionAnalysis(
-        labels=labels.fingerprint(),
-        class_names=labels.class_names,
-        map=float(average_precision.means(whole)[0]),
-        replicates=average_precision.means(again),
+        ground_truth_fingerprint=ground_truth.fingerprint(),
+        class_names=ground_truth.class_names,
+        map=float(mean_average_precision(precisions)[0]),
+        replicates=mean_average_precision(drawn_precisions),
         class_map=class_map,
         class_low=low,
         class_high=high,
         error_counts=errors.counts,
         error_costs=errors.costs,
-        thresholds=cuts.thresholds,
-        f1=cuts.f1,
-        precision=cuts.precision,
-        recall=cuts.recall,
-        curves=cuts.curves.astype(np.float32),
-        confusion=confusion(labels, detections, matches, near, shown),
+        thresholds=best.thresholds,
+        f1=best.f1,
+        precision=best.precision,
+        recall=best.recall,
+        curves=best.curves.astype(np.float32),
+        confusion=confusion(ground_truth, detections, matches, overlaps, counted),
         calibration_counts=calibration.counts,
         calibration_scores=calibration.scores,
         calibration_precision=calibration.precision,
         calibration_error=calibration.error,
         class_calibration_errors=calibration.class_errors,
-        offsets=labels.offsets,
+        offsets=ground_truth.offsets,
         matched=matched,
-        n_false_positives=np.bincount(detections.images[shown & ~true], minlength=images).astype(np.int64),
-        n_ground_truth=np.bincount(labels.image_of[~labels.crowds], minlength=images).astype(np.int64),
+        n_false_positives=np.bincount(detections.images[counted & ~true], minlength=images).astype(np.int64),
+        n_ground_truth=np.bincount(ground_truth.image_of[~ground_truth.crowds], minlength=images).astype(np.int64),
     )
 
 
-def _spans(
+def _class_intervals(
     values: NDArray[np.float64], replicates: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 95 % interval of each class: two float64 [K], NaN where a class has no box."""
+    """Return the lower and upper ends of each class's 95 % interval: two float64 [K], NaN if a class has no box."""
     low, high = np.full((2, len(values)), np.nan)
     for number in np.flatnonzero(~np.isnan(values)):
         low[number], high[number] = bias_corrected(replicates[number], float(values[number]))

@@ -1,9 +1,9 @@
-"""COCO's average precision from matches, on the images as they are or drawn again and again.
+"""COCO's average precision, computed from matches, on the evaluated images and on images drawn with replacement.
 
-Drawing images with replacement changes how often each image counts, and nothing else: detections keep their order and
-their matches. So an image's matches are weighted by how often it was drawn, for many replicates side by side. Precision
-matters only at true positives (in between it falls), so one cumulative weight over a class' detections serves all ten
-thresholds. The numbers are pycocotools' on the drawn set, to rounding.
+Drawing images with replacement only changes how often each image counts: detections keep their order and their matches.
+So an image's matches are weighted by how often it was drawn, for many replicates at once. Precision matters only at
+true positives (between them it falls), so one cumulative weight over a class's detections serves all ten thresholds.
+The numbers equal pycocotools' on the drawn set, up to rounding.
 """
 
 from __future__ import annotations
@@ -18,130 +18,139 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 _RECALLS_AND_END = np.append(RECALLS, np.inf)
 REPLICATES = 1000
 _SEED = 0
-_CELLS = 500_000  # of replicates by one class' detections, worked on at once: they stay in the processor's cache
+_MAX_CELLS = 500_000  # of replicates by one class's detections at once, which fit in the processor's cache
 
 
 def average_precisions(
-    labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, weights: NDArray[np.int32]
+    ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches, weights: NDArray[np.int32]
 ) -> NDArray[np.float64]:
-    """Average precision by threshold, class and replicate: float64 [10, K, R]; NaN where a class has no box.
+    """Return the average precision by threshold, class and replicate: float64 [10, K, R]; NaN if a class has no box.
 
     Args:
+        ground_truth: the boxes of the evaluated split.
+        detections: the detections there.
+        matches: what `matching.match` returns for them.
         weights: int32 [R, I], how often each image counts in each replicate.
     """
-    classes, replicates = len(labels.class_names), len(weights)
-    found = np.full((len(IOUS), classes, replicates), np.nan)
-    image_of = labels.image_of
+    classes, replicates = len(ground_truth.class_names), len(weights)
+    precisions = np.full((len(IOUS), classes, replicates), np.nan)
+    image_of = ground_truth.image_of
     for number in range(classes):
-        boxes = image_of[(labels.classes == number) & ~labels.crowds]
+        box_images = image_of[(ground_truth.classes == number) & ~ground_truth.crowds]
         rows = np.flatnonzero(detections.classes == number)
         rows = rows[np.argsort(-detections.scores[rows], kind="stable")]
-        some = np.flatnonzero(matches.true[rows])
-        rows = rows[: some[-1] + 1] if len(some) else rows[:0]
-        step = max(1, _CELLS // max(1, len(rows), len(boxes)))
+        true = np.flatnonzero(matches.true[rows])
+        rows = rows[: true[-1] + 1] if len(true) else rows[:0]
+        step = max(1, _MAX_CELLS // max(1, len(rows), len(box_images)))
         for start in range(0, replicates, step):
-            part = weights[start : start + step]
-            found[:, number, start : start + step] = _of_class(
-                part.take(detections.images[rows], axis=1),
+            chunk = weights[start : start + step]
+            precisions[:, number, start : start + step] = _class_precisions(
+                chunk.take(detections.images[rows], axis=1),
                 matches.true[rows],
                 matches.ignored[rows],
-                part.take(boxes, axis=1).sum(axis=1),
+                chunk.take(box_images, axis=1).sum(axis=1),
             )
-    return found
+    return precisions
 
 
 def curve(hits: NDArray[np.bool_], positives: int) -> NDArray[np.float64]:
-    """Interpolated precision at each of the 101 recalls, of one class at one IoU threshold: float64 [101].
+    """Return the interpolated precision of one class at one IoU threshold, at each of 101 recalls: float64 [101].
 
     Args:
-        hits: bool [D], by falling score.
-        positives: how many boxes there are to find, at least one.
+        hits: bool [D], which detections are true positives, by falling score.
+        positives: the number of boxes of the class, at least one.
     """
-    places = np.flatnonzero(hits) + 1
-    true = np.arange(1, len(places) + 1)
-    highest = np.append(np.maximum.accumulate((true / places)[::-1])[::-1], 0.0)
+    ranks = np.flatnonzero(hits) + 1
+    true = np.arange(1, len(ranks) + 1)
+    highest = np.append(np.maximum.accumulate((true / ranks)[::-1])[::-1], 0.0)
     return highest[np.searchsorted(true / positives, RECALLS)]
 
 
-def means(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """MAP of each replicate: float64 [R], the mean over thresholds and the classes that have boxes there."""
-    there = ~np.isnan(precisions[0])
-    counts = there.sum(axis=0)
-    sums = np.where(there, precisions, 0.0).mean(axis=0).sum(axis=0)
-    found: NDArray[np.float64] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    return found
+def mean_average_precision(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mAP of each replicate: float64 [R], the mean over thresholds and over classes that have boxes in it.
+
+    Args:
+        precisions: float64 [10, K, R], what `average_precisions` returns.
+    """
+    has_boxes = ~np.isnan(precisions[0])
+    counts = has_boxes.sum(axis=0)
+    sums = np.where(has_boxes, precisions, 0.0).mean(axis=0).sum(axis=0)
+    means: NDArray[np.float64] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return means
 
 
-def drawn(images: int) -> NDArray[np.int32]:
-    """How often each image is drawn in each replicate: int32 [R, I], the same for the same number of images."""
-    chosen = np.random.default_rng(_SEED).integers(0, images, (REPLICATES, images))
-    cells = chosen + np.arange(REPLICATES)[:, None] * images
+def draw_images(images: int) -> NDArray[np.int32]:
+    """Draw images with replacement: how often each counts in each replicate, int32 [R, I]; equal for equal `images`."""
+    drawn = np.random.default_rng(_SEED).integers(0, images, (REPLICATES, images))
+    cells = drawn + np.arange(REPLICATES)[:, None] * images
     counts = np.bincount(cells.ravel(), minlength=REPLICATES * images)
     return counts.reshape(REPLICATES, images).astype(np.int32)
 
 
-def once(images: int) -> NDArray[np.int32]:
-    """Every image as it is: int32 [1, I]."""
+def every_image_once(images: int) -> NDArray[np.int32]:
+    """Return the weights of a single replicate in which every image counts once: int32 [1, I]."""
     return np.ones((1, images), dtype=np.int32)
 
 
-def _of_class(
+def _class_precisions(
     weights: NDArray[np.int32], true: NDArray[np.uint16], ignored: NDArray[np.uint16], positives: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Of one class: float64 [10, R].
+    """Return the average precision of one class by threshold and replicate: float64 [10, R].
 
     Args:
-        weights: int32 [R, D] of the class' detections by falling score, up to the last that is true at any threshold.
-        true: uint16 [D], bits.
-        ignored: uint16 [D], bits.
-        positives: [R], how many boxes there are to find.
+        weights: int32 [R, D], how often each of the class's detections counts, by falling score, up to the last one
+            that is true at any threshold.
+        true: uint16 [D], bits of the thresholds at which a detection is true.
+        ignored: uint16 [D], bits of the thresholds at which it is not counted.
+        positives: int64 [R], the number of boxes of the class in each replicate.
     """
     result = np.zeros((len(IOUS), len(weights)))
     result[:, positives == 0] = np.nan
     if not positives.any():
         return result
-    seen = np.cumsum(weights, axis=1, dtype=np.int32)
+    detections_so_far = np.cumsum(weights, axis=1, dtype=np.int32)
     for threshold in range(len(IOUS)):
         bit = np.uint16(1 << threshold)
         rows = np.flatnonzero(true & bit)
         if not len(rows):
             continue
-        before = seen.take(rows, axis=1)
-        without = np.flatnonzero(ignored & bit)
-        if len(without):
-            ignored_so_far = np.cumsum(weights.take(without, axis=1), axis=1, dtype=np.int32)
-            some = np.searchsorted(without, rows)
-            before[:, some > 0] -= ignored_so_far.take(some[some > 0] - 1, axis=1)
-        result[threshold] += _interpolated(
-            np.cumsum(weights.take(rows, axis=1), axis=1, dtype=np.int32), before, positives
+        counted = detections_so_far.take(rows, axis=1)
+        ignored_rows = np.flatnonzero(ignored & bit)
+        if len(ignored_rows):
+            ignored_so_far = np.cumsum(weights.take(ignored_rows, axis=1), axis=1, dtype=np.int32)
+            n_ignored = np.searchsorted(ignored_rows, rows)
+            counted[:, n_ignored > 0] -= ignored_so_far.take(n_ignored[n_ignored > 0] - 1, axis=1)
+        result[threshold] += _interpolate(
+            np.cumsum(weights.take(rows, axis=1), axis=1, dtype=np.int32), counted, positives
         )
     return result
 
 
-def _interpolated(
-    true: NDArray[np.int32], seen: NDArray[np.int32], positives: NDArray[np.int64]
+def _interpolate(
+    true: NDArray[np.int32], counted: NDArray[np.int32], positives: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The mean over 101 recalls of the highest precision at that recall or a higher one: float64 [R].
+    """Return the mean over 101 recalls of the highest precision at that recall or a higher one: float64 [R].
 
     Each true positive stands for the recalls that it is the first to reach.
 
     Args:
-        true: int32 [R, P], true positives so far, at each of them.
-        seen: int32 [R, P], detections so far.
+        true: int32 [R, P], the number of true positives up to each true positive.
+        counted: int32 [R, P], the number of detections up to each true positive.
+        positives: int64 [R], the number of boxes in each replicate.
     """
-    precision = true / np.maximum(seen, 1)
+    precision = true / np.maximum(counted, 1)
     highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = true / np.maximum(positives, 1)[:, None]
-    # How many of the 101 are reached, judged as pycocotools does by comparing floats: 0.29 is not 29 * 0.01.
+    # How many of the 101 recalls are reached, by comparing floats as pycocotools does: 0.29 * 100 is less than 29.
     reached = (recall * 100).astype(np.int16)
     reached += _RECALLS_AND_END.take(reached + 1) <= recall
     reached -= _RECALLS_AND_END.take(reached) > recall
-    first = np.diff(reached, axis=1, prepend=np.int16(-1))
-    found: NDArray[np.float64] = np.einsum("rp,rp->r", first, highest) / len(RECALLS)
-    return found
+    newly_reached = np.diff(reached, axis=1, prepend=np.int16(-1))
+    means: NDArray[np.float64] = np.einsum("rp,rp->r", newly_reached, highest) / len(RECALLS)
+    return means

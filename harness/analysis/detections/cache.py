@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.data.open import Split
+    from harness.store.arrays import StoredGroundTruth
     from harness.store.paths import SuiteFolder, TrialFolder
     from harness.store.record import Record
     from harness.store.results import TrialState
-    from harness.store.tables import StoredGroundTruth
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def _deaf() -> None:
 def _examine(job: _Job) -> DetectionAnalysis | None:
     try:
         found = read_detections(job.detections.read_bytes(), job.labels)
-        return analyse_detections(job.labels, found, deployed=job.deployed)
+        return analyse_detections(job.labels, found, min_score=job.deployed)
     except (OSError, UnreadableError) as error:
         log.warning("%s: cannot be used: %s", job.detections, error)
         return None

@@ -1,4 +1,4 @@
-"""How far a score can be read as a probability: expected calibration error over bins of scores."""
+"""Whether a score can be read as a probability: the expected calibration error over bins of scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 
 BINS = 10
@@ -19,15 +19,15 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How often a detection of a given score is right.
+    """How often a detection of a given score is correct; NaN where a bin or a class has no detection.
 
     Attributes:
-        counts: int64 [10], detections by score, in bins of 0.1.
+        counts: int64 [10], the number of detections in each bin of scores, 0.1 wide.
         scores: float64 [10], their mean score.
-        precision: float64 [10], the share of them that is true.
-        error: expected calibration error: the mean distance of the two, weighted by `counts` (Guo et al., 2017,
-            arXiv:1706.04599, equation 3, with precision in accuracy's place).
-        class_errors: float64 [K], likewise for each class alone.
+        precision: float64 [10], the fraction of them that is correct at IoU 0.50.
+        error: the expected calibration error: the mean distance of `scores` and `precision`, weighted by `counts` (Guo
+            et al., 2017, arXiv:1706.04599, equation 3, with precision in place of accuracy).
+        class_errors: float64 [K], the expected calibration error of each class.
     """
 
     counts: NDArray[np.int64]
@@ -38,17 +38,20 @@ class Calibration:
 
 
 def calibrate(
-    labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, *, min_score: float
+    ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches, *, min_score: float
 ) -> Calibration:
-    """Over detections that score `min_score` or more: of lower ones there are thousands, which nobody sees."""
+    """Compare scores with precision over the detections that score `min_score` or more.
+
+    A deployment never shows the thousands of detections that score less.
+    """
     rows = (matches.ignored & 1 == 0) & (detections.scores >= min_score)
     scores, true = detections.scores[rows], (matches.true[rows] & 1).astype(np.float64)
-    counts, mean_scores, precision = _binned(scores, true)
+    counts, mean_scores, precision = _bin_scores(scores, true)
     classes = detections.classes[rows]
-    errors = np.full(len(labels.class_names), np.nan)
+    errors = np.full(len(ground_truth.class_names), np.nan)
     for number in np.unique(classes):
-        own = classes == number
-        errors[number] = _error(*_binned(scores[own], true[own]))
+        of_class = classes == number
+        errors[number] = _error(*_bin_scores(scores[of_class], true[of_class]))
     return Calibration(
         counts=counts,
         scores=mean_scores,
@@ -58,20 +61,20 @@ def calibrate(
     )
 
 
-def _binned(
+def _bin_scores(
     scores: NDArray[np.float64], true: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Count, mean score and precision of each bin."""
+    """Return the count, the mean score and the precision of each bin; NaN for an empty bin."""
     bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
-    nothing = np.full(BINS, np.nan)
-    mean_scores = np.divide(np.bincount(bins, scores, BINS), counts, out=nothing.copy(), where=counts > 0)
-    precision = np.divide(np.bincount(bins, true, BINS), counts, out=nothing, where=counts > 0)
+    empty = np.full(BINS, np.nan)
+    mean_scores = np.divide(np.bincount(bins, scores, BINS), counts, out=empty.copy(), where=counts > 0)
+    precision = np.divide(np.bincount(bins, true, BINS), counts, out=empty, where=counts > 0)
     return counts.astype(np.int64), mean_scores, precision
 
 
 def _error(counts: NDArray[np.int64], scores: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
-    there = counts > 0
-    if not there.any():
+    filled = counts > 0
+    if not filled.any():
         return float("nan")
-    return float(np.average(np.abs(scores - precision)[there], weights=counts[there]))
+    return float(np.average(np.abs(scores - precision)[filled], weights=counts[filled]))

@@ -9,8 +9,9 @@ import numpy as np
 
 from harness.data.open import fingerprint, open_splits
 from harness.errors import DataError
+from harness.store.arrays import StoredGroundTruth
 from harness.store.paths import stored
-from harness.store.tables import StoredGroundTruth, read_ground_truth
+from harness.store.tables import read_ground_truth
 from harness.suite.schema import PythonDataset, SyntheticDataset
 
 if TYPE_CHECKING:

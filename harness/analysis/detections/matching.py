@@ -1,8 +1,8 @@
-"""Which detection found which box: COCO's greedy matching, once, for all ten IoU thresholds.
+"""Which detection matches which box: COCO's greedy matching, done once for all ten IoU thresholds.
 
-In the order of falling score each detection takes, of the boxes of its class that are still free, the one of highest
-IoU, if that reaches the threshold (pycocotools' `evaluateImg`, area range "all"). At which thresholds a detection found
-something is kept as bits: bit t stands for IoU 0.50 + 0.05 t.
+Detections are visited by falling score. Each one takes the box of highest IoU among the boxes of its class that are
+still free, if that IoU reaches the threshold (pycocotools' `evaluateImg`, area range "all"). The thresholds at which a
+detection has a match are stored as bits: bit t stands for IoU 0.50 + 0.05 t.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 IOUS = np.linspace(0.5, 0.95, 10)
-NEAR = 0.1  # below this overlap two boxes have nothing to do with each other (TIDE's background threshold)
-_ALL = (1 << len(IOUS)) - 1
-_PAIRS_AT_ONCE = 2_000_000
+MIN_IOU = 0.1  # boxes that overlap less are unrelated (TIDE's background threshold)
+_ALL_BITS = (1 << len(IOUS)) - 1
+_MAX_PAIRS = 2_000_000  # of one chunk, which bounds the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlaps:
-    """Pairs of a detection and a box in one image that overlap, whatever their classes; sorted by detection.
+    """Pairs of a detection and a box of one image that overlap, whatever their classes, sorted by detection.
 
     Attributes:
-        detections: int64 [P].
-        boxes: int64 [P].
-        ious: float64 [P], at least `NEAR`; with a crowd region the intersection over the detection's area.
+        detections: int64 [P], the detection of each pair.
+        boxes: int64 [P], the ground-truth box of each pair.
+        ious: float64 [P], at least `MIN_IOU`; for a crowd region, the intersection divided by the detection's area.
     """
 
     detections: NDArray[np.int64]
@@ -40,92 +40,97 @@ class Overlaps:
     ious: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.bool_]) -> Overlaps:
-        """Only these pairs."""
+        """Return the selected pairs (bool [P])."""
         return Overlaps(detections=self.detections[rows], boxes=self.boxes[rows], ious=self.ious[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matches:
-    """What came of the matching.
+    """The result of matching D detections.
 
     Attributes:
-        true: uint16 [D], bits: the thresholds at which a detection found a box.
-        ignored: uint16 [D], bits: those at which it lies in a crowd region and counts for nothing.
-        found: int64 [D]: the box found at IoU 0.50, or −1.
+        true: uint16 [D], bits of the thresholds at which a detection matches a box.
+        ignored: uint16 [D], bits of the thresholds at which it lies in a crowd region and is not counted.
+        boxes: int64 [D], the box that it matches at IoU 0.50, or −1.
     """
 
     true: NDArray[np.uint16]
     ignored: NDArray[np.uint16]
-    found: NDArray[np.int64]
+    boxes: NDArray[np.int64]
 
 
-def overlaps(labels: StoredGroundTruth, detections: StoredDetections) -> Overlaps:
-    """Every pair that overlaps."""
-    parts = [_overlaps(labels, detections, rows) for rows in _chunks(labels, detections)]
+def find_overlaps(ground_truth: StoredGroundTruth, detections: StoredDetections) -> Overlaps:
+    """Find every pair of a detection and a box that overlap."""
+    chunks = [_overlaps_of(ground_truth, detections, rows) for rows in _chunks(ground_truth, detections)]
     return Overlaps(
-        detections=np.concatenate([part.detections for part in parts]),
-        boxes=np.concatenate([part.boxes for part in parts]),
-        ious=np.concatenate([part.ious for part in parts]),
+        detections=np.concatenate([chunk.detections for chunk in chunks]),
+        boxes=np.concatenate([chunk.boxes for chunk in chunks]),
+        ious=np.concatenate([chunk.ious for chunk in chunks]),
     )
 
 
-def match(labels: StoredGroundTruth, detections: StoredDetections, near: Overlaps) -> Matches:
+def match(ground_truth: StoredGroundTruth, detections: StoredDetections, overlaps: Overlaps) -> Matches:
     """Match detections to boxes of their class.
 
     Args:
-        near: `overlaps` of the same labels and detections.
+        ground_truth: the boxes of the evaluated split.
+        detections: the detections to match.
+        overlaps: what `find_overlaps` returns for the same ground truth and detections.
     """
-    same = labels.classes[near.boxes] == detections.classes[near.detections]
-    pairs = near.take(same & (near.ious >= IOUS[0]))
-    crowds = labels.crowds[pairs.boxes]
-    # A box first, a crowd region only where there is none; of equal overlaps the later box, as pycocotools does.
+    same_class = ground_truth.classes[overlaps.boxes] == detections.classes[overlaps.detections]
+    pairs = overlaps.take(same_class & (overlaps.ious >= IOUS[0]))
+    crowds = ground_truth.crowds[pairs.boxes]
+    # As in pycocotools, boxes come before crowd regions, and of equal overlaps the later box is taken.
     order = np.lexsort((-pairs.boxes, -pairs.ious, crowds, pairs.detections))
-    # 1 is never reached by rounding alone: pycocotools' min(threshold, 1 - 1e-10) changes nothing below 1.
+    # No threshold is 1, so that pycocotools' min(threshold, 1 - 1e-10) would change nothing here.
     reached = np.searchsorted(IOUS, pairs.ious[order], side="right")
-    free = [_ALL] * len(labels.boxes)
+    free = [_ALL_BITS] * len(ground_truth.boxes)
     true, ignored = [0] * len(detections), [0] * len(detections)
-    found = np.full(len(detections), -1, dtype=np.int64)
+    boxes = np.full(len(detections), -1, dtype=np.int64)
     rows = zip(
         pairs.detections[order].tolist(), pairs.boxes[order].tolist(), reached.tolist(), crowds[order].tolist(),
         strict=True,
     )  # fmt: skip
     for detection, box, count, crowd in rows:
-        left = ((1 << count) - 1) & ~(true[detection] | ignored[detection])
+        unmatched = ((1 << count) - 1) & ~(true[detection] | ignored[detection])
         if crowd:
-            ignored[detection] |= left
+            ignored[detection] |= unmatched
             continue
-        taken = left & free[box]
-        free[box] &= ~taken
-        true[detection] |= taken
-        if taken & 1:
-            found[detection] = box
-    return Matches(true=np.array(true, dtype=np.uint16), ignored=np.array(ignored, dtype=np.uint16), found=found)
+        new_matches = unmatched & free[box]
+        free[box] &= ~new_matches
+        true[detection] |= new_matches
+        if new_matches & 1:
+            boxes[detection] = box
+    return Matches(true=np.array(true, dtype=np.uint16), ignored=np.array(ignored, dtype=np.uint16), boxes=boxes)
 
 
-def _chunks(labels: StoredGroundTruth, detections: StoredDetections) -> Iterator[slice]:
-    """Detections in turn, so many that their pairs fit in memory."""
-    pairs = np.cumsum(np.diff(labels.offsets)[detections.images])
+def _chunks(ground_truth: StoredGroundTruth, detections: StoredDetections) -> Iterator[slice]:
+    """Yield slices of the detections that are small enough for their pairs to fit in memory."""
+    pairs = np.cumsum(np.diff(ground_truth.offsets)[detections.images])
     start = 0
     while start < len(detections):
         before = pairs[start - 1] if start else 0
-        end = max(start + 1, int(np.searchsorted(pairs, before + _PAIRS_AT_ONCE, side="right")))
+        end = max(start + 1, int(np.searchsorted(pairs, before + _MAX_PAIRS, side="right")))
         yield slice(start, end)
         start = end
     if not len(detections):
         yield slice(0, 0)
 
 
-def _overlaps(labels: StoredGroundTruth, detections: StoredDetections, rows: slice) -> Overlaps:
+def _overlaps_of(ground_truth: StoredGroundTruth, detections: StoredDetections, rows: slice) -> Overlaps:
+    """Find the overlaps of some of the detections."""
     images = detections.images[rows]
-    counts = np.diff(labels.offsets)[images]
+    counts = np.diff(ground_truth.offsets)[images]
     ends = np.cumsum(counts)
     pair_rows = np.repeat(np.arange(len(images)), counts)
-    boxes = np.arange(len(pair_rows)) - np.repeat(ends - counts, counts) + np.repeat(labels.offsets[images], counts)
-    first, second = detections.boxes[rows][pair_rows], labels.boxes[boxes]
-    sides = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
-    shared = sides.clip(min=0).prod(axis=1)
-    own, other = (first[:, 2:] - first[:, :2]).prod(axis=1), (second[:, 2:] - second[:, :2]).prod(axis=1)
-    whole = np.where(labels.crowds[boxes], own, own + other - shared)
-    ious = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    near = ious >= NEAR
-    return Overlaps(detections=pair_rows[near] + rows.start, boxes=boxes[near], ious=ious[near])
+    first_boxes = np.repeat(ground_truth.offsets[images], counts)
+    boxes = np.arange(len(pair_rows)) - np.repeat(ends - counts, counts) + first_boxes
+    detected, labelled = detections.boxes[rows][pair_rows], ground_truth.boxes[boxes]
+    sides = np.minimum(detected[:, 2:], labelled[:, 2:]) - np.maximum(detected[:, :2], labelled[:, :2])
+    intersections = sides.clip(min=0).prod(axis=1)
+    detected_areas = (detected[:, 2:] - detected[:, :2]).prod(axis=1)
+    labelled_areas = (labelled[:, 2:] - labelled[:, :2]).prod(axis=1)
+    unions = np.where(ground_truth.crowds[boxes], detected_areas, detected_areas + labelled_areas - intersections)
+    ious = np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
+    overlapping = ious >= MIN_IOU
+    return Overlaps(detections=pair_rows[overlapping] + rows.start, boxes=boxes[overlapping], ious=ious[overlapping])

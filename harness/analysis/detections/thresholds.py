@@ -1,6 +1,6 @@
-"""Where to cut the scores: the threshold of best F1 for each class, and what is right, confused and missed there.
+"""The score threshold of best F1 for each class, and what is correct, confused and missed there.
 
-And how far a score can be read as a probability. All at IoU 0.50.
+A detection is correct if it matches a box at IoU 0.50.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches, Overlaps
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class F1Thresholds:
-    """Of each class the score threshold of best F1, and what holds there; NaN where no threshold finds anything.
+    """The score threshold of best F1 of each class; NaN if no detection of the class is correct.
 
     Attributes:
-        thresholds: float64 [K]; a detection counts from this score on, it included.
-        f1: float64 [K].
-        precision: float64 [K].
-        recall: float64 [K].
+        thresholds: float64 [K]; detections of this score or a higher one count.
+        f1: float64 [K], the F1 at the threshold.
+        precision: float64 [K], the precision at the threshold.
+        recall: float64 [K], the recall at the threshold.
         curves: float64 [K, 101], the interpolated precision at recalls 0 to 1.
     """
 
@@ -39,9 +39,9 @@ class F1Thresholds:
     curves: NDArray[np.float64]
 
 
-def best_f1(labels: StoredGroundTruth, detections: StoredDetections, matches: Matches) -> F1Thresholds:
-    """Over all thresholds that a class' own scores allow; of equals the highest threshold."""
-    positives = labels.positives()
+def best_f1(ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches) -> F1Thresholds:
+    """Find the score of each class that gives the best F1 as a threshold; of equally good ones, the highest."""
+    positives = ground_truth.positives()
     classes = len(positives)
     best = np.full((4, classes), np.nan)
     curves = np.full((classes, len(RECALLS)), np.nan)
@@ -54,43 +54,51 @@ def best_f1(labels: StoredGroundTruth, detections: StoredDetections, matches: Ma
         recall = true / positives[number]
         curves[number] = curve(matches.true[rows] & 1 != 0, int(positives[number]))
         if len(rows) and true[-1]:
-            ends = np.flatnonzero(np.append(scores[1:] < scores[:-1], True))  # a threshold takes all of one score
+            ends = np.flatnonzero(np.append(scores[1:] < scores[:-1], True))  # detections of equal score count together
             f1 = 2 * true[ends] / (ends + 1 + positives[number])
             end = ends[np.argmax(f1)]
             best[:, number] = scores[end], f1.max(), precision[end], recall[end]
     return F1Thresholds(thresholds=best[0], f1=best[1], precision=best[2], recall=best[3], curves=curves)
 
 
-def kept(detections: StoredDetections, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which detections a deployment with these thresholds would show: bool [D]. A class without one shows none."""
+def reach_threshold(detections: StoredDetections, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which detections score at least their class's threshold: bool [D]; none if the threshold is NaN."""
     minimum = thresholds[detections.classes]
     return ~np.isnan(minimum) & (detections.scores >= minimum)
 
 
 def confusion(
-    labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, near: Overlaps, shown: NDArray[np.bool_]
+    ground_truth: StoredGroundTruth,
+    detections: StoredDetections,
+    matches: Matches,
+    overlaps: Overlaps,
+    counted: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Labelled class × detected class, the last row and column being "nothing": int64 [K + 1, K + 1].
+    """Count labelled class × detected class, with "nothing" as the last row and column: int64 [K + 1, K + 1].
 
-    What the matching calls true is on the diagonal. Then detections and boxes that are left, of whatever class, are
-    paired by falling score and IoU; the rest of each side meets nothing.
+    Detections that match a box of their class are on the diagonal. The remaining detections and boxes are paired across
+    classes by falling score and IoU; what then remains is counted as "nothing" of the other side.
 
     Args:
-        shown: bool [D], the detections that count: none that lies in a crowd region.
+        ground_truth: the boxes of the evaluated split.
+        detections: all detections.
+        matches: what `matching.match` returns for them.
+        overlaps: what `matching.find_overlaps` returns for them.
+        counted: bool [D], the detections that count; none of them may lie in a crowd region.
     """
-    classes = len(labels.class_names)
+    classes = len(ground_truth.class_names)
     matrix = np.zeros((classes + 1, classes + 1), dtype=np.int64)
-    true = shown & (matches.true & 1 != 0)
+    true = counted & (matches.true & 1 != 0)
     np.add.at(matrix, (detections.classes[true], detections.classes[true]), 1)
-    free = ~labels.crowds
-    free[matches.found[true]] = False
-    left = shown & ~true
-    pairs = near.take(left[near.detections] & free[near.boxes] & (near.ious >= IOUS[0]))
+    free_boxes = ~ground_truth.crowds
+    free_boxes[matches.boxes[true]] = False
+    unmatched = counted & ~true
+    pairs = overlaps.take(unmatched[overlaps.detections] & free_boxes[overlaps.boxes] & (overlaps.ious >= IOUS[0]))
     order = np.lexsort((-pairs.ious, pairs.detections, -detections.scores[pairs.detections]))
     for row, box in zip(pairs.detections[order].tolist(), pairs.boxes[order].tolist(), strict=True):
-        if left[row] and free[box]:
-            left[row] = free[box] = False
-            matrix[labels.classes[box], detections.classes[row]] += 1
-    matrix[classes, :classes] = np.bincount(detections.classes[left], minlength=classes)
-    matrix[:classes, classes] = np.bincount(labels.classes[free], minlength=classes)
+        if unmatched[row] and free_boxes[box]:
+            unmatched[row] = free_boxes[box] = False
+            matrix[ground_truth.classes[box], detections.classes[row]] += 1
+    matrix[classes, :classes] = np.bincount(detections.classes[unmatched], minlength=classes)
+    matrix[:classes, classes] = np.bincount(ground_truth.classes[free_boxes], minlength=classes)
     return matrix

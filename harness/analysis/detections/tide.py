@@ -1,10 +1,11 @@
 """What each kind of error costs: TIDE's breakdown (Bolya et al., ECCV 2020, arXiv:2008.08115, section 2.2).
 
-Every detection that is false at IoU 0.50 has one kind of error, by its overlaps with labelled boxes; an object that no
-detection can be corrected to is missed. The cost of a kind is how much mAP at IoU 0.50 would rise were all its errors
-mended: a wrong class or place corrected (of several detections of one object the best one; where another found it
-already, removed), others removed, missed objects not asked for. Costs do not sum to 1 − mAP: mending one uncovers
-others. Crowd regions, and detections in them, are left out.
+Every detection that is false at IoU 0.50 has one kind of error, which follows from its overlaps with labelled boxes; an
+object that no detection can be corrected to is missed. The cost of a kind is how much mAP at IoU 0.50 would rise if all
+errors of this kind were fixed. A wrong class or a wrong place is fixed by correcting it; if several detections could be
+corrected to the same object, the best one is corrected and the others are removed, and if the object is matched
+already, all are removed. Missed objects are fixed by leaving them out, other errors by removing the detection. Costs do
+not sum to 1 − mAP, because fixing one error uncovers others. Crowd regions, and detections in them, are left out.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.detections.average_precision import curve
-from harness.analysis.detections.matching import IOUS, NEAR
+from harness.analysis.detections.matching import IOUS, MIN_IOU
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches, Overlaps
-    from harness.store.tables import StoredDetections, StoredGroundTruth
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
 
 KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
 _CLASS, _PLACE, _BOTH, _DUPLICATE, _BACKGROUND, _MISSED = range(len(KINDS))
@@ -30,7 +31,7 @@ _NONE = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """Of each of `KINDS` how often it occurs, int64 [6], and what it costs in mAP at IoU 0.50, float64 [6]."""
+    """How often each of `KINDS` occurs (int64 [6]), and what it costs in mAP at IoU 0.50 (float64 [6])."""
 
     counts: NDArray[np.int64]
     costs: NDArray[np.float64]
@@ -38,67 +39,74 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Errors:
-    """Of each detection its kind (−1: none), and the box that it could be corrected to (−1: none)."""
+    """The kind of error of each detection, and the box that it could be corrected to; −1 is none. Both int64 [D]."""
 
     kinds: NDArray[np.int64]
     boxes: NDArray[np.int64]
 
 
-def break_down(labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, near: Overlaps) -> Breakdown:
-    """Kinds of errors, and their costs.
+def break_down(
+    ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches, overlaps: Overlaps
+) -> Breakdown:
+    """Count the errors of each kind, and compute what each kind costs.
 
     Args:
-        near: `overlaps` of the same labels and detections.
+        ground_truth: the boxes of the evaluated split.
+        detections: the detections there.
+        matches: what `matching.match` returns for them.
+        overlaps: what `matching.find_overlaps` returns for them.
     """
-    errors = _errors(labels, detections, matches, near)
-    own_classes = np.append(labels.classes, _NONE)  # the last place is that of no box, number -1
-    taken = np.zeros(len(own_classes), dtype=np.bool_)
-    taken[matches.found[matches.true & 1 != 0]] = True
-    best = _best(detections, errors, (errors.boxes >= 0) & ~taken[errors.boxes])
-    usable = taken.copy()
-    usable[errors.boxes[best]] = True
-    missed = labels.classes[~usable[:-1] & ~labels.crowds]
+    errors = _find_errors(ground_truth, detections, matches, overlaps)
+    box_classes = np.append(ground_truth.classes, _NONE)  # the last element belongs to "no box", whose number is -1
+    matched = np.zeros(len(box_classes), dtype=np.bool_)
+    matched[matches.boxes[matches.true & 1 != 0]] = True
+    best = _best_of_each_box(detections, errors, (errors.boxes >= 0) & ~matched[errors.boxes])
+    reachable = matched.copy()
+    reachable[errors.boxes[best]] = True
+    missed = ground_truth.classes[~reachable[:-1] & ~ground_truth.crowds]
 
-    positives = labels.positives()
+    positives = ground_truth.positives()
     counted = matches.ignored & 1 == 0
     true = matches.true & 1 != 0
     base = _map_50(detections.classes[counted], detections.scores[counted], true[counted], positives)
     costs = np.zeros(len(KINDS))
     for kind in range(_MISSED):
-        own = errors.kinds == kind
-        mended = own & best if kind in {_CLASS, _PLACE} else np.zeros_like(own)
-        kept = counted & (~own | mended)
-        classes = np.where(mended, own_classes[errors.boxes], detections.classes)
-        costs[kind] = _map_50(classes[kept], detections.scores[kept], (true | mended)[kept], positives) - base
-    fewer = positives - np.bincount(missed, minlength=len(positives))
-    # A class whose every object was missed drops out of the mean; with nothing left to find, all is found.
-    left = _map_50(detections.classes[counted], detections.scores[counted], true[counted], fewer)
-    costs[_MISSED] = (1.0 if positives.any() and not fewer.any() else left) - base
+        of_kind = errors.kinds == kind
+        corrected = of_kind & best if kind in {_CLASS, _PLACE} else np.zeros_like(of_kind)
+        kept = counted & (~of_kind | corrected)
+        classes = np.where(corrected, box_classes[errors.boxes], detections.classes)
+        costs[kind] = _map_50(classes[kept], detections.scores[kept], (true | corrected)[kept], positives) - base
+    not_missed = positives - np.bincount(missed, minlength=len(positives))
+    # A class whose every object was missed drops out of the mean; if that leaves no object at all, mAP is 1.
+    without_missed = _map_50(detections.classes[counted], detections.scores[counted], true[counted], not_missed)
+    costs[_MISSED] = (1.0 if positives.any() and not not_missed.any() else without_missed) - base
     counts = np.bincount(errors.kinds[errors.kinds >= 0], minlength=len(KINDS))
     counts[_MISSED] = len(missed)
     return Breakdown(counts=counts.astype(np.int64), costs=costs)
 
 
-def _errors(labels: StoredGroundTruth, detections: StoredDetections, matches: Matches, near: Overlaps) -> _Errors:
-    """The first kind that fits: place, class, duplicate, background, both."""
-    pairs = near.take(~labels.crowds[near.boxes])
-    same = labels.classes[pairs.boxes] == detections.classes[pairs.detections]
-    own_iou, own_box = _highest(pairs.take(same), len(detections))
-    other_iou, other_box = _highest(pairs.take(~same), len(detections))
+def _find_errors(
+    ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches, overlaps: Overlaps
+) -> _Errors:
+    """Give each false detection the first kind that fits: place, class, duplicate, background, both."""
+    pairs = overlaps.take(~ground_truth.crowds[overlaps.boxes])
+    same_class = ground_truth.classes[pairs.boxes] == detections.classes[pairs.detections]
+    same_class_iou, same_class_box = _best_overlap(pairs.take(same_class), len(detections))
+    other_class_iou, other_class_box = _best_overlap(pairs.take(~same_class), len(detections))
     conditions = (
-        (own_iou >= NEAR) & (own_iou < IOUS[0]),
-        other_iou >= IOUS[0],
-        own_iou >= IOUS[0],  # it would be true, were the box not taken
-        np.maximum(own_iou, other_iou) <= NEAR,
+        (same_class_iou >= MIN_IOU) & (same_class_iou < IOUS[0]),
+        other_class_iou >= IOUS[0],
+        same_class_iou >= IOUS[0],  # it would be true if no other detection matched the box already
+        np.maximum(same_class_iou, other_class_iou) <= MIN_IOU,
     )
     kinds = np.select(conditions, (_PLACE, _CLASS, _DUPLICATE, _BACKGROUND), _BOTH)
     kinds[(matches.true & 1 != 0) | (matches.ignored & 1 != 0)] = _NONE
-    boxes = np.select((kinds == _PLACE, kinds == _CLASS), (own_box, other_box), _NONE)
+    boxes = np.select((kinds == _PLACE, kinds == _CLASS), (same_class_box, other_class_box), _NONE)
     return _Errors(kinds=kinds, boxes=boxes)
 
 
-def _highest(pairs: Overlaps, detections: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Of each detection the highest overlap, 0 for none, and its box."""
+def _best_overlap(pairs: Overlaps, detections: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the highest IoU of each detection and its box; 0 and −1 if the detection overlaps no box."""
     ious, boxes = np.zeros(detections), np.full(detections, _NONE, dtype=np.int64)
     order = np.lexsort((pairs.boxes, -pairs.ious, pairs.detections))
     rows, first = np.unique(pairs.detections[order], return_index=True)
@@ -106,25 +114,27 @@ def _highest(pairs: Overlaps, detections: int) -> tuple[NDArray[np.float64], NDA
     return ious, boxes
 
 
-def _best(detections: StoredDetections, errors: _Errors, able: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of several detections that could be corrected to one box, that of the highest score alone."""
-    rows = np.flatnonzero(able)
+def _best_of_each_box(
+    detections: StoredDetections, errors: _Errors, correctable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Select the detection of highest score among those that could be corrected to the same box: bool [D]."""
+    rows = np.flatnonzero(correctable)
     order = rows[np.lexsort((rows, -detections.scores[rows], errors.boxes[rows]))]
     _, first = np.unique(errors.boxes[order], return_index=True)
-    chosen = np.zeros(len(able), dtype=np.bool_)
-    chosen[order[first]] = True
-    return chosen
+    best = np.zeros(len(correctable), dtype=np.bool_)
+    best[order[first]] = True
+    return best
 
 
 def _map_50(
     classes: NDArray[np.int64], scores: NDArray[np.float64], true: NDArray[np.bool_], positives: NDArray[np.int64]
 ) -> float:
-    """The mean over the classes that have boxes of COCO's interpolated average precision at one threshold."""
+    """Return COCO's interpolated average precision at IoU 0.50, averaged over the classes that have boxes."""
     order = np.lexsort((-scores, classes))
     classes, true = classes[order], true[order]
-    borders = np.searchsorted(classes, np.arange(len(positives) + 1))
-    found = []
+    starts = np.searchsorted(classes, np.arange(len(positives) + 1))
+    precisions = []
     for number in np.flatnonzero(positives > 0):
-        hits = true[borders[number] : borders[number + 1]]
-        found.append(curve(hits, int(positives[number])).mean())
-    return float(np.mean(found)) if found else float("nan")
+        hits = true[starts[number] : starts[number + 1]]
+        precisions.append(curve(hits, int(positives[number])).mean())
+    return float(np.mean(precisions)) if precisions else float("nan")

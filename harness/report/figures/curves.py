@@ -1,4 +1,4 @@
-"""More pictures of the page, as SVG: learning, precision over recall, calibration, confusion."""
+"""Figures of the page as SVG: learning curves, precision over recall, calibration, confusion matrices."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ if TYPE_CHECKING:
     from harness.analysis.images import AnalysedRow
     from harness.store.record import Epoch
 
-# Okabe and Ito's, told apart by colour-blind readers too; with other strokes once they run out.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; then the same colours with other strokes.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _STROKES = ("-", "--", ":", "-.")
-_PANELS, _ACROSS = 12, 4  # classes whose curves are shown, and how many side by side
-_MATRICES, _CLASSES = 3, 15  # confusion matrices, and their classes
-_WRITTEN = 10  # classes of a matrix whose cells have room for numbers
-_POINTS = slice(None, None, 2)  # of 101 recalls
+_MAX_PANELS, _COLUMNS = 12, 4  # panels of precision over recall, and how many stand side by side
+_MAX_MATRICES, _MAX_CLASSES = 3, 15  # confusion matrices, and the classes of each
+_MAX_WRITTEN = 10  # in a matrix of at most this many rows, cells have room for numbers
+_POINTS = slice(None, None, 2)  # every second one of the 101 recalls
 
 
 def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes | None:
-    """Mean over seeds of the training loss, and of val's mAP where it was looked at; the band is from the lowest to the highest.
+    """Draw the training loss, and the mAP on val if it was evaluated: means over seeds, and bands over their range.
 
     Args:
-        curves: (label, each seed's epochs).
+        curves: (label, epochs of each seed) of each architecture.
+
+    Returns:
+        The SVG; None if there are no epochs.
     """
-    known = [(label, there) for label, seeds in curves if (there := [seed for seed in seeds if seed])]
-    if not known:
+    trained = [(label, epochs) for label, seeds in curves if (epochs := [seed for seed in seeds if seed])]
+    if not trained:
         return None
-    looked = any(epoch.val_map is not None for _, seeds in known for seed in seeds for epoch in seed)
-    with figure(9 if looked else 7, 4) as drawn:
-        panels = drawn.subplots(1, 2 if looked else 1, squeeze=False)[0]
-        for (label, seeds), style in zip(known, _styles(), strict=False):
+    has_val = any(epoch.val_map is not None for _, seeds in trained for seed in seeds for epoch in seed)
+    with figure(9 if has_val else 7, 4) as drawn:
+        panels = drawn.subplots(1, 2 if has_val else 1, squeeze=False)[0]
+        for (label, seeds), style in zip(trained, _styles(), strict=False):
             _band(panels[0], [[(e.epoch, e.loss) for e in seed] for seed in seeds], label, style)
-            if looked:
+            if has_val:
                 values = [[(e.epoch, e.val_map) for e in seed if e.val_map is not None] for seed in seeds]
                 _band(panels[1], [seed for seed in values if seed], label, style)
         panels[0].set_ylabel("training loss (each architecture's own scale)")
         panels[0].set_ylim(bottom=0)
-        if looked:
+        if has_val:
             panels[1].set_ylabel("mAP on val")
             panels[1].set_ylim(bottom=0)
         for axes in panels:
@@ -58,25 +61,25 @@ def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes |
         return svg(drawn)
 
 
-def precision_recall(known: Sequence[AnalysedRow]) -> bytes:
-    """One panel for the mean over classes, then one for each of the classes with most boxes.
+def precision_recall(analysed: Sequence[AnalysedRow]) -> bytes:
+    """Draw one panel for the mean over classes, then one for each of the classes with most boxes, as SVG.
 
     Args:
-        known: rows, and the evidence of one trial of each.
+        analysed: the rows to draw, at least one.
     """
-    first, names = known[0][2], known[0][2].class_names
+    first, names = analysed[0].analysis, analysed[0].analysis.class_names
     boxes = first.confusion[:-1].sum(axis=1)
-    chosen = [k for k in np.argsort(-boxes, kind="stable")[: _PANELS - 1].tolist() if boxes[k]]
-    several = len(chosen) > 1
-    count = len(chosen) + several
-    rows = -(-count // _ACROSS)
-    with figure(2.6 * min(count, _ACROSS) + 0.4, 2.3 * rows + 0.6) as drawn:
-        panels = drawn.subplots(rows, min(count, _ACROSS), squeeze=False, sharex=True, sharey=True).ravel()
+    classes = [k for k in np.argsort(-boxes, kind="stable")[: _MAX_PANELS - 1].tolist() if boxes[k]]
+    with_mean = len(classes) > 1
+    count = len(classes) + with_mean
+    rows = -(-count // _COLUMNS)
+    with figure(2.6 * min(count, _COLUMNS) + 0.4, 2.3 * rows + 0.6) as drawn:
+        panels = drawn.subplots(rows, min(count, _COLUMNS), squeeze=False, sharex=True, sharey=True).ravel()
         for axes in panels[count:]:
             axes.set_visible(False)
-        for axes, k in zip(panels, [*([None] if several else []), *chosen], strict=False):
+        for axes, k in zip(panels, [*([None] if with_mean else []), *classes], strict=False):
             axes.set_title("mean over classes" if k is None else f"{plain(names[k])} ({boxes[k]:,})", fontsize=9)
-            for (row, _, analysis), (colour, stroke) in zip(known, _styles(), strict=False):
+            for (row, _, analysis), (colour, stroke) in zip(analysed, _styles(), strict=False):
                 curve = np.nanmean(analysis.curves, axis=0) if k is None else analysis.curves[k]
                 axes.plot(RECALLS[_POINTS], curve[_POINTS], color=colour, linestyle=stroke, label=plain(row["label"]))
             axes.set_xlim(0, 1)
@@ -88,16 +91,16 @@ def precision_recall(known: Sequence[AnalysedRow]) -> bytes:
         return svg(drawn)
 
 
-def calibration(known: Sequence[AnalysedRow]) -> bytes:
-    """The share of right detections over their mean score, in bins of 0.1."""
+def calibration(analysed: Sequence[AnalysedRow]) -> bytes:
+    """Draw the fraction of correct detections over their mean score, in bins of 0.1, as SVG."""
     with figure(6, 4.5) as drawn:
         axes = drawn.add_subplot()
         axes.plot((0, 1), (0, 1), color="#888888", linestyle="--", linewidth=1, label="calibrated")
-        for (row, _, analysis), (colour, stroke) in zip(known, _styles(), strict=False):
-            there = analysis.calibration_counts > 0
+        for (row, _, analysis), (colour, stroke) in zip(analysed, _styles(), strict=False):
+            filled = analysis.calibration_counts > 0
             axes.plot(
-                analysis.calibration_scores[there],
-                analysis.calibration_precision[there],
+                analysis.calibration_scores[filled],
+                analysis.calibration_precision[filled],
                 color=colour,
                 linestyle=stroke,
                 marker="o",
@@ -107,29 +110,29 @@ def calibration(known: Sequence[AnalysedRow]) -> bytes:
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("score")
-        axes.set_ylabel("share that is right at IoU 0.50")
+        axes.set_ylabel("fraction correct at IoU 0.50")
         axes.grid(visible=True, color="#eeeeee")
         drawn.legend(loc="outside upper left", frameon=False, ncols=2)
         return svg(drawn)
 
 
-def confusion(known: Sequence[AnalysedRow]) -> bytes:
-    """Matrices of the first architectures: what the objects of each labelled class were detected as, as shares."""
-    shown, names = known[:_MATRICES], known[0][2].class_names
-    boxes = shown[0][2].confusion[:-1].sum(axis=1)
-    chosen = sorted(np.argsort(-boxes, kind="stable")[:_CLASSES].tolist())
-    places = [*chosen, len(names)]
-    called = [*(plain(names[k])[:20] for k in chosen), "nothing"]
-    side = 1.6 + 0.32 * len(called)
+def confusion(analysed: Sequence[AnalysedRow]) -> bytes:
+    """Draw the confusion matrices of the first architectures, as fractions of each labelled class, as SVG."""
+    shown, names = analysed[:_MAX_MATRICES], analysed[0].analysis.class_names
+    boxes = shown[0].analysis.confusion[:-1].sum(axis=1)
+    classes = sorted(np.argsort(-boxes, kind="stable")[:_MAX_CLASSES].tolist())
+    places = [*classes, len(names)]
+    labels = [*(plain(names[k])[:20] for k in classes), "nothing"]
+    side = 1.6 + 0.32 * len(labels)
     with figure(side * len(shown) + 0.8, side + 0.9) as drawn:
         panels = drawn.subplots(1, len(shown), squeeze=False)[0]
         for axes, (row, _, analysis) in zip(panels, shown, strict=True):
             counts, sums = analysis.confusion[np.ix_(places, places)], analysis.confusion[places].sum(axis=1)
-            _matrix(axes, counts, sums, numbers=len(called) <= _WRITTEN)
+            _matrix(axes, counts, sums, numbers=len(labels) <= _MAX_WRITTEN)
             axes.set_title(plain(row["label"])[:34], fontsize=9)
-            middles = np.arange(len(called)) + 0.5
-            axes.set_xticks(middles, called, rotation=90, fontsize=8)
-            axes.set_yticks(middles, called, fontsize=8)
+            middles = np.arange(len(labels)) + 0.5
+            axes.set_xticks(middles, labels, rotation=90, fontsize=8)
+            axes.set_yticks(middles, labels, fontsize=8)
             axes.tick_params(length=0)
             axes.set_xlabel("detected as", fontsize=9)
         panels[0].set_ylabel("labelled", fontsize=9)
@@ -137,15 +140,15 @@ def confusion(known: Sequence[AnalysedRow]) -> bytes:
 
 
 def _matrix(axes: Axes, counts: NDArray[np.int64], sums: NDArray[np.int64], *, numbers: bool) -> None:
-    """Each row as shares of all its objects, those detected as classes that are not shown included."""
-    shares = np.divide(counts, sums[:, None], out=np.zeros(counts.shape), where=sums[:, None] > 0)
-    # Not imshow: that puts a bitmap into the SVG.
-    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
+    """Draw each row as fractions of all its objects, which include those detected as classes that are not shown."""
+    fractions = np.divide(counts, sums[:, None], out=np.zeros(counts.shape), where=sums[:, None] > 0)
+    # Not imshow, which would put a bitmap into the SVG.
+    axes.pcolormesh(fractions, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
     axes.set_aspect("equal")
     axes.invert_yaxis()
     for row, column in np.ndindex(*counts.shape) if numbers else ():
         if counts[row, column]:
-            dark = shares[row, column] > 0.5  # noqa: PLR2004 - the middle of the colours
+            dark = fractions[row, column] > 0.5  # noqa: PLR2004 - the middle of the colours
             axes.text(
                 column + 0.5, row + 0.5, f"{counts[row, column]}", ha="center", va="center", fontsize=7,
                 color="white" if dark else "black",
@@ -153,7 +156,7 @@ def _matrix(axes: Axes, counts: NDArray[np.int64], sums: NDArray[np.int64], *, n
 
 
 def _band(axes: Axes, seeds: Sequence[Sequence[tuple[int, float]]], label: str, style: tuple[str, str]) -> None:
-    """The mean over the seeds that came so far, from the lowest to the highest."""
+    """Draw the mean over the seeds that reached each epoch, with a band from the lowest to the highest."""
     by_epoch: dict[int, list[float]] = {}
     for epoch, value in itertools.chain.from_iterable(seeds):
         by_epoch.setdefault(epoch, []).append(value)
@@ -166,5 +169,5 @@ def _band(axes: Axes, seeds: Sequence[Sequence[tuple[int, float]]], label: str, 
 
 
 def _styles() -> Iterator[tuple[str, str]]:
-    """A (colour, stroke) for each of many lines: first every colour, then with another stroke."""
+    """Return a (colour, stroke) for each line: first every colour, then every colour with the next stroke."""
     return ((colour, stroke) for stroke in _STROKES for colour in _COLOURS)

@@ -1,4 +1,4 @@
-"""Every picture of a dataset's share of the report: which there are, what they show, and where they lie."""
+"""Draw and write every picture of one dataset: which ones there are, what they show, and where they are stored."""
 
 from __future__ import annotations
 
@@ -21,51 +21,57 @@ if TYPE_CHECKING:
 
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.images import AnalysedRow
+    from harness.store.arrays import StoredGroundTruth
     from harness.store.paths import SuiteFolder
-    from harness.store.tables import StoredGroundTruth
 from harness.report.figures.drawn import Drawn
 
-_COLUMNS = 6  # architectures side by side
-_FEW = 4  # images on a sheet
+_MAX_COLUMNS = 6  # architectures side by side
+_MAX_ROWS = 4  # images on a sheet
 
 
 def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, max_bytes: int) -> Drawn:
-    """Draw all that there is something to show in.
+    """Draw and write every picture that has something to show.
 
     Args:
-        most_bytes: of the sheets of images together.
+        folder: the results folder, which also takes the pictures.
+        dataset: the dataset to draw.
+        max_bytes: the size of all sheets of images together.
 
     Raises:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
-    made: dict[str, bytes | None] = {
+    pictures: dict[str, bytes | None] = {
         "speed-accuracy": speed_accuracy.speed_accuracy(dataset.rows, f"{dataset.name}: speed against accuracy"),
         "learning": curves.learning(
             [
                 (row["label"], [record.measurements.epochs for record in dataset.records(row)])
-                for _, row in frame.leading(dataset.rows, MAX_ANALYSED_ROWS).iterrows()
+                for _, row in frame.leading_rows(dataset.rows, MAX_ANALYSED_ROWS).iterrows()
             ]
         ),
     }
     images: tuple[str, ...] = ()
-    known = analysed_rows(dataset, _COLUMNS)
-    if known:
-        made |= {
-            "precision-recall": curves.precision_recall(known),
-            "calibration": curves.calibration(known),
-            "confusion": curves.confusion(known),
+    analysed = analysed_rows(dataset, _MAX_COLUMNS)
+    if analysed:
+        pictures |= {
+            "precision-recall": curves.precision_recall(analysed),
+            "calibration": curves.calibration(analysed),
+            "confusion": curves.confusion(analysed),
         }
-        sheets, images = _sheets(folder, dataset, known, max_bytes)
-        made |= sheets
-    paths = {kind: _write(folder, f"{kind}-{dataset.name}", drawn) for kind, drawn in made.items() if drawn is not None}
+        sheets, images = _sheets(folder, dataset, analysed, max_bytes)
+        pictures |= sheets
+    paths = {
+        kind: _write(folder, f"{kind}-{dataset.name}", picture)
+        for kind, picture in pictures.items()
+        if picture is not None
+    }
     return Drawn(paths=paths, images=images)
 
 
 def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
     suffix = "jpg" if picture.startswith(b"\xff\xd8") else "svg"
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    if safe != name:  # another name may come to the same
+    if safe != name:  # another name may give the same safe one
         safe += f"-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
     path = folder.plots / f"{safe}.{suffix}"
     files.make_folder(folder.plots)
@@ -74,36 +80,37 @@ def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
 
 
 def _sheets(
-    folder: SuiteFolder, dataset: DatasetAnalysis, known: Sequence[AnalysedRow], max_bytes: int
+    folder: SuiteFolder, dataset: DatasetAnalysis, analysed: Sequence[AnalysedRow], max_bytes: int
 ) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
-    """A few fixed images, the worst of each architecture and the most disputed; and the names of all images."""
-    trial, record = folder.trial(known[0][1]), dataset.measured[known[0][1]]
-    seen = []
+    """Draw a few fixed images, the worst ones and the most disputed ones; return also the names of all images."""
+    trial, record = folder.trial(analysed[0].trial_id), dataset.measured[analysed[0].trial_id]
+    architectures = []
     try:
-        labels = ground_truth_of(trial, record, {})
-        if labels is None:
+        ground_truth = ground_truth_of(trial, record, {})
+        if ground_truth is None:
             return {}, ()
-        for row, trial_id, analysis in known:
-            found = read_detections(stored(folder.trial(trial_id).detections()).read_bytes(), labels)
-            seen.append(image_grid.match_image(row["label"], labels, found, analysis.thresholds))
-        read = image_grid.reader(trial, record, labels)
+        for row, trial_id, analysis in analysed:
+            detections = read_detections(stored(folder.trial(trial_id).detections()).read_bytes(), ground_truth)
+            architectures.append(image_grid.match_image(row["label"], ground_truth, detections, analysis.thresholds))
+        read = image_grid.reader(trial, record, ground_truth)
     except (OSError, UnreadableError):
-        return {}, ()  # gone since they were examined
-    worst = [int(image) for _, _, analysis in known for image in worst_images(analysis, 1)]
-    chosen = {
-        "images": _fixed(labels),
+        return {}, ()  # deleted since they were analysed
+    worst = [int(image) for _, _, analysis in analysed for image in worst_images(analysis, 1)]
+    images_of = {
+        "images": _fixed_images(ground_truth),
         "worst": list(dict.fromkeys(worst)),
-        "disputed": [image for image, _, _, _ in most_disputed(known, _FEW)],
+        "disputed": [image for image, _, _, _ in most_disputed(analysed, _MAX_ROWS)],
     }
-    share = max_bytes // len(chosen)
     sheets = {
-        kind: image_grid.sheet(images, labels, seen, read, max_bytes=share) for kind, images in chosen.items() if images
+        kind: image_grid.sheet(images, ground_truth, architectures, read, max_bytes=max_bytes // len(images_of))
+        for kind, images in images_of.items()
+        if images
     }
-    return sheets, labels.images
+    return sheets, ground_truth.images
 
 
-def _fixed(labels: StoredGroundTruth) -> list[int]:
-    """A few images with boxes, spread evenly over the split: the same ones in every report on it."""
-    boxed = np.flatnonzero(np.diff(labels.offsets))
-    places = np.linspace(0, len(boxed) - 1, min(_FEW, len(boxed))).round().astype(int)
+def _fixed_images(ground_truth: StoredGroundTruth) -> list[int]:
+    """Choose a few images with boxes, spread evenly over the split: the same ones in every report on the split."""
+    boxed = np.flatnonzero(np.diff(ground_truth.offsets))
+    places = np.linspace(0, len(boxed) - 1, min(_MAX_ROWS, len(boxed))).round().astype(int)
     return [int(image) for image in boxed[np.unique(places)]] if len(boxed) else []

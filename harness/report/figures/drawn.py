@@ -1,4 +1,4 @@
-"""Which pictures of a dataset were drawn, and where they lie."""
+"""Which pictures of a dataset were drawn, and where they are stored."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """What was drawn of a dataset.
+    """The pictures of one dataset.
 
     Attributes:
-        paths: by kind (speed-accuracy, learning, precision-recall, calibration, confusion, images, worst, disputed),
-            relative to the results folder.
-        images: the names of all evaluated images; empty where labels or detections are not stored.
+        paths: the path of each picture, relative to the results folder, by its kind: speed-accuracy, learning,
+            precision-recall, calibration, confusion, images, worst or disputed.
+        images: the names of all evaluated images; empty if ground truth or detections are not stored.
     """
 
     paths: Mapping[str, str]

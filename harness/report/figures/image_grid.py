@@ -1,7 +1,7 @@
-"""Pictures of evaluated images: what is labelled, and what each architecture found, side by side.
+"""Sheets of evaluated images: the labelled boxes and the detections of each architecture, side by side.
 
-A detection that is right at IoU 0.50 is green, a wrong one red; an object that was missed is orange. Detections are
-those at each class' best threshold. A sheet is made smaller until it fits its share of the page.
+A detection that is correct at IoU 0.50 is green, a wrong one is red, a missed object is orange. Only detections at or
+above each class's best threshold are shown. A sheet is made smaller until it fits the size that the page allows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harness.analysis.detections.matching import match, overlaps
-from harness.analysis.detections.thresholds import kept
+from harness.analysis.detections.matching import find_overlaps, match
+from harness.analysis.detections.thresholds import reach_threshold
 from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, shorten
 from harness.data.images import read_pixels
 from harness.data.open import open_synthetic
@@ -29,40 +29,41 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.store.arrays import StoredDetections, StoredGroundTruth
     from harness.store.paths import ResultFolder
     from harness.store.record import Record
-    from harness.store.tables import StoredDetections, StoredGroundTruth
 
 log = logging.getLogger(__name__)
 
-_SIDES = (240, 200, 170, 140, 110, 80, 56, 40)  # pixels of a picture's longer side
+_SIDES = (240, 200, 170, 140, 110, 80, 56, 40)  # the longer side of a picture in pixels; the first that fits is used
 _QUALITY = 82
 _MARGIN, _CAPTION = 6, 16
-LABELLED, RIGHT, WRONG, MISSED = (64, 156, 255), (40, 200, 80), (255, 60, 60), (255, 165, 0)
+LABELLED, CORRECT, WRONG, MISSED = (64, 156, 255), (40, 200, 80), (255, 60, 60), (255, 165, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageDetections:
-    """What one architecture shows at its best thresholds: its detections, whether each is right, which boxes it missed.
+    """What one architecture detects at its best thresholds.
 
     Attributes:
-        detections: only those shown.
-        right: bool [D].
-        found: bool [G].
+        name: the name of the architecture.
+        detections: the D detections at or above their class's threshold.
+        correct: bool [D], which of them match a box.
+        matched: bool [G], which ground-truth boxes are matched.
     """
 
     name: str
     detections: StoredDetections
-    right: NDArray[np.bool_]
-    found: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
+    matched: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Picture:
-    """A photograph no larger than it will be drawn; `longer` is its longer side before, which boxes are given in."""
+    """A photograph, reduced to the size at which it is drawn, and the longer side of the original, in pixels."""
 
     image: Image.Image
-    longer: int
+    original_side: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,28 +74,29 @@ class _Box:
 
 
 def match_image(
-    name: str, labels: StoredGroundTruth, detections: StoredDetections, thresholds: NDArray[np.float64]
+    name: str, ground_truth: StoredGroundTruth, detections: StoredDetections, thresholds: NDArray[np.float64]
 ) -> ImageDetections:
-    """What is shown of the detections, and what is right in it."""
-    shown = detections.take(kept(detections, thresholds))
-    matches = match(labels, shown, overlaps(labels, shown))
-    shown_at_all = matches.ignored & 1 == 0
-    found = np.zeros(len(labels.boxes), dtype=np.bool_)
-    found[matches.found[matches.found >= 0]] = True
+    """Keep the detections that reach their class's threshold, and match them with the ground truth."""
+    kept = detections.take(reach_threshold(detections, thresholds))
+    matches = match(ground_truth, kept, find_overlaps(ground_truth, kept))
+    counted = matches.ignored & 1 == 0
+    matched = np.zeros(len(ground_truth.boxes), dtype=np.bool_)
+    matched[matches.boxes[matches.boxes >= 0]] = True
     return ImageDetections(
         name=name,
-        detections=shown.take(shown_at_all),
-        right=matches.true[shown_at_all] & 1 != 0,
-        found=found,
+        detections=kept.take(counted),
+        correct=matches.true[counted] & 1 != 0,
+        matched=matched,
     )
 
 
-def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> Callable[[int], NDArray[np.uint8]]:
-    """Reads evaluated images by their number, as uint8 [H, W, 3]; the function raises DataError where it cannot.
+def reader(folder: ResultFolder, record: Record, ground_truth: StoredGroundTruth) -> Callable[[int], NDArray[np.uint8]]:
+    """Return a function that reads an evaluated image by its number, as uint8 [H, W, 3], or raises DataError.
 
     Args:
-        folder: the trial's, which holds small copies of images that lie in no file.
-        labels: of the trial.
+        folder: the trial's folder, which holds small copies of images that are not files.
+        record: the trial's record.
+        ground_truth: the trial's ground truth, which names the images.
     """
     source = record.trial.dataset.source
     if isinstance(source, SyntheticDataset):
@@ -102,11 +104,11 @@ def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> C
     thumbnails = read_thumbnails(stored(folder.ground_truth).read_bytes()) if isinstance(source, PythonDataset) else {}
 
     def read(index: int) -> NDArray[np.uint8]:
-        path, name = labels.files[index], labels.images[index]
+        path, name = ground_truth.files[index], ground_truth.images[index]
         if path is not None:
             return read_pixels(path)
         if name not in thumbnails:
-            raise DataError("only the Dataset's own code knows its pixels")
+            raise DataError("its pixels come from the Dataset's own code, and no copy is stored")
         return thumbnails[name].read_pixels()
 
     return read
@@ -114,88 +116,96 @@ def reader(folder: ResultFolder, record: Record, labels: StoredGroundTruth) -> C
 
 def sheet(
     images: Sequence[int],
-    labels: StoredGroundTruth,
+    ground_truth: StoredGroundTruth,
     architectures: Sequence[ImageDetections],
     read: Callable[[int], NDArray[np.uint8]],
     *,
     max_bytes: int,
 ) -> bytes | None:
-    """A JPEG: a row an image, the labels first, then each architecture; None where no image can be read."""
-    pixels: dict[int, _Picture] = {}
+    """Return a JPEG with a row for each image: labelled boxes, then each architecture; None if no image is readable.
+
+    Args:
+        images: the numbers of the images.
+        ground_truth: the labelled boxes.
+        architectures: what each architecture detects.
+        read: reads an image by its number.
+        max_bytes: the size that the JPEG may have, unless even the smallest pictures need more.
+    """
+    pictures: dict[int, _Picture] = {}
     for index in images:
         try:
-            pixels[index] = _reduced(Image.fromarray(read(index)))
+            pictures[index] = _reduce(Image.fromarray(read(index)))
         except DataError as error:
-            log.info("%s is left out of a picture: %s", labels.images[index], error)
-    if not pixels:
+            log.info("%s is left out of a picture: %s", ground_truth.images[index], error)
+    if not pictures:
         return None
     data = b""
     for side in _SIDES:
-        data = _encoded(_sheet(pixels, labels, architectures, side))
+        data = _encode(_sheet(pictures, ground_truth, architectures, side))
         if len(data) <= max_bytes:
             break
     return data
 
 
-def _reduced(image: Image.Image) -> _Picture:
-    longer = max(image.size)
+def _reduce(image: Image.Image) -> _Picture:
+    original_side = max(image.size)
     image.thumbnail((_SIDES[0], _SIDES[0]), Image.Resampling.LANCZOS)
-    return _Picture(image=image, longer=longer)
+    return _Picture(image=image, original_side=original_side)
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _encode(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
     return stream.getvalue()
 
 
 def _sheet(
-    pixels: dict[int, _Picture], labels: StoredGroundTruth, architectures: Sequence[ImageDetections], side: int
+    pictures: dict[int, _Picture], ground_truth: StoredGroundTruth, architectures: Sequence[ImageDetections], side: int
 ) -> Image.Image:
     font = ImageFont.load_default(max(9, side // 18))
     width, height = side + _MARGIN, side + _CAPTION + _MARGIN
-    heads = ("labelled", *(seen.name for seen in architectures))
-    whole = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pixels) + _CAPTION + _MARGIN), PAPER)
-    pen = ImageDraw.Draw(whole)
+    heads = ("labelled", *(architecture.name for architecture in architectures))
+    sheet = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pictures) + _CAPTION + _MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
     for column, head in enumerate(heads):
         pen.text((_MARGIN + column * width, 4), shorten(head, font, side), INK, font)
-    for row, (index, picture) in enumerate(pixels.items()):
+    for row, (index, picture) in enumerate(pictures.items()):
         top = _CAPTION + _MARGIN + row * height
-        pen.text((_MARGIN, top), shorten(labels.images[index], font, side), FAINT, font)
-        for column, boxes in enumerate(
-            (_labelled(labels, index), *(_seen(labels, one, index) for one in architectures))
-        ):
+        pen.text((_MARGIN, top), shorten(ground_truth.images[index], font, side), FAINT, font)
+        columns = [_labelled_boxes(ground_truth, index)]
+        columns += [_detected_boxes(ground_truth, architecture, index) for architecture in architectures]
+        for column, boxes in enumerate(columns):
             drawn = _with_boxes(picture, boxes, side, font)
-            whole.paste(drawn, (_MARGIN + column * width, top + _CAPTION))
-    return whole
+            sheet.paste(drawn, (_MARGIN + column * width, top + _CAPTION))
+    return sheet
 
 
-def _labelled(labels: StoredGroundTruth, index: int) -> list[_Box]:
+def _labelled_boxes(ground_truth: StoredGroundTruth, index: int) -> list[_Box]:
     return [
         _Box(
-            corners=tuple(labels.boxes[box]),
-            text=labels.class_names[labels.classes[box]] + (" (crowd)" if labels.crowds[box] else ""),
+            corners=tuple(ground_truth.boxes[box]),
+            text=ground_truth.class_names[ground_truth.classes[box]] + (" (crowd)" if ground_truth.crowds[box] else ""),
             colour=LABELLED,
         )
-        for box in range(labels.offsets[index], labels.offsets[index + 1])
+        for box in range(ground_truth.offsets[index], ground_truth.offsets[index + 1])
     ]
 
 
-def _seen(labels: StoredGroundTruth, seen: ImageDetections, index: int) -> list[_Box]:
-    """Missed objects below, then what was found, the best on top."""
+def _detected_boxes(ground_truth: StoredGroundTruth, architecture: ImageDetections, index: int) -> list[_Box]:
+    """Return the missed objects first, then the detections by rising score, so that the best one is drawn on top."""
     boxes = [
-        _Box(corners=tuple(labels.boxes[box]), text="", colour=MISSED)
-        for box in range(labels.offsets[index], labels.offsets[index + 1])
-        if not seen.found[box] and not labels.crowds[box]
+        _Box(corners=tuple(ground_truth.boxes[box]), text="", colour=MISSED)
+        for box in range(ground_truth.offsets[index], ground_truth.offsets[index + 1])
+        if not architecture.matched[box] and not ground_truth.crowds[box]
     ]
-    found = seen.detections
+    detections = architecture.detections
     boxes += [
         _Box(
-            corners=tuple(found.boxes[row]),
-            text=f"{labels.class_names[found.classes[row]]} {found.scores[row]:.2f}",
-            colour=RIGHT if seen.right[row] else WRONG,
+            corners=tuple(detections.boxes[row]),
+            text=f"{ground_truth.class_names[detections.classes[row]]} {detections.scores[row]:.2f}",
+            colour=CORRECT if architecture.correct[row] else WRONG,
         )
-        for row in np.flatnonzero(found.images == index)[::-1]
+        for row in np.flatnonzero(detections.images == index)[::-1]
     ]
     return boxes
 
@@ -203,15 +213,15 @@ def _seen(labels: StoredGroundTruth, seen: ImageDetections, index: int) -> list[
 def _with_boxes(
     picture: _Picture, boxes: Sequence[_Box], side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> Image.Image:
-    own = side / max(picture.image.size)
-    shape = max(1, round(picture.image.width * own)), max(1, round(picture.image.height * own))
-    drawn = picture.image.resize(shape, Image.Resampling.LANCZOS if own < 1 else Image.Resampling.BILINEAR)
-    scale = side / picture.longer
+    zoom = side / max(picture.image.size)
+    size = max(1, round(picture.image.width * zoom)), max(1, round(picture.image.height * zoom))
+    drawn = picture.image.resize(size, Image.Resampling.LANCZOS if zoom < 1 else Image.Resampling.BILINEAR)
+    scale = side / picture.original_side  # of boxes, which are in pixels of the original
     pen = ImageDraw.Draw(drawn)
     for box in boxes:
         left, top, right, bottom = (value * scale for value in box.corners)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.colour, width=2)
-    for box in boxes:  # after all of them, so that no line crosses a name
+    for box in boxes:  # after all boxes, so that no line crosses a name
         if box.text:
             corner = (box.corners[0] * scale, box.corners[1] * scale)
             draw_name_plate(pen, box.text, corner, drawn.width, box.colour, font)

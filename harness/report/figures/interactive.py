@@ -1,7 +1,7 @@
-"""The interactive picture of speed against accuracy, as data: which axes there are, every point, and a Vega-Lite spec.
+"""The interactive picture of speed against accuracy, as data: the axes, the points, and a Vega-Lite spec.
 
-Owns the spec, which altair checks as it is built, and the libraries that draw it. `assets/plot.js` puts the axis that
-the reader chooses into the spec; nothing is computed there.
+Owns the spec, which altair checks while it is built, and the libraries that draw it. `assets/plot.js` only puts the
+axis that the reader chooses into the spec; it computes nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ log = logging.getLogger(__name__)
 
 _STAGES = {1: "one-stage", 2: "two-stage"}
 _OTHER = "stages unknown"
-# Each reads on white and on near-black: at least 3:1 against both, as WCAG 2 asks of graphics.
+# Each colour has a contrast of at least 3:1 to white and to near-black, which WCAG 2 requires of graphics.
 _COLOURS = {"one-stage": "#d9536a", "two-stage": "#1b8ea0", _OTHER: "#848b96"}
 _SHAPES = {"one-stage": "circle", "two-stage": "square", _OTHER: "triangle-up"}
-_LABELLED = 12  # with more points than these their names would lie over each other, so they start switched off
+_MAX_LABELLED = 12  # with more points than these, names would overlap, so they are switched off at first
 
-_MARGIN = 0.01  # of mAP, above and below the points at least
+_MIN_MARGIN = 0.01  # of mAP, above and below the points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Axis:
-    """What can stand below the picture; `scale` takes the frame's SI unit to the title's."""
+    """A possible horizontal axis; `scale` converts the frame's SI unit to the unit of the title."""
 
     name: str
     column: str
@@ -62,13 +62,14 @@ _AXES = (
 
 
 def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
-    """What the page needs to draw one dataset; None where nothing has both an mAP and a number for an axis.
+    """Return what the page needs to draw one dataset; None if no row has an mAP and a number for an axis.
 
     Args:
-        rows: configurations of one dataset; `map_low` and `map_high` may be absent.
+        rows: the configurations of one dataset; `map_low` and `map_high` may be absent.
 
     Returns:
-        `spec` for Vega-Lite with its points inside, `axes` to choose from, and whether names and whiskers are shown.
+        `spec` for Vega-Lite with its points inside, the `axes` to choose from, whether names are shown at first
+        (`labels`), and whether there are whiskers.
     """
     measured = rows.dropna(subset=["map"])
     axes = [axis for axis in _AXES if measured[axis.column].notna().any()]
@@ -76,7 +77,7 @@ def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
         return None
     fronts = {axis.name: _front(measured, axis) for axis in axes}
     points = [_point(index, row, axes, fronts) for index, row in measured.iterrows()]
-    labels = len(points) <= _LABELLED
+    labels = len(points) <= _MAX_LABELLED
     return {
         "spec": _spec(points, axes[0], labels=labels),
         "axes": [
@@ -95,31 +96,31 @@ def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
 
 @functools.cache
 def prepare() -> Future[str]:
-    """Begin to make the libraries, in a process of its own: 1.5 s of another core, once, while the rest is made."""
-    return ThreadPoolExecutor(1).submit(_bundled)
+    """Start to bundle the libraries in another process, once: it takes 1.5 s, while the rest of the page is made."""
+    return ThreadPoolExecutor(1).submit(_bundle)
 
 
 def libraries() -> str | None:
-    """Vega, Vega-Lite and Vega-Embed as one JavaScript module, which sets `window.vegaEmbed`; None where that fails."""
+    """Return Vega, Vega-Lite and Vega-Embed as a JavaScript module that sets `window.vegaEmbed`; None if that fails."""
     try:
         return prepare().result()
     except (OSError, subprocess.CalledProcessError) as error:
-        log.warning("the page goes without its interactive picture: %s", error)
+        log.warning("the page has no interactive picture: %s", error)
         return None
 
 
-def _bundled() -> str:
+def _bundle() -> str:
     code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;'))"
-    done = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, encoding="utf-8")
-    return done.stdout
+    process = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, encoding="utf-8")
+    return process.stdout
 
 
 def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:
-    """The rows on the Pareto front of this axis; subset rows are not compared."""
-    real = rows[~rows["subset"]]
-    # The front minimises what stands in latency's place, whatever it is.
-    cost = real[axis.column] * (1 if axis.lower_is_better else -1)
-    return set(pareto_front(real.assign(latency_median_s=cost)).index)
+    """Return the rows on the Pareto front of this axis; subset rows are left out."""
+    compared = rows[~rows["subset"]]
+    # The front minimises the column of the latency, so the axis takes its place.
+    cost = compared[axis.column] * (1 if axis.lower_is_better else -1)
+    return set(pareto_front(compared.assign(latency_median_s=cost)).index)
 
 
 def _point(index: Any, row: pd.Series, axes: list[_Axis], fronts: dict[str, set[Any]]) -> dict[str, Any]:
@@ -141,9 +142,9 @@ def _finite(value: Any, scale: float = 1.0) -> float | None:
 
 
 def _numbers(row: pd.Series) -> dict[str, str]:
-    """What is shown beside a point: words and numbers with their units, those that are known."""
+    """Return what is shown beside a point: its known numbers with their units."""
     low, high = row.get("map_low"), row.get("map_high")
-    told = {
+    texts = {
         "mAP": metric_value(row["map"]) + (f" ± {row['map_std']:.3f}" if row["n"] > 1 else ""),
         "95 % interval": "–"
         if "–" in (metric_value(low), metric_value(high))
@@ -157,7 +158,7 @@ def _numbers(row: pd.Series) -> dict[str, str]:
         "seeds": number(row["n"], 0),
         "warnings": ", ".join(dict.fromkeys(name for name, _ in row["warnings"])) or "–",
     }
-    return {"title": row["label"], **{key: text for key, text in told.items() if not text.startswith("–")}}
+    return {"title": row["label"], **{key: text for key, text in texts.items() if not text.startswith("–")}}
 
 
 def _title(axis: _Axis) -> str:
@@ -165,8 +166,8 @@ def _title(axis: _Axis) -> str:
 
 
 def _spec(points: list[dict[str, Any]], first: _Axis, *, labels: bool) -> dict[str, Any]:
-    """Layers over one another; the parameters `axis` and `labels` say what is shown."""
-    made: dict[str, Any] = (
+    """Return the Vega-Lite spec of all layers; the parameters `axis` and `labels` say what is shown."""
+    spec: dict[str, Any] = (
         alt.layer(*_layers(points), data=alt.InlineData(values=[]))
         .transform_calculate(x="datum.values[axis]")
         .transform_filter("isValid(datum.x)")
@@ -182,24 +183,26 @@ def _spec(points: list[dict[str, Any]], first: _Axis, *, labels: bool) -> dict[s
         .configure_legend(labelFontSize=12)
         .to_dict()
     )
-    del made["datasets"]  # the empty one
-    made["data"] = {"values": points}  # plain numbers and words, which altair would take long to check
-    return made
+    del spec["datasets"]  # the empty one
+    spec["data"] = {"values": points}  # plain numbers and words, which altair would take long to check
+    return spec
 
 
 def _heights(points: list[dict[str, Any]]) -> list[float]:
-    """From a little below every mAP and whisker to a little above: not from 0, since what differs is to be seen."""
+    """Return the range of the mAP axis: a little beyond all points and whiskers, not from 0, to show differences."""
     ends = [end for point in points for end in (point["map"], point["low"], point["high"]) if end is not None]
-    margin = max(_MARGIN, (max(ends) - min(ends)) / 10)
+    margin = max(_MIN_MARGIN, (max(ends) - min(ends)) / 10)
     return [max(0.0, min(ends) - margin), min(1.0, max(ends) + margin)]
 
 
 def _layers(points: list[dict[str, Any]]) -> list[alt.Chart]:
-    """Front, whiskers, marks and names; one that no point belongs to is left out, since Vega would warn of it."""
-    here = [name for name in _COLOURS if any(point["stages"] == name for point in points)]
+    """Return front, whiskers, marks and names; layers without points are left out, since Vega would warn of them."""
+    stages = [name for name in _COLOURS if any(point["stages"] == name for point in points)]
     legend = alt.Legend(orient="top", title=None)
-    shape = alt.Shape("stages:N", legend=legend, scale=alt.Scale(domain=here, range=[_SHAPES[name] for name in here]))
-    colour = alt.Color("stages:N", legend=legend, scale=alt.Scale(domain=here, range=[_COLOURS[name] for name in here]))
+    shapes = alt.Scale(domain=stages, range=[_SHAPES[name] for name in stages])
+    colours = alt.Scale(domain=stages, range=[_COLOURS[name] for name in stages])
+    shape = alt.Shape("stages:N", legend=legend, scale=shapes)
+    colour = alt.Color("stages:N", legend=legend, scale=colours)
     base = alt.Chart()
     layers = []
     if any(point["front"] for point in points):
@@ -215,7 +218,7 @@ def _layers(points: list[dict[str, Any]]) -> list[alt.Chart]:
         tooltip=alt.TooltipValue(alt.ExprRef("datum.numbers")),
         description=alt.DescriptionValue(alt.ExprRef("datum.label")),
     )
-    right = "scale('x', datum.x) > width / 2"  # a name stands on the side where it stays inside the picture
-    align, away = alt.ExprRef(f"{right} ? 'right' : 'left'"), alt.ExprRef(f"{right} ? -9 : 9")
-    names = base.mark_text(align=align, dx=away, dy=-9, fontSize=12, limit=alt.ExprRef("width / 2 - 12"))
+    right = "scale('x', datum.x) > width / 2"  # names stand on the side where they stay inside the picture
+    align, offset = alt.ExprRef(f"{right} ? 'right' : 'left'"), alt.ExprRef(f"{right} ? -9 : 9")
+    names = base.mark_text(align=align, dx=offset, dy=-9, fontSize=12, limit=alt.ExprRef("width / 2 - 12"))
     return [*layers, marks, names.encode(text=alt.TextValue(alt.ExprRef("labels ? datum.label : ''")))]

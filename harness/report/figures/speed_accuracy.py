@@ -1,4 +1,4 @@
-"""Pictures of the page, as SVG: the same bytes for the same frame."""
+"""The static picture of speed against accuracy, as SVG; the same frame gives the same bytes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 from harness.report.figures.style import figure, plain, svg
 
 STAGES = {1: "#d1495b", 2: "#00798c"}  # colours
-_LABELLED = 25  # with more points than these only the front's are named: the others would lie over each other
+_MAX_LABELLED = 25  # with more points than these, only those on the front are named, so that names do not overlap
 
 
 def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
-    """Latency against mAP with the Pareto front; None where nothing is measured.
+    """Draw latency against mAP with the Pareto front, as SVG; None if nothing is measured.
 
     Args:
-        rows: configurations of one dataset; whiskers are `map_low` to `map_high`, where there are such.
+        rows: the configurations of one dataset; whiskers reach from `map_low` to `map_high` if they have these columns.
+        title: the title of the figure.
     """
     measured = rows.dropna(subset=["map", "latency_median_s"])
     if measured.empty:
@@ -54,7 +55,7 @@ def speed_accuracy(rows: pd.DataFrame, title: str) -> bytes | None:
             label="Pareto front",
             zorder=2,
         )
-        _label_points(axes, measured if len(measured) <= _LABELLED else front)
+        _label_points(axes, measured if len(measured) <= _MAX_LABELLED else front)
         axes.set_xlabel("latency, median, batch 1 (ms, lower is better)")
         axes.set_ylabel("mAP, IoU 0.50:0.95 (higher is better)")
         axes.set_xlim(0, measured["latency_median_s"].max() * 1e3 * 1.25)
@@ -72,7 +73,7 @@ def _highest(rows: pd.DataFrame) -> float:
 
 
 def _whiskers(rows: pd.DataFrame) -> NDArray[np.float64] | None:
-    """The 95 % intervals over images, as lengths below and above; None where no row has one."""
+    """Return the 95 % intervals over images, as lengths below and above the mAP; None if no row has one."""
     if "map_low" not in rows or rows["map_low"].isna().all():
         return None
     ends: NDArray[np.float64] = np.array([rows["map"] - rows["map_low"], rows["map_high"] - rows["map"]])
@@ -80,7 +81,7 @@ def _whiskers(rows: pd.DataFrame) -> NDArray[np.float64] | None:
 
 
 def _label_points(axes: Axes, measured: pd.DataFrame) -> None:
-    """A name beside each point, on the side where it stays inside the picture."""
+    """Write a name beside each point, on the side where it stays inside the picture."""
     middle = measured["latency_median_s"].max() * 0.6
     for _, row in measured.iterrows():
         left = row["latency_median_s"] > middle

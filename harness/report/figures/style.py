@@ -23,25 +23,27 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_LONGEST = 60  # characters of a name
+_MAX_NAME = 60  # characters
 
 
 @contextmanager
 def figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure in the page's style, in inches."""
+    """Open a figure in the page's style; width and height are in inches."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # an emoji is a box
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from", category=UserWarning
+        )  # such as an emoji, which is drawn as a box
         yield Figure(figsize=(width, height), layout="constrained")
 
 
 def svg(drawn: Figure) -> bytes:
-    """The figure's bytes; to be called within `figure`."""
+    """Return the figure as SVG; call it inside `figure`, which sets the style."""
     stream = io.BytesIO()
     drawn.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
 def plain(text: str) -> str:
-    """A name as a figure shows it: no formula, nothing unprintable, not endless."""
+    """Return a name as a figure shows it: without formulas and unprintable characters, and shortened."""
     shown = printable(text).replace("$", r"\$")
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+    return shown if len(shown) <= _MAX_NAME else f"{shown[:_MAX_NAME]}…"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.frame import leading, result_of_variant
+from harness.analysis.frame import leading_rows, result_of_variant
 from harness.formatting import metric_value
 from harness.report.markup import escape, table
 from harness.report.sections.data import some_classes
@@ -20,47 +20,48 @@ if TYPE_CHECKING:
     from harness.analysis.dataset import DatasetAnalysis
     from harness.store.record import Record
 
-_COLUMNS = 6  # architectures side by side
+_MAX_COLUMNS = 6  # architectures side by side
 _SIZES = ("small", "medium", "large")
 
 
 def section(dataset: DatasetAnalysis) -> list[str]:
-    """Tables by object size for every row, and by class for the best."""
+    """Return a table by object size for every row, and one by class for the best rows."""
     measured = dataset.rows[dataset.rows["map"].notna()]
     if measured.empty:
         return []
     names = (*(f"map_{size}" for size in _SIZES), "mar_100")
     cells = []
     for _, row in measured.iterrows():
-        found = [result_of_variant(record, row["variant"]) for record in dataset.records(row)]
-        metrics = [one.metrics for one in found if one is not None]
+        results = [result_of_variant(record, row["variant"]) for record in dataset.records(row)]
+        metrics = [result.metrics for result in results if result is not None]
         cells.append(
             (escape(row["label"]), *(metric_value(_mean([getattr(m, name) for m in metrics])) for name in names))
         )
     header = ("mAP of objects that are", *_SIZES, "recall, 100 detections")
     parts = ["### Accuracy by size and class", table(header, cells)]
-    shown = leading(dataset.rows, _COLUMNS)
-    if shown.empty or len(dataset.class_names) < 2:  # noqa: PLR2004 - of one class the table above tells all
+    shown = leading_rows(dataset.rows, _MAX_COLUMNS)
+    if shown.empty or len(dataset.class_names) < 2:  # noqa: PLR2004 - with one class, the table above has all numbers
         return parts
-    chosen, note = some_classes(dataset.class_names, dataset.boxes())
+    classes, note = some_classes(dataset.class_names, dataset.boxes())
     records = [dataset.records(row) for _, row in shown.iterrows()]
-    by_class = [(escape(name), *(metric_value(_of_class(seeds, name)) for seeds in records)) for name in chosen]
+    by_class = [(escape(name), *(metric_value(_class_map(seeds, name)) for seeds in records)) for name in classes]
     heads = ("mAP of class", *(escape(row["label"]) for _, row in shown.iterrows()))
-    return [*parts, table(heads, by_class), _left_out(dataset, shown, note)]
+    return [*parts, table(heads, by_class), _class_note(dataset, shown, note)]
 
 
-def _left_out(dataset: DatasetAnalysis, shown: pd.DataFrame, note: str) -> str:
+def _class_note(dataset: DatasetAnalysis, shown: pd.DataFrame, note: str) -> str:
     hidden = int(dataset.rows["configuration"].nunique()) - len(shown)
-    said = "Means over seeds, COCO's mAP over IoU 0.50:0.95."
-    said += f" {hidden} more rows are left out of the table by class." if hidden > 0 else ""
-    return said + note
+    text = "Means over seeds, COCO's mAP over IoU 0.50:0.95."
+    text += f" {hidden} more rows are left out of the table by class." if hidden > 0 else ""
+    return text + note
 
 
-def _of_class(records: Sequence[Record], name: str) -> float:
-    return _mean([found.map if (found := record.metrics.per_class.get(name)) else None for record in records])
+def _class_map(records: Sequence[Record], name: str) -> float:
+    metrics = [record.metrics.per_class.get(name) for record in records]
+    return _mean([metric.map if metric else None for metric in metrics])
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    """Over seeds; NaN where none has it."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else math.nan
+    """Average over the seeds that have a value; NaN if none has one."""
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else math.nan

@@ -1,4 +1,4 @@
-"""The page's section on a dataset: what the trials saw of it, and what was left out."""
+"""The page's section on a dataset: the images and boxes that the trials used, and what was left out."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _MAX_CLASSES = 30
 
 
 def section(dataset: str, states: Sequence[TrialState]) -> list[str]:
-    """Tables of the splits and of the classes, for each version of the data; nothing where no record tells of them."""
+    """Return tables of the splits and classes for each version of the data; empty if no record has these counts."""
     versions = {
         state.record.trial.dataset.fingerprint: state.record.data
         for state in states
         if state.record and state.trial.dataset.name == dataset and state.record.data.splits
     }
     parts = []
-    for fingerprint, seen in versions.items():
+    for fingerprint, data in versions.items():
         parts.append("### Data" if len(versions) == 1 else f"### Data, fingerprint {fingerprint[:16]}")
-        parts += _skipped(seen)
-        splits = seen.splits or {}
+        parts += _skipped(data)
+        splits = data.splits or {}
         parts += [_splits(splits), _classes(splits)]
     return parts
 
 
-def _skipped(seen: Data) -> list[str]:
-    if not seen.skipped:
+def _skipped(data: Data) -> list[str]:
+    if not data.skipped:
         return []
-    counted = ", ".join(f"{count:,} × {code}" for code, count in seen.skipped.items())
+    counts = ", ".join(f"{count:,} × {code}" for code, count in data.skipped.items())
     return [
-        f"**Left out as bad (`on_bad_data: skip`): {counted}.** `harness data check` says where each is. An object "
+        f"**Left out as bad (`on_bad_data: skip`): {counts}.** `harness data check` says where each is. An object "
         "whose box is left out counts as background."
     ]
 
@@ -63,7 +63,7 @@ def _splits(splits: Mapping[str, SplitStatistics]) -> str:
 
 
 def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[str], str]:
-    """The classes that a table shows, most boxes first, and what to say of those left out."""
+    """Return the classes that a table shows, most boxes first, and a note on those that are left out."""
     ordered = sorted(names, key=lambda name: -boxes.get(name, 0))
     if len(ordered) <= _MAX_CLASSES:
         return ordered, ""
@@ -82,7 +82,7 @@ def _classes(splits: Mapping[str, SplitStatistics]) -> str:
 
 
 def _spread(values: Spread) -> str:
-    """Minimum, median and maximum; one number where they are equal."""
+    """Format minimum, median and maximum; a single number if they are equal."""
     if values.min is None or values.median is None or values.max is None:
         return "–"
     if values.min == values.max:

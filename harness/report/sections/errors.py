@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 from harness.analysis.images import analysed_rows, errors_by_image, most_disputed, worst_images
 
-_CONFUSIONS = 8
-_NAMED = 5  # images
+_MAX_CONFUSIONS = 8
+_MAX_NAMED_IMAGES = 5
 NOTHING = "nothing"
 
 
 def section(dataset: DatasetAnalysis, drawn: Drawn) -> list[str]:
-    """The cost of each kind of error, the commonest confusions, the worst images and the most disputed."""
-    known = analysed_rows(dataset)
-    if not known:
+    """Return the cost of each kind of error, the commonest confusions, the worst and the most disputed images."""
+    analysed = analysed_rows(dataset)
+    if not analysed:
         return []
-    costs = [_costs(row, analysis) for row, _, analysis in known]
+    costs = [_costs(row, analysis) for row, _, analysis in analysed]
     parts = ["### What goes wrong", table(("mAP50 gained without", *KINDS), costs), _KINDS]
-    confused = _confusions(known, known[0][2].class_names)
-    if confused:
-        header = ("labelled", "detected as", *(escape(row["label"]) for row, _, _ in known))
-        parts += [table(header, confused, left=2), _CONFUSED]
+    confusions = _confusions(analysed, analysed[0].analysis.class_names)
+    if confusions:
+        header = ("labelled", "detected as", *(escape(row["label"]) for row, _, _ in analysed))
+        parts += [table(header, confusions, left=2), _CONFUSIONS]
     parts += figure(drawn, "confusion", "What labelled objects were detected as")
     if drawn.images:
-        parts += ["### Images to look at", _images(known, drawn.images), _IMAGES]
+        parts += ["### Images to look at", _images(analysed, drawn.images), _IMAGES]
         for kind, title in _SHEETS.items():
             parts += [f"**{title}**", *figure(drawn, kind, title)] if kind in drawn.paths else []
     return parts
@@ -51,47 +51,47 @@ def _costs(row: pd.Series, analysis: DetectionAnalysis) -> tuple[str, ...]:
     return (escape(row["label"]), *(f"{points(float(cost))} ({count:,})" for cost, count in pairs))
 
 
-def _confusions(known: Sequence[AnalysedRow], names: Sequence[str]) -> list[tuple[str, ...]]:
-    """The commonest, in how many of the labelled objects they happen."""
-    total = np.sum([analysis.confusion for _, _, analysis in known], axis=0)
+def _confusions(analysed: Sequence[AnalysedRow], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the commonest confusions of two classes, with the number of labelled objects of each architecture."""
+    total = np.sum([analysis.confusion for _, _, analysis in analysed], axis=0)
     np.fill_diagonal(total, 0)
-    order = np.argsort(-total, axis=None, kind="stable")[:_CONFUSIONS]
-    called = [*map(escape, names), f"*{NOTHING}*"]
+    order = np.argsort(-total, axis=None, kind="stable")[:_MAX_CONFUSIONS]
+    labels = [*map(escape, names), f"*{NOTHING}*"]
     return [
-        (called[row], called[column], *(f"{analysis.confusion[row, column]:,}" for _, _, analysis in known))
+        (labels[row], labels[column], *(f"{analysis.confusion[row, column]:,}" for _, _, analysis in analysed))
         for row, column in zip(*np.unravel_index(order, total.shape), strict=True)
         if total[row, column]
     ]
 
 
-def _images(known: Sequence[AnalysedRow], images: Sequence[str]) -> str:
+def _images(analysed: Sequence[AnalysedRow], images: Sequence[str]) -> str:
     lines = []
-    for row, _, analysis in known:
+    for row, _, analysis in analysed:
         f1, errors = errors_by_image(analysis)
-        said = [
+        worst = [
             f"{escape(images[image])} (F1 {number(f1[image], 2)}, {errors[image]} wrong or missed)"
-            for image in worst_images(analysis, _NAMED)
+            for image in worst_images(analysis, _MAX_NAMED_IMAGES)
         ]
-        lines.append(f"- **Worst for {escape(row['label'])}:** {', '.join(said) or 'none has an error'}")
-    disputed = most_disputed(known, _NAMED)
-    said = [
-        f"{escape(images[image])} ({escape(known[i][0]['label'])} against {escape(known[j][0]['label'])}: {count})"
-        for image, i, j, count in disputed
+        lines.append(f"- **Worst for {escape(row['label'])}:** {', '.join(worst) or 'none has an error'}")
+    labels = [escape(row["label"]) for row, _, _ in analysed]
+    disputed = [
+        f"{escape(images[image])} ({labels[first]} against {labels[second]}: {count})"
+        for image, first, second, count in most_disputed(analysed, _MAX_NAMED_IMAGES)
     ]
-    return "\n".join([*lines, *([f"- **Most disputed:** {', '.join(said)}"] if said else [])])
+    return "\n".join([*lines, *([f"- **Most disputed:** {', '.join(disputed)}"] if disputed else [])])
 
 
 _KINDS = (
-    "What mAP at IoU 0.50 would gain were all errors of a kind mended, and how many there are (TIDE, Bolya et al. "
-    "2020). *Classification*: the place is right (IoU 0.50), the class is wrong. *Localisation*: the class is right, "
-    "the IoU between 0.1 and 0.50. *Both* are wrong. *Duplicate*: the object was found already. *Background*: nothing "
-    "is there. *Missed*: an object that no detection comes near. All detections count, however low their score, as "
-    "they do for mAP; gains do not add up."
+    "How much mAP at IoU 0.50 would gain if all errors of a kind were fixed, and in brackets how many there are (TIDE, "
+    "Bolya et al. 2020). *Classification*: the place is right (IoU 0.50), the class is wrong. *Localisation*: the "
+    "class is right, the IoU is between 0.1 and 0.50. *Both*: class and place are wrong. *Duplicate*: another "
+    "detection matches the object already. *Background*: there is no object. *Missed*: no detection comes near the "
+    "object. All detections count, however low their score, as they do for mAP; the gains do not add up."
 )
-_CONFUSED = (
-    f"The commonest mistakes, counted at each class' best threshold; *{NOTHING}* labelled is a false alarm, detected "
-    f"as *{NOTHING}* is a missed object. The picture shows the first three architectures and the fifteen classes with "
-    "most boxes, as shares of each labelled class."
+_CONFUSIONS = (
+    f"The commonest mistakes, counted at each class's best threshold. Labelled as *{NOTHING}* means a false alarm, "
+    f"detected as *{NOTHING}* means a missed object. The picture shows the first three architectures and the fifteen "
+    "classes with most boxes, as fractions of each labelled class."
 )
 _SHEETS = {
     "images": "A few images, the same in every report",
@@ -99,7 +99,8 @@ _SHEETS = {
     "disputed": "The most disputed images",
 }
 _IMAGES = (
-    "At each class' best threshold. Worst: the lowest F1, of equals the most errors. Disputed: how many objects one "
-    "found and the other did not, and by how many their wrong detections differ. In the pictures, a few fixed images "
-    "first: labels are blue; what is found is green if right (IoU 0.50), red if wrong; what is missed is orange."
+    "At each class's best threshold. The worst images have the lowest F1, and among equal ones the most errors. The "
+    "number of disputes counts the objects that only one of the two found, and the difference of their false "
+    "detections. In the pictures, labelled boxes are blue, detections are green if they are right (IoU 0.50) and red "
+    "if they are wrong, and missed objects are orange."
 )

@@ -1,4 +1,4 @@
-"""The page's footer: how every number was measured, and where."""
+"""The page's last sections: how every number was measured, and on which machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def footer(states: Sequence[TrialState]) -> list[str]:
-    """Each definition once, each environment, each dataset's fingerprint; nothing without a record."""
+    """Return the protocols, the environments and the datasets' fingerprints; empty if there is no record."""
     records = [state.record for state in states if state.record]
     if not records:
         return []
@@ -37,8 +37,7 @@ def _protocol(records: Sequence[Record]) -> str:
             + (f", {p.latency_s:g} s in all" if p.latency_s else "")
             + f", after a warm-up of at least {p.warmup} images and every input shape once.",
             "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy "
-            "to the "
-            "device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "
+            "to the device, the model's own resizing, forward, NMS and the boxes back on the CPU; score threshold "
             f"{p.deployment_score_threshold:g}. The median and p95 of all samples; nothing clipped.",
             "- Throughput: its own pass, "
             + (
@@ -55,11 +54,11 @@ def _protocol(records: Sequence[Record]) -> str:
         "- Training img/s: without the first epoch (or its first 100 steps), waiting for data included.",
         "- Peak memory: reserved by the CUDA allocator on a GPU; on a CPU the whole process' resident set, python "
         "included. Training, inference, and inference on the image with most boxes are separate passes.",
-        "- A pass in doubt is taken again, at most twice; the last one stands, with its warning. `unstable`: timings of the "
-        "same image with a std of 10 % of the mean, rounds more than 7 % apart, or phases that do not sum to the "
-        "latency within 10 %. `throttled`: a clock below 75 % of its default, or held back. `shared_device`: others on "
-        "the GPU, or taking more than 10 % of the cores' time. `loader_bound`: more than 10 % of training spent "
-        "waiting for data.",
+        "- A pass that gives a warning is measured again, at most twice; the last one counts, with its warning. "
+        "`unstable`: timings of the same image with a std of 10 % of the mean, rounds more than 7 % apart, or phases "
+        "that do not sum to the latency within 10 %. `throttled`: a clock below 75 % of its default, or throttled by "
+        "the driver. `shared_device`: other processes on the GPU, or taking more than 10 % of the cores' time. "
+        "`loader_bound`: more than 10 % of the training time spent waiting for data.",
         "- GFLOPs: one image, convolutions and matrix products, a multiply and an add counted as two.",
         "- Every raw timing and every detection lies beside its record: `trials/*/samples.parquet` and "
         "`detections.parquet`.",
@@ -68,21 +67,21 @@ def _protocol(records: Sequence[Record]) -> str:
 
 
 def _environment(environment: Environment, first: Environment) -> str:
-    """All of the first environment; of another only what differs."""
+    """Describe the first environment in full; of any other one, only what differs."""
     e = environment
     if e != first:
-        theirs, ours = asdict(first), asdict(e)
-        return "- also: " + ", ".join(f"{key} {escape(ours[key])}" for key in ours if ours[key] != theirs[key])
-    on = f"{e.device} ({escape(e.device_name)})"
+        base, other = asdict(first), asdict(e)
+        return "- also: " + ", ".join(f"{key} {escape(other[key])}" for key in other if other[key] != base[key])
+    device = f"{e.device} ({escape(e.device_name)})"
     if e.device.startswith("cuda"):
-        on += f", driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}, TF32 {'on' if e.tf32 else 'off'}"
-        on += f", power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
-        on += f", {e.sm_clock_mhz} MHz" if e.sm_clock_mhz else ""
+        device += f", driver {e.driver}, CUDA {e.cuda}, cuDNN {e.cudnn}, TF32 {'on' if e.tf32 else 'off'}"
+        device += f", power limit {e.power_limit_w:.0f} W" if e.power_limit_w else ""
+        device += f", {e.sm_clock_mhz} MHz" if e.sm_clock_mhz else ""
     waiting = f" (OpenMP waits: {escape(e.thread_waiting)})" if e.thread_waiting else ""
     commit = f", commit {e.git_commit[:12]}{' with changes' if e.git_dirty else ''}" if e.git_commit else ""
     return "\n".join(
         (
-            f"- device {on}",
+            f"- device {device}",
             f"- CPU {escape(e.cpu)}, {e.threads} threads{waiting}, {e.loader_workers} loader workers",
             f"- {escape(e.platform)}, Python {e.python}, torch {e.torch}, torchvision {e.torchvision}, "
             f"torchmetrics {e.torchmetrics}, harness {e.harness}{commit}",

@@ -1,4 +1,4 @@
-"""The page's section on the models themselves, and on what they cost to train and run: time, memory, energy, money."""
+"""The page's sections on the models, and on what they cost to train and run: time, memory, energy, money."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MILLION = 1e6
 
 
 def sections(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
-    """Models, and what they cost; energy and money where they are known."""
+    """Return tables of the models and their cost; energy and money if they are known."""
     return [
         "### Models",
         _model_table(rows[rows["variant"] == AS_TRAINED]),
@@ -61,7 +61,7 @@ def _cost_table(rows: pd.DataFrame) -> str:
 
 
 def _energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
-    """What an image and a trial take, where the GPU's driver counts energy or the suite names a price."""
+    """Return what an image and a trial cost, if the GPU's driver counts energy or the suite names a price."""
     energy = rows["joules_per_image"].notna().any()
     if not energy and cost is None:
         return []
@@ -75,20 +75,20 @@ def _energy_and_money(rows: pd.DataFrame, cost: Cost | None) -> list[str]:
         if energy:
             line += [number(row["joules_per_image"], 2), number(row["joules"] / 1e3, 1)]
         if cost:
-            a_second = cost.per_gpu_hour / _HOUR
+            price_per_s = cost.per_gpu_hour / _HOUR
             line += [
-                number(a_second * _MILLION / row["throughput_images_per_s"], 2),
-                number(a_second * row["wall_s"], 2),
+                number(price_per_s * _MILLION / row["throughput_images_per_s"], 2),
+                number(price_per_s * row["wall_s"], 2),
             ]
         cells.append(tuple(line))
-    said = ""
+    notes = []
     if energy:
-        said = (
-            "Energy is the whole GPU's, by its driver: in the throughput pass, and over a trial with all its passes. "
+        notes.append(
+            "Energy is that of the whole GPU, as its driver counts it: in the throughput pass, and over a whole trial."
         )
     if cost:
-        said += (
-            f"Money at {cost.per_gpu_hour:g} {cost.currency} an hour of the device that was measured on: images at the "
-            "throughput above, trials by their wall time."
+        notes.append(
+            f"An hour of the device costs {cost.per_gpu_hour:g} {cost.currency}: an image takes its time at the "
+            "throughput above, and a trial takes its wall time."
         )
-    return ["### Energy and money", table(tuple(header), cells), said.strip()]
+    return ["### Energy and money", table(tuple(header), cells), " ".join(notes)]

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
-    sure = rows["map_low"].notna().any()
+    """Return the table of all rows with its notes; `mixed`: speeds of several machines have no front."""
+    has_intervals = rows["map_low"].notna().any()
     header = (
-        "architecture", "mAP", *(("95 % interval", "group") if sure else ()), "mAP50", "mAP75", "latency median ms",
-        "p95 ms", "throughput img/s (batch)", "outcome",
+        "architecture", "mAP", *(("95 % interval", "group") if has_intervals else ()), "mAP50", "mAP75",
+        "latency median ms", "p95 ms", "throughput img/s (batch)", "outcome",
     )  # fmt: skip
     front = set() if mixed else set(pareto_front(rows[~rows["subset"]]).index)
     cells = []
@@ -28,7 +29,7 @@ def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
             (
                 escape(row["label"]) + (" ★" if index in front else ""),
                 summary.accuracy(row),
-                *((interval, number(row["tie_group"], 0)) if sure else ()),
+                *((interval, number(row["tie_group"], 0)) if has_intervals else ()),
                 metric_value(row["map_50"]),
                 metric_value(row["map_75"]),
                 summary.latency(row),
@@ -37,18 +38,18 @@ def speed_table(rows: pd.DataFrame, *, mixed: bool) -> str:
                 _outcome(row),
             )
         )
-    said = ["★ on the Pareto front: nothing measured is both faster and more accurate."] if front else []
-    said += ["The interval is over images; rows of one group tie on accuracy with its first."] if sure else []
+    notes = ["★ is on the Pareto front: no other row is both faster and more accurate."] if front else []
+    notes += ["Intervals are over images; the rows of a group tie with its first row."] if has_intervals else []
     if rows.loc[~rows["subset"] & rows["map"].notna(), "map_low"].isna().any():
-        said.append(
-            "mAP without an interval: labels or detections are missing (an older version, `--no-bootstrap`), cannot be "
-            "read (`harness report` says why), or are of a single image with boxes."
+        notes.append(
+            "An mAP has no interval if its labels or detections are missing (an older version, `--no-bootstrap`) or "
+            "cannot be read (`harness report` says why), or if only one image has boxes."
         )
-    return "\n\n".join([table(header, cells), " ".join(said)] if said else [table(header, cells)])
+    return "\n\n".join([table(header, cells), " ".join(notes)] if notes else [table(header, cells)])
 
 
 def _outcome(row: pd.Series) -> str:
-    said = [row["outcomes"]]
-    said += [NOT_COMPARABLE] if row["subset"] else []
-    said += [escape(name) for name, _ in row["warnings"] if name != "subset"]
-    return ", ".join(dict.fromkeys(said))
+    words = [row["outcomes"]]
+    words += [NOT_COMPARABLE] if row["subset"] else []
+    words += [escape(name) for name, _ in row["warnings"] if name != "subset"]
+    return ", ".join(dict.fromkeys(words))

@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 _TIME = "%Y-%m-%d %H:%M"
 
 
-def coverage(states: Sequence[TrialState], others: int, generated: str) -> str:
-    measured, failed, left = run_status.counts(states)
-    said = [f"{measured} of {len(states)} trials measured"]
-    said += [f"**{failed} failed**"] if failed else []
-    said += [f"{left} left"] if left else []
+def coverage(states: Sequence[TrialState], n_other_trials: int, generated: str) -> str:
+    """Return the page's first line: how many trials are measured, failed and pending, and when they ran."""
+    measured, failed, pending = run_status.counts(states)
+    counts = [f"{measured} of {len(states)} trials measured"]
+    counts += [f"**{failed} failed**"] if failed else []
+    counts += [f"{pending} left"] if pending else []
     span = run_status.span(states)
     when = f" First started {span[0]:{_TIME}}, last ended {span[1]:{_TIME}} UTC." if span else ""
-    beside = f" {others} more lie in trials/, which the suite as last run does not ask for." if others else ""
-    return f"{', '.join(said)}.{when} Written {generated}.{beside}"
+    others = f" {n_other_trials} more in trials/ are not part of the suite as last run." if n_other_trials else ""
+    return f"{', '.join(counts)}.{when} Written {generated}.{others}"
 
 
 def failures(states: Sequence[TrialState], root: Path, suite_file: str | None) -> list[str]:
-    """What did not succeed, by reason: the last lines of its traceback, and for each trial its log and its command."""
+    """Return what did not succeed, by reason: the end of the traceback, and each trial's log and command."""
     groups = run_status.failures(states)
     if not groups:
         return []
@@ -39,12 +40,12 @@ def failures(states: Sequence[TrialState], root: Path, suite_file: str | None) -
         parts += [fenced(group.traceback)] if group.traceback else []
         lines = []
         for state in group.states:
-            again = run_status.command(state, suite_file=suite_file, results=root.parent)
+            command = run_status.command(state, suite_file=suite_file, results=root.parent)
             log = f", [log](<{state.log.relative_to(root)}>)" if state.log else ""
-            lines.append(f"- {escape(state.trial.trial_id)}{log}; again: {code(again)}")
+            lines.append(f"- {escape(state.trial.trial_id)}{log}; again: {code(command)}")
         parts.append("\n".join(lines))
     parts.append(
-        "`harness run` with the same suite goes on with what was interrupted and keeps what is measured; what failed "
-        "for a reason of its own is tried again only with `--retry-failed`."
+        "`harness run` with the same suite continues interrupted trials and keeps measured ones; trials that failed "
+        "are tried again only with `--retry-failed`."
     )
     return parts

@@ -1,4 +1,4 @@
-"""The page's closer look at speed: how sure a latency is, where the time goes, other deployments."""
+"""The page's sections on speed: how certain a latency is, where the time goes, and other deployments."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
-    """Latency in detail; variants, where there are; what the score threshold does to the best architectures.
+    """Return latency in detail, the variants if there are any, and latency by score threshold on the front.
 
     Args:
+        rows: all rows of the dataset.
         front: the rows on the Pareto front.
     """
     parts: list[str] = []
@@ -26,22 +27,23 @@ def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
     if (rows["variant"] != AS_TRAINED).any():
         parts += ["### The same weights, deployed in other ways", _variants(rows)]
     columns = [name for name in rows if name.startswith(AT_THRESHOLD)]
-    plain = rows[(rows["variant"] == AS_TRAINED) & rows["configuration"].isin(front["configuration"])]
-    best = plain.dropna(subset=columns, how="all") if columns else plain.head(0)
+    trained = rows[(rows["variant"] == AS_TRAINED) & rows["configuration"].isin(front["configuration"])]
+    best = trained.dropna(subset=columns, how="all") if columns else trained.head(0)
     if not best.empty:
         parts += ["### Latency by score threshold", _thresholds(best, columns), _THRESHOLDS]
     return parts
 
 
 _DETAIL = (
-    "n counts timings over all rounds and seeds; the 95 % interval of one model's median is over images, from "
-    "`samples.parquet`; with several seeds the other columns are means of theirs. Phases are timed in rounds of their "
-    "own, in turn with those of whole images: their sum should be the median, and the last column says how near it "
-    "comes. Under onnxruntime they do not show."
+    "n counts the timings of all rounds and seeds. The 95 % interval of the median is over images, from "
+    "`samples.parquet`; only a row of one seed has it. With several seeds, the other columns are means over seeds. "
+    "Phases are timed in separate rounds, which alternate with those of whole images: their sum should equal the "
+    "median, and the last column shows how near it comes. onnxruntime does not show its phases."
 )
 _THRESHOLDS = (
-    "Median ms at each score threshold, in a pass of its own, image by image in turn, for the architectures on the "
-    "Pareto front as they were trained: more candidates, more non-maximum suppression."
+    "Median ms at each score threshold, from a separate pass that takes the thresholds in turn for each image, for the "
+    "architectures on the Pareto front as they were trained. A lower threshold leaves more candidates for non-maximum "
+    "suppression."
 )
 
 
@@ -74,26 +76,28 @@ def _detail(rows: pd.DataFrame) -> str:
 
 
 def _variants(rows: pd.DataFrame) -> str:
-    """Each variant beside the model as it was trained."""
+    """Return a table of each variant beside the model as it was trained."""
     header = ("architecture", "variant", "mAP", "difference", "latency ms", "faster", "compile s", "what it is")
     cells = []
     for _, group in rows.groupby("configuration", sort=False):
-        plain = group[group["variant"] == AS_TRAINED].iloc[0]
+        trained = group[group["variant"] == AS_TRAINED].iloc[0]
         for _, row in group.iterrows():
-            own = row["variant"] == AS_TRAINED
-            what = "; ".join((row["how"], *(reason for name, reason in row["warnings"] if name == CANNOT))).strip("; ")
+            is_trained = row["variant"] == AS_TRAINED
+            description = "; ".join(
+                (row["how"], *(reason for name, reason in row["warnings"] if name == CANNOT))
+            ).strip("; ")
             cells.append(
                 (
                     escape(row["architecture"] + (f" ({row['setting']})" if row["setting"] else "")),
-                    AS_TRAINED if own else escape(row["variant"]),
+                    AS_TRAINED if is_trained else escape(row["variant"]),
                     metric_value(row["map"]),
-                    "" if own else points(row["map"] - plain["map"]),
+                    "" if is_trained else points(row["map"] - trained["map"]),
                     milliseconds(row["latency_median_s"]),
                     ""
-                    if own
-                    else f"{number(plain['latency_median_s'] / row['latency_median_s'], 2)}×".replace("–×", "–"),
+                    if is_trained
+                    else f"{number(trained['latency_median_s'] / row['latency_median_s'], 2)}×".replace("–×", "–"),
                     number(row["compile_s"], 1),
-                    escape(what),
+                    escape(description),
                 )
             )
     return table(header, cells, left=2)

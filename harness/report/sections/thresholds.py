@@ -1,4 +1,4 @@
-"""The page's section on scores: where to cut them for each class, and how far to read them as probabilities."""
+"""The page's section on scores: the best threshold of each class, and whether a score is a probability."""
 
 from __future__ import annotations
 
@@ -21,55 +21,61 @@ if TYPE_CHECKING:
 
 
 def section(dataset: DatasetAnalysis, drawn: Drawn) -> list[str]:
-    """The threshold of best F1 of each class for the detectors on the Pareto front, and calibration for all."""
-    known = analysed_rows(dataset)
-    if not known:
+    """Return each class's threshold of best F1 for the rows on the Pareto front, and the calibration of all rows."""
+    analysed = analysed_rows(dataset)
+    if not analysed:
         return []
     front = set(pareto_front(dataset.rows[~dataset.rows["subset"]])["configuration"])
-    chosen, note = some_classes(known[0][2].class_names, dataset.boxes())
-    parts = ["### Where to cut the scores", _CUTS]
-    for row, trial_id, analysis in known:
+    classes, note = some_classes(analysed[0].analysis.class_names, dataset.boxes())
+    parts = ["### Score thresholds", _BEST_THRESHOLDS]
+    for row, trial_id, analysis in analysed:
         if row["configuration"] in front:
             parts.append(f"**{escape(row['label'])}** (trial {escape(trial_id)})")
-            parts.append(_cuts(analysis, chosen) + note)
+            parts.append(_class_table(analysis, classes) + note)
     parts += figure(drawn, "precision-recall", "Precision over recall at IoU 0.50, by class")
-    parts += figure(drawn, "calibration", "Share of right detections by score")
-    right = [
+    parts += figure(drawn, "calibration", "Fraction of correct detections by score")
+    correct = [
         (
             escape(row["label"]),
             number(analysis.calibration_error, 3),
             *(number(value, 2) for value in analysis.calibration_precision.tolist()),
         )
-        for row, _, analysis in known
+        for row, _, analysis in analysed
     ]
     bins = (f"{k / BINS:.1f}–{(k + 1) / BINS:.1f}" for k in range(BINS))
-    return [*parts, table(("share that is right, of scores", "error", *bins), right), _CALIBRATION]
+    return [*parts, table(("fraction correct, by score", "error", *bins), correct), _CALIBRATION]
 
 
-def _cuts(analysis: DetectionAnalysis, chosen: Sequence[str]) -> str:
+def _class_table(analysis: DetectionAnalysis, classes: Sequence[str]) -> str:
     header = (
         "class", "mAP", "95 % interval", "best threshold", "F1 there", "precision", "recall", "calibration error",
     )  # fmt: skip
     cells = []
-    for name in chosen:
+    for name in classes:
         k = analysis.class_names.index(name)
         ends = f"{metric_value(analysis.class_low[k])} … {metric_value(analysis.class_high[k])}".replace("– … –", "–")
-        # Rounded down, so that the threshold as printed shows what the numbers beside it count.
-        cut = number(math.floor(analysis.thresholds[k] * 1000) / 1000, 3) if analysis.f1[k] > 0 else "–"
-        shares = (analysis.f1[k], analysis.precision[k], analysis.recall[k], analysis.class_calibration_errors[k])
+        # Rounded down, so that the printed threshold lets through every detection that the numbers beside it count.
+        threshold = number(math.floor(analysis.thresholds[k] * 1000) / 1000, 3) if analysis.f1[k] > 0 else "–"
+        fractions = (analysis.f1[k], analysis.precision[k], analysis.recall[k], analysis.class_calibration_errors[k])
         cells.append(
-            (escape(name), metric_value(analysis.class_map[k]), ends, cut, *(number(value, 2) for value in shares))
+            (
+                escape(name),
+                metric_value(analysis.class_map[k]),
+                ends,
+                threshold,
+                *(number(value, 2) for value in fractions),
+            )
         )
     return table(header, cells)
 
 
-_CUTS = (
-    "A deployment shows what scores at least a threshold. This is the one of best F1 for each class (a detection is "
-    "right at IoU 0.50), chosen on the very images that are reported on, so a little too good; of several seeds the "
-    "trial of median mAP."
+_BEST_THRESHOLDS = (
+    "A deployment shows the detections that score at least a threshold. The best threshold of a class is the one of "
+    "best F1 (a detection is correct at IoU 0.50). It was chosen on the same images that are reported here, so F1 is a "
+    "little too good. Of several seeds, the trial of median mAP is shown."
 )
 _CALIBRATION = (
-    "A score is calibrated where the share of right detections equals it. The error is the mean distance of the two "
-    "over ten bins, weighted by their detections (expected calibration error), of detections above the deployment's "
-    "threshold."
+    "A score is calibrated if it equals the fraction of correct detections. The error is the mean distance of the two "
+    "over ten bins, weighted by their number of detections (expected calibration error), over the detections above the "
+    "deployment's threshold."
 )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import __version__ as torchvision_version
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -29,6 +30,9 @@ Key = tuple[int, int]  # epoch, index
 Target = dict[str, Tensor]
 Batch = list[tuple[Tensor, Target]]
 
+TORCHVISION_VERSION: str = (
+    torchvision_version  # with the build, like torch's own version; the package's metadata has no build
+)
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
 
 

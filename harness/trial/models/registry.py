@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import TrialError
@@ -11,6 +10,8 @@ from harness.suite.catalog import registry
 from harness.trial.models.base import Family
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.trial import TrialArchitecture
 
@@ -45,7 +46,7 @@ def family_of(row: Architecture) -> Family:
         TrialError: it cannot be imported, or lacks a function of a family.
     """
     try:
-        family = user_code.load_module(row.family, Path.cwd())
+        family = user_code.load_module(row.family)
     except ImportError as error:
         raise TrialError(f"family {row.family} of {row.name}: {error}") from error
     if not isinstance(family, Family):

@@ -14,7 +14,7 @@ from harness.analysis.detections import average_precision
 from harness.analysis.detections.analyse import analyse_detections
 from harness.analysis.detections.matching import Matches, match, overlaps
 from harness.analysis.significance import interval
-from harness.store.tables import StoredDetections, StoredGroundTruth
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.analysis.detections.matching import match, overlaps
-from harness.store.tables import StoredDetections, StoredGroundTruth
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, labels
 
 BOX = (0.0, 0.0, 10.0, 10.0)

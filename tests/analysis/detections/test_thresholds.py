@@ -8,7 +8,7 @@ import pytest
 from harness.analysis.detections.calibration import calibrate
 from harness.analysis.detections.matching import match, overlaps
 from harness.analysis.detections.thresholds import F1Thresholds, best_f1, confusion, kept
-from harness.store.tables import StoredDetections, StoredGroundTruth
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, labels
 
 BOX, OTHER = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 60.0, 60.0)

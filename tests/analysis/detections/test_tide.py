@@ -7,7 +7,7 @@ import pytest
 
 from harness.analysis.detections.matching import match, overlaps
 from harness.analysis.detections.tide import KINDS, Breakdown, break_down
-from harness.store.tables import StoredDetections, StoredGroundTruth
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
 BOX = (0.0, 0.0, 10.0, 10.0)

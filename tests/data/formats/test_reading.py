@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from harness.data.images import scan_image
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages
+from tests.conftest import Command
 from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _load(path: Path, name: str = "auto") -> LoadedDataset:

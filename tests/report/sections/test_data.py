@@ -30,7 +30,7 @@ def _split(boxes: dict[str, int]) -> SplitStatistics:
 
 def _page(tmp_path: Path, data: Data) -> str:
     records = [replace(make_record(make_trial(seed=seed)), data=data) for seed in (0, 1)]
-    return api.write_report(make_folder(tmp_path, records)).read_text()
+    return api.report(make_folder(tmp_path, records).path).read_text()
 
 
 def test_splits_and_classes_are_tables(tmp_path: Path) -> None:

@@ -208,15 +208,15 @@ def _looks(middle: dict[str, Any] | None = None, last: dict[str, Any] | None = N
 
 
 @pytest.mark.parametrize(
-    ("looks", "name", "said"),
+    ("system_samples", "name", "said"),
     [
         (_looks(), None, ""),
         (_looks({"clock_fraction": 0.76}), None, ""),
         (_looks({"clock_fraction": 0.74}), "throttled", "fell to 74% of the default"),
-        (_looks({"held_back": ("power cap",)}), "throttled", "power cap"),
+        (_looks({"throttle_reasons": ("power cap",)}), "throttled", "power cap"),
         (_looks(last={"paused_s": 0.01}), None, ""),
         (_looks(last={"paused_s": 0.5}), "throttled", "paused it for 12%"),
-        (_looks({"foreign": (77,)}), "shared_device", "77"),
+        (_looks({"other_processes": (77,)}), "shared_device", "77"),
         (_looks(last={"others_s": 0.39}), None, ""),
         (_looks(last={"others_s": 0.44}), "shared_device", "other processes took 11% of the cores"),
     ],

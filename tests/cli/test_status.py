@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +12,10 @@ from pathlib import Path
 from harness.store import files, paths, record
 from harness.store.job import JOB, Job
 from harness.suite.trial import Trial
+from tests.conftest import Command
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 FASTER = "fasterrcnn_mobilenet_v3_large_fpn"
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _begin(folder: paths.SuiteFolder, trial: Trial, *lines: dict[str, object]) -> None:

@@ -10,16 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, TINY_MODEL
+import harness
+from tests.conftest import ROOT, TINY_MODEL, Command
 
 pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SUITE = (
     "suite: tiny\ndatasets:\n"
     "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
@@ -37,12 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("measured")
     suite = root / "tiny.yaml"
     suite.write_text(SUITE)
-    command = (sys.executable, "-m", "harness", "run", str(suite), "--results", str(root / "results"))
-    done = subprocess.run(
-        (*command, "--no-rehearsal", "--select", "shapes*"),
-        capture_output=True, text=True, check=False, env={**os.environ, "CI": "true"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    summary = harness.run(suite, results=root / "results", select="shapes*", preflight=False)
+    assert summary.succeeded == 1, summary
     return suite, root / "results"
 
 
@@ -160,14 +155,14 @@ def test_a_file_that_is_no_checkpoint_is_told_in_words(
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_whether_the_machine_is_fit(harness_command: Command) -> None:
+def test_doctor_says_whether_the_machine_is_fit(harness_process: Command) -> None:
     """Each finding a line, the spread of one model measured five times, and a verdict that the exit code repeats."""
-    done = harness_command("doctor", "--device", "cpu")
+    done = harness_process("doctor", "--device", "cpu")
     assert "A/A: one model measured 5 times" in done.stdout
     bad = done.stdout.count("\nBAD")
     assert done.returncode == (1 if bad else 0)
     assert ("not fit to measure on" if bad else "fit to measure on") in done.stdout
-    refused = harness_command("doctor", "--device", "cuda:99")
+    refused = harness_process("doctor", "--device", "cuda:99")
     assert refused.returncode == 3
     assert "cuda:99" in refused.stderr
 

@@ -6,21 +6,18 @@ import io
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from harness.store import git
 from harness.store.paths import SuiteFolder
 from harness.suite.trial import TrialArchitecture
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 MOBILE, RETINA = "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _made(root: Path, *, map: float = 0.5, latency_s: float = 0.02, second: bool = True) -> SuiteFolder:
@@ -167,15 +164,6 @@ def test_what_no_commit_has_is_told(harness_command: Command, tmp_path: Path, pl
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_at_in_a_name_is_no_commit(tmp_path: Path) -> None:
-    """A folder that is there is itself; git's own @ in HEAD@{1} stays with the commit."""
-    (tmp_path / "a@b").mkdir()
-    assert git.parted(str(tmp_path / "a@b")) == (tmp_path / "a@b", None)
-    assert git.parted("results/x@HEAD@{1}") == (Path("results/x"), "HEAD@{1}")
-    assert git.parted("a@b/x@main") == (Path("a@b/x"), "main")
-    assert git.parted("results/x") == (Path("results/x"), None)
 
 
 def test_names_do_nothing_in_a_terminal(harness_command: Command, tmp_path: Path) -> None:

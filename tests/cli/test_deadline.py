@@ -1,4 +1,4 @@
-"""When a run is to end, as a person writes it on the command line."""
+"""When a run ends, as a person writes it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,257 @@
+"""What starts from a suite file: plan it and run it.
+
+Owns the order of a run's stages. Every stage is a function of another room that a test can call alone.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import socket
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.api.arguments import check_device, no_progress
+from harness.api.results import report
+from harness.data.validate import validate_datasets
+from harness.errors import HarnessError, Interrupted, UsageError
+from harness.executors.environment import available_cores
+from harness.executors.registry import load_executor
+from harness.executors.supervise import Supervisor
+from harness.scheduling.observer import Observers
+from harness.scheduling.plan import Plan, refresh
+from harness.scheduling.scheduler import Executed, Scheduler
+from harness.store import files, lock
+from harness.store.paths import SuiteFolder
+from harness.store.results import SuitePlan, encode_plan, read_plan
+from harness.suite.expand import plan_trials
+from harness.suite.load import load_suite
+from harness.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from harness.executors.base import Executor
+    from harness.scheduling.observer import RunObserver
+    from harness.suite.trial import Trial
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run ended.
+
+    Attributes:
+        report: the path of the report.
+        succeeded: how many of the selected trials have a record now.
+        failed: how many trials failed; `given_up` of them failed in an earlier run and were not tried again.
+        skipped_for_time: the ids of the trials that were not started because they would not have ended in time.
+        not_started: how many trials were left out because the run stopped at a failure.
+    """
+
+    report: Path
+    succeeded: int
+    failed: int
+    given_up: int
+    skipped_for_time: tuple[str, ...]
+    not_started: int
+
+
+def plan(
+    suite: str | Path,
+    *,
+    results: str | Path = "results",
+    select: str | None = None,
+    max_images: int | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = no_progress,
+) -> Plan:
+    """Load a suite, check the file and its data, and see which of its trials are done. Nothing is started or written.
+
+    Args:
+        suite: the suite file.
+        results: the folder that holds `<suite>/`.
+        select: a glob; only the trials whose id matches are selected.
+        max_images: only the first images of each split, which makes subset trials; None: all images.
+        device: where the trials are to run: auto, cpu, cuda or cuda:N. A preflight on another device does not count.
+        progress: called with how many images were checked, and of how many.
+
+    Raises:
+        SuiteError: the file or the data that it names is wrong; the error holds every problem.
+        UsageError: an argument is wrong, or `select` matches no trial.
+    """
+    check_device(device)
+    if max_images is not None and max_images < 1:
+        raise UsageError(f"max_images: expected a number of images from 1 on, got {max_images}")
+    loaded = load_suite(Path(suite))
+    fingerprints, remarks = validate_datasets(loaded, workers=available_cores(), progress=progress)
+    trials = plan_trials(loaded, fingerprints, max_images=max_images)
+    selected = tuple(trial for trial in trials if select is None or fnmatch.fnmatchcase(trial.trial_id, select))
+    if not selected:
+        ids = "\n".join(f"  {trial.trial_id}" for trial in trials)
+        raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
+    if "onnxruntime" in loaded.protocol.variants and not find_spec("onnxruntime"):
+        remarks += (
+            "the variant onnxruntime is not installed: its rows will say so; pip install 'detection-harness[onnx]'",
+        )
+    where = (
+        f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "
+        f"torchvision {version('torchvision')}, harness {__version__}"
+    )
+    folder = SuiteFolder(Path(results) / loaded.name)
+    return refresh(
+        Plan(
+            suite=loaded,
+            folder=folder,
+            trials=trials,
+            selected=selected,
+            where=where,
+            device=device,
+            remarks=remarks,
+        )
+    )
+
+
+def run(  # noqa: PLR0913 - what a run can be asked for
+    suite: str | Path | Plan,
+    *,
+    results: str | Path = "results",
+    select: str | None = None,
+    max_images: int | None = None,
+    device: str = "auto",
+    preflight: bool = True,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
+    until: datetime | None = None,
+    observers: Sequence[RunObserver] = (),
+    executor: Executor | str = "local",
+) -> RunSummary:
+    """Run every selected trial that has no record yet; the report is rewritten after each one.
+
+    Args:
+        suite: the suite file, or what `plan` returned for it.
+        results: as for `plan`; a plan has its own, as it has its own `select`, `max_images` and `device`.
+        select: as for `plan`.
+        max_images: as for `plan`.
+        device: as for `plan`.
+        preflight: whether one step of each configuration is tried before the first trial.
+        retry_failed: also run the trials that failed for a reason of their own.
+        fail_fast: stop at the first failure.
+        until: start no trial that would not be done by then; a time without a zone is local.
+        observers: follow the run, such as `harness.observers.plain.PlainView`; one that raises is left out afterwards.
+        executor: where attempts run: `local`, `inline` (in this process, for debugging), `module:Class`, or an object.
+
+    Raises:
+        SuiteError: the suite file or its data is wrong.
+        UsageError: an argument is wrong, or the results folder cannot be written.
+        LockedError: another run writes to the same results.
+        MachineError: the disk or the device stopped the run; finished trials keep their records.
+        RepeatedError: one trial after another failed in the same way.
+        Interrupted: a signal came. The running trial has left a checkpoint, and the report is written.
+    """
+    supervisor = Supervisor(executor=load_executor(executor) if isinstance(executor, str) else executor)
+    plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
+    observer = Observers(observers)
+    deadline = until.astimezone() if until else None
+    files.make_folder(plan.folder.path)
+    with lock.locked(plan.folder.lock):
+        files.sweep(plan.folder.path)
+        plan = refresh(plan)  # another run may just have ended
+        given_up = () if retry_failed else plan.given_up
+        plan = replace(plan, failed={}) if retry_failed else plan
+        files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
+        _write_report_between(plan.folder)
+        observer.begin(plan)
+        scheduler = Scheduler(
+            plan=plan,
+            device=plan.device,
+            threads=available_cores(),
+            supervisor=supervisor,
+            observer=observer,
+            fail_fast=fail_fast,
+            report=lambda: _write_report_between(plan.folder),
+        )
+        try:
+            stop = False
+            if preflight and (plan.trials[0].max_images is None or until is not None):
+                plan, any_failed = scheduler.preflight()
+                stop = any_failed and fail_fast
+            executed = Executed(not_tried=plan.pending) if stop else replace(scheduler, plan=plan).execute(deadline)
+        except Interrupted as interrupt:
+            if not interrupt.again:
+                _write_last_report(plan.folder)
+            raise
+        except BaseException:
+            _write_last_report(plan.folder)
+            raise
+        finally:
+            observer.close()
+    succeeded = sum(trial.trial_id in refresh(plan).records for trial in plan.selected)
+    return RunSummary(
+        report=plan.folder.report,
+        succeeded=succeeded,
+        failed=len(plan.selected) - succeeded - len(executed.skipped_for_time) - len(executed.not_tried),
+        given_up=len(given_up),
+        skipped_for_time=executed.skipped_for_time,
+        not_started=len(executed.not_tried),
+    )
+
+
+def _plan_of(
+    suite: str | Path | Plan, *, results: str | Path, select: str | None, max_images: int | None, device: str
+) -> Plan:
+    """The plan of a suite file; of a plan itself, if no argument contradicts it.
+
+    Raises:
+        UsageError: an argument is given that belongs to `plan`.
+    """
+    if not isinstance(suite, Plan):
+        return plan(suite, results=results, select=select, max_images=max_images, device=device)
+    contradictions = {
+        "results": Path(results) not in {Path("results"), suite.folder.path.parent},
+        "select": select is not None,
+        "max_images": max_images is not None,
+        "device": device not in {"auto", suite.device},
+    }
+    names = [name for name, contradicts in contradictions.items() if contradicts]
+    if names:
+        raise UsageError(f"{', '.join(names)}: belongs to the plan; give it to harness.plan(), or run the suite's file")
+    return suite
+
+
+def _suite_plan(plan: Plan) -> SuitePlan:
+    """What the report is to cover: the suite's trials. Subset trials come beside the full ones, not in their place."""
+    full: tuple[Trial, ...] = ()
+    if plan.trials[0].max_images is not None:
+        full = tuple(trial for trial in read_plan(plan.folder).trials if trial.max_images is None)
+    return SuitePlan(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
+
+
+def _write_report_between(folder: SuiteFolder) -> None:
+    """Write the report between two trials. An error in the report must not cost the trials that are left.
+
+    Raises:
+        MachineError: the disk is full or failing, which the trials would run into as well.
+        UsageError: the folder cannot be written.
+    """
+    try:
+        report(folder.path)
+    except HarnessError:
+        raise
+    except Exception:
+        log.exception(
+            "the report could not be written; the run goes on, and `harness report %s` tries again", folder.path
+        )
+
+
+def _write_last_report(folder: SuiteFolder) -> None:
+    """Write the report as the run leaves it, if that is still possible: the error that ended the run matters more."""
+    try:
+        report(folder.path)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not stand in the place of what ended the run
+        log.warning("the report could not be written: %s", error)

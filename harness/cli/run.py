@@ -1,0 +1,215 @@
+"""`harness run`, `plan`, `validate` and `fetch`: the commands that take a suite file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import deadline, signals
+from harness.cli.errors import FAILED, exit_codes, progress_bar
+from harness.cli.options import DEVICE, RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness import Plan, RunSummary
+    from harness.observers.live import LiveView
+    from harness.observers.plain import PlainView
+
+_SUITE = click.argument("suite", type=click.Path(path_type=Path))
+_SELECT = click.option("--select", metavar="GLOB", help="Only trials whose id matches, e.g. '*retinanet*-s0-*'.")
+_COUNT = click.IntRange(min=1)
+_MAX_IMAGES = click.option(
+    "--max-images",
+    type=_COUNT,
+    metavar="N",
+    help="Only the first N images of each split. Such subset trials are marked as not comparable.",
+)
+_OLD_MAX_IMAGES = click.option("--limit", type=_COUNT, hidden=True)  # its old name
+
+
+def _planning(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and the options of every command that makes a plan."""
+    for option in (_OLD_MAX_IMAGES, _MAX_IMAGES, DEVICE, _SELECT, RESULTS, _SUITE):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_planning
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--no-preflight", is_flag=True, help="Start at once, without trying a step of each configuration first.")
+@click.option("--no-rehearsal", is_flag=True, hidden=True)  # its old name
+@click.option("--retry-failed", is_flag=True, help="Also run trials that failed for a reason of their own.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option(
+    "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
+)
+@click.option("--budget", callback=deadline.budget, metavar="8h", help="The same, counted from now.")
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where attempts run: local, inline (in this process, for a debugger) or module:Class.",
+)
+def run(
+    *,
+    dry_run: bool,
+    no_preflight: bool,
+    no_rehearsal: bool,
+    retry_failed: bool,
+    fail_fast: bool,
+    until: datetime | None,
+    budget: timedelta | None,
+    executor: str,
+    **planning: Any,
+) -> None:
+    """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
+    from harness import api
+
+    ends = [moment for moment in (until, budget and datetime.now().astimezone() + budget) if moment]
+    with exit_codes():
+        plan = _make_plan(**planning)
+        if dry_run:
+            _print_plan(plan)
+            return
+        _print_other_devices(plan)
+        signals.listen_for_signals()
+        summary = api.run(
+            plan,
+            preflight=not (no_preflight or no_rehearsal),
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            until=min(ends, default=None),
+            observers=(_view(),),
+            executor=executor,
+        )
+        for line in _summary(summary, plan):
+            click.echo(line)
+        sys.exit(FAILED if summary.failed else 0)
+
+
+@click.command()
+@_planning
+def plan(**planning: Any) -> None:
+    """Show the trials of SUITE: what is done, what is left, and how long it will take."""
+    with exit_codes():
+        _print_plan(_make_plan(**planning))
+
+
+@click.command()
+@_planning
+def validate(**planning: Any) -> None:
+    """Check SUITE and the data it names; every problem at once."""
+    with exit_codes():
+        plan = _make_plan(**planning)
+        click.echo(f"{planning['suite']}: sound, {len(plan.selected)} trials")
+        _print_other_devices(plan)
+        _print_missing_weights(plan)
+
+
+@click.command()
+@_SUITE
+def fetch(suite: Path) -> None:
+    """Download every pretrained file that SUITE needs, so that the night needs no internet."""
+    from harness import api
+
+    with exit_codes():
+        if not api.wanted_weights(suite):
+            click.echo(f"{suite}: needs no pretrained weights")
+        sys.exit(0 if api.fetch(suite) else FAILED)
+
+
+def _view() -> LiveView | PlainView:
+    """The live view on a terminal, plain lines everywhere else."""
+    from harness.observers.console import TolerantConsole
+    from harness.observers.live import LiveView
+    from harness.observers.plain import PlainView
+
+    console = TolerantConsole()
+    return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
+
+
+def _make_plan(
+    *, suite: Path, results: Path, select: str | None, max_images: int | None, limit: int | None, device: str
+) -> Plan:
+    """Make the plan, with a bar while many images are checked, and print what is odd about them.
+
+    `limit` is the value of `--limit`, the old name of `--max-images`.
+    """
+    from harness import api
+
+    with progress_bar("looking at images") as progress:
+        plan = api.plan(
+            suite, results=results, select=select, max_images=max_images or limit, device=device, progress=progress
+        )
+    for remark in plan.remarks:
+        click.echo(remark)
+    return plan
+
+
+def _print_plan(plan: Plan) -> None:
+    from harness.formatting import rough_duration
+    from harness.observers.wording import forecast
+
+    expected = plan.expected()
+    for trial in plan.selected:
+        record, failure = plan.records.get(trial.trial_id), plan.failed.get(trial.trial_id)
+        state = f"done ({record.environment.device})" if record else "left"
+        if failure and not record:
+            state = failure.outcome.replace("_", " ")
+        known = state == "left" and trial.trial_id in expected
+        click.echo(f"{state:<14} {rough_duration(expected[trial.trial_id]) if known else '':>12} {trial.trial_id}")
+    counts = [f"{len(plan.selected) - len(plan.pending) - len(plan.given_up)} done"]
+    counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
+    click.echo(
+        f"{len(plan.selected)} trials: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}"
+    )
+    if plan.pending and expected:
+        click.echo(forecast(plan.pending, expected))
+    _print_other_devices(plan)
+    _print_missing_weights(plan)
+
+
+def _summary(summary: RunSummary, plan: Plan) -> Iterator[str]:
+    """How a run ended, in lines."""
+    before = sum(trial.trial_id in plan.records for trial in plan.selected)
+    parts = [f"{summary.succeeded} of {len(plan.selected)} trials measured"]
+    parts += [f"{before} of them before"] if before else []
+    parts += [f"{summary.failed} failed: the report says why"] if summary.failed else []
+    parts += [f"{summary.not_started} not tried after the failure (--fail-fast)"] if summary.not_started else []
+    yield f"{', '.join(parts)}."
+    if summary.given_up:
+        yield f"{summary.given_up} failed before and were not repeated; --retry-failed tries them again"
+    if summary.skipped_for_time:
+        yield "not started, because they would not have been done in time:"
+        yield from (f"  {trial_id}" for trial_id in summary.skipped_for_time)
+    yield f"Report: {summary.report}"
+
+
+def _print_other_devices(plan: Plan) -> None:
+    """Name the recorded trials that another `--device` does not measure again."""
+    wanted = plan.device.partition(":")[0]
+    devices = {record.environment.device for record in plan.records.values()}
+    others = sorted({done for done in devices if wanted != "auto" and done.partition(":")[0] != wanted})
+    if others:
+        click.echo(
+            f"trials measured on {', '.join(others)} are kept and not measured on {plan.device}; "
+            "for that give another folder with --results"
+        )
+
+
+def _print_missing_weights(plan: Plan) -> None:
+    """Name today the files that the night would have to download."""
+    from harness import api
+
+    missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
+    if missing:
+        names = ", ".join(path.name for path in missing)
+        click.echo(f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now")

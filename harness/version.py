@@ -1,0 +1,3 @@
+"""The version of the program, read by the build and stored in every record."""
+
+__version__ = "0.3.0"
