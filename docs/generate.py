@@ -31,7 +31,7 @@ _WORDS = {"string": "text", "boolean": "true or false"}
 
 def pages() -> dict[str, str]:
     """Every generated page, by the name of its file in docs/reference/."""
-    suite, record = json_schema(), RECORD.json_schema(mode="serialization")
+    suite, record = json_schema(), RECORD.adapter.json_schema(mode="serialization")
     of_suite = {name: f"suite.md#{_anchor(name)}" for name in suite["$defs"]}
     to_suite = "[The suite file](../suite-file.md) explains the keys; `harness schema` prints this as JSON Schema."
     to_results = "[The results folder](../results.md) explains where the file lies and what stands beside it."

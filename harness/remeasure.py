@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from harness.data.validate import validate_datasets
 from harness.errors import UsageError
 from harness.executors import environment
-from harness.executors.local import LocalExecutor
 from harness.executors.supervise import Supervisor
 from harness.processes.child import run_module
 from harness.processes.watch import Timeouts
@@ -225,8 +224,8 @@ def elsewhere(target: Target, folder: Path) -> Target:
     return replace(target, folder=folder, lock=folder / _LOCK)
 
 
-def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor | None = None) -> Measurement:
-    """Evaluate and measure, in a process of its own unless another executor is given.
+def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executor) -> Measurement:
+    """Evaluate and measure where the executor runs it.
 
     Args:
         on_event: called with each event of the measurement.
@@ -237,7 +236,7 @@ def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executo
         Interrupted: a signal came.
     """
     with lock.locked(target.lock):
-        return _measure(target, device, on_event, Supervisor(executor=executor or LocalExecutor()))
+        return _measure(target, device, on_event, Supervisor(executor=executor))
 
 
 def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Measurement:

@@ -27,7 +27,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 ROOT = Path(__file__).parents[1]
-# Everything as small as the detectors allow: about two seconds of training.
+# A detector of three convolutions: a trial of it takes a second, most of it outside of training.
+TOY = (
+    f"  - name: {ROOT}/tests/examples/toy_architecture.py:TOY\n    weights: none\n"
+    "    image_size: {min: 64, max: 64}\n    model: {channels: 8}\n"
+)
+FORK_SERVER = "tests.executors.fork_server:ForkServerExecutor"
+# Where it must be one of torchvision's: everything as small as they allow.
 TINY_MODEL = (
     "    weights: none\n    image_size: {min: 64, max: 64}\n"
     "    model: {rpn_post_nms_top_n_train: 30, rpn_post_nms_top_n_test: 20, box_batch_size_per_image: 8}\n"
@@ -63,16 +69,21 @@ def harness_command() -> Command:
     """Run `harness …` in this process, and return what it printed; what is no error of ours is raised.
 
     Options: `cwd`, and `env` for further environment variables. A process that the command starts writes past what is
-    captured here, as do log messages: tests of those take `harness_process`.
+    captured here, as do log messages: tests of those take `harness_process`. Trials and measurements are forked from a
+    process that has imported torch; where the real executor is the point, name it with `--executor local`.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
         from harness.cli import main
+        from tests.executors.fork_server import ForkServerExecutor
 
         words = [str(argument) for argument in arguments]
+        if words[:1] == ["run"] and "--executor" not in words:
+            words += ["--executor", FORK_SERVER]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["harness", *words])
+            patch.setattr("harness.remeasure.LocalExecutor", ForkServerExecutor)
             for name, value in {"CI": "true", **(env or {})}.items():
                 patch.setenv(name, value)
             if cwd is not None:
@@ -118,13 +129,13 @@ def fast_executor() -> Executor:
 
 @pytest.fixture
 def tiny_suite(tmp_path: Path) -> Callable[..., Path]:
-    """Write a suite of synthetic images and one tiny Faster R-CNN; keyword arguments replace whole blocks."""
+    """Write a suite of synthetic images and the toy detector; keyword arguments replace whole blocks."""
 
     def write(
         name: str = "tiny",
         *,
         datasets: str = "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n",
-        architectures: str = f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
+        architectures: str = TOY,
         rest: str = TINY_HEAD,
     ) -> Path:
         path = tmp_path / f"{name}.yaml"

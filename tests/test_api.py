@@ -15,6 +15,7 @@ import pytest
 
 import harness
 from harness.errors import SuiteError, UsageError
+from harness.executors.base import Executor
 from tests.conftest import ROOT, TINY_HEAD, TINY_MODEL
 from tests.store.make import make_folder, make_record, make_trial
 
@@ -239,21 +240,19 @@ def test_weights_that_are_not_there_are_told(tmp_path: Path) -> None:
         harness.load_detector(tmp_path / "gone.pt")
 
 
-@pytest.mark.xdist_group("api")
 def test_a_suite_runs_and_its_winner_is_loaded(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_executor: Executor
 ) -> None:
     """Run, go on, measure again and use the model, all from Python."""
     import torch
 
-    root = tmp_path_factory.mktemp("api")
-    monkeypatch.chdir(root)
+    monkeypatch.chdir(tmp_path)
     Path("tiny.yaml").write_text(
         "suite: tiny\ndatasets:\n"
         "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
         f"architectures:\n  - name: {FASTER}\n{TINY_MODEL}{TINY_HEAD}"
     )
-    summary = harness.run("tiny.yaml", device="cpu", preflight=False)
+    summary = harness.run("tiny.yaml", device="cpu", preflight=False, executor=fast_executor)
     assert (summary.succeeded, summary.failed, summary.not_started) == (1, 0, 0)
     assert summary.report == Path("results/tiny/report.md")
     plan = harness.plan("tiny.yaml", device="cpu")
@@ -263,7 +262,7 @@ def test_a_suite_runs_and_its_winner_is_loaded(
 
     results = harness.load_results("results/tiny")
     (trial_id,) = results.trials["trial_id"]
-    measurement = harness.measure(trial_id, device="cpu", variants=())
+    measurement = harness.measure(trial_id, device="cpu", variants=(), executor=fast_executor)
     assert measurement.record is not None, measurement.reason
     assert measurement.record.metrics.map == results.trials["map"][0]
     assert measurement.recorded is not None

@@ -76,7 +76,7 @@ def test_a_coco_folder_runs_to_a_report(
 
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 1 trials measured" in page
-    assert "fasterrcnn_mobilenet_v3_large_fpn" in page
+    assert "toy" in page
     assert "on the test split" in page
     kinds = {"speed-accuracy", "learning", "confusion", "images", "worst", "precision-recall", "calibration"}
     pictures = re.findall(r"!\[.*\]\((.+)\)", page)
@@ -103,7 +103,7 @@ def test_a_users_dataset_runs_and_a_broken_one_fails_with_a_reason(
     bad = good.replace("args: {count: 4}", "args: {count: 4, broken: true}", 1)
     suite = tiny_suite(datasets=f"  bad: {bad}\n  good: {good}\n")
     results = tmp_path / "results"
-    done = harness_command("run", suite, "--results", results, "--no-rehearsal")
+    done = harness_command("run", suite, "--results", results, "--no-preflight")
     assert done.returncode == 1, done.stdout + done.stderr
     said = "train (parts:Parts)[3]: labels[0]: expected 1 to 1, for bolt, got 9"
     assert said in done.stdout
@@ -146,7 +146,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
     assert [warning["name"] for warning in record["warnings"]][-1] == "subset"  # type: ignore[attr-defined]
     assert "not comparable" in (results / "tiny" / "report.md").read_text()
     assert "0 done, 1 left" in harness_command("plan", suite, "--results", results).stdout
-    assert harness_command("run", suite, "--results", results, "--no-rehearsal").returncode == 0
+    assert harness_command("run", suite, "--results", results, "--no-preflight").returncode == 0
     page = (results / "tiny" / "report.md").read_text()
     assert "not comparable" not in page
     assert "1 more lie in trials/" in page
@@ -164,7 +164,7 @@ def test_diverging_and_unavailable_weights_fail_their_trials_alone(
     )
     results = tmp_path / "results"
     nowhere = {"TORCH_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
-    done = harness_command("run", suite, "--results", results, "--no-rehearsal", env=nowhere)
+    done = harness_command("run", suite, "--results", results, "--no-preflight", "--executor", "local", env=nowhere)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"the loss is not finite at epoch 1, step 2 of 2: .*loss_classifier", done.stdout)
     assert "retinanet_resnet50_fpn_coco-eeacb38b.pth is not in" in done.stdout
@@ -192,7 +192,7 @@ def test_bad_data_stop_the_run_or_are_counted(
     assert not results.exists()
 
     suite.write_text(f"{suite.read_text()}on_bad_data: skip\n")
-    done = harness_command("run", suite, "--results", results, "--no-rehearsal")
+    done = harness_command("run", suite, "--results", results, "--no-preflight")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "data parts: skipped: 1 missing_image, 1 degenerate_box" in done.stdout
     record = _record(results)

@@ -56,12 +56,10 @@ def most_disputed(analysed: Sequence[AnalysedRow], count: int) -> list[tuple[int
     object that only one of the two found, or a false detection that one has more than the other.
     """
     best: dict[int, tuple[int, int, int, int]] = {}
-    for (i, (_, _, ours)), (j, (_, _, theirs)) in itertools.combinations(enumerate(analysed), 2):
-        if ours.ground_truth_fingerprint != theirs.ground_truth_fingerprint:
+    for (i, (_, _, a)), (j, (_, _, b)) in itertools.combinations(enumerate(analysed), 2):
+        if a.ground_truth_fingerprint != b.ground_truth_fingerprint:
             continue
-        disputes = _per_image(ours, ours.matched ^ theirs.matched) + np.abs(
-            ours.n_false_positives - theirs.n_false_positives
-        )
+        disputes = _per_image(a, a.matched ^ b.matched) + np.abs(a.n_false_positives - b.n_false_positives)
         for image in np.argsort(-disputes, kind="stable")[:count].tolist():
             dispute = (image, i, j, int(disputes[image]))
             if dispute[3] > best.get(image, (0, 0, 0, 0))[3]:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype, union_categoricals
 
 from harness.analysis.frame import configuration_frame, trial_frame
+from harness.store.arrays import StoredDetections, StoredTimings
+from harness.store.paths import stored
 from harness.store.record import AS_TRAINED
 from harness.store.results import planned_trials, read_results
+from harness.store.tables import UnreadableError, read_all_detections, read_timings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from harness.store.paths import SuiteFolder
@@ -27,8 +31,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_DETECTIONS = ("trial_id", "variant", "image", "class", "score", "x1", "y1", "x2", "y2")
-_TIMINGS = ("trial_id", "variant", "pass", "repeat", "round", "index", "image", "images", "seconds")
+T = TypeVar("T")
+_NONE = np.zeros(0, dtype=np.int64)
+_NO_DETECTIONS = StoredDetections(images=_NONE, classes=_NONE, scores=np.zeros(0), boxes=np.zeros((0, 4))), (), ()
+_NO_TIMINGS = StoredTimings(
+    passes=np.zeros(0, dtype=np.str_), repeats=_NONE, rounds=_NONE, images=_NONE, counts=_NONE, seconds=np.zeros(0)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +78,17 @@ class Results:
 
         Columns: trial_id, variant, image (its name), class (its name), score, and x1, y1, x2, y2 in pixels.
         """
-        return _concatenate(self._detections(), _DETECTIONS)
+        return _concatenate(self._detections(), _detection_frame("", "", *_NO_DETECTIONS))
 
     @cached_property
     def timings(self) -> pd.DataFrame:
         """One row for each raw timing.
 
         Columns: trial_id, variant, pass (latency, throughput, …), repeat (0 for the first time a pass was run; the last
-        repeat is the one that counts), round, index (the order in time), image (the number of the first image in the
-        evaluated split), images (how many were timed together) and seconds.
+        repeat is the one that counts), round, image (the number of the first image in the evaluated
+        split), images (how many were timed together) and seconds.
         """
-        return _concatenate(self._timings(), _TIMINGS)
+        return _concatenate(self._timings(), _timing_frame("", "", _NO_TIMINGS))
 
     def _detections(self) -> Iterator[pd.DataFrame]:
         for state in self._measured:
@@ -88,15 +96,16 @@ class Results:
             variants = state.record.variants if state.record else ()
             paths = {AS_TRAINED: folder.detections()}
             paths |= {variant.name: folder.detections(variant.name) for variant in variants}
-            for name, path in paths.items():
-                yield from _read(path, {"trial_id": state.trial.trial_id, "variant": name}, _DETECTIONS)
+            for variant, path in paths.items():
+                found = _read(stored(path), read_all_detections)
+                if found is not None:
+                    yield _detection_frame(state.trial.trial_id, variant, *found)
 
     def _timings(self) -> Iterator[pd.DataFrame]:
         for state in self._measured:
-            path = self.folder.trial(state.trial.trial_id).samples
-            # The first version of this file had no variants.
-            added = {"trial_id": state.trial.trial_id, "variant": AS_TRAINED, "repeat": 0}
-            yield from _read(path, added, _TIMINGS)
+            found = _read(self.folder.trial(state.trial.trial_id).samples, read_timings)
+            for variant, timings in (found or {}).items():
+                yield _timing_frame(state.trial.trial_id, variant, timings)
 
     @property
     def _measured(self) -> tuple[TrialState, ...]:
@@ -108,27 +117,57 @@ def read_frames(folder: SuiteFolder) -> Results:
     return Results(folder=folder, states=planned_trials(read_results(folder)))
 
 
-def _read(path: Path, added: Mapping[str, object], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Read one Parquet file, with a constant column for each of `added` that it lacks; nothing if it is unreadable."""
+def _read(path: Path, decode: Callable[[bytes], T]) -> T | None:
+    """What a Parquet file holds; None where there is no such file, or where it cannot be read, which is logged."""
     if not path.is_file():
-        return
+        return None
     try:
-        frame = pd.read_parquet(path)
-        yield frame.assign(**{name: value for name, value in added.items() if name not in frame})[list(columns)]
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's own error is a ValueError
+        return decode(path.read_bytes())
+    except (OSError, UnreadableError) as error:
         log.warning("%s: cannot be read (%s): its rows are left out", path, error)
+        return None
 
 
-def _concatenate(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """All rows in one frame; texts stay categorical, which takes a few bytes a row instead of a string."""
-    parts = list(frames)
-    if not parts:
-        return pd.DataFrame({name: [] for name in columns})
+def _detection_frame(
+    trial_id: str, variant: str, detections: StoredDetections, images: Sequence[str], class_names: Sequence[str]
+) -> pd.DataFrame:
+    columns = {
+        **_constant(len(detections), trial_id=trial_id, variant=variant),
+        "image": pd.Categorical.from_codes(detections.images, list(images)),
+        "class": pd.Categorical.from_codes(detections.classes, list(class_names)),
+        "score": detections.scores,
+        **dict(zip(("x1", "y1", "x2", "y2"), detections.boxes.T, strict=True)),
+    }
+    return pd.DataFrame(columns)
+
+
+def _timing_frame(trial_id: str, variant: str, timings: StoredTimings) -> pd.DataFrame:
+    columns = {
+        **_constant(len(timings), trial_id=trial_id, variant=variant),
+        "pass": pd.Categorical(timings.passes),
+        "repeat": timings.repeats,
+        "round": timings.rounds,
+        "image": timings.images,
+        "images": timings.counts,
+        "seconds": timings.seconds,
+    }
+    return pd.DataFrame(columns)
+
+
+def _constant(count: int, **texts: str) -> dict[str, pd.Categorical]:
+    """For each name a column of the same text in every row."""
+    zeros = np.zeros(count, dtype=np.int8)
+    return {name: pd.Categorical.from_codes(zeros, [text]) for name, text in texts.items()}
+
+
+def _concatenate(frames: Iterable[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
+    """All rows in one frame, `empty` if there are none; texts stay categorical, which takes a few bytes a row."""
+    parts = list(frames) or [empty]
     joined = {}
-    for name in columns:
+    for name in empty:
         values = [part[name] for part in parts]
         if is_numeric_dtype(values[0].dtype):
             joined[name] = pd.concat(values, ignore_index=True)
         else:
-            joined[name] = pd.Series(union_categoricals([value.astype("category") for value in values]))
+            joined[name] = pd.Series(union_categoricals(values))
     return pd.DataFrame(joined)

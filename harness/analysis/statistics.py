@@ -82,7 +82,7 @@ def bias_corrected(replicates: NDArray[np.float64], value: float) -> tuple[float
 
 
 def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
-    """By variant the latency pass that stands, from samples.parquet; nothing where that is missing or unreadable."""
+    """Return the timings of the latency pass by variant, from samples.parquet; empty if it is missing or unreadable."""
     if not samples.is_file():
         return {}
     try:
@@ -94,7 +94,7 @@ def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
 
 
 def _standing_latencies(timings: StoredTimings) -> pd.DataFrame:
-    """Round, image and seconds of the last repetition of the latency pass."""
+    """Return round, image and seconds of the last repetition of the latency pass."""
     latency = timings.passes == "latency"
     rows = latency & (timings.repeats == timings.repeats[latency].max())
     return pd.DataFrame(

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from harness.api.arguments import check_device, one_of
 from harness.errors import UsageError
+from harness.executors.registry import load_executor
 from harness.suite.schema import Level, Precision, VariantName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.executors.base import Executor
     from harness.processes.watch import OnEvent
     from harness.remeasure import Measurement
     from harness.trial.models.detector import Detector
@@ -29,6 +31,7 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     precision: str | None = None,
     out: str | Path | None = None,
     on_event: OnEvent = lambda _event: None,
+    executor: Executor | str = "local",
 ) -> Measurement:
     """Evaluate and measure fine-tuned weights again, without training. A trial's own record stays as it is.
 
@@ -42,7 +45,8 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
         variants: the ways to run the model that are measured as well; None: those of the trial.
         precision: fp32, bf16 or fp16; None: the precision of the training.
         out: the folder that the measurement is written to; None: `measurements/<n>` beside the weights.
-        on_event: called with each event of the measuring process.
+        on_event: called with each event of the measurement.
+        executor: where it runs, as for `run`.
 
     Raises:
         UsageError: an argument is wrong, or there is no such trial or file.
@@ -67,7 +71,8 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     )
     if out is not None:
         chosen = remeasure.elsewhere(chosen, Path(out).resolve())
-    return remeasure.measure(chosen, device=device, on_event=on_event)
+    runner = load_executor(executor) if isinstance(executor, str) else executor
+    return remeasure.measure(chosen, device=device, on_event=on_event, executor=runner)
 
 
 def load_detector(weights: str | Path) -> Detector:

@@ -54,5 +54,5 @@ def _lines(advices: Sequence[Advice]) -> Iterator[str]:
     for advice in advices:
         yield str(advice)
         if advice.warnings:
-            yield f"  in doubt: {', '.join(advice.warnings)}; the report says why"
+            yield f"  warnings: {', '.join(advice.warnings)}; the report says why"
         yield from (f"  not {label}: {reason}" for label, reason in advice.lost)

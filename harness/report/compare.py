@@ -130,7 +130,7 @@ def _gate_line(result: GateResult) -> str:
 
 
 def data(names: tuple[str, str], rows: Sequence[ComparedPair], gates: Sequence[GateResult]) -> dict[str, Any]:
-    """Return the whole comparison as plain data for programs, in SI units; None where a number is not known.
+    """Return the whole comparison as plain data for programs, in SI units; None if a number is not known.
 
     Args:
         names: the reference and the candidate, as the user named them.

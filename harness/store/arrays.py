@@ -1,4 +1,4 @@
-"""Ground truth, detections and timings of a whole split as numpy arrays, the form in which they are stored and analysed.
+"""What a trial stores about its evaluated split, as arrays over all images: ground truth, detections and timings.
 
 Owns the arrays' shapes and units; `harness.store.tables` writes them to Parquet and reads them back.
 """

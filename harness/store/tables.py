@@ -150,6 +150,22 @@ def read_detections(data: bytes, truth: StoredGroundTruth) -> StoredDetections:
     return detections.take(_ranks(detections) < _MAX_PER_CLASS)
 
 
+def read_all_detections(data: bytes) -> tuple[StoredDetections, tuple[str, ...], tuple[str, ...]]:
+    """From the bytes of detections.parquet, every detection in the order of the file.
+
+    Returns:
+        The detections, and the names of the images and of the classes that they number.
+
+    Raises:
+        UnreadableError: it is not such a file.
+    """
+    table = _table(data, ("image", "class", "score", *_BOX))
+    images, image_names = _numbers(table["image"])
+    classes, class_names = _numbers(table["class"])
+    detections = StoredDetections(images=images, classes=classes, scores=_floats(table, "score"), boxes=_boxes(table))
+    return detections, tuple(image_names), tuple(class_names)
+
+
 def write_timings(timings: Mapping[str, StoredTimings]) -> memoryview:
     """The bytes of samples.parquet, one variant after the other.
 

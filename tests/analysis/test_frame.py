@@ -1,4 +1,4 @@
-"""The comparison's arithmetic: seeds aggregated, the Pareto front, what tells configurations apart."""
+"""The arithmetic of the frames: means over seeds, the Pareto front, the settings that distinguish configurations."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_seeds_become_mean_and_std(tmp_path: Path) -> None:
 
 
 def test_what_differs_names_a_configuration(tmp_path: Path) -> None:
-    """Two learning rates of one architecture are two rows, named by lr alone; another architecture needs no name."""
+    """Two learning rates of one architecture are two rows, named by lr alone; another architecture needs no setting."""
     records = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)] + [make_record(make_trial(FASTER))]
     frame = _frame(make_folder(tmp_path, records))
     assert list(frame["setting"]) == ["lr 0.01", "lr 0.02", ""]
 
 
 def test_image_sizes_and_protocols_tell_configurations_apart(tmp_path: Path) -> None:
-    """Whatever makes two trials of one architecture differ stands in their rows' names."""
+    """Every setting in which two trials of one architecture differ is in the names of their rows."""
     sizes = [replace(make_trial().architecture, image_size=ImageSize(min=size, max=size)) for size in (64, 96)]
     trials = [replace(make_trial(architecture=RETINA), architecture=size, trial_id=f"t{index}")
               for index, size in enumerate(sizes)]  # fmt: skip
@@ -59,7 +59,7 @@ def test_image_sizes_and_protocols_tell_configurations_apart(tmp_path: Path) -> 
 
 
 def test_failed_and_left_trials_have_rows(tmp_path: Path) -> None:
-    """Nothing that was asked for is missing from the table."""
+    """No planned trial is missing from the table."""
     folder = make_folder(tmp_path, [make_record(make_trial())], failed=((make_trial(FASTER), make_outcome("hung")),),
                          left=(make_trial(MOBILE),))  # fmt: skip
     frame = _frame(folder)
@@ -80,7 +80,7 @@ def test_an_architecture_of_ones_own_has_rows_like_any(tmp_path: Path) -> None:
 
 
 def test_the_front_is_what_nothing_beats() -> None:
-    """Slower and no better is off the front; of equals in speed only the better is on it; unmeasured rows are off."""
+    """A row is on the front if no row is both faster and more accurate; of equally fast rows only the better one is."""
     frame = pd.DataFrame({
         "architecture": list("abcdef"),
         "latency_median_s": [0.01, 0.02, 0.03, 0.02, 0.05, float("nan")],
@@ -95,16 +95,16 @@ def test_an_empty_folder_gives_an_empty_frame(tmp_path: Path) -> None:
 
 
 def _variant(name: str, *, map: float | None, latency_s: float = 0.01, how: str = "whole") -> record.Variant:
-    """A measured variant, or with no map one that could not be."""
+    """Return a measured variant, or without `map` one that is not supported."""
     if map is None:
         return record.Variant(name=name, problem="no such operator")
     made = make_record(make_trial(), map=map, latency_s=latency_s)
-    own = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
-    return record.Variant(name=name, how=how, metrics=made.metrics, measurements=record.Inference(**own))
+    fields = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
+    return record.Variant(name=name, how=how, metrics=made.metrics, measurements=record.Inference(**fields))
 
 
 def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
-    """Each aggregated apart from the model as trained; what only one seed could do says so beside its number."""
+    """A variant is averaged apart from the model as trained; a variant that only one seed could run says so."""
     records = [
         replace(make_record(make_trial(seed=0), map=0.4), variants=(_variant("onnxruntime", map=0.4),)),
         replace(make_record(make_trial(seed=1), map=0.6), variants=(_variant("onnxruntime", map=None),)),
@@ -122,8 +122,8 @@ def test_variants_are_rows_of_their_own_over_seeds(tmp_path: Path) -> None:
     assert "2.00×" in text
 
 
-def test_seeds_that_deploy_otherwise_are_told(tmp_path: Path) -> None:
-    """One whole in half precision, one by autocast: the row names both."""
+def test_a_row_names_every_way_in_which_its_seeds_run(tmp_path: Path) -> None:
+    """One seed runs entirely in half precision, the other one by autocast: the row names both."""
     records = [
         replace(make_record(make_trial(seed=seed)), variants=(_variant("eager-fp16", map=0.5, how=how),))
         for seed, how in enumerate(("whole model in fp16", "fp16 by autocast"))
@@ -132,20 +132,20 @@ def test_seeds_that_deploy_otherwise_are_told(tmp_path: Path) -> None:
 
 
 def test_money_is_hours_of_the_device(tmp_path: Path) -> None:
-    """At 3.60 an hour 100 images/s are 10.00 for a million, and a trial of 90 s is 0.09."""
+    """At 3.60 an hour, a million images cost 10.00 at 100 images/s, and a trial of 90 s costs 0.09."""
     folder = make_folder(tmp_path, [make_record(make_trial())])
-    asked = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
-    files.replace(folder.plan, results.encode_plan(asked))
+    plan = replace(results.read_plan(folder), cost=Cost(per_gpu_hour=3.6, currency="EUR"))
+    files.replace(folder.plan, results.encode_plan(plan))
     text = api.report(folder.path).read_text()
     row = next(line for line in text[text.index("EUR per million images") :].splitlines() if RETINA in line)
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["10.00", "0.09"]
 
 
-def test_what_an_older_record_does_not_tell_is_no_difference() -> None:
-    """But for how threads waited, which halves a CPU's latency, and the harness' own commit says nothing."""
+def test_a_field_that_an_older_record_lacks_is_no_difference() -> None:
+    """Except for how threads waited, which can halve a CPU's latency; and the git commit is never a difference."""
     old = make_record(make_trial()).environment
     new = replace(old, governor="performance", git_commit="d" * 40)
     assert environments.differences([old, new]) == ()
     assert environments.differences([old, replace(new, torch="2.16")]) == ("torch 2.15 / 2.16",)
     waiting = replace(new, thread_waiting="PASSIVE 10000")
-    assert environments.differences([old, waiting]) == ("thread waiting not told / PASSIVE 10000",)
+    assert environments.differences([old, waiting]) == ("thread waiting not recorded / PASSIVE 10000",)

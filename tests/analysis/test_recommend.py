@@ -18,7 +18,7 @@ FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_lar
 
 
 def _folder(root: Path) -> Path:
-    """Accurate and slow, fast and less accurate, neither; one failed, one on a subset, one variant that cannot be."""
+    """Write results of an accurate, a fast and a bad row, a failed one, a subset and an unsupported variant."""
     records = [
         make_record(make_trial(FASTER), map=0.412, latency_s=0.040),
         replace(
@@ -45,7 +45,7 @@ def _folder(root: Path) -> Path:
     ],
 )
 def test_the_best_within_the_bounds_wins(tmp_path: Path, bounds: Bounds, metric: str, chosen: str | None) -> None:
-    """A bound is kept when it is met exactly; neither a subset nor what is not measured wins."""
+    """A limit may be met exactly; neither a subset nor an unmeasured row wins."""
     frame = configuration_frame(trial_frame(read_results(SuiteFolder(_folder(tmp_path)))))
     (advice,) = advise(frame, bounds, metric)
     assert (advice.chosen["architecture"] if advice.chosen is not None else None) == chosen

@@ -1,4 +1,4 @@
-"""Whether latencies differ: no more false alarms than promised, and real differences are found."""
+"""Comparisons of latency give no more false alarms than promised, and detect real differences."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _timed(rng: np.random.Generator, *, images: int = 60, slower: float = 1.0, d
 def test_a_model_hardly_ever_differs_from_itself(drift: float) -> None:
     """A/A: of 200 simulated pairs of the same model at most 5 % are called different."""
     rng = np.random.default_rng(0)
-    called = sum(
+    different = sum(
         statistics.compare_latency(_timed(rng, drift=drift), _timed(rng, drift=drift)).differs for _ in range(200)
     )
-    assert called <= 10
+    assert different <= 10
 
 
 def test_a_real_difference_is_found() -> None:
-    """10 % slower is called so in nearly every pair, and the ratio is right."""
+    """10 % slower is called different in nearly every pair, and the ratio is right."""
     rng = np.random.default_rng(0)
     pairs = [statistics.compare_latency(_timed(rng, slower=1.1), _timed(rng)) for _ in range(100)]
     assert sum(pair.differs for pair in pairs) >= 95
@@ -61,8 +61,8 @@ def test_the_interval_of_a_median_covers_it() -> None:
     hits = 0.0
     for _ in range(200):
         seconds = rng.choice(population, 80)
-        found = statistics.median_latency(pd.DataFrame({"round": 1, "image": np.arange(80), "seconds": seconds}))
-        hits += float(found.low <= np.median(population) <= found.high)
+        interval = statistics.median_latency(pd.DataFrame({"round": 1, "image": np.arange(80), "seconds": seconds}))
+        hits += float(interval.low <= np.median(population) <= interval.high)
     assert 180 <= hits <= 200
 
 
@@ -81,8 +81,8 @@ def test_the_last_repetition_of_the_right_variant_is_read(tmp_path: Path) -> Non
             }
         )
     )
-    found = statistics.read_latencies(path)
-    assert {variant: rows["seconds"].tolist() for variant, rows in found.items()} == {
+    interval = statistics.read_latencies(path)
+    assert {variant: rows["seconds"].tolist() for variant, rows in interval.items()} == {
         "as trained": [1.0],
         "onnxruntime": [3.0],
     }

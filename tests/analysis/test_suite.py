@@ -1,4 +1,4 @@
-"""The page says what is known of made detections: accuracy, ties, kinds of errors, thresholds, images to look at."""
+"""The page shows the known answers of made detections: accuracy, ties, kinds of errors, thresholds, images."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ DISC, SQUARE = 0, 1
 TRUTH = labels([(DISC, BOX)], [(DISC, BOX)], [(SQUARE, BOX)], [(SQUARE, BOX)], [])
 
 
-def _folder(root: Path, found: dict[str, object], truth: object = TRUTH, **records: object) -> SuiteFolder:
-    """A folder of trials whose detections are these; a number is the record's mAP."""
-    made = {name: of_classes(make_record(make_trial(name), **records), truth) for name in found}  # type: ignore[arg-type]
-    folder = make_folder(root, list(made.values()))
-    for name, one in found.items():
-        write(folder, made[name], truth, one)  # type: ignore[arg-type]
+def _folder(root: Path, predictions: dict[str, object], truth: object = TRUTH, **records: object) -> SuiteFolder:
+    """Write a folder with one trial for each architecture, whose detections are these."""
+    records_by_name = {name: of_classes(make_record(make_trial(name), **records), truth) for name in predictions}  # type: ignore[arg-type]
+    folder = make_folder(root, list(records_by_name.values()))
+    for name, detections_of_trial in predictions.items():
+        write(folder, records_by_name[name], truth, detections_of_trial)  # type: ignore[arg-type]
     return folder
 
 
 def _row(text: str, table: str, name: str) -> list[str]:
-    """The cells of a row, in the table whose first column is headed so."""
+    """Return the cells of a row as `header: cell`, from the table whose first header starts with `table`."""
     rows = text[text.index(f"| {table} ") :].split("\n\n", maxsplit=1)[0].splitlines()
     header = [cell.strip() for cell in rows[0].strip("|").split("|")]
     line = next(row for row in rows if row.startswith(f"| {name} "))
@@ -39,23 +39,23 @@ def _row(text: str, table: str, name: str) -> list[str]:
     return [f"{head}: {cell}" for head, cell in zip(header, cells, strict=True)]
 
 
-def test_kinds_of_errors_are_told(tmp_path: Path) -> None:
-    """One of each: the page counts them and says what mending them would bring."""
-    found = detections(
+def test_the_page_counts_kinds_of_errors_and_their_costs(tmp_path: Path) -> None:
+    """With one error of each kind, the page shows each count and what fixing it would gain."""
+    predictions = detections(
         (0, DISC, 0.9, BOX), (0, DISC, 0.8, BOX), (1, SQUARE, 0.7, BOX), (2, SQUARE, 0.6, PART), (3, DISC, 0.5, PART),
         (4, DISC, 0.4, BOX),
     )  # fmt: skip
-    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
+    text = api.report(_folder(tmp_path, {RETINA: predictions}).path).read_text()
     assert _row(text, "mAP50 gained without", RETINA)[1:] == [
         "classification: +0.165 (1)", "localisation: +0.126 (1)", "both: +0.000 (1)", "duplicate: +0.000 (1)",
         "background: +0.000 (1)", "missed: +0.000 (1)",
     ]  # fmt: skip
 
 
-def test_thresholds_are_told_for_each_class(tmp_path: Path) -> None:
-    """A deployer reads the score to cut at, and what holds there."""
-    found = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (2, SQUARE, 0.6, BOX))
-    text = api.report(_folder(tmp_path, {RETINA: found}).path).read_text()
+def test_the_page_has_the_best_threshold_of_each_class(tmp_path: Path) -> None:
+    """It shows the threshold with the F1, precision and recall there."""
+    predictions = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (2, SQUARE, 0.6, BOX))
+    text = api.report(_folder(tmp_path, {RETINA: predictions}).path).read_text()
     disc = _row(text, "class ", "disc")
     assert disc[3:7] == ["best threshold: 0.699", "F1 there: 0.80", "precision: 0.67", "recall: 1.00"]
     assert _row(text, "class ", "square")[3:7] == [
@@ -64,7 +64,7 @@ def test_thresholds_are_told_for_each_class(tmp_path: Path) -> None:
 
 
 def test_equal_detectors_are_a_tie_and_a_worse_one_is_not(tmp_path: Path) -> None:
-    """Two with the same detections share a group; one that finds a tenth of it is less accurate, whatever the pair."""
+    """Two rows with the same detections share a group; one that finds a tenth is less accurate than either."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=80, crowds=0.0)
     good = drawn_detections(rng, truth, hits=0.9, shift=1.0)
@@ -82,13 +82,13 @@ def test_equal_detectors_are_a_tie_and_a_worse_one_is_not(tmp_path: Path) -> Non
 
 
 def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) -> None:
-    """Around the mAP that these detections have; nothing of it with --no-bootstrap, or where nothing is stored."""
+    """It contains their mAP; with --no-bootstrap, or without stored labels, there is none."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=40)
     folder = _folder(tmp_path, {RETINA: drawn_detections(rng, truth)}, truth)
     text = api.report(folder.path).read_text()
     low, high = map(float, re.findall(r"95 % interval (0\.\d+) … (0\.\d+)", text)[0])
-    (analyses,) = flow_evidence(folder)
+    (analyses,) = _stored_maps(folder)
     assert low < analyses < high
     without = api.report(folder.path, bootstrap=False).read_text()
     assert "95 % interval 0" not in without
@@ -98,8 +98,8 @@ def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) ->
     assert "What goes wrong" not in api.report(folder.path).read_text()
 
 
-def test_the_baseline_is_whom_one_names(tmp_path: Path) -> None:
-    """By architecture; an unknown one is told with those that there are."""
+def test_the_baseline_is_the_named_row(tmp_path: Path) -> None:
+    """It can be named by its architecture; an unknown name is refused with the list of rows."""
     from harness.errors import UsageError
 
     rng = np.random.default_rng(0)
@@ -111,7 +111,7 @@ def test_the_baseline_is_whom_one_names(tmp_path: Path) -> None:
 
 
 def test_seeds_and_images_are_two_spreads(tmp_path: Path) -> None:
-    """± over seeds beside the interval over images; the seeds' error of a difference stands in its own column."""
+    """± over seeds is beside the interval over images; the error of a difference over seeds has its own column."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=40)
     records = [
@@ -127,11 +127,11 @@ def test_seeds_and_images_are_two_spreads(tmp_path: Path) -> None:
     assert _row(text, "architecture ", RETINA)[0]
     assert "± 0.112" in text  # √(0.0707²/2 + 0.1414²/2)
     assert "± is the standard deviation over 2 seeds" in text
-    assert "intervals are of chance over images" in text
+    assert "intervals show chance over images" in text
 
 
 def test_partial_and_mixed_results_are_reported_as_far_as_they_go(tmp_path: Path) -> None:
-    """A failed seed, one left, another environment, an old record without labels: one page that says so."""
+    """A failed seed, a pending one, another environment and a record without labels are all reported."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=30)
     records = [
@@ -153,7 +153,7 @@ def test_partial_and_mixed_results_are_reported_as_far_as_they_go(tmp_path: Path
 
 
 def _measured(folder: SuiteFolder, numbers: dict[str, tuple[float, float]]) -> None:
-    """Give each architecture's record its mAP and latency."""
+    """Set the mAP and the latency of each architecture's record."""
     from harness.store import record as records
     from harness.store.results import read_results
 
@@ -170,9 +170,9 @@ def _measured(folder: SuiteFolder, numbers: dict[str, tuple[float, float]]) -> N
         folder.trial(state.trial.trial_id).record.write_bytes(records.encode(records.RECORD, changed))
 
 
-def flow_evidence(folder: SuiteFolder) -> list[float]:
+def _stored_maps(folder: SuiteFolder) -> list[float]:
     """The mAP of each trial's stored detections."""
     from harness.analysis.detections.cache import load_or_compute
     from harness.store.results import read_results
 
-    return [found.map for found in load_or_compute(folder, read_results(folder)).values()]
+    return [predictions.map for predictions in load_or_compute(folder, read_results(folder)).values()]

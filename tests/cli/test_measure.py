@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 
 import harness
-from tests.conftest import ROOT, TINY_MODEL, Command
+from harness.executors.base import Executor
+from tests.conftest import ROOT, TOY, Command
 
 pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
 SUITE = (
     "suite: tiny\ndatasets:\n"
     "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
     "  more: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 3}\n"
-    f"architectures:\n  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}"
+    f"architectures:\n{TOY}"
     "hyperparameters: {epochs: 1, batch_size: 2, lr: 1e-4}\n"
     "protocol: {level: quick, rounds: 1, throughput_batch_size: 2, variants: [eager-fp32, eager-fp16, onnxruntime]}\n"
     "cost: {per_gpu_hour: 2.5, currency: EUR}\n"
@@ -31,12 +32,12 @@ SUITE = (
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory, fast_executor: Executor) -> tuple[Path, Path]:
     """A suite file and the results folder of its first dataset's trial, with two variants."""
     root = tmp_path_factory.mktemp("measured")
     suite = root / "tiny.yaml"
     suite.write_text(SUITE)
-    summary = harness.run(suite, results=root / "results", select="shapes*", preflight=False)
+    summary = harness.run(suite, results=root / "results", select="shapes*", preflight=False, executor=fast_executor)
     assert summary.succeeded == 1, summary
     return suite, root / "results"
 
@@ -68,7 +69,7 @@ def test_every_variant_is_a_row_with_its_own_accuracy_and_speed(trained: tuple[P
     assert [at["score_threshold"] for at in found["measurements"]["latency_by_threshold"]] == [0.001, 0.05, 0.3]
     assert found["measurements"]["memory"]["worst_case_image"] is not None
     page = (trained[1] / "tiny" / "report.md").read_text()
-    for text in ("fasterrcnn_mobilenet_v3_large_fpn, onnxruntime", "deployed in other ways", "EUR per million images",
+    for text in ("toy, onnxruntime", "deployed in other ways", "EUR per million images",
                  "### Latency by score threshold", "post-processing ms"):  # fmt: skip
         assert text in page
 
@@ -87,7 +88,7 @@ def test_a_trial_is_measured_again_beside_its_record(harness_command: Command, t
     """By the start of its id: the record stays, the new one has no training and samples of its own."""
     folder = _trial(trained[1])
     before = (folder / "record.json").read_bytes()
-    done = harness_command("measure", "shapes-faster", "--results", trained[1], "--variants", "channels_last")
+    done = harness_command("measure", "shapes-toy", "--results", trained[1], "--variants", "channels_last")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "eager (fp32)" in done.stdout
     assert "channels_last" in done.stdout
@@ -169,7 +170,7 @@ def test_doctor_says_whether_the_machine_is_fit(harness_process: Command) -> Non
 
 def test_a_variant_whose_process_dies_costs_its_own_row(trained: tuple[Path, Path]) -> None:
     """Killed as the kernel does it when memory is short: the rest is measured, and the row says what happened."""
-    command = (sys.executable, "-m", "harness", "measure", "shapes-faster", "--results", str(trained[1]))
+    command = (sys.executable, "-m", "harness", "measure", "shapes-toy", "--results", str(trained[1]))
     with subprocess.Popen(
         (*command, "--variants", "eager-fp16,channels_last"), stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as run:

@@ -65,7 +65,7 @@ def test_a_suite_runs_on_each_format(
     """Fine-tune, evaluate and measure; the record says what the trial saw."""
     dataset(tmp_path / "data", name, train=6, val=3)
     suite = tiny_suite(datasets=f"  d: {{format: {name}, path: data}}\n")
-    done = harness_command("run", suite, "--results", tmp_path / "results", "--no-rehearsal")
+    done = harness_command("run", suite, "--results", tmp_path / "results", "--no-preflight")
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.glob("results/tiny/trials/*/record.json")
     seen = json.loads(path.read_text())["data"]

@@ -24,7 +24,7 @@ from harness.store.job import Job
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
-from tests.conftest import FAST, TINY_MODEL
+from tests.conftest import FAST
 from tests.store.make import make_trial
 
 NO_LIMIT = Timeouts(hang_s=600, total_s=None)
@@ -80,7 +80,6 @@ def _users_trial(tiny_suite: Callable[..., Path], folder: Path, line: str) -> Tr
     split = "{dataset: 'inline_parts:Parts'}"
     suite = tiny_suite(
         datasets=f"  parts: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
-        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
         rest=f"hyperparameters: {{epochs: 1, batch_size: 1, lr: 1e-4, loader_workers: 0}}\n{FAST}",
     )
     (trial,) = plan_trials(load_suite(suite), {"parts": "f"}, max_images=None)

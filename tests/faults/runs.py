@@ -20,7 +20,7 @@ def _heed_signals() -> None:
 def start(suite: Path, results: Path, *options: str) -> subprocess.Popen[str]:
     """`harness run`, without a rehearsal, in the background; nohup's wish for this test run is not its."""
     return subprocess.Popen(
-        (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), "--no-rehearsal", *options),
+        (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), "--no-preflight", *options),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,3 +61,8 @@ def leader_of(results: Path) -> int:
 def has_event(results: Path, text: str) -> bool:
     """Whether any attempt said so."""
     return any(text in path.read_text() for path in results.glob("*/trials/*/attempts/*/events.jsonl"))
+
+
+def events_in(path: Path) -> int:
+    """Return how many events an attempt has written so far."""
+    return path.read_bytes().count(b"\n") if path.is_file() else 0

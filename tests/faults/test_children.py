@@ -13,7 +13,7 @@ import pytest
 
 from harness.processes.watch import Clock
 from harness.store.job import Attempt
-from tests.conftest import FAST, TINY_MODEL
+from tests.conftest import FAST
 from tests.executors.scripted import scripts
 from tests.faults.runs import start, trials_of
 
@@ -45,7 +45,6 @@ def _suite(tiny_suite: Callable[..., Path], folder: Path, line: str, limits: str
     split = "{dataset: 'parts:Parts'}"
     return tiny_suite(
         datasets=f"  parts: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
-        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
         rest=f"hyperparameters: {{epochs: 1, batch_size: 2, loader_workers: 1}}\n{FAST}{limits}",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,21 +16,21 @@ from harness.store.job import JOB, Job
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
-from tests.conftest import FAST, TINY_MODEL
+from tests.conftest import FAST
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_server
-from tests.faults.runs import leader_of, start, trials_of, wait_for
+from tests.faults.runs import events_in, leader_of, start, trials_of, wait_for
 
-LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
+LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 KILLS = 20
 RUNNER_KILLS = 10
 
 
 class _Kills:
-    """Runs one trial, attempt after attempt, each in a fresh process that is killed after the given seconds."""
+    """Runs one trial, attempt after attempt, each in a fresh process that is killed after its n-th event."""
 
     def __init__(self, root: Path, trial: Trial) -> None:
-        self._context = fork_server()
+        self._context, self._moments = fork_server(), random.Random(6)
         self._root, self._trial = root, trial
         self.folder = paths.TrialFolder(root / "0")
 
@@ -38,21 +38,25 @@ class _Kills:
         """A new folder: the trial from its start."""
         self.folder = paths.TrialFolder(self._root / str(int(self.folder.path.name) + 1))
 
-    def run(self, kill_after_s: float | None) -> bool:
-        """One attempt; whether it was killed."""
+    def run(self, kill_after: int | None) -> bool:
+        """Run one attempt; return whether it was killed, once it had written so many events."""
         folder = self.folder.next_attempt()
         job = Job(trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2)
         files.commit(folder.job, record.encode(JOB, job))
         process = self._context.Process(target=attempt, args=(str(folder.path),))
         process.start()
-        process.join(kill_after_s)
-        killed = process.is_alive()
+        while kill_after is not None and process.is_alive() and events_in(folder.events) < kill_after:
+            time.sleep(0.001)
+        killed = kill_after is not None and process.is_alive()
         if killed:
+            time.sleep(
+                self._moments.uniform(0, 0.02)
+            )  # into a step, a checkpoint or an image, not only behind an event
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
         process.join()
-        assert killed or process.exitcode == 0, folder.log.read_text()
-        return killed
+        assert process.exitcode == 0 or (killed and process.exitcode == -signal.SIGKILL), folder.log.read_text()
+        return process.exitcode != 0
 
     def record(self) -> record.Record:
         return record.decode(record.RECORD, self.folder.record.read_bytes(), str(self.folder.record))
@@ -62,21 +66,20 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
     """At least twenty kills −9 at random moments, resumed after each: the uninterrupted run's weights, to the bit."""
     suite = tiny_suite(
         datasets="  shapes: {format: synthetic, train: {images: 6}, val: {images: 2}, size: 64, classes: 2}\n",
-        rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-3, validate_every: 2}}\n{FAST}",
+        rest=f"hyperparameters: {{epochs: 12, batch_size: 2, lr: 1e-3, validate_every: 4}}\n{FAST}",
     )
     (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, max_images=None)
     kills = _Kills(fast_path, trial)
     kills.run(None)
     whole = kills.record()
     assert not [warning for warning in whole.warnings if warning.name == "resumed"]
+    events = events_in(kills.folder.attempts()[-1].events)
     moments = random.Random(4)
     done = resumed = 0
     while done < KILLS:
         kills.begin()
-        trained = False
-        while kills.run(None if trained or done == KILLS else moments.uniform(0.1, 2.2)):
+        while kills.run(None if done >= KILLS else moments.randint(0, events)):
             done += 1
-            trained = '"evaluate"' in kills.folder.attempts()[-1].events.read_text()  # and was killed after it
         again = kills.record()
         assert again.model.state_sha256 == whole.model.state_sha256
         assert [epoch.loss for epoch in again.measurements.epochs] == [e.loss for e in whole.measurements.epochs]
@@ -90,13 +93,15 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
 def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..., Path], fast_path: Path) -> None:
     """At least ten kills −9 of the runner at random moments: the same command goes on, and leaves no process."""
     suite = tiny_suite(rest=f"hyperparameters: {{epochs: 1, batch_size: 2}}\nseeds: [0, 1]\n{FAST}")
+    assert not _killed(suite, fast_path / "whole", None)
+    events = _events_below(fast_path / "whole")
     moments = random.Random(5)
     kills = rounds = 0
     while kills < RUNNER_KILLS:
         rounds += 1
         results = fast_path / f"results{rounds}"
         kept: dict[Path, tuple[bytes, int]] = {}
-        while _killed(suite, results, moments.uniform(0.3, 5.5) if kills < RUNNER_KILLS else None):
+        while _killed(suite, results, moments.randint(0, events) if kills < RUNNER_KILLS else None):
             kills += 1
             _compare(results, kept)
         _compare(results, kept)
@@ -105,18 +110,25 @@ def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..
         assert not list(results.rglob(f"{files.TEMPORARY}*"))
 
 
-def _killed(suite: Path, results: Path, after_s: float | None) -> bool:
-    """Run the suite; whether it was killed before it was done. No process of it is left in ten seconds."""
+def _killed(suite: Path, results: Path, after_events: int | None) -> bool:
+    """Run the suite; return whether it was killed, once so many more events were written below `results`.
+
+    No process of it is left in ten seconds.
+    """
+    before = _events_below(results)
     run = start(suite, results)
-    try:
-        output, _ = run.communicate(timeout=after_s)
-    except subprocess.TimeoutExpired:
+    while after_events is not None and run.poll() is None and _events_below(results) - before < after_events:
+        time.sleep(0.005)
+    if after_events is not None:
         run.kill()
-        run.communicate()
-        wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
-        return True
-    assert run.returncode == 0, output
-    return False
+    output, _ = run.communicate()
+    assert run.returncode in {0, -signal.SIGKILL}, output
+    wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
+    return run.returncode != 0
+
+
+def _events_below(results: Path) -> int:
+    return sum(events_in(path) for path in results.glob("*/trials/*/attempts/*/events.jsonl"))
 
 
 def _compare(results: Path, kept: dict[Path, tuple[bytes, int]]) -> None:
@@ -209,7 +221,6 @@ def test_a_child_that_holds_pythons_lock_ends_with_its_runner(tmp_path: Path, ti
     split = "{dataset: 'stuck:Stuck'}"
     suite = tiny_suite(
         datasets=f"  stuck: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
-        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
     )
     results = tmp_path / "results"
     run = start(suite, results)

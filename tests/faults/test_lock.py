@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.store import lock
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
-LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
+LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 
 
 def test_two_runs_of_one_suite(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.store import files
-from tests.conftest import FAST, TINY_MODEL
+from tests.conftest import FAST
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
-LONG = "hyperparameters: {epochs: 5000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
+LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -33,7 +33,7 @@ def test_the_first_signal_leaves_a_checkpoint(
     assert time.monotonic() - started < 30
     assert not trials_of(results)
     assert f"interrupted by {number.name}" in output
-    assert f"run {suite} --results {results} --no-rehearsal" in output
+    assert f"run {suite} --results {results} --no-preflight" in output
     assert list(results.glob("tiny/trials/*/checkpoints/training-*.state"))
     (outcome,) = results.glob("tiny/trials/*/attempts/1/outcome.json")
     assert json.loads(outcome.read_text())["outcome"] == "interrupted"
@@ -91,7 +91,6 @@ def test_the_second_signal_ends_at_once(tiny_suite: Callable[..., Path], tmp_pat
     split = "{dataset: 'slow:Slow'}"
     suite = tiny_suite(
         datasets=f"  slow: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
-        architectures=f"  - name: fasterrcnn_mobilenet_v3_large_fpn\n{TINY_MODEL}",
     )
     results = tmp_path / "results"
     run = start(suite, results)

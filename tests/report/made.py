@@ -1,4 +1,4 @@
-"""Labels and detections for tests: by hand, or drawn from a seed; and as the files that a trial leaves."""
+"""Make labels and detections for tests, by hand or from a seed, and write them as a trial does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSES = ("disc", "square")
 def labels(
     *images: Sequence[tuple[int, Box]], classes: tuple[str, ...] = CLASSES, crowds: Sequence[int] = ()
 ) -> StoredGroundTruth:
-    """Of each image its (class, box) pairs; `crowds` are the rows of boxes that are crowd regions."""
+    """Make ground truth from the (class, box) pairs of each image; `crowds` are the rows that are crowd regions."""
     rows = [row for image in images for row in image]
     return StoredGroundTruth(
         class_names=classes,
@@ -40,7 +40,7 @@ def labels(
 
 
 def detections(*rows: tuple[int, int, float, Box]) -> StoredDetections:
-    """From (image, class, score, box), in any order."""
+    """Make detections from (image, class, score, box), in any order."""
     return _sorted(
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] for row in rows], dtype=np.int64),
@@ -58,7 +58,7 @@ def drawn_labels(
     crowds: float = 0.1,
     names: tuple[str, ...] | None = None,
 ) -> StoredGroundTruth:
-    """Boxes of 10 to 40 pixels in images of 140; some without."""
+    """Draw boxes of 10 to 40 pixels in images of 140 pixels; some images have none."""
     counts = rng.integers(0, max_boxes + 1, images)
     total = int(counts.sum())
     corners = rng.uniform(0, 100, (total, 2))
@@ -77,7 +77,7 @@ def drawn_labels(
 def drawn_detections(
     rng: np.random.Generator, truth: StoredGroundTruth, *, each: int = 12, hits: float = 0.7, shift: float = 3.0
 ) -> StoredDetections:
-    """So many detections an image; a share of them near a box, shifted by some pixels, mostly of its class."""
+    """Draw `each` detections an image; a fraction `hits` lies near a box, `shift` pixels away, mostly of its class."""
     images = np.repeat(np.arange(len(truth.images)), each)
     corners = rng.uniform(0, 100, (len(images), 2))
     boxes = np.hstack([corners, corners + rng.uniform(10, 40, (len(images), 2))])
@@ -85,33 +85,37 @@ def drawn_detections(
     scores = rng.random(len(images)) * 0.6
     counts = np.diff(truth.offsets)[images]
     near = (rng.random(len(images)) < hits) & (counts > 0)
-    of = np.minimum(
+    box_of = np.minimum(
         truth.offsets[images] + (rng.random(len(images)) * counts).astype(int), max(0, len(truth.boxes) - 1)
     )
-    moved = truth.boxes[of] + rng.normal(0, shift, (len(images), 4))
+    moved = truth.boxes[box_of] + rng.normal(0, shift, (len(images), 4))
     moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
     boxes[near] = moved[near]
-    classes = np.where(near & (rng.random(len(images)) < 0.8), truth.classes[of], classes)
+    classes = np.where(near & (rng.random(len(images)) < 0.8), truth.classes[box_of], classes)
     scores = np.where(near, scores + 0.4 * rng.random(len(images)), scores)
     return _sorted(images, classes, scores, boxes)
 
 
 def write(
-    folder: SuiteFolder, record: Record, truth: StoredGroundTruth, found: StoredDetections, variant: str | None = None
+    folder: SuiteFolder,
+    record: Record,
+    truth: StoredGroundTruth,
+    predictions: StoredDetections,
+    variant: str | None = None,
 ) -> None:
-    """What the trial leaves beside its record."""
+    """Write ground truth and detections beside a trial's record."""
     trial = folder.trial(record.trial.trial_id)
     write_truths(trial.ground_truth, truth)
-    trial.detections(variant).write_bytes(tables.write_detections(found, truth.images, truth.class_names))
+    trial.detections(variant).write_bytes(tables.write_detections(predictions, truth.images, truth.class_names))
 
 
 def write_truths(path: Path, truth: StoredGroundTruth) -> None:
-    """Ground truth as a trial leaves it."""
+    """Write ground truth as a trial does."""
     path.write_bytes(tables.write_ground_truth(truth, {}))
 
 
 def of_classes(record: Record, truth: StoredGroundTruth) -> Record:
-    """The record as of a detector of these classes and images."""
+    """Return the record as if its detector had these classes and images."""
     per_class = {name: ClassMetrics(map=record.metrics.map, mar_100=0.5) for name in truth.class_names}
     metrics = dataclasses.replace(record.metrics, per_class=per_class, images=len(truth.images))
     return dataclasses.replace(record, metrics=metrics)

@@ -1,12 +1,12 @@
-// Runs in the page under test, before anything else of it: notes complaints, then clicks, and leaves what it saw.
+// Runs in the page under test before its own scripts: records messages, clicks, and leaves what it observed.
 
-const complaints = [];
+const messages = [];
 let alerts = 0;
 window.alert = () => { alerts += 1; };
-for (const level of ["error", "warn"]) console[level] = (...words) => complaints.push(words.join(" "));
-window.addEventListener("error", (event) => complaints.push(`error: ${event.message}`));
-window.addEventListener("unhandledrejection", (event) => complaints.push(`rejection: ${event.reason}`));
-document.addEventListener("securitypolicyviolation", (event) => complaints.push(`policy: ${event.violatedDirective}`));
+for (const level of ["error", "warn"]) console[level] = (...words) => messages.push(words.join(" "));
+window.addEventListener("error", (event) => messages.push(`error: ${event.message}`));
+window.addEventListener("unhandledrejection", (event) => messages.push(`rejection: ${event.reason}`));
+document.addEventListener("securitypolicyviolation", (event) => messages.push(`policy: ${event.violatedDirective}`));
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const texts = (selector) => all(selector).map((element) => element.textContent);
@@ -17,24 +17,24 @@ async function until(holds) {
 }
 
 function sorts(table) {
-  const found = {};
+  const columns = {};
   const aria = [];
   all("th", table).forEach((header, column) => {
-    found[header.textContent] = [1, 2, 3].map(() => {
+    columns[header.textContent] = [1, 2, 3].map(() => {
       header.querySelector("button").click();
       if (column === 0) aria.push(header.getAttribute("aria-sort"));
       return [...table.tBodies[0].rows].map((row) => row.cells[column].textContent);
     });
   });
-  return { found, aria };
+  return { columns, aria };
 }
 
 function filter(box) {
   const [input, output] = ["input", "output"].map((name) => box.previousElementSibling.querySelector(name));
   const type = (text) => { input.value = text; input.dispatchEvent(new Event("input")); return output.value; };
-  const said = type(" TWO ");
+  const count = type(" TWO ");
   const rows = all("tbody tr", box).filter((row) => row.offsetHeight).map((row) => row.cells[0].textContent);
-  return { said, rows, again: type("") };
+  return { count, rows, count_without_filter: type("") };
 }
 
 const picture = () => ({
@@ -63,12 +63,12 @@ async function tooltip() {
   return document.querySelector("#vg-tooltip-element")?.textContent ?? "no tooltip";
 }
 
-async function look() {
+async function observe() {
   await until(() => document.querySelector("figure.plot.drawn"));
   const boxes = all("div.table");
-  const { found, aria } = sorts(boxes[0].querySelector("table"));
+  const { columns, aria } = sorts(boxes[0].querySelector("table"));
   const plot = { first: picture() };
-  const said = await tooltip();
+  const tip = await tooltip();
   plot.throughput = await change(".axis", "value", "throughput");
   plot.log = await change(".log", "checked", true);
   plot.bare = await change(".labels", "checked", false);
@@ -77,13 +77,13 @@ async function look() {
     return [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor];
   });
   return {
-    sorts: found, aria, plot, tooltip: said, themes, complaints, alerts,
+    sorts: columns, aria, plot, tooltip: tip, themes, messages, alerts,
     filtered: boxes.map((box) => box.previousElementSibling.className === "filter"),
     filter: filter(boxes[0]),
     choices: all(".axis option").map((option) => option.value),
     static: getComputedStyle(document.querySelector("figure.plot > img")).display,
     requests: performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => !name.startsWith("data:")),
-    strangers: all("[onerror], img:not([src^='data:image/']), a[href^='javascript' i], main script:not([type])")
+    unexpected: all("[onerror], img:not([src^='data:image/']), a[href^='javascript' i], main script:not([type])")
       .map((element) => element.outerHTML),
     links: all("main a:not(.anchor)").map((link) => link.getAttribute("href")),
     title: document.title,
@@ -93,6 +93,6 @@ async function look() {
 window.addEventListener("load", async () => {
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = JSON.stringify(await look().catch((problem) => ({ stopped: problem.stack, complaints })));
+  result.textContent = JSON.stringify(await observe().catch((problem) => ({ stopped: problem.stack, messages })));
   document.body.append(result);
 });

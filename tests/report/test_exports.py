@@ -1,4 +1,4 @@
-"""The comparison as files: other programs read back what the frame says, and no name in it does anything."""
+"""Exported files: other programs read back the numbers of the frame, and no name has an effect in them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HOSTILE = (
 
 
 def _folder(root: Path) -> Path:
-    """Three seeds of one with warnings, a faster one, a subset that beats both, one that failed."""
+    """Write results: two seeds with warnings, a faster row, a subset that beats both, and a failed one."""
     warnings = (
         MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),
         MeasurementWarning(name="resumed", reason="at step 3"),
@@ -64,7 +64,7 @@ def frame(tmp_path: Path) -> pd.DataFrame:
 
 
 def _hostile(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same numbers under every hostile name, in each column of text."""
+    """Return the same numbers under every hostile name, in each column of text."""
     rows = pd.concat([frame.iloc[[0]]] * len(HOSTILE), ignore_index=True)
     for name in ("dataset", "label", "architecture", "setting", "how"):
         rows[name] = list(HOSTILE)
@@ -72,22 +72,22 @@ def _hostile(frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def test_csv_says_what_the_frame_says(frame: pd.DataFrame) -> None:
-    """Every number to the last bit, the main columns first, empty where nothing is known, warnings as text."""
+def test_csv_has_the_numbers_of_the_frame(frame: pd.DataFrame) -> None:
+    """Every number to the last bit, the main columns first, unknown values empty, warnings as text."""
     rows = list(csv.DictReader(io.StringIO(to_csv(frame).decode())))
     assert list(rows[0])[:9] == [
         "dataset", "label", "architecture", "setting", "variant", "how", "n", "map", "map_std",
     ]  # fmt: skip
     assert set(rows[0]) >= set(frame.columns)
-    for row, (_, told) in zip(rows, frame.iterrows(), strict=True):
-        assert row["label"] == told["label"]
+    for row, (_, expected) in zip(rows, frame.iterrows(), strict=True):
+        assert row["label"] == expected["label"]
         for name in ("map", "map_std", "latency_median_s", "inference_memory_bytes"):
-            assert math.isnan(told[name]) if row[name] == "" else float(row[name]) == told[name]
+            assert math.isnan(expected[name]) if row[name] == "" else float(row[name]) == expected[name]
     assert {row["warnings"] for row in rows} == {"", "unstable: rounds lie 9 % apart; resumed: at step 3"}
 
 
 def test_no_cell_is_a_formula_and_no_row_is_two(frame: pd.DataFrame) -> None:
-    """Text that a spreadsheet would compute begins with an apostrophe; numbers below zero stay numbers."""
+    """Text that a spreadsheet would take for a formula starts with an apostrophe; negative numbers stay numbers."""
     hostile = _hostile(frame).assign(map_low=-0.5)
     rows = list(csv.DictReader(io.StringIO(to_csv(hostile).decode())))
     assert len(rows) == len(HOSTILE)
@@ -100,20 +100,20 @@ def test_no_cell_is_a_formula_and_no_row_is_two(frame: pd.DataFrame) -> None:
 
 
 def test_parquet_gives_the_frame_back(frame: pd.DataFrame) -> None:
-    """Types and numbers, and warnings as names with reasons, however hostile."""
-    for told in (frame, _hostile(frame)):
-        back = pd.read_parquet(io.BytesIO(to_parquet(told)))
-        numbers = told.select_dtypes("number").columns
-        pd.testing.assert_frame_equal(back[numbers], told[numbers])
-        assert list(back["label"]) == list(told["label"])
+    """With types and numbers, and warnings as names with reasons, hostile ones included."""
+    for expected in (frame, _hostile(frame)):
+        back = pd.read_parquet(io.BytesIO(to_parquet(expected)))
+        numbers = expected.select_dtypes("number").columns
+        pd.testing.assert_frame_equal(back[numbers], expected[numbers])
+        assert list(back["label"]) == list(expected["label"])
         warnings = [
             tuple((warning["name"], warning["reason"]) for warning in warnings) for warnings in back["warnings"]
         ]
-        assert warnings == list(told["warnings"])
+        assert warnings == list(expected["warnings"])
 
 
 def test_json_is_plain_data(frame: pd.DataFrame) -> None:
-    """One object a row, null for what is not known, nothing but ASCII on the wire and every name whole in it."""
+    """One object for each row, null for unknown values, only ASCII characters, and every name complete."""
     rows = json.loads(to_json(frame), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     failed = next(row for row in rows if row["outcomes"] == "failed")
     assert [len(row["trial_ids"]) for row in rows] == [row["n"] for row in rows]
@@ -127,7 +127,7 @@ def test_json_is_plain_data(frame: pd.DataFrame) -> None:
 
 
 def test_latex_is_a_table_of_the_main_columns(frame: pd.DataFrame) -> None:
-    """In display units, the best bold, never a subset, and a dash for what is not known."""
+    """In display units, the best value bold but never that of a subset, and a dash for unknown values."""
     text = to_latex(frame).decode()
     lines = {line.split(" & ")[0]: line for line in text.splitlines() if " & " in line}
     assert lines[RETINA.replace("_", r"\_")].endswith(
@@ -141,8 +141,8 @@ def test_latex_is_a_table_of_the_main_columns(frame: pd.DataFrame) -> None:
     assert "multicolumn" not in text
 
 
-def test_latex_shows_names_and_does_nothing(frame: pd.DataFrame) -> None:
-    """Every character that LaTeX would act upon is escaped, each row is one line, datasets are told apart."""
+def test_latex_escapes_names(frame: pd.DataFrame) -> None:
+    """Every special character is escaped, each row is one line, and each dataset has a heading."""
     text = to_latex(_hostile(frame)).decode()
     assert text.count("multicolumn") == len({*HOSTILE})
     assert r"a\textbar{}b\textasciigrave{}c" in text
@@ -154,7 +154,7 @@ def test_latex_shows_names_and_does_nothing(frame: pd.DataFrame) -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
 def test_pdflatex_takes_the_table(frame: pd.DataFrame, tmp_path: Path) -> None:
-    """Hostile names included."""
+    """With hostile names as well."""
     page = (
         "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
         f"{to_latex(_hostile(frame)).decode()}\\end{{document}}\n"
@@ -170,7 +170,7 @@ def test_pdflatex_takes_the_table(frame: pd.DataFrame, tmp_path: Path) -> None:
 
 
 def test_the_same_frame_gives_the_same_bytes(frame: pd.DataFrame) -> None:
-    """In every format; and a column that is not known yet only comes in addition."""
+    """In every format; a column that the export does not know is added."""
     for export in FORMATS.values():
         assert export(frame) == export(frame.copy())
     more = frame.assign(map_low=0.1, map_high=0.6, tie_group=[*"aab", None][: len(frame)], surprise=1)
@@ -189,9 +189,9 @@ def test_nothing_measured_is_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_thresholds_are_named_with_their_unit(frame: pd.DataFrame) -> None:
-    """`latency at 0.05` of the frame is in seconds, and says so outside."""
-    told: Any = json.loads(to_json(frame.assign(**{"latency at 0.05": 0.5})))
-    assert told[0]["latency_at_0.05_s"] == 0.5
+    """The frame's `latency at 0.05` is in seconds, and its exported name ends in `_s`."""
+    rows: Any = json.loads(to_json(frame.assign(**{"latency at 0.05": 0.5})))
+    assert rows[0]["latency_at_0.05_s"] == 0.5
 
 
 def test_an_export_replaces_nothing_that_is_no_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page is one file that works alone: its tables sort and filter, its picture moves, and text from data is text."""
+"""The page is one file that works alone: tables sort and filter, the picture is interactive, data stays text."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def _text() -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("page")
-    (made / "plots").mkdir()
-    (made / PLOT).write_text(_SVG)
-    return made
+    rendered = tmp_path_factory.mktemp("page")
+    (rendered / "plots").mkdir()
+    (rendered / PLOT).write_text(_SVG)
+    return rendered
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def page(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def seen(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a real browser, without a network, says of the page after some clicks."""
+def browser_result(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a real browser without a network reports about the page after some clicks."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no chromium is installed")
@@ -101,77 +101,79 @@ def seen(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
              f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1200,2000",
              "--virtual-time-budget=20000", "--dump-dom")  # fmt: skip
-    shown = subprocess.run([browser, *options, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'<pre id="result">(.*?)</pre>', shown.stdout, re.DOTALL)
-    assert found, shown.stderr[-2000:]
+    process = subprocess.run(
+        [browser, *options, path.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    found = re.search(r'<pre id="result">(.*?)</pre>', process.stdout, re.DOTALL)
+    assert found, process.stderr[-2000:]
     result: dict[str, Any] = json.loads(markup.unescape(found[1]))
     assert "stopped" not in result, result
     return result
 
 
-def test_the_page_runs_alone_and_without_a_complaint(seen: dict[str, Any]) -> None:
-    """No error, no warning, no breach of its own policy, and nothing asked of any network."""
-    assert seen["complaints"] == []
-    assert seen["requests"] == []
+def test_the_page_works_alone_and_without_warnings(browser_result: dict[str, Any]) -> None:
+    """There is no error, no warning, no violation of its security policy, and no network request."""
+    assert browser_result["messages"] == []
+    assert browser_result["requests"] == []
 
 
-def test_tables_sort_as_numbers_and_back(seen: dict[str, Any]) -> None:
-    """A click sorts up, the next down, the third restores; thousands, signs, ×, ± and durations count, dashes last."""
-    sorts = seen["sorts"]
+def test_tables_sort_as_numbers_and_back(browser_result: dict[str, Any]) -> None:
+    """Clicks sort up, down and restore the order; thousands, signs, ×, ± and durations count; dashes come last."""
+    sorts = browser_result["sorts"]
     assert sorts["MiB"] == [["96", "1,000", "1,615"], ["1,615", "1,000", "96"], ["1,615", "96", "1,000"]]
     assert sorts["faster"] == [["−0.5", "2.1×", "–"], ["2.1×", "−0.5", "–"], ["–", "2.1×", "−0.5"]]
     assert sorts["mAP"][0] == ["0.052 ± 0.001", "0.398 ± 0.030", "0.412 ± 0.006"]
     assert sorts["wall time"][0] == ["50 s", "2 min 13 s", "1 h 02 min"]
     assert sorts["name"][0][1:] == ["ten", "two"]
-    assert seen["aria"] == ["ascending", "descending", "none"]
+    assert browser_result["aria"] == ["ascending", "descending", "none"]
 
 
-def test_filters_stand_above_long_and_leading_tables(seen: dict[str, Any]) -> None:
-    """The first table of a dataset and one of nine rows; case does not matter, and the rows shown are counted."""
-    assert seen["filtered"] == [True, False, True]
-    assert seen["filter"] == {"rows": ["two"], "said": "1 of 3 rows", "again": "3 of 3 rows"}
+def test_filters_stand_above_long_and_leading_tables(browser_result: dict[str, Any]) -> None:
+    """The first table of a dataset and a table of nine rows have one; it ignores case and counts the shown rows."""
+    assert browser_result["filtered"] == [True, False, True]
+    assert browser_result["filter"] == {"rows": ["two"], "count": "1 of 3 rows", "count_without_filter": "3 of 3 rows"}
 
 
-def test_the_picture_shows_every_row_on_every_axis(seen: dict[str, Any]) -> None:
-    """A mark a row, whiskers for intervals, a front, names on demand; the controls change axis and scale."""
-    first, throughput, log, bare = (seen["plot"][step] for step in ("first", "throughput", "log", "bare"))
+def test_the_picture_shows_every_row_on_every_axis(browser_result: dict[str, Any]) -> None:
+    """There are a mark for each row, whiskers, a front and optional names; the controls change axis and scale."""
+    first, throughput, log, bare = (browser_result["plot"][step] for step in ("first", "throughput", "log", "bare"))
     assert (first["marks"], first["whiskers"], first["fronts"], len(first["names"])) == (3, 2, 1, 3)
     assert first["title"] == "latency, median, batch 1 (ms), lower is better"
     assert throughput["title"] == "throughput (images/s), higher is better"
     assert throughput["marks"] == log["marks"] == bare["marks"] == 3
     assert throughput["ticks"] != log["ticks"]
     assert bare["names"] == []
-    assert seen["choices"] == ["latency", "throughput", "memory", "parameters"]
-    assert seen["static"] == "none"
+    assert browser_result["choices"] == ["latency", "throughput", "memory", "parameters"]
+    assert browser_result["static"] == "none"
 
 
-def test_hostile_text_stays_text(seen: dict[str, Any]) -> None:
-    """In tables, quotes, code, the tab, the picture's names and its tooltip: shown as it stands, run nowhere."""
-    assert seen["alerts"] == 0
-    assert seen["strangers"] == []
-    assert seen["title"] == " ".join(HOSTILE.replace("\u202e", " ").split())
-    assert any(name.startswith("a|b<script>alert(1)</script>") for name in seen["plot"]["first"]["names"])
-    assert HOSTILE in seen["tooltip"]
-    assert "latency, median" in seen["tooltip"]
-    assert "0.470" in seen["tooltip"]
-    assert seen["links"] == ["trials/a%20b/log.txt"]
+def test_hostile_text_stays_text(browser_result: dict[str, Any]) -> None:
+    """In tables, quotes, code, the title, the picture's names and its tooltip it is shown and never run."""
+    assert browser_result["alerts"] == 0
+    assert browser_result["unexpected"] == []
+    assert browser_result["title"] == " ".join(HOSTILE.replace("\u202e", " ").split())
+    assert any(name.startswith("a|b<script>alert(1)</script>") for name in browser_result["plot"]["first"]["names"])
+    assert HOSTILE in browser_result["tooltip"]
+    assert "latency, median" in browser_result["tooltip"]
+    assert "0.470" in browser_result["tooltip"]
+    assert browser_result["links"] == ["trials/a%20b/log.txt"]
 
 
-def test_the_theme_can_be_switched(seen: dict[str, Any]) -> None:
-    """From light, which the browser prefers, to dark and back; another ground each time."""
-    assert [theme for theme, _ in seen["themes"]] == ["dark", "light"]
-    assert seen["themes"][0][1] != seen["themes"][1][1]
+def test_the_theme_can_be_switched(browser_result: dict[str, Any]) -> None:
+    """From light, which the browser prefers, to dark and back, with another background each time."""
+    assert [theme for theme, _ in browser_result["themes"]] == ["dark", "light"]
+    assert browser_result["themes"][0][1] != browser_result["themes"][1][1]
 
 
 def test_the_same_input_gives_the_same_bytes(page: str, folder: Path) -> None:
-    """Nothing is numbered from a counter, and no time is told."""
+    """The page contains no counter and no time."""
     warnings = [(), (("unstable", "x"),), ()]
     rows = _frame("ten", "two", HOSTILE, warnings=warnings, map_low=[0.4, 0.4, float("nan")], map_high=[0.6, 0.6, 0.5])
     assert html.render(_text(), title=HOSTILE, charts={PLOT: rows}, root=folder) == page
 
 
-def test_data_ends_no_script(page: str) -> None:
-    """In a script's data there is no `<`, and in the libraries nothing that ends or hides a script."""
+def test_data_cannot_end_a_script(page: str) -> None:
+    """The data has no `<`, and the libraries contain nothing that ends or hides a script."""
     (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert "<" not in data
     assert json.loads(data)["spec"]["data"]
@@ -195,21 +197,23 @@ def test_data_ends_no_script(page: str) -> None:
     ],
 )
 def test_only_files_and_web_pages_are_linked(link: str) -> None:
-    """Whatever could run something stays text."""
+    """Links that could run code stay text."""
     assert not html._allowed(link)
     assert html._allowed("trials/x/log.txt")
     assert html._allowed("https://example.org")
 
 
-def test_images_come_from_below_the_root_alone(tmp_path: Path) -> None:
-    """An SVG, a PNG and a JPEG are inside the page; outside, missing, or of another kind, the words remain."""
+def test_only_images_below_the_root_are_embedded(tmp_path: Path) -> None:
+    """For files outside, missing files and other kinds, the alternative text remains."""
     root = tmp_path / "root"
     root.mkdir()
     for path in ("root/a b.svg", "root/c.png", "root/d.jpg", "root/secret.txt", "outside.svg"):
         (tmp_path / path).write_text(_SVG)
     (root / "link.svg").symlink_to(tmp_path / "outside.svg")
-    made = html.render("![one](<a b.svg>)\n\ntext ![two](c.png) and ![three](d.jpg)", title="t", charts={}, root=root)
-    assert re.findall(r'src="data:(.*?);base64,', made) == ["image/svg+xml", "image/png", "image/jpeg"]
+    rendered = html.render(
+        "![one](<a b.svg>)\n\ntext ![two](c.png) and ![three](d.jpg)", title="t", charts={}, root=root
+    )
+    assert re.findall(r'src="data:(.*?);base64,', rendered) == ["image/svg+xml", "image/png", "image/jpeg"]
     for path in (
         "gone.svg",
         "../outside.svg",
@@ -219,39 +223,39 @@ def test_images_come_from_below_the_root_alone(tmp_path: Path) -> None:
         "%00.svg",
         "https://x.org/a.png",
     ):
-        made = html.render(f"![words <b>]({path})", title="t", charts={}, root=root)
-        assert "words &lt;b&gt;</em>" in made
-        assert "<img" not in made
+        rendered = html.render(f"![words <b>]({path})", title="t", charts={}, root=root)
+        assert "words &lt;b&gt;</em>" in rendered
+        assert "<img" not in rendered
 
 
 def test_without_a_chart_there_is_no_library(tmp_path: Path) -> None:
-    """A page without anything measured stays small, whether nothing is asked for or nothing has an mAP."""
+    """A page without an interactive picture stays small, also if no row has an mAP."""
     unmeasured = _frame("x", map=float("nan"))
     for charts in ({}, {PLOT: unmeasured}):
-        made = html.render(f"# t\n\n![Speed]({PLOT})", title="t", charts=charts, root=tmp_path)
-        assert len(made) < 30_000
-        assert "application/json" not in made
+        rendered = html.render(f"# t\n\n![Speed]({PLOT})", title="t", charts=charts, root=tmp_path)
+        assert len(rendered) < 30_000
+        assert "application/json" not in rendered
 
 
-def test_headings_are_places_and_contents(tmp_path: Path) -> None:
-    """Every heading has an id of its own; the contents hold the second and third level, in order."""
-    made = html.render("# T\n\n## a b\n\n### Data\n\n## ★\n\n### Data", title="t", charts={}, root=tmp_path)
-    contents = made[: made.index("</nav>")]
+def test_headings_have_anchors_and_are_in_the_contents(tmp_path: Path) -> None:
+    """Every heading has its own id; the contents list the second and third level, in order."""
+    rendered = html.render("# T\n\n## a b\n\n### Data\n\n## ★\n\n### Data", title="t", charts={}, root=tmp_path)
+    contents = rendered[: rendered.index("</nav>")]
     assert re.findall(r'<li class="(h\d)"><a href="#(.*?)">', contents) == [
         ("h2", "a-b"), ("h3", "data"), ("h2", "section"), ("h3", "data-2"),
     ]  # fmt: skip
-    assert re.findall(r'<h\d id="(.*?)">', made) == ["t", "a-b", "data", "section", "data-2"]
+    assert re.findall(r'<h\d id="(.*?)">', rendered) == ["t", "a-b", "data", "section", "data-2"]
 
 
 def test_axes_are_those_measured_and_fronts_follow_them() -> None:
-    """More throughput is better, less of all else; subset rows are on no front; what is not finite is not a number."""
+    """More throughput is better, less of all others; subset rows are on no front; infinite values are left out."""
     rows = _frame("slow", "fast", "subset", joules_per_image=[2.0, float("nan"), float("inf")])
     rows["subset"] = [False, False, True]
     rows["throughput_images_per_s"] = [30.0, 20.0, 90.0]
-    made = interactive.speed_accuracy(rows)
-    assert made is not None
-    assert [axis["name"] for axis in made["axes"]] == ["latency", "throughput", "memory", "parameters", "energy"]
-    points = made["spec"]["data"]["values"]
+    rendered = interactive.speed_accuracy(rows)
+    assert rendered is not None
+    assert [axis["name"] for axis in rendered["axes"]] == ["latency", "throughput", "memory", "parameters", "energy"]
+    points = rendered["spec"]["data"]["values"]
     assert [point["front"] for point in points] == [
         ["latency", "throughput", "memory", "parameters", "energy"], ["latency"], [],
     ]  # fmt: skip
@@ -261,13 +265,13 @@ def test_axes_are_those_measured_and_fronts_follow_them() -> None:
 
 
 def test_the_committed_example_renders() -> None:
-    """A real report: every table in a box, its plot interactive, its picture inside."""
+    """In a real report, every table is in a box, and the plot is interactive and embedded."""
     root = ROOT / "results" / "examples" / "quickstart"
     folder, text = paths.SuiteFolder(root), (root / "report.md").read_text()
     rows = frame.configuration_frame(frame.trial_frame(planned_trials(read_results(folder)), folder))
     path = next(path for path in re.findall(r"!\[.*?\]\((.*?)\)", text) if "speed-accuracy" in path)
-    made = html.render(text, title="quickstart", charts={path: rows}, root=root)
-    body = made[made.index("<main>") : made.index("</main>")]
+    rendered = html.render(text, title="quickstart", charts={path: rows}, root=root)
+    body = rendered[rendered.index("<main>") : rendered.index("</main>")]
     tables = len(re.findall(r"^\| :?-", text, re.MULTILINE))
     assert body.count('<div class="table"') == body.count("<table>") == tables
     assert body.count('<figure class="plot"><img src="data:image/svg+xml') == 1

@@ -1,4 +1,4 @@
-"""The page reads well whatever the night left, says the answer first, and is a pure function of the records."""
+"""The page states the answer first, reports whatever a run left, and depends on the records alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _three() -> list[object]:
 
 
 def test_the_answer_comes_first(tmp_path: Path) -> None:
-    """What to ship, who is faster and for what, the front's steps, and how sure that is, before any table."""
+    """What to ship, which rows are faster, the steps of the front, and how certain that is stand before any table."""
     text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
     answer = text[: text.index("| architecture")]
     assert "3 of 3 trials measured" in answer
@@ -36,7 +36,7 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
 
 
 def test_all_columns_are_there(tmp_path: Path) -> None:
-    """Every number that the comparison promises, with its unit, and every row in every table."""
+    """Every number has a column with its unit, and every row is in every table."""
     text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
     for column in (
         "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
@@ -52,7 +52,7 @@ def test_all_columns_are_there(tmp_path: Path) -> None:
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
-    """Page and plot, the time of writing aside."""
+    """The page and the plot are equal, except for the time of writing."""
     folder = make_folder(tmp_path, _three())  # type: ignore[arg-type]
     first = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
     second = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
@@ -60,8 +60,8 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     assert first[1] == second[1]
 
 
-def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
-    """A killed trial is a row and a line with a link to its log; what is left is counted."""
+def test_failures_have_their_reason_and_log(tmp_path: Path) -> None:
+    """A killed trial has a row, and a line with a link to its log; pending trials are counted."""
     folder = make_folder(
         tmp_path,
         [make_record(make_trial())],
@@ -77,8 +77,8 @@ def test_failures_are_told_with_reason_and_log(tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines() if line.startswith("|")) < 150
 
 
-def test_subsets_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> None:
-    """A subset's higher mAP wins no sentence while a real trial is there; its row says not comparable."""
+def test_subsets_are_marked_and_never_replace_full_trials(tmp_path: Path) -> None:
+    """A subset of higher mAP is not recommended if there is a full trial, and its row says not comparable."""
     subset = make_record(make_trial(FASTER, max_images=4), map=0.9, latency_s=0.001,
                          warnings=(MeasurementWarning(name="subset", reason="only the first 4 images"),))  # fmt: skip
     text = api.report(make_folder(tmp_path, [subset, make_record(make_trial(), map=0.3)]).path).read_text()
@@ -90,7 +90,7 @@ def test_subsets_are_stamped_and_never_answer_for_real_ones(tmp_path: Path) -> N
 
 
 def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
-    """± std over seeds; records from two environments never compare in silence."""
+    """± is the std over seeds; a banner says that records are from two environments."""
     records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
     text = api.report(make_folder(tmp_path, records).path).read_text()
     assert "0.450 ± 0.071" in text
@@ -100,25 +100,25 @@ def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> No
 
 
 def test_speeds_of_two_machines_are_not_ranked(tmp_path: Path) -> None:
-    """Nothing is called faster, nothing is on a front, no ratio is told; accuracy is."""
+    """No row is called faster or is on a front, and there is no ratio; accuracy is still ranked."""
     records = [make_record(make_trial(FASTER), map=0.4, device_name="A"),
                make_record(make_trial(RETINA), map=0.3, latency_s=0.01, device_name="B")]  # fmt: skip
     text = api.report(make_folder(tmp_path, records).path).read_text()
-    assert "nothing is said of who is faster" in text
+    assert "their speeds cannot be compared" in text
     assert "× faster" not in text
     assert "★" not in text
     assert f"**Ship {FASTER}:** 0.400 mAP" in text
 
 
-def test_what_finds_nothing_is_not_to_be_shipped(tmp_path: Path) -> None:
-    """The best of detectors that learnt nothing is no answer."""
+def test_a_detector_that_learnt_nothing_is_not_recommended(tmp_path: Path) -> None:
+    """Not even if it is the best one."""
     text = api.report(make_folder(tmp_path, [make_record(make_trial(), map=0.002)]).path).read_text()
     assert "**Nothing to ship yet:**" in text
     assert "**Ship" not in text
 
 
-def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Path) -> None:
-    """A seed that was taken out of the suite moves no mean, and a failure of old is not told as one of now."""
+def test_trials_outside_the_suite_are_left_out_and_counted(tmp_path: Path) -> None:
+    """A seed that was removed from the suite changes no mean, and its old failures are not reported."""
     kept, old = (make_record(make_trial(seed=seed), map=value) for seed, value in ((0, 0.4), (1, 0.8)))
     folder = make_folder(tmp_path, [kept, old], failed=((make_trial(FASTER), make_outcome()),))
     files.replace(folder.plan, results.encode_plan(results.SuitePlan(suite_file=None, trials=(kept.trial,))))
@@ -132,8 +132,8 @@ def test_what_the_suite_no_longer_asks_for_is_left_out_and_counted(tmp_path: Pat
     assert "2 of 3 trials measured, **1 failed**" in api.report(folder.path).read_text()
 
 
-def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
-    """Its attempt succeeded, but that is not what a reader needs to hear."""
+def test_an_unreadable_record_is_reported_as_unreadable(tmp_path: Path) -> None:
+    """And not as succeeded, although its attempt succeeded."""
     made = make_record(make_trial())
     folder = make_folder(tmp_path, [made])
     trial = folder.trial(made.trial.trial_id)
@@ -142,14 +142,14 @@ def test_an_unreadable_record_is_called_so(tmp_path: Path) -> None:
     assert "**unreadable, 1 trial:** " in api.report(folder.path).read_text()
 
 
-def test_a_split_without_boxes_is_said(tmp_path: Path) -> None:
-    """Measured, but with no accuracy: not the same as not measured."""
+def test_the_page_says_that_a_split_has_no_boxes(tmp_path: Path) -> None:
+    """Then speed is measured and accuracy is not, which differs from an unmeasured trial."""
     text = api.report(make_folder(tmp_path, [make_record(make_trial(), map=None)]).path).read_text()
     assert "The evaluated split has no boxes" in text
 
 
-def test_hostile_names_do_nothing(tmp_path: Path) -> None:
-    """Pipes, tags and newlines from data break no table and run nothing."""
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    """Pipes, tags and newlines from data neither break a table nor become active."""
     name = "a|b<script>`x`"
     reason = "boom |\n<script>alert(1)</script> [x](javascript:y)"
     failed = ((make_trial(FASTER, dataset="d"), make_outcome(reason=reason)),)
@@ -163,8 +163,8 @@ def test_hostile_names_do_nothing(tmp_path: Path) -> None:
     assert escape("a\nb") == "a b"
 
 
-def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
-    """A split without boxes has no mAP; an empty plan has no rows: neither crashes."""
+def test_a_page_without_accuracy_or_without_results_can_be_written(tmp_path: Path) -> None:
+    """A split without boxes has no mAP, and pending trials have no numbers."""
     assert "–" in api.report(make_folder(tmp_path / "a", [make_record(make_trial(), map=None)]).path).read_text()
     assert (
         "0 of 1 trials measured, 1 left"
@@ -173,7 +173,7 @@ def test_no_accuracy_and_nothing_at_all_are_said(tmp_path: Path) -> None:
 
 
 def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
-    """Both pages under results/examples and every picture come out of the records again, the time of writing aside."""
+    """Writing the report again gives the same pages and pictures, except for the time of writing."""
     example = paths.SuiteFolder(ROOT / "results" / "examples" / "quickstart")
     again = paths.SuiteFolder(tmp_path / "quickstart")
     shutil.copytree(example.path / "trials", again.path / "trials")

@@ -1,4 +1,4 @@
-"""Names from data do nothing in any output: markdown, HTML, pictures, CSV, JSON, LaTeX."""
+"""Names from data have no effect in any output: markdown, HTML, pictures, CSV, JSON, LaTeX."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NAMES = (
 
 
 class _Tags(html.parser.HTMLParser):
-    """Every tag with its attributes."""
+    """Collects every tag with its attributes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
 
 def _report(root: Path) -> SuiteFolder:
@@ -52,20 +52,22 @@ def _report(root: Path) -> SuiteFolder:
     return folder
 
 
-def test_nothing_from_data_acts(tmp_path: Path) -> None:
-    """No tag, no link, no picture, no formula, no row more than there should be."""
+def test_names_from_data_have_no_effect(tmp_path: Path) -> None:
+    """They add no tag, link, picture, formula or row."""
     folder = _report(tmp_path)
     places = {"csv": tmp_path / "x.csv", "json": tmp_path / "x.json", "latex": tmp_path / "x.tex"}
     text = api.report(folder.path, exports=places).read_text()
 
     tags = _Tags()
-    tags.feed(MarkdownIt("gfm-like", {"linkify": False}).render(text))  # html is let through, as GitHub does in part
-    assert {tag for tag, _ in tags.found} <= {
+    tags.feed(
+        MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    )  # this parser passes HTML through, as GitHub does in part
+    assert {tag for tag, _ in tags.elements} <= {
         "h1", "h2", "h3", "p", "ul", "li", "strong", "em", "code", "pre", "a", "img", "blockquote", "br",
         "table", "thead", "tbody", "tr", "th", "td",
     }  # fmt: skip
-    assert all(str(fields["href"]).startswith(("trials/", "#warnings")) for tag, fields in tags.found if tag == "a")
-    assert all(str(fields["src"]).startswith("plots/") for tag, fields in tags.found if tag == "img")
+    assert all(str(fields["href"]).startswith(("trials/", "#warnings")) for tag, fields in tags.elements if tag == "a")
+    assert all(str(fields["src"]).startswith("plots/") for tag, fields in tags.elements if tag == "img")
     for block in text.split("\n\n"):
         if block.startswith("| "):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
@@ -75,9 +77,9 @@ def test_nothing_from_data_acts(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     tags = _Tags()
     tags.feed(page)
-    assert not [fields for _, fields in tags.found if any(name.startswith("on") for name in fields)]
-    assert not [fields for _, fields in tags.found if "javascript" in str(fields.get("href", ""))]
-    assert not [fields for tag, fields in tags.found if tag == "img" and not str(fields["src"]).startswith("data:")]
+    assert not [fields for _, fields in tags.elements if any(name.startswith("on") for name in fields)]
+    assert not [fields for _, fields in tags.elements if "javascript" in str(fields.get("href", ""))]
+    assert not [fields for tag, fields in tags.elements if tag == "img" and not str(fields["src"]).startswith("data:")]
     assert "<script>alert" not in page
     assert "\u202e" not in page
 

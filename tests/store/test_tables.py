@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data.thumbnail import small
+from harness.data.thumbnail import make_thumbnail
 from harness.store import tables
 from harness.store.arrays import StoredDetections, StoredGroundTruth, StoredTimings
 from harness.store.record import AS_TRAINED
@@ -88,7 +88,7 @@ def test_a_split_without_any_box_comes_back() -> None:
 
 def test_thumbnails_lie_in_the_first_row_of_their_image() -> None:
     """They come back by name, and the ground truth is the same with and without them."""
-    thumbnail = small(np.full((600, 400, 3), 77, dtype=np.uint8))
+    thumbnail = make_thumbnail(np.full((600, 400, 3), 77, dtype=np.uint8))
     data = bytes(tables.write_ground_truth(TRUTH, {0: thumbnail, 1: thumbnail}))
     assert tables.read_thumbnails(data) == {"a.png": thumbnail, "empty.png": thumbnail}
     assert pq.read_table(io.BytesIO(data))["thumbnail"].null_count == 3  # of five rows

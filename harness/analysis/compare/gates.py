@@ -110,7 +110,7 @@ class GateResult:
 
 
 def parse_gates(texts: Iterable[str]) -> tuple[RegressionGate, ...]:
-    """Read gates as a person writes them: `map:-0.01`; a text can hold several, separated by commas.
+    """Read gates as a user writes them, such as `map:-0.01`; a text can hold several, separated by commas.
 
     Raises:
         UsageError: a text is no gate; says what is allowed.

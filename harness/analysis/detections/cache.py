@@ -1,6 +1,7 @@
-"""The evidence of every trial of a results folder: computed where it is new, else read from the folder's cache.
+"""The analysis of every trial's detections in a results folder: read from the folder's cache, or computed.
 
-The cache is keyed by content: what was found, the labels, and this code's version. It can be deleted at any time.
+The key of a cache file is the content of the detections and the ground truth, and the version of this computation. The
+cache can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -37,32 +38,40 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2  # of the computation: raise it when any number of `Evidence` changes its meaning
-_FEW = 5_000_000  # bytes of detections that are examined sooner than processes start
+_VERSION = 3  # of the computation; raise it when a field of `DetectionAnalysis` changes its name or meaning
+_MIN_PARALLEL_BYTES = 5_000_000  # fewer bytes of detections are analysed sooner than processes start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Job:
-    """One file of detections, and what it is judged by."""
+    """One file of detections to analyse.
+
+    Attributes:
+        key: the trial id and the variant.
+        detections: the file.
+        ground_truth: the boxes of the evaluated split.
+        min_score: the deployment's score threshold.
+        cached: the cache file of the analysis.
+    """
 
     key: tuple[str, str]
     detections: Path
-    labels: StoredGroundTruth
-    deployed: float
+    ground_truth: StoredGroundTruth
+    min_score: float
     cached: Path
 
     def read(self) -> DetectionAnalysis | None:
-        """From the cache."""
+        """Read the analysis from the cache; None if it is not there or damaged."""
         try:
             data = io.BytesIO(self.cached.read_bytes())  # numpy leaves a damaged file open
             with np.load(data, allow_pickle=False) as stored:
-                found = {name: stored[name] for name in stored.files}
-            plain = {name: value if value.ndim else value.item() for name, value in found.items()}
-            return DetectionAnalysis(**{**plain, "class_names": tuple(plain["class_names"].tolist())})
+                arrays = {name: stored[name] for name in stored.files}
+            fields = {name: value if value.ndim else value.item() for name, value in arrays.items()}
+            return DetectionAnalysis(**{**fields, "class_names": tuple(fields["class_names"].tolist())})
         except FileNotFoundError:
             return None
-        except Exception as error:  # noqa: BLE001 - a damaged archive raises whatever it likes, and is only a cache
-            log.info("%s: cannot be used (%s), computed anew", self.cached, error)
+        except Exception as error:  # noqa: BLE001 - a damaged archive can raise anything, and is only a cache
+            log.info("%s: cannot be used (%s) and is computed again", self.cached, error)
             return None
 
 
@@ -72,53 +81,61 @@ def load_or_compute(
     *,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[tuple[str, str], DetectionAnalysis]:
-    """By trial id and variant (`AS_TRAINED` for the model itself); without those that left no labels or detections.
+    """Return the analysis of each trial and variant that has ground truth and detections.
 
     Args:
-        progress: told how many are done, of how many.
+        folder: the suite's results folder.
+        states: the trials.
+        progress: called with the number of analyses that are done, and of all.
+
+    Returns:
+        The analyses by trial id and variant; the variant of the model itself is `AS_TRAINED`.
     """
     opened: dict[str, Mapping[str, Split]] = {}
     jobs = [job for state in states for job in _jobs(folder, state, opened)]
-    found = {job.key: analysis for job in jobs if (analysis := job.read()) is not None}
-    new = [job for job in jobs if job.key not in found]
+    analyses = {job.key: analysis for job in jobs if (analysis := job.read()) is not None}
+    new = [job for job in jobs if job.key not in analyses]
     done = len(jobs) - len(new)
     progress(done, len(jobs))
-    for number, (job, analysis) in enumerate(_examined(new), 1):
+    for number, (job, analysis) in enumerate(_analyse_all(new), 1):
         if analysis is not None:
-            found[job.key] = analysis
+            analyses[job.key] = analysis
             _write(job.cached, analysis)
         progress(min(done + number, len(jobs)), len(jobs))
-    return {job.key: found[job.key] for job in jobs if job.key in found}
+    return {job.key: analyses[job.key] for job in jobs if job.key in analyses}
 
 
 def _jobs(folder: SuiteFolder, state: TrialState, opened: dict[str, Mapping[str, Split]]) -> Iterator[_Job]:
+    """Yield a job for each stored file of detections of a trial, if its ground truth can be read."""
     if state.record is None:
         return
     trial = folder.trial(state.trial.trial_id)
     names = [None, *(variant.name for variant in state.record.variants if variant.metrics is not None)]
     stored = [(name, path) for name in names if (path := paths.stored(trial.detections(name))).is_file()]
-    labels = _labels(trial, state.record, opened) if stored else None
-    if labels is None:
+    ground_truth = _read_ground_truth(trial, state.record, opened) if stored else None
+    if ground_truth is None:
         return
-    deployed = state.trial.protocol.deployment_score_threshold
+    min_score = state.trial.protocol.deployment_score_threshold
     for name, path in stored:
         try:
             content = path.read_bytes()
         except OSError as error:
             log.warning("%s: cannot be used: %s", path, error)
             continue
-        digest = hashlib.sha256(repr((_VERSION, labels.fingerprint(), deployed)).encode())
+        digest = hashlib.sha256(repr((_VERSION, ground_truth.fingerprint(), min_score)).encode())
         digest.update(content)
         yield _Job(
             key=(state.trial.trial_id, name or AS_TRAINED),
             detections=path,
-            labels=labels,
-            deployed=deployed,
+            ground_truth=ground_truth,
+            min_score=min_score,
             cached=folder.cache / f"{digest.hexdigest()[:32]}.npz",
         )
 
 
-def _labels(folder: TrialFolder, record: Record, opened: dict[str, Mapping[str, Split]]) -> StoredGroundTruth | None:
+def _read_ground_truth(
+    folder: TrialFolder, record: Record, opened: dict[str, Mapping[str, Split]]
+) -> StoredGroundTruth | None:
     try:
         return ground_truth_of(folder, record, opened)
     except (OSError, UnreadableError) as error:
@@ -126,30 +143,32 @@ def _labels(folder: TrialFolder, record: Record, opened: dict[str, Mapping[str, 
         return None
 
 
-def _examined(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, DetectionAnalysis | None]]:
-    """In order; side by side where there is much to do."""
+def _analyse_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, DetectionAnalysis | None]]:
+    """Yield each job with its analysis, in order; several processes work if the detections are large."""
     workers = min(len(jobs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if workers < 2 or sum(job.detections.stat().st_size for job in jobs) < _FEW:  # noqa: PLR2004 - one is this one
-        yield from ((job, _examine(job)) for job in jobs)
+    if workers < 2 or sum(job.detections.stat().st_size for job in jobs) < _MIN_PARALLEL_BYTES:  # noqa: PLR2004 - one is this process
+        yield from ((job, _analyse(job)) for job in jobs)
         return
-    # Not forked: a progress bar's thread may hold a lock that the copy would wait for in vain.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_deaf) as pool:
+    # Not forked: the thread of a progress bar may hold a lock, for which the forked process would wait forever.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts) as pool:
         try:
-            yield from zip(jobs, pool.map(_examine, jobs), strict=True)
+            yield from zip(jobs, pool.map(_analyse, jobs), strict=True)
         except BrokenProcessPool:
-            log.warning("a process that examines detections was killed, likely for want of memory: one at a time now")
-            yield from ((job, _examine(job)) for job in jobs)
+            log.warning(
+                "a process that analyses detections was killed, probably for lack of memory; going on in one process"
+            )
+            yield from ((job, _analyse(job)) for job in jobs)
 
 
-def _deaf() -> None:
-    """Ctrl-C is the parent's to answer."""
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _examine(job: _Job) -> DetectionAnalysis | None:
+def _analyse(job: _Job) -> DetectionAnalysis | None:
     try:
-        found = read_detections(job.detections.read_bytes(), job.labels)
-        return analyse_detections(job.labels, found, min_score=job.deployed)
+        detections = read_detections(job.detections.read_bytes(), job.ground_truth)
+        return analyse_detections(job.ground_truth, detections, min_score=job.min_score)
     except (OSError, UnreadableError) as error:
         log.warning("%s: cannot be used: %s", job.detections, error)
         return None
@@ -162,5 +181,5 @@ def _write(path: Path, analysis: DetectionAnalysis) -> None:
     try:
         files.make_folder(path.parent)
         files.replace(path, stream.getbuffer())
-    except HarnessError as error:  # results that one may only read are as good
-        log.info("%s: not kept for the next time: %s", path, error)
+    except HarnessError as error:  # in a read-only folder, the analysis is computed each time
+        log.info("%s: the analysis is not cached: %s", path, error)

@@ -1,4 +1,4 @@
-"""The labels that a trial was judged by: those it left, or of a record of an older version the dataset's own."""
+"""The ground truth of a trial: what the trial stored, or for an older record, the labels of its dataset."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ log = logging.getLogger(__name__)
 def ground_truth_of(
     folder: ResultFolder, record: Record, opened: dict[str, Mapping[str, Split]]
 ) -> StoredGroundTruth | None:
-    """None where the trial left none, and the dataset is gone or is not what it was.
+    """Return the ground truth of a trial; None if it stored none and its dataset is gone or has changed.
 
     Args:
-        opened: datasets by fingerprint, those that were opened already; takes others.
+        folder: the trial's folder.
+        record: the trial's record.
+        opened: the datasets that were opened already, by fingerprint; newly opened ones are added.
 
     Raises:
-        UnreadableError: the trial's file is not what it must be.
+        UnreadableError: the trial's file is not a valid ground truth file.
         OSError: it cannot be read.
     """
     path = stored(folder.ground_truth)
@@ -63,14 +65,14 @@ def ground_truth_of(
 
 
 def _open(dataset: TrialDataset) -> dict[str, Split]:
-    """Its splits; none where it cannot be opened without its owner's code, or has changed since."""
+    """Return a dataset's splits; empty if opening it needs the user's code, if it is gone, or if it has changed."""
     source = dataset.source
     if isinstance(source, PythonDataset):
         return {}
     try:
         splits, loaded = open_splits(source)
-        own = fingerprint(source) if isinstance(source, SyntheticDataset) else loaded.fingerprint() if loaded else None
+        current = fingerprint(source) if isinstance(source, SyntheticDataset) else loaded and loaded.fingerprint()
     except (DataError, OSError) as error:
         log.info("%s: cannot be opened any more: %s", dataset.name, error)
         return {}
-    return splits if own == dataset.fingerprint else {}
+    return splits if current == dataset.fingerprint else {}

@@ -1,5 +1,5 @@
 "use strict";
-// The theme, and tables that sort and filter. Plain text and numbers only: nothing from a cell ever becomes markup.
+// The theme, and tables that sort and filter. Cells are handled as text and numbers and never become markup.
 
 const STORED = "detection-harness-theme";
 const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
@@ -16,7 +16,7 @@ function switchTheme() {
   try { localStorage.setItem(STORED, page.dataset.theme); } catch { /* as above */ }
 }
 
-// What a cell is sorted by: its numbers in turn, a duration in seconds, null where nothing is known, else its text.
+// The sort key of a cell: its numbers in turn, a duration in seconds, null for an unknown value, else its text.
 function sortKey(cell) {
   const text = cell.textContent.trim().replaceAll("\u2212", "-");
   if (/^[–—?-]?$/.test(text)) return null;
@@ -27,36 +27,36 @@ function sortKey(cell) {
   return [...text.matchAll(NUMBER)].map(([digits]) => Number(digits.replaceAll(",", "")));
 }
 
-function compare(one, other) {
-  if (!Array.isArray(one)) return one.localeCompare(other, "en", { numeric: true });
-  for (let place = 0; place < Math.min(one.length, other.length); place += 1) {
-    if (one[place] !== other[place]) return one[place] - other[place];
+function compare(a, b) {
+  if (!Array.isArray(a)) return a.localeCompare(b, "en", { numeric: true });
+  for (let place = 0; place < Math.min(a.length, b.length); place += 1) {
+    if (a[place] !== b[place]) return a[place] - b[place];
   }
-  return one.length - other.length;
+  return a.length - b.length;
 }
 
-// Ascending, descending, then as the page was written; what is not known stays last in either direction.
+// Sorts ascending, then descending, then in the original order; unknown values stay last in both directions.
 function sort(table, header, column) {
   const order = NEXT[header.getAttribute("aria-sort")];
   for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
   header.setAttribute("aria-sort", order);
-  const rows = table.written.map((row) => ({ row, key: sortKey(row.cells[column]) }));
-  const known = rows.filter(({ key }) => key !== null);
+  const rows = table.originalRows.map((row) => ({ row, key: sortKey(row.cells[column]) }));
+  const keyed = rows.filter(({ key }) => key !== null);
   if (order !== "none") {
-    // One name among the numbers makes it a column of text.
-    if (!known.every(({ key }) => Array.isArray(key))) {
-      for (const entry of known) entry.key = entry.row.cells[column].textContent.trim();
+    // A single text among the numbers makes it a column of text.
+    if (!keyed.every(({ key }) => Array.isArray(key))) {
+      for (const entry of keyed) entry.key = entry.row.cells[column].textContent.trim();
     }
     const sign = order === "ascending" ? 1 : -1;
-    known.sort((one, other) => sign * compare(one.key, other.key));
-    rows.splice(0, rows.length, ...known, ...rows.filter(({ key }) => key === null));
+    keyed.sort((a, b) => sign * compare(a.key, b.key));
+    rows.splice(0, rows.length, ...keyed, ...rows.filter(({ key }) => key === null));
   }
   table.tBodies[0].append(...rows.map(({ row }) => row));
 }
 
 function makeSortable(table) {
-  table.written = [...(table.tBodies[0]?.rows ?? [])];
-  if (table.written.length < 2) return;
+  table.originalRows = [...(table.tBodies[0]?.rows ?? [])];
+  if (table.originalRows.length < 2) return;
   [...table.tHead.rows[0].cells].forEach((header, column) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -80,10 +80,10 @@ function addFilter(box, table) {
   line.append(label, shown);
   box.before(line);
   const apply = () => {
-    const wanted = input.value.trim().toLowerCase();
-    for (const row of table.written) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-    const count = table.written.filter((row) => !row.hidden).length;
-    shown.value = `${count} of ${table.written.length} rows`;
+    const query = input.value.trim().toLowerCase();
+    for (const row of table.originalRows) row.hidden = !row.textContent.toLowerCase().includes(query);
+    const count = table.originalRows.filter((row) => !row.hidden).length;
+    shown.value = `${count} of ${table.originalRows.length} rows`;
   };
   input.addEventListener("input", apply);
   apply();

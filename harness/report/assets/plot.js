@@ -1,7 +1,7 @@
-// Draws each interactive picture, again whenever its controls change. The points and the choices are in the page.
-// Expressions are interpreted (`ast`), never compiled: the page's policy forbids making code out of text.
+// Draws each interactive picture, and draws it again when its controls change. The page holds the points and choices.
+// Expressions are interpreted (`ast`), not compiled, because the page's policy forbids making code from text.
 
-function chosen(figure, chart) {
+function specWithChoices(figure, chart) {
   const axis = chart.axes.find(({ name }) => name === figure.querySelector(".axis").value);
   const log = figure.querySelector(".log").checked;
   const spec = structuredClone(chart.spec);
@@ -16,16 +16,16 @@ function chosen(figure, chart) {
 async function draw(figure, chart) {
   figure.finalize?.();
   const options = { ast: true, renderer: "svg", actions: false };
-  const { finalize } = await window.vegaEmbed(figure.querySelector(".drawing"), chosen(figure, chart), options);
+  const { finalize } = await window.vegaEmbed(figure.querySelector(".drawing"), specWithChoices(figure, chart), options);
   figure.finalize = finalize;
 }
 
-const NARROW = 600; // pixels: less leaves no room for names beside the points, so they start switched off
+const NARROW = 600; // pixels; a narrower picture has no room for names, so they are switched off at first
 
 for (const figure of document.querySelectorAll("figure.plot")) {
   const chart = JSON.parse(figure.querySelector("script").textContent);
   const interactive = figure.querySelector(".interactive");
-  // It must be laid out before it is drawn, for its width; the static picture stays if that fails.
+  // It must be visible before it is drawn, to have a width; the static picture stays if drawing fails.
   interactive.hidden = false;
   if (interactive.clientWidth < NARROW) figure.querySelector(".labels").checked = false;
   draw(figure, chart).then(

@@ -66,9 +66,9 @@ def _meaning(dataset: DatasetAnalysis) -> str:
     return (
         f"Baseline: {baseline}. Both detectors are evaluated on the same images, drawn with replacement 1,000 times "
         "from the evaluated split (a paired bootstrap, bias-corrected intervals). A verdict other than *tie* has p "
-        f"below {1 - LEVEL:.2f} after Holm's correction for all {len(dataset.significance.pairs)} pairs of this dataset; "
-        "an interval is that of its pair alone. In the table above, the rows of a group tie with its first row. Intervals "
-        "and verdicts take chance over images into account, with the weights as they were trained. What other seeds "
-        "would change is in neither: see the column beside them. A difference within twice that error may well change "
-        "its sign when the models are trained again."
+        f"below {1 - LEVEL:.2f} after Holm's correction for all {len(dataset.significance.pairs)} pairs of this "
+        "dataset; an interval is that of its pair alone. In the table above, the rows of a group tie with its first "
+        "row. Intervals and verdicts take chance over images into account, with the weights as they were trained. What "
+        "other seeds would change is in neither: see the column beside them. A difference within twice that error may "
+        "well change its sign when the models are trained again."
     )

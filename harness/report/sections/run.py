@@ -24,7 +24,7 @@ def coverage(states: Sequence[TrialState], n_other_trials: int, generated: str) 
     counts += [f"{pending} left"] if pending else []
     span = run_status.span(states)
     when = f" First started {span[0]:{_TIME}}, last ended {span[1]:{_TIME}} UTC." if span else ""
-    others = f" {n_other_trials} more in trials/ are not part of the suite as last run." if n_other_trials else ""
+    others = f" {n_other_trials} more lie in trials/ but not in the suite as last run." if n_other_trials else ""
     return f"{', '.join(counts)}.{when} Written {generated}.{others}"
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from harness.analysis import statistics
 from harness.analysis.compare import pairing, verdicts
-from harness.analysis.compare.gates import RegressionGate, judge
-from harness.analysis.compare.verdicts import Compared
+from harness.analysis.compare.gates import RegressionGate, check_gates
+from harness.analysis.compare.verdicts import ComparedPair
 from harness.store import record
 from harness.store.paths import SuiteFolder
 from harness.store.record import AS_TRAINED, MeasurementWarning, Record
@@ -27,41 +27,42 @@ FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_lar
 
 
 @dataclass(frozen=True)
-class Found:
-    """As much of `Evidence` as a comparison looks at."""
+class FakeAnalysis:
+    """The fields of `DetectionAnalysis` that a comparison uses."""
 
     map: float
     replicates: np.ndarray[Any, np.dtype[np.float64]]
-    labels: str = "l"
+    ground_truth_fingerprint: str = "l"
 
 
-def _found(value: float, *, noise: float = 0.01, own: int = 0, labels: str = "l") -> Found:
-    """A model with this mAP: the images drawn move all models alike, and this one by `noise` besides."""
+def _fake_analysis(value: float, *, noise: float = 0.01, stream: int = 0, fingerprint: str = "l") -> FakeAnalysis:
+    """Return a model of this mAP: drawn images move all models alike, and this one by `noise` in addition."""
     shared = np.random.default_rng(7).normal(0, 0.05, 1000)
-    return Found(value, value + shared + np.random.default_rng(own).normal(0, noise, 1000), labels)
+    return FakeAnalysis(value, value + shared + np.random.default_rng(stream).normal(0, noise, 1000), fingerprint)
 
 
-def _compared(
-    a: SuiteFolder, b: SuiteFolder, analyses: tuple[dict[str, Found], dict[str, Found]] = ({}, {})
-) -> tuple[Compared, ...]:
-    """Evidence by trial id, of the models as trained."""
+def _compare(
+    a: SuiteFolder, b: SuiteFolder, analyses: tuple[dict[str, FakeAnalysis], dict[str, FakeAnalysis]] = ({}, {})
+) -> tuple[ComparedPair, ...]:
+    """Compare two folders; `analyses` are those of the models as trained, by trial id."""
     references, candidates = (pairing.rows(planned_trials(read_results(folder))) for folder in (a, b))
-    keyed: Any = tuple({(trial, AS_TRAINED): found for trial, found in side.items()} for side in analyses)
+    keyed: Any = tuple({(trial, AS_TRAINED): analysis for trial, analysis in side.items()} for side in analyses)
     return verdicts.compare(pairing.pair(references, candidates), (a, b), keyed)
 
 
-def _one(tmp_path: Path, a: Sequence[Record], b: Sequence[Record], **options: Any) -> Compared:
-    (found,) = _compared(make_folder(tmp_path / "a", [*a]), make_folder(tmp_path / "b", [*b]), **options)
-    return found
+def _compare_one(tmp_path: Path, a: Sequence[Record], b: Sequence[Record], **options: Any) -> ComparedPair:
+    (compared,) = _compare(make_folder(tmp_path / "a", [*a]), make_folder(tmp_path / "b", [*b]), **options)
+    return compared
 
 
-def _time(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0.0) -> None:
-    """Three rounds over forty images, as samples.parquet has them."""
+def _write_timings(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0.0) -> None:
+    """Write samples.parquet with three rounds over forty images."""
     rng = np.random.default_rng(len(str(folder.path)))
     rounds = [
         pd.DataFrame(
             {
-                "variant": AS_TRAINED, "pass": "latency", "repeat": 0, "round": number, "image": np.arange(40),
+                "variant": AS_TRAINED, "pass": "latency", "repeat": 0, "round": number,
+                "image": np.arange(40), "images": 1,
                 "seconds": seconds * (1 + drift * number) * rng.lognormal(0, 0.02, 40),
             }
         )
@@ -72,7 +73,7 @@ def _time(folder: SuiteFolder, trial: Trial, seconds: float, *, drift: float = 0
     folder.trial(trial.trial_id).samples.write_bytes(stream.getvalue())
 
 
-def _limit(metric: str, change: float, *, relative: bool = False) -> RegressionGate:
+def _gate(metric: str, change: float, *, relative: bool = False) -> RegressionGate:
     text = f"{metric}:{change:+g}"
     return RegressionGate(
         text=text, metric=metric, direction=1 if change > 0 else -1, max_change=abs(change), relative=relative
@@ -80,55 +81,55 @@ def _limit(metric: str, change: float, *, relative: bool = False) -> RegressionG
 
 
 def test_rows_of_equal_hyperparameters_are_a_pair(tmp_path: Path) -> None:
-    """A sweep against another: what is on both sides is paired, whatever else the labels name; the rest is alone."""
+    """Of two sweeps, settings that both have are paired, whatever else the labels name; the others stay unpaired."""
     a = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)]
     b = [make_record(make_trial(h={"lr": lr})) for lr in (0.02, 0.04, 0.08)]
-    found = _compared(make_folder(tmp_path / "a", a), make_folder(tmp_path / "b", b))
-    rates = [tuple(row and row.trial.hyperparameters.lr for row in (one.pair.reference, one.pair.candidate))
-             for one in found]  # fmt: skip
+    compared = _compare(make_folder(tmp_path / "a", a), make_folder(tmp_path / "b", b))
+    rates = [tuple(row and row.trial.hyperparameters.lr for row in (row.pair.reference, row.pair.candidate))
+             for row in compared]  # fmt: skip
     assert sorted(rates, key=str) == [(0.01, None), (0.02, 0.02), (None, 0.04), (None, 0.08)]
-    alone = {one.accuracy.reasons for one in found if len(one.pair.rows) == 1}
+    alone = {row.accuracy.reasons for row in compared if len(row.pair.rows) == 1}
     assert alone == {("only in A",), ("only in B",)}
 
 
-def test_one_setting_finds_its_own_among_several(tmp_path: Path) -> None:
-    """A has one setting, without a name; B swept: the equal one is its counterpart, named as B names it."""
+def test_a_setting_is_paired_with_the_equal_one_among_several(tmp_path: Path) -> None:
+    """A has one setting and B several: the equal one is its counterpart, and has the longer label of B."""
     b = [make_record(make_trial(h={"lr": lr})) for lr in (0.01, 0.02)]
-    found = _compared(make_folder(tmp_path / "a", [make_record(make_trial())]), make_folder(tmp_path / "b", b))
-    assert [one.pair.label for one in found] == [f"{RETINA} (lr 0.01)", f"{RETINA} (lr 0.02)"]
-    assert [len(one.pair.rows) for one in found] == [2, 1]
+    compared = _compare(make_folder(tmp_path / "a", [make_record(make_trial())]), make_folder(tmp_path / "b", b))
+    assert [row.pair.label for row in compared] == [f"{RETINA} (lr 0.01)", f"{RETINA} (lr 0.02)"]
+    assert [len(row.pair.rows) for row in compared] == [2, 1]
 
 
-def test_what_is_alone_is_paired_and_says_what_differs(tmp_path: Path) -> None:
-    """The same architecture at another precision and rate is a pair; that is a remark and no objection."""
-    found = _one(tmp_path, [make_record(make_trial())],
+def test_the_only_rows_of_an_architecture_are_paired_and_say_what_differs(tmp_path: Path) -> None:
+    """The same architecture at another precision and learning rate is a pair; a remark says what differs."""
+    compared = _compare_one(tmp_path, [make_record(make_trial())],
                  [make_record(make_trial(h={"lr": 0.02, "precision": "bf16"}))])  # fmt: skip
-    assert found.remarks == ("differs in lr 0.01 / 0.02, precision fp32 / bf16",)
-    assert (found.accuracy.word, found.speed.word) == ("tie", "tie")
+    assert compared.remarks == ("differs in lr 0.01 / 0.02, precision fp32 / bf16",)
+    assert (compared.accuracy.word, compared.speed.word) == ("tie", "tie")
 
 
-def test_variants_meet_their_own(tmp_path: Path) -> None:
-    """A variant is a row of its own; one that only B has is only in B."""
+def test_variants_are_paired_by_name(tmp_path: Path) -> None:
+    """A variant is paired with the same variant; one that only B has is unpaired."""
     made = make_record(make_trial(), map=0.4)
-    own = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
+    fields = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
     compiled, exported = (
-        record.Variant(name=name, metrics=made.metrics, measurements=record.Inference(**own))
+        record.Variant(name=name, metrics=made.metrics, measurements=record.Inference(**fields))
         for name in ("compile", "onnxruntime")
     )
     a, b = replace(made, variants=(compiled,)), replace(made, variants=(exported, compiled))
-    found = _compared(make_folder(tmp_path / "a", [a]), make_folder(tmp_path / "b", [b]))
-    assert {(one.pair.rows[0].variant, len(one.pair.rows)) for one in found} == {
+    compared = _compare(make_folder(tmp_path / "a", [a]), make_folder(tmp_path / "b", [b]))
+    assert {(row.pair.rows[0].variant, len(row.pair.rows)) for row in compared} == {
         (AS_TRAINED, 2), ("compile", 2), ("onnxruntime", 1),
     }  # fmt: skip
 
 
 def test_subsets_stand_aside(tmp_path: Path) -> None:
-    """Beside real trials they do not count; where there is nothing else they do not compare."""
+    """Subsets are left out if there are full trials; otherwise they are not comparable."""
     subset, real = make_record(make_trial(max_images=4), map=0.9), make_record(make_trial())
-    assert _one(tmp_path / "1", [subset, real], [real]).accuracy.word == "tie"
-    found = _one(tmp_path / "2", [real], [subset])
-    assert found.accuracy.reasons == ("only a subset of the images in B",)
-    assert found.speed.word == "not comparable"
+    assert _compare_one(tmp_path / "1", [subset, real], [real]).accuracy.word == "tie"
+    compared = _compare_one(tmp_path / "2", [real], [subset])
+    assert compared.accuracy.reasons == ("only a subset of the images in B",)
+    assert compared.speed.word == "not comparable"
 
 
 @pytest.mark.parametrize(
@@ -158,144 +159,146 @@ def test_subsets_stand_aside(tmp_path: Path) -> None:
 def test_only_like_is_compared_with_like(
     tmp_path: Path, changes: dict[str, Any], accuracy: tuple[str, ...], speed: tuple[str, ...]
 ) -> None:
-    """Data for both; of the protocol what each number hangs on; another machine forbids speeds alone."""
+    """Data must be equal for both numbers, and the protocol where it matters; another machine forbids speeds alone."""
     trial = make_trial()
     protocol = replace(trial.protocol, **changes.pop("protocol", {}))
     dataset = replace(trial.dataset, fingerprint=changes.pop("fingerprint", trial.dataset.fingerprint))
     measured = {name: changes.pop(name) for name in ("split", "images") if name in changes}
     other = make_record(replace(trial, protocol=protocol, dataset=dataset), **changes)
     other = replace(other, metrics=replace(other.metrics, **measured))
-    found = _one(tmp_path, [make_record(trial)], [other])
-    assert found.accuracy.reasons == accuracy
-    assert found.speed.reasons == speed
-    assert found.accuracy.word == ("not comparable" if accuracy else "tie")
+    compared = _compare_one(tmp_path, [make_record(trial)], [other])
+    assert compared.accuracy.reasons == accuracy
+    assert compared.speed.reasons == speed
+    assert compared.accuracy.word == ("not comparable" if accuracy else "tie")
 
 
 def test_what_failed_is_not_measured(tmp_path: Path) -> None:
-    """With the side, the outcome and its reason."""
+    """The reason names the side, the outcome and its cause."""
     b = make_folder(tmp_path / "b", [], failed=((make_trial(), make_outcome("out_of_memory", "8 GiB are full")),))
-    (found,) = _compared(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
-    assert found.accuracy.reasons == ("not measured in B: out of memory: 8 GiB are full",) == found.speed.reasons
+    (compared,) = _compare(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
+    assert compared.accuracy.reasons == ("not measured in B: out of memory: 8 GiB are full",) == compared.speed.reasons
 
 
 def test_warnings_and_missing_seeds_are_remarks(tmp_path: Path) -> None:
-    """A reader learns them beside the verdict."""
+    """They are remarks beside the verdict."""
     warnings = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
     b = make_folder(tmp_path / "b", [make_record(make_trial(), warnings=warnings)],
                     failed=((make_trial(seed=1), make_outcome()),))  # fmt: skip
-    (found,) = _compared(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
-    assert found.remarks == ("warnings in B: unstable", "B: 1 succeeded, 1 failed")
+    (compared,) = _compare(make_folder(tmp_path / "a", [make_record(make_trial())]), b)
+    assert compared.remarks == ("warnings in B: unstable", "B: 1 succeeded, 1 failed")
 
 
-def _paired(tmp_path: Path, before: Found, after: Found) -> Compared:
+def _compare_analyses(tmp_path: Path, before: FakeAnalysis, after: FakeAnalysis) -> ComparedPair:
     trial = make_trial()
     a, b = make_record(trial, map=before.map), make_record(trial, map=after.map)
-    return _one(tmp_path, [a], [b], analyses=({trial.trial_id: before}, {trial.trial_id: after}))
+    return _compare_one(tmp_path, [a], [b], analyses=({trial.trial_id: before}, {trial.trial_id: after}))
 
 
 @pytest.mark.parametrize(("after", "word"), [(0.50, "better"), (0.30, "worse"), (0.405, "tie")])
 def test_detections_decide_image_by_image(tmp_path: Path, after: float, word: str) -> None:
-    """What all models find hard cancels: 0.1 is seen through a spread of images of 0.05 each; half a point is not."""
-    found = _paired(tmp_path, _found(0.4, own=1), _found(after, own=2)).accuracy
-    assert found.word == word
-    assert found.interval is not None
-    assert found.interval.value == pytest.approx(after - 0.4)
-    assert found.interval.low < after - 0.4 < found.interval.high
-    assert found.basis == "a paired bootstrap over images"
+    """What all models find hard cancels: a difference of 0.1 is real although images vary by 0.05; 0.005 is a tie."""
+    compared = _compare_analyses(tmp_path, _fake_analysis(0.4, stream=1), _fake_analysis(after, stream=2)).accuracy
+    assert compared.word == word
+    assert compared.interval is not None
+    assert compared.interval.value == pytest.approx(after - 0.4)
+    assert compared.interval.low < after - 0.4 < compared.interval.high
+    assert compared.basis == "a paired bootstrap over images"
 
 
 def test_the_same_detections_are_a_tie(tmp_path: Path) -> None:
-    """A commit against itself."""
-    found = _paired(tmp_path, _found(0.4), _found(0.4)).accuracy
-    assert (found.word, found.p) == ("tie", 1.0)
+    """As when a commit is compared with itself."""
+    compared = _compare_analyses(tmp_path, _fake_analysis(0.4), _fake_analysis(0.4)).accuracy
+    assert (compared.word, compared.p) == ("tie", 1.0)
 
 
 def test_other_labels_are_other_data(tmp_path: Path) -> None:
-    """Detections judged by other labels than the fingerprint promised are never paired."""
-    found = _paired(tmp_path, _found(0.4), _found(0.5, labels="other")).accuracy
-    assert found.reasons == ("different data: the stored labels differ",)
+    """Detections that were evaluated on other labels are never paired, even if the dataset's fingerprint is equal."""
+    compared = _compare_analyses(tmp_path, _fake_analysis(0.4), _fake_analysis(0.5, fingerprint="other")).accuracy
+    assert compared.reasons == ("different data: the stored labels differ",)
 
 
 def test_many_pairs_raise_the_bar(tmp_path: Path) -> None:
-    """Holm: what is a difference alone (p about 0.02) is a tie among ten that were asked."""
+    """By Holm's correction, a difference that is real alone (p about 0.02) is a tie among ten pairs."""
     trials = [make_trial(h={"weight_decay": index / 10}) for index in range(10)]
     trials = [replace(trial, trial_id=f"t{index}") for index, trial in enumerate(trials)]
     values = [0.433, *[0.4] * 9]
-    after = {trial.trial_id: _found(value, own=2) for trial, value in zip(trials, values, strict=True)}
-    before = {trial.trial_id: _found(0.4, own=1) for trial in trials}
+    after = {trial.trial_id: _fake_analysis(value, stream=2) for trial, value in zip(trials, values, strict=True)}
+    before = {trial.trial_id: _fake_analysis(0.4, stream=1) for trial in trials}
     folders = [make_folder(tmp_path / name, [make_record(trial, map=side[trial.trial_id].map) for trial in trials])
                for name, side in (("a", before), ("b", after))]  # fmt: skip
-    many = _compared(folders[0], folders[1], (before, after))
-    assert {one.accuracy.word for one in many} == {"tie"}
-    alone = _paired(tmp_path / "alone", before["t0"], after["t0"])
+    many = _compare(folders[0], folders[1], (before, after))
+    assert {row.accuracy.word for row in many} == {"tie"}
+    alone = _compare_analyses(tmp_path / "alone", before["t0"], after["t0"])
     assert alone.accuracy.word == "better"
 
 
 def test_seeds_decide_where_there_are_no_detections(tmp_path: Path) -> None:
-    """Two seeds or more on either side: beyond their spread better, within it a tie; said so, with the interval."""
+    """With two seeds or more on each side, a difference beyond their spread is real, and one within it is a tie."""
 
     def several(root: str, *values: float) -> list[Record]:
         return [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate(values)]
 
     a = several("a", 0.40, 0.41, 0.42)
-    better = _one(tmp_path / "1", a, several("b", 0.50, 0.51, 0.52)).accuracy
+    better = _compare_one(tmp_path / "1", a, several("b", 0.50, 0.51, 0.52)).accuracy
     assert better.word == "better"
     assert better.basis == "Welch's t-interval over seeds (no stored detections in A and B)"
-    tie = _one(tmp_path / "2", a, several("b", 0.38, 0.46)).accuracy
+    tie = _compare_one(tmp_path / "2", a, several("b", 0.38, 0.46)).accuracy
     assert tie.word == "tie"
-    single = _one(tmp_path / "3", a, several("b", 0.6)).accuracy
+    single = _compare_one(tmp_path / "3", a, several("b", 0.6)).accuracy
     assert single.reasons == ("no stored detections in A and B, one seed",)
 
 
-def test_welch_is_as_the_textbook_has_it() -> None:
-    """Against numbers worked out by hand: t of 2 degrees of freedom is 4.303, without spread there is no interval."""
-    found = statistics.welch((0.50, 0.52, 0.54), (0.40, 0.42, 0.44))
-    assert found.value == pytest.approx(0.1)
+def test_welch_gives_the_intervals_of_the_textbook() -> None:
+    """Against numbers worked out by hand: t of 2 degrees of freedom is 4.303; without spread there is no width."""
+    compared = statistics.welch((0.50, 0.52, 0.54), (0.40, 0.42, 0.44))
+    assert compared.value == pytest.approx(0.1)
     reach = 2.776 * (2 * 0.02**2 / 3) ** 0.5  # four degrees of freedom: equal variances
-    assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
+    assert (compared.low, compared.high) == pytest.approx((0.1 - reach, 0.1 + reach))
     uneven = statistics.welch((0.5, 0.6, 0.7), (0.4, 0.4, 0.4))
     assert uneven.high - uneven.value == pytest.approx(4.303 * 0.1 / 3**0.5)
     flat = statistics.welch((0.5, 0.5), (0.4, 0.4))
     assert flat.low == flat.high == pytest.approx(0.1)
 
 
-def _timed(tmp_path: Path, before: float, after: float, *, drift: float = 0.0, count: int = 1) -> Compared:
+def _compare_timings(
+    tmp_path: Path, before: float, after: float, *, drift: float = 0.0, count: int = 1
+) -> ComparedPair:
     trials = [make_trial(seed=seed) for seed in range(count)]
     sides = []
     for name, seconds in (("a", before), ("b", after)):
         folder = make_folder(tmp_path / name, [make_record(trial, latency_s=seconds) for trial in trials])
         for trial in trials:
-            _time(folder, trial, seconds, drift=drift)
+            _write_timings(folder, trial, seconds, drift=drift)
         sides.append(folder)
-    (found,) = _compared(sides[0], sides[1])
-    return found
+    (compared,) = _compare(sides[0], sides[1])
+    return compared
 
 
 @pytest.mark.parametrize(("after", "word"), [(0.016, "better"), (0.026, "worse"), (0.0205, "tie")])
 def test_raw_timings_decide_speed(tmp_path: Path, after: float, word: str) -> None:
-    """Faster is better; less than two processes on a fit machine may differ by is a tie; seeds count together."""
+    """Faster is better; a difference that two processes on a fit machine may have is a tie; seeds count together."""
     for count in (1, 2):
-        found = _timed(tmp_path / str(count), 0.02, after, count=count).speed
-        assert found.word == word
-        assert found.interval is not None
-        assert found.interval.value == pytest.approx(after / 0.02, rel=0.02)
+        compared = _compare_timings(tmp_path / str(count), 0.02, after, count=count).speed
+        assert compared.word == word
+        assert compared.interval is not None
+        assert compared.interval.value == pytest.approx(after / 0.02, rel=0.02)
 
 
 def test_drift_of_rounds_is_not_averaged_away(tmp_path: Path) -> None:
-    """Rounds of two seeds stay apart: 15 % slower is a tie where rounds of a measurement lie 18 % apart."""
-    found = _timed(tmp_path, 0.02, 0.023, drift=0.1, count=2).speed
-    assert found.word == "tie"
-    assert found.drift is not None
-    assert found.drift > 0.15
+    """The rounds of two seeds stay separate: 15 % slower is a tie if the rounds of a measurement lie 18 % apart."""
+    compared = _compare_timings(tmp_path, 0.02, 0.023, drift=0.1, count=2).speed
+    assert compared.word == "tie"
+    assert compared.drift is not None
+    assert compared.drift > 0.15
 
 
 def test_speed_without_raw_timings(tmp_path: Path) -> None:
-    """Equal medians are a tie; others are not comparable, and the side that lacks them is named."""
+    """Equal medians are a tie; other ones are not comparable, and the reason names the side without timings."""
     trial = make_trial()
     a = make_folder(tmp_path / "a", [make_record(trial, latency_s=0.02)])
-    _time(a, trial, 0.02)
-    (found,) = _compared(a, make_folder(tmp_path / "b", [make_record(trial, latency_s=0.03)]))
-    assert found.speed.reasons == ("no raw timings in B",)
+    _write_timings(a, trial, 0.02)
+    (compared,) = _compare(a, make_folder(tmp_path / "b", [make_record(trial, latency_s=0.03)]))
+    assert compared.speed.reasons == ("no raw timings in B",)
 
 
 @pytest.mark.parametrize(
@@ -315,56 +318,58 @@ def test_speed_without_raw_timings(tmp_path: Path) -> None:
         ("throughput", -0.1, True, {}, False),
     ],
 )
-def test_limits_are_on_what_was_measured(
+def test_gates_limit_the_measured_change(
     tmp_path: Path, *, metric: str, change: float, relative: bool, after: dict[str, Any], broken: bool
 ) -> None:
-    """In the direction of the sign, beyond the limit, whatever the verdict."""
+    """A gate is broken by a change in the direction of its sign beyond its limit, whatever the verdict."""
     trial = make_trial()
-    found = _one(tmp_path, [make_record(trial, map=0.5, latency_s=0.02)],
+    compared = _compare_one(tmp_path, [make_record(trial, map=0.5, latency_s=0.02)],
                  [make_record(trial, **{"map": 0.5, "latency_s": 0.02, **after})])  # fmt: skip
-    (judged,) = judge([found], [_limit(metric, change, relative=relative)])
-    assert judged.broken is broken
-    assert not judged.reasons
+    (result,) = check_gates([compared], [_gate(metric, change, relative=relative)])
+    assert result.broken is broken
+    assert not result.reasons
 
 
-def test_what_cannot_be_judged_breaks_its_limit(tmp_path: Path) -> None:
-    """Missing in B, measured elsewhere, not measured at all, nothing in common: no silence; what B has more is free."""
-    limits = [_limit("map", -0.01), _limit("latency", 0.1, relative=True), _limit("train_speed", -0.1, relative=True)]
+def test_a_gate_that_cannot_be_checked_is_broken(tmp_path: Path) -> None:
+    """A row that B lacks, that another machine measured, or that has no number breaks it; extra rows of B do not."""
+    gates = [_gate("map", -0.01), _gate("latency", 0.1, relative=True), _gate("train_speed", -0.1, relative=True)]
     a = [make_record(make_trial()), make_record(make_trial(MOBILE))]
     b = [make_record(make_trial(), torch="2.16"), make_record(make_trial(FASTER))]
-    found = _compared(make_folder(tmp_path / "a", a), make_folder(tmp_path / "b", b))
-    judged = {(one.limit.metric, one.compared.pair.label): one for one in judge(found, limits) if one.compared}
-    assert {key: (one.broken, one.reasons) for key, one in judged.items()} == {
+    compared = _compare(make_folder(tmp_path / "a", a), make_folder(tmp_path / "b", b))
+    results = {
+        (result.gate.metric, result.row.pair.label): result for result in check_gates(compared, gates) if result.row
+    }
+    assert {key: (result.broken, result.reasons) for key, result in results.items()} == {
         ("map", RETINA): (False, ()),
         ("map", MOBILE): (True, ("only in A",)),
         ("latency", RETINA): (True, ("different environment: torch 2.15 / 2.16",)),
         ("latency", MOBILE): (True, ("only in A",)),
     }
-    (nothing,) = judge(_compared(make_folder(tmp_path / "c", []), make_folder(tmp_path / "d", b)), limits[:1])
-    assert (nothing.broken, nothing.compared) == (True, None)
-    (unknown,) = judge([_one(tmp_path / "e", a[:1], a[:1])], limits[2:])
+    (nothing,) = check_gates(_compare(make_folder(tmp_path / "c", []), make_folder(tmp_path / "d", b)), gates[:1])
+    assert (nothing.broken, nothing.row) == (True, None)
+    (unknown,) = check_gates([_compare_one(tmp_path / "e", a[:1], a[:1])], gates[2:])
     assert (unknown.broken, unknown.reasons) == (True, ("nothing to compare: A has no train_speed",))
 
 
-def test_seeds_are_told_beside_the_verdict(tmp_path: Path) -> None:
-    """One seed tells nothing of another; with several, whether seeds alone differ as much."""
-    one = _one(tmp_path / "one", [make_record(make_trial(), map=0.5)], [make_record(make_trial(), map=0.4)])
-    assert any(remark.startswith("one seed in A and B") for remark in one.remarks)
+def test_the_spread_over_seeds_is_a_remark_beside_the_verdict(tmp_path: Path) -> None:
+    """With one seed the spread is unknown; with several, a remark says if the difference is within it."""
+    row = _compare_one(tmp_path / "one", [make_record(make_trial(), map=0.5)], [make_record(make_trial(), map=0.4)])
+    assert any(remark.startswith("one seed in A and B") for remark in row.remarks)
     a = [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate((0.5, 0.6, 0.4))]
     b = [make_record(make_trial(seed=seed), map=value) for seed, value in enumerate((0.48, 0.58, 0.38))]
-    several = _one(tmp_path / "several", a, b)
+    several = _compare_one(tmp_path / "several", a, b)
     assert "the difference of mAP is within twice its standard error by seeds (± 0.082)" in several.remarks
 
 
-def test_what_the_reference_could_not_do_either_is_no_loss(tmp_path: Path) -> None:
-    """A variant that A's machine cannot run is judged in neither; one that only B cannot is a loss."""
+def test_a_variant_that_the_reference_could_not_run_breaks_no_gate(tmp_path: Path) -> None:
+    """A variant that A's machine cannot run is not checked; one that only B's cannot run breaks the gate."""
     made = make_record(make_trial())
     cannot = replace(made, variants=(record.Variant(name="compile", problem="no compiler"),))
-    own = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
+    fields = {field: getattr(made.measurements, field) for field in record.Inference.__slots__}
     can = replace(made, variants=(record.Variant(name="compile", metrics=made.metrics,
-                                                 measurements=record.Inference(**own)),))  # fmt: skip
+                                                 measurements=record.Inference(**fields)),))  # fmt: skip
     for number, (a, b, broken) in enumerate(((cannot, cannot, [False]), (can, cannot, [False, True]))):
         root = tmp_path / str(number)
-        found = _compared(make_folder(root / "a", [a]), make_folder(root / "b", [b]))
-        judged = judge(found, [_limit("map", -0.01)])
-        assert sorted(one.broken for one in judged) == broken
+        compared = _compare(make_folder(root / "a", [a]), make_folder(root / "b", [b]))
+        results = check_gates(compared, [_gate("map", -0.01)])
+        assert sorted(row.broken for row in results) == broken

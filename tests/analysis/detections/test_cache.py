@@ -1,4 +1,4 @@
-"""Evidence is read from what trials leave, computed once, and never in the way where it cannot be had."""
+"""Analyses are computed once from what trials leave; missing or damaged files cost one trial's analysis alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _folder(tmp_path: Path, trials: int = 2) -> tuple[SuiteFolder, list[Record]]
     return folder, records
 
 
-def _gathered(folder: SuiteFolder) -> dict[tuple[str, str], DetectionAnalysis]:
+def _analyse(folder: SuiteFolder) -> dict[tuple[str, str], DetectionAnalysis]:
     return load_or_compute(folder, read_results(folder))
 
 
@@ -42,61 +42,61 @@ def _same(first: DetectionAnalysis, second: DetectionAnalysis) -> bool:
 
 
 def test_it_is_computed_once_for_each_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second time nothing is examined and everything is the same; other detections are examined again, alone."""
+    """The second time nothing is computed and all is equal; only detections that changed are analysed again."""
     folder, records = _folder(tmp_path)
-    first = _gathered(folder)
+    first = _analyse(folder)
     assert set(first) == {(record.trial.trial_id, AS_TRAINED) for record in records}
-    examined: list[tuple[str, str]] = []
-    original = module._examine
+    analysed: list[tuple[str, str]] = []
+    original = module._analyse
 
-    def watched(job: module._Job) -> DetectionAnalysis | None:
-        examined.append(job.key)
+    def record_and_analyse(job: module._Job) -> DetectionAnalysis | None:
+        analysed.append(job.key)
         return original(job)
 
-    monkeypatch.setattr(module, "_examine", watched)
-    again = _gathered(folder)
-    assert not examined
+    monkeypatch.setattr(module, "_analyse", record_and_analyse)
+    again = _analyse(folder)
+    assert not analysed
     assert all(_same(first[key], again[key]) for key in first)
     truth = drawn_labels(np.random.default_rng(0))
     write(folder, records[1], truth, detections((0, 0, 0.5, BOX)))
-    changed = _gathered(folder)
-    assert examined == [(records[1].trial.trial_id, AS_TRAINED)]
-    assert changed[examined[0]].map != first[examined[0]].map
+    changed = _analyse(folder)
+    assert analysed == [(records[1].trial.trial_id, AS_TRAINED)]
+    assert changed[analysed[0]].map != first[analysed[0]].map
 
 
 def test_a_damaged_cache_is_computed_anew(tmp_path: Path) -> None:
-    """Cut anywhere, it costs time and nothing else."""
+    """A cache file that is cut anywhere costs time and nothing else."""
     folder, _ = _folder(tmp_path, trials=1)
-    (first,) = _gathered(folder).values()
+    (first,) = _analyse(folder).values()
     (cached,) = folder.cache.iterdir()
     whole = cached.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         cached.write_bytes(whole[:length])
-        (again,) = _gathered(folder).values()
+        (again,) = _analyse(folder).values()
         assert _same(first, again)
 
 
-def test_side_by_side_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of their own, once there is much to do, find the same."""
+def test_several_processes_give_the_same_analyses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large detections are analysed by several processes, with equal results."""
     folder, _ = _folder(tmp_path)
-    alone = _gathered(folder)
+    alone = _analyse(folder)
     for path in folder.cache.iterdir():
         path.unlink()
-    monkeypatch.setattr(module, "_FEW", 0)
-    together = _gathered(folder)
+    monkeypatch.setattr(module, "_MIN_PARALLEL_BYTES", 0)
+    together = _analyse(folder)
     assert all(_same(alone[key], together[key]) for key in alone)
 
 
-def test_results_that_one_may_only_read_are_examined_all_the_same(tmp_path: Path) -> None:
-    """A cache that cannot be kept is no error."""
+def test_read_only_results_are_analysed_as_well(tmp_path: Path) -> None:
+    """A cache that cannot be written is no error."""
     folder, _ = _folder(tmp_path, trials=1)
     folder.cache.write_text("a file where the folder should be")
-    assert len(_gathered(folder)) == 1
+    assert len(_analyse(folder)) == 1
 
 
 @pytest.mark.parametrize("damage", ["truths", "predictions", "columns", "unknown image"])
 def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Torn, foreign or missing files cost that trial's evidence, with a line that says why, and no other's."""
+    """Damaged or missing files cost that trial's analysis alone, with a warning that says why."""
     folder, records = _folder(tmp_path)
     trial = folder.trial(records[0].trial.trial_id)
     if damage == "truths":
@@ -107,12 +107,12 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, damage: str, caplog: py
         trial.detections().write_bytes(trial.ground_truth.read_bytes())
     else:
         write_truths(trial.ground_truth, labels([(0, BOX)], classes=("class 0", "class 1", "class 2")))
-    assert set(_gathered(folder)) == {(records[1].trial.trial_id, AS_TRAINED)}
+    assert set(_analyse(folder)) == {(records[1].trial.trial_id, AS_TRAINED)}
     assert damage == "truths" or "cannot be used" in caplog.text
 
 
 def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
-    """Without stored labels, the very images are drawn again, if they are still those of the record; else nothing."""
+    """Without stored labels, the dataset is generated again, if its fingerprint is still the record's; else nothing."""
     from harness.data.open import fingerprint, open_synthetic
     from harness.suite.schema import SyntheticDataset
 
@@ -129,14 +129,14 @@ def test_an_older_record_is_judged_by_its_dataset(tmp_path: Path) -> None:
     found = detections(*((0, int(k), 0.9, tuple(box)) for k, box in zip(truth.labels, truth.boxes, strict=True)))
     write(folder, record, named, found)
     folder.trial(record.trial.trial_id).ground_truth.unlink()
-    assert [analyses.n_ground_truth.sum() for analyses in _gathered(folder).values()] == [len(truth.boxes)]
+    assert [analyses.n_ground_truth.sum() for analyses in _analyse(folder).values()] == [len(truth.boxes)]
     changed = dataclasses.replace(record, trial=trial)  # whose fingerprint is another
     folder.trial(record.trial.trial_id).record.write_bytes(encode(RECORD, changed))
-    assert not _gathered(folder)
+    assert not _analyse(folder)
 
 
 def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
-    """Images without boxes too, in the order of evaluation."""
+    """Images without boxes as well, in the order of evaluation."""
     truth = labels([], [(1, BOX), (0, (1, 2, 3, 4))], [], crowds=[1])
     path = tmp_path / "ground_truth.parquet"
     write_truths(path, truth)
@@ -146,7 +146,7 @@ def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_only_the_best_hundred_of_a_class_in_an_image_count(tmp_path: Path) -> None:
-    """As COCO has it, whatever the protocol keeps."""
+    """This is COCO's limit, whatever the protocol keeps."""
     truth = labels([(0, BOX)], [])
     folder = make_folder(tmp_path, [record := of_classes(make_record(make_trial()), truth)])
     write(folder, record, truth, detections(*((0, k % 2, 0.9 - k / 1000, BOX) for k in range(260))))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness.analysis.detections.calibration import calibrate
-from harness.analysis.detections.matching import match, overlaps
-from harness.analysis.detections.thresholds import F1Thresholds, best_f1, confusion, kept
+from harness.analysis.detections.matching import find_overlaps, match
+from harness.analysis.detections.thresholds import F1Thresholds, best_f1, confusion, reach_threshold
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, labels
 
@@ -15,54 +15,56 @@ BOX, OTHER = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 60.0, 60.0)
 DISC, SQUARE = 0, 1
 
 
-def _cuts(truth: StoredGroundTruth, found: StoredDetections) -> F1Thresholds:
-    return best_f1(truth, found, match(truth, found, overlaps(truth, found)))
+def _best_f1(truth: StoredGroundTruth, predictions: StoredDetections) -> F1Thresholds:
+    return best_f1(truth, predictions, match(truth, predictions, find_overlaps(truth, predictions)))
 
 
 def test_the_best_threshold_is_where_f1_is_highest() -> None:
-    """Right, wrong, right, wrong by falling score, of three objects: the third score, with precision and recall 2/3."""
+    """Of detections that are right, wrong, right, wrong, the third score is best: precision and recall are 2/3."""
     truth = labels([(DISC, BOX)], [(DISC, BOX)], [(DISC, BOX)])
-    found = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (1, DISC, 0.6, OTHER))
-    cuts = _cuts(truth, found)
-    assert (cuts.thresholds[DISC], cuts.f1[DISC]) == (0.7, pytest.approx(2 / 3))
-    assert (cuts.precision[DISC], cuts.recall[DISC]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
-    assert np.isnan(cuts.thresholds[SQUARE])
-    assert kept(found, cuts.thresholds).tolist() == [True, True, True, False]
+    predictions = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, OTHER), (1, DISC, 0.7, BOX), (1, DISC, 0.6, OTHER))
+    best = _best_f1(truth, predictions)
+    assert (best.thresholds[DISC], best.f1[DISC]) == (0.7, pytest.approx(2 / 3))
+    assert (best.precision[DISC], best.recall[DISC]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert np.isnan(best.thresholds[SQUARE])
+    assert reach_threshold(predictions, best.thresholds).tolist() == [True, True, True, False]
 
 
 def test_a_threshold_takes_all_detections_of_one_score() -> None:
-    """A right one and a wrong one that score the same cannot be told apart by any threshold."""
+    """No threshold separates a right and a wrong detection of equal score."""
     truth = labels([(DISC, BOX)])
-    cuts = _cuts(truth, detections((0, DISC, 0.9, BOX), (0, DISC, 0.9, OTHER)))
-    assert (cuts.thresholds[DISC], cuts.precision[DISC]) == (0.9, 0.5)
+    best = _best_f1(truth, detections((0, DISC, 0.9, BOX), (0, DISC, 0.9, OTHER)))
+    assert (best.thresholds[DISC], best.precision[DISC]) == (0.9, 0.5)
 
 
-def test_nothing_right_has_no_threshold() -> None:
-    """Whatever is cut, nothing is found; then nothing is shown."""
+def test_a_class_without_correct_detections_has_no_threshold() -> None:
+    """Its threshold is NaN, and none of its detections reaches it."""
     truth = labels([(DISC, BOX)])
-    found = detections((0, DISC, 0.9, OTHER))
-    assert np.isnan(_cuts(truth, found).thresholds).all()
-    assert not kept(found, _cuts(truth, found).thresholds).any()
+    predictions = detections((0, DISC, 0.9, OTHER))
+    assert np.isnan(_best_f1(truth, predictions).thresholds).all()
+    assert not reach_threshold(predictions, _best_f1(truth, predictions).thresholds).any()
 
 
-def test_confusion_pairs_what_is_left_after_the_right_ones() -> None:
-    """A disc seen as disc and as square is a hit and a false alarm; a square seen as disc alone is a confusion."""
+def test_confusion_pairs_unmatched_detections_with_unmatched_boxes() -> None:
+    """A disc detected as disc and as square is a hit and a false alarm; a square detected as disc is a confusion."""
     truth = labels([(DISC, BOX)], [(SQUARE, BOX)], [(DISC, BOX)])
-    found = detections(
+    predictions = detections(
         (0, SQUARE, 0.9, BOX), (0, DISC, 0.8, BOX), (1, DISC, 0.7, BOX), (1, DISC, 0.6, OTHER), (2, DISC, 0.1, BOX)
     )
-    near = overlaps(truth, found)
-    shown = found.scores > 0.5
-    matrix = confusion(truth, found, match(truth, found, near), near, shown)
+    overlaps = find_overlaps(truth, predictions)
+    counted = predictions.scores > 0.5
+    matrix = confusion(truth, predictions, match(truth, predictions, overlaps), overlaps, counted)
     #       as:         disc, square, nothing
     assert matrix.tolist() == [[1, 0, 1], [1, 0, 0], [1, 1, 0]]
 
 
-def test_calibration_is_the_distance_of_score_and_share() -> None:
-    """Two of 0.95 of which one is right, one of 0.55 that is right: (2 × 0.45 + 0.45) / 3."""
+def test_calibration_error_is_the_distance_of_score_and_precision() -> None:
+    """Two detections of 0.95, one of them right, and a right one of 0.55 give (2 × 0.45 + 0.45) / 3."""
     truth = labels([(DISC, BOX)], [(DISC, BOX)])
-    found = detections((0, DISC, 0.95, BOX), (0, DISC, 0.95, OTHER), (1, DISC, 0.55, BOX), (1, DISC, 0.01, OTHER))
-    calibration = calibrate(truth, found, match(truth, found, overlaps(truth, found)), min_score=0.05)
+    predictions = detections((0, DISC, 0.95, BOX), (0, DISC, 0.95, OTHER), (1, DISC, 0.55, BOX), (1, DISC, 0.01, OTHER))
+    calibration = calibrate(
+        truth, predictions, match(truth, predictions, find_overlaps(truth, predictions)), min_score=0.05
+    )
     assert calibration.counts.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
     assert calibration.precision[[5, 9]].tolist() == [1.0, 0.5]
     assert calibration.error == pytest.approx(0.45)

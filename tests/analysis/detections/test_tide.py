@@ -1,11 +1,11 @@
-"""Errors are told apart, and priced, as TIDE defines them: sets whose answers are known by hand."""
+"""Kinds of errors and their costs are those that TIDE defines, on sets whose answers are known by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from harness.analysis.detections.matching import match, overlaps
+from harness.analysis.detections.matching import find_overlaps, match
 from harness.analysis.detections.tide import KINDS, Breakdown, break_down
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
@@ -15,19 +15,19 @@ PART = (0.0, 0.0, 10.0, 4.0)  # IoU 0.4 with BOX
 DISC, SQUARE = 0, 1
 
 
-def _broken_down(truth: StoredGroundTruth, found: StoredDetections) -> Breakdown:
-    near = overlaps(truth, found)
-    return break_down(truth, found, match(truth, found, near), near)
+def _break_down(truth: StoredGroundTruth, predictions: StoredDetections) -> Breakdown:
+    overlaps = find_overlaps(truth, predictions)
+    return break_down(truth, predictions, match(truth, predictions, overlaps), overlaps)
 
 
-def _costs(truth: StoredGroundTruth, found: StoredDetections) -> dict[str, float]:
-    return dict(zip(KINDS, _broken_down(truth, found).costs.tolist(), strict=True))
+def _costs(truth: StoredGroundTruth, predictions: StoredDetections) -> dict[str, float]:
+    return dict(zip(KINDS, _break_down(truth, predictions).costs.tolist(), strict=True))
 
 
 def test_one_of_each_kind_is_counted_once() -> None:
-    """And what a class or a place corrected would bring is what the precision over recall says."""
+    """The gain of correcting a class or a place is what the curve of precision over recall gives."""
     truth = labels([(DISC, BOX)], [(DISC, BOX)], [(SQUARE, BOX)], [(SQUARE, BOX)], [])
-    found = detections(
+    predictions = detections(
         (0, DISC, 0.9, BOX),  # right
         (0, DISC, 0.8, BOX),  # duplicate
         (1, SQUARE, 0.7, BOX),  # classification
@@ -35,16 +35,16 @@ def test_one_of_each_kind_is_counted_once() -> None:
         (3, DISC, 0.5, PART),  # both; its square is missed
         (4, DISC, 0.4, BOX),  # background
     )
-    broken = _broken_down(truth, found)
-    assert dict(zip(KINDS, broken.counts.tolist(), strict=True)) == dict.fromkeys(KINDS, 1)
-    costs = dict(zip(KINDS, broken.costs.tolist(), strict=True))
+    breakdown = _break_down(truth, predictions)
+    assert dict(zip(KINDS, breakdown.counts.tolist(), strict=True)) == dict.fromkeys(KINDS, 1)
+    costs = dict(zip(KINDS, breakdown.costs.tolist(), strict=True))
     assert costs["classification"] == pytest.approx(50 * 2 / 3 / 101 / 2)  # a second disc at precision 2/3
     assert costs["localisation"] == pytest.approx(51 / 2 / 101 / 2)  # a first square at precision 1/2
     assert [costs[kind] for kind in ("both", "duplicate", "background", "missed")] == [0, 0, 0, 0]
 
 
-def test_each_kind_has_its_price() -> None:
-    """Sets where one kind alone stands between a class and what it could be."""
+def test_each_kind_has_its_cost() -> None:
+    """In each of these sets, a single kind of error lowers the average precision of a class."""
     two = labels([(DISC, BOX)], [(DISC, BOX)])
     assert _costs(two, detections((0, DISC, 0.9, BOX)))["missed"] == pytest.approx(50 / 101)
     duplicate = detections((0, DISC, 0.9, BOX), (0, DISC, 0.8, BOX), (1, DISC, 0.7, BOX))
@@ -58,37 +58,37 @@ def test_each_kind_has_its_price() -> None:
 
 
 def test_of_several_detections_of_one_object_only_the_best_is_corrected() -> None:
-    """Two of a wrong class: the better one becomes right, the other goes; the object is not missed."""
+    """Of two detections of a wrong class, the better one is corrected, the other removed; the object is not missed."""
     truth = labels([(DISC, BOX)])
-    broken = _broken_down(truth, detections((0, SQUARE, 0.9, BOX), (0, SQUARE, 0.8, BOX)))
-    assert dict(zip(KINDS, broken.counts.tolist(), strict=True))["classification"] == 2
-    assert broken.costs[KINDS.index("classification")] == pytest.approx(1)
-    assert broken.counts[KINDS.index("missed")] == 0
+    breakdown = _break_down(truth, detections((0, SQUARE, 0.9, BOX), (0, SQUARE, 0.8, BOX)))
+    assert dict(zip(KINDS, breakdown.counts.tolist(), strict=True))["classification"] == 2
+    assert breakdown.costs[KINDS.index("classification")] == pytest.approx(1)
+    assert breakdown.counts[KINDS.index("missed")] == 0
 
 
 def test_crowds_are_neither_errors_nor_missed() -> None:
-    """Detections in a crowd region count for nothing."""
+    """Detections in a crowd region do not count."""
     truth = labels([(DISC, (0, 0, 100, 100))], [(DISC, BOX)], crowds=[0])
-    broken = _broken_down(truth, detections((0, DISC, 0.9, BOX), (1, DISC, 0.8, BOX)))
-    assert broken.counts.sum() == 0
-    assert np.abs(broken.costs).max() == 0
+    breakdown = _break_down(truth, detections((0, DISC, 0.9, BOX), (1, DISC, 0.8, BOX)))
+    assert breakdown.counts.sum() == 0
+    assert np.abs(breakdown.costs).max() == 0
 
 
 def test_every_false_detection_has_one_kind() -> None:
-    """And every object that was not found is missed or could be corrected to."""
+    """Every unmatched object is missed, or a detection can be corrected to it."""
     rng = np.random.default_rng(3)
     truth = drawn_labels(rng, images=60, crowds=0.0)
-    found = drawn_detections(rng, truth)
-    near = overlaps(truth, found)
-    matches = match(truth, found, near)
-    counts = break_down(truth, found, matches, near).counts
+    predictions = drawn_detections(rng, truth)
+    overlaps = find_overlaps(truth, predictions)
+    matches = match(truth, predictions, overlaps)
+    counts = break_down(truth, predictions, matches, overlaps).counts
     assert counts[:-1].sum() == (matches.true & 1 == 0).sum()
     assert counts[-1] <= len(truth.boxes) - (matches.true & 1 != 0).sum()
 
 
-def test_nothing_labelled_or_nothing_found_breaks_nothing() -> None:
-    """Empty on either side."""
-    assert _broken_down(labels([], []), detections((0, DISC, 0.9, BOX))).counts.tolist() == [0, 0, 0, 0, 1, 0]
-    nothing = _broken_down(labels([(DISC, BOX)]), detections())
+def test_sets_without_labels_or_without_detections_have_costs() -> None:
+    """Without labels every detection is background; without detections every object is missed."""
+    assert _break_down(labels([], []), detections((0, DISC, 0.9, BOX))).counts.tolist() == [0, 0, 0, 0, 1, 0]
+    nothing = _break_down(labels([(DISC, BOX)]), detections())
     assert nothing.counts.tolist() == [0, 0, 0, 0, 0, 1]
     assert nothing.costs.tolist() == [0, 0, 0, 0, 0, 1]

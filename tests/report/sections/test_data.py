@@ -1,4 +1,4 @@
-"""The page tells what the trials saw of the data, and what was left out."""
+"""The page shows which images and boxes the trials used, and what was left out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _page(tmp_path: Path, data: Data) -> str:
 
 
 def test_splits_and_classes_are_tables(tmp_path: Path) -> None:
-    """Once for all trials of a dataset; the commonest class first; names do nothing in markdown."""
+    """All trials of a dataset share one table; the commonest class comes first; names are escaped."""
     splits = {"train": _split({"bolt|": 1, "nut": 2000}), "val": _split({"bolt|": 7, "nut": 0})}
     text = _page(tmp_path, Data(splits=splits, skipped={}))
     assert text.count("### Data") == 1
@@ -46,7 +46,7 @@ def test_splits_and_classes_are_tables(tmp_path: Path) -> None:
 
 
 def test_what_was_skipped_is_counted(tmp_path: Path) -> None:
-    """Bold, by code, with what it means."""
+    """Each code is listed with its count, in bold."""
     text = _page(
         tmp_path, Data(splits={"train": _split({"a": 1})}, skipped={"missing_image": 3, "degenerate_box": 1200})
     )
@@ -54,7 +54,7 @@ def test_what_was_skipped_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
-    """The fifteen commonest and the fifteen rarest, and how many lie between."""
+    """The table has the fifteen commonest and the fifteen rarest, and says how many lie between."""
     text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(1000)})}, skipped={}))
     assert "970 lie between" in text
     assert "| class999 " in text
@@ -62,6 +62,6 @@ def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
     assert "| class500 " not in text
 
 
-def test_records_that_tell_nothing_of_data_have_no_section(tmp_path: Path) -> None:
-    """A user's own Dataset, and records from before there were statistics."""
+def test_records_without_statistics_of_data_have_no_section(tmp_path: Path) -> None:
+    """Such as those of a user's own Dataset, and older records."""
     assert "### Data" not in _page(tmp_path, Data())

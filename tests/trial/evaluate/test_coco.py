@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,8 +110,7 @@ def test_equals_pycocotools(seed: int) -> None:
 def test_perfect_detections_score_one() -> None:
     """Detections equal to the truth give 1.0: no annotation counts as unmatched because of its id."""
     truths, _ = random_split(1)
-    kept = [GroundTruth(name=t.name, boxes=t.boxes, labels=t.labels, crowds=torch.zeros(len(t.labels), dtype=torch.bool),
-                  areas=t.areas) for t in truths]  # fmt: skip
+    kept = [replace(truth, crowds=torch.zeros(len(truth.labels), dtype=torch.bool)) for truth in truths]
     found = [Detections(boxes=t.boxes, scores=torch.ones(len(t.labels)), labels=t.labels) for t in kept]
     metrics = accuracy(kept, found, class_names=["a", "b", "c", "d"], split="val")
     assert metrics.map == pytest.approx(1.0)
