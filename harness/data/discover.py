@@ -33,8 +33,8 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     if dataset.path is not None:
         sources = _find(dataset.path, dataset.format)
     else:
-        given = {name: getattr(dataset, name) for name in ("all", *SPLITS)}
-        sources = {name: _explicit(split, dataset.format) for name, split in given.items() if split is not None}
+        configured = {name: getattr(dataset, name) for name in ("all", *SPLITS)}
+        sources = {name: _explicit(split, dataset.format) for name, split in configured.items() if split is not None}
     if dataset.split is not None:
         if len(sources) > 1:
             raise UnreadableError(f"it has the splits {', '.join(sources)} already; remove `split`, or name one folder")
@@ -50,29 +50,29 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     }
 
 
-def _find(path: Path, wanted: str) -> dict[str, Source]:
-    """Find the splits below one path, in the format `wanted` or, with `auto`, in the first that fits."""
-    for name in FORMATS if wanted == "auto" else (wanted,):
+def _find(path: Path, format_name: str) -> dict[str, Source]:
+    """Find the splits below one path, in the format `format_name` or, with `auto`, in the first that fits."""
+    for name in FORMATS if format_name == "auto" else (format_name,):
         sources = FORMATS[name].find(path)
         if sources:
             return sources
-    if wanted in {"auto", "yolo"} and os.path.isdir(path):
-        sources = _yolo_folders(path, need_class_list=wanted == "auto")
+    if format_name in {"auto", "yolo"} and os.path.isdir(path):
+        sources = _yolo_folders(path, need_class_list=format_name == "auto")
         if sources:
             return sources
-    if wanted != "auto" and os.path.isfile(path):
-        return {"all": Source(format=wanted, annotations=path)}  # the reader reports what is wrong with it
-    hint = f"none of {', '.join(FORMATS)}" if wanted == "auto" else f"no {wanted}"
+    if format_name != "auto" and os.path.isfile(path):
+        return {"all": Source(format=format_name, annotations=path)}  # the reader reports what is wrong with it
+    hint = f"none of {', '.join(FORMATS)}" if format_name == "auto" else f"no {format_name}"
     raise UnreadableError(
         f"{hint} annotations are found there; name the format, or the files split by split", file=path
     )
 
 
-def _explicit(split: LabelledImages, wanted: str) -> Source:
+def _explicit(split: LabelledImages, format_name: str) -> Source:
     """Find the one split that the suite names by its own paths; `auto` tries every format."""
     labels = split.annotations
     folder = os.path.isdir(labels)
-    formats = FORMATS if wanted == "auto" else (wanted,)
+    formats = FORMATS if format_name == "auto" else (format_name,)
     sources = next((sources for name in formats if (sources := FORMATS[name].find(labels))), {})
     if len(sources) > 1:
         raise UnreadableError(
@@ -81,12 +81,14 @@ def _explicit(split: LabelledImages, wanted: str) -> Source:
     if sources:
         source = next(iter(sources.values()))
         return replace(source, images=split.images or source.images)
-    if folder and (wanted == "yolo" or (wanted == "auto" and any(files_under(labels, frozenset({".txt"}))))):
+    if folder and (format_name == "yolo" or (format_name == "auto" and any(files_under(labels, frozenset({".txt"}))))):
         names = _class_list(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
-    if wanted == "auto":
+    if format_name == "auto":
         raise UnreadableError(f"none of {', '.join(FORMATS)} annotations are found there; name the format", file=labels)
-    return Source(format=wanted, annotations=labels, images=split.images)  # the reader reports what is wrong with it
+    return Source(
+        format=format_name, annotations=labels, images=split.images
+    )  # the reader reports what is wrong with it
 
 
 def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:

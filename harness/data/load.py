@@ -169,8 +169,8 @@ def _load_split(
         if info is not None and info.width:
             sizes[row] = info.width, info.height
     box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
-    kept = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
-    box_rows, corners = box_rows[kept], corners[kept]
+    is_usable = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
+    box_rows, corners = box_rows[is_usable], corners[is_usable]
     image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=raw.names.__getitem__), dtype=np.intp)
     number_of = np.zeros(len(usable), dtype=np.int64)
     number_of[image_rows] = np.arange(len(image_rows))

@@ -218,8 +218,8 @@ class Findings:
             raise KeyError(code)
         if count:
             self._counts[code] = self._counts.get(code, 0) + count
-            kept = self._places.setdefault(code, [])
-            kept.extend(islice(places, _KEPT_PLACES - len(kept)))
+            first_places = self._places.setdefault(code, [])
+            first_places.extend(islice(places, _KEPT_PLACES - len(first_places)))
 
     def problems(self, severity: Severity | None = None) -> tuple[Problem, ...]:
         """Return the problems, one for each kind, errors first, in the order of `CODES`."""

@@ -1,1 +1,1 @@
-"""What was asked: the suite file, the trials it means, the catalogue of architectures. No torch, no results."""
+"""The suite file, its trials and the catalogue of architectures. Imports no torch, and knows no results."""

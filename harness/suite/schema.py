@@ -92,8 +92,8 @@ class FilesDataset:
         splits = [name for name in ("train", "val", "test") if getattr(self, name) is not None]
         ways = [name for name in ("path", "all") if getattr(self, name) is not None] + splits[:1]
         if len(ways) != 1:
-            given = f"got {' and '.join(ways)}" if ways else "got none of them"
-            raise ValueError(f"expected one of: path; train and val; all with split; {given}")
+            present = f"got {' and '.join(ways)}" if ways else "got none of them"
+            raise ValueError(f"expected one of: path; train and val; all with split; {present}")
         missing = [name for name in ("train", "val") if name not in splits]
         if splits and missing:
             raise ValueError(f"missing {' and '.join(missing)}; a dataset has train and val, or all with split")

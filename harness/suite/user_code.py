@@ -39,7 +39,7 @@ def load_attribute(path: str, folder: Path) -> Any:
 
 
 def load_module(path: str) -> ModuleType:
-    """Import `package.module`, or the `file.py` of an absolute path; modules are looked for on `sys.path` as it is.
+    """Import `package.module`, or the `file.py` of an absolute path; modules are searched for on `sys.path` as it is.
 
     Raises:
         ImportError: it cannot be imported; the text says why.

@@ -98,8 +98,8 @@ def find(path: Path) -> dict[str, Source]:
     present = [path / name for name in files_under(path, _SUFFIX)]
     files = [file for file in present if _is_coco(file)]
     official = [file for file in files if file.name.startswith("instances_")]
-    found = group_by_split(path, official or add_broken_files(files, present, path), single=True)
-    return {name: Source(format="coco", annotations=file) for name, file in found.items()}
+    splits = group_by_split(path, official or add_broken_files(files, present, path), single=True)
+    return {name: Source(format="coco", annotations=file) for name, file in splits.items()}
 
 
 def _is_coco(path: Path) -> bool:
@@ -243,8 +243,8 @@ def _decode(path: Path, findings: Findings) -> _File:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, ValueError):
         loose = decode_json(read_bytes(path), _LooseFile)
 
-    def entries(key: str, raws: Sequence[msgspec.Raw], wanted: type[T]) -> list[T]:
-        decoder, decoded, bad = msgspec.json.Decoder(wanted), [], 0
+    def entries(key: str, raws: Sequence[msgspec.Raw], entry_type: type[T]) -> list[T]:
+        decoder, decoded, bad = msgspec.json.Decoder(entry_type), [], 0
         for index, raw in enumerate(raws):
             try:
                 decoded.append(decoder.decode(raw))
@@ -300,19 +300,19 @@ def _classes(path: str, categories: list[_Category], findings: Findings) -> tupl
     return np.array(ids, dtype=np.int64), tuple(name_of[number] for number in ids)
 
 
-def _positions(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _positions(wanted_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the position of each wanted id in `ids`, and whether it is there."""
-    if not len(ids) or not len(wanted):
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+    if not len(ids) or not len(wanted_ids):
+        return np.zeros(len(wanted_ids), dtype=np.int64), np.zeros(len(wanted_ids), dtype=np.bool_)
     lowest, highest = int(ids.min()), int(ids.max())
     if highest - lowest < _DENSE * (len(ids) + 1000):  # a lookup table, if the ids are close together
         table = np.full(highest - lowest + 1, -1, dtype=np.int64)
         table[ids - lowest] = np.arange(len(ids))
-        positions = table[np.clip(wanted, lowest, highest) - lowest]
+        positions = table[np.clip(wanted_ids, lowest, highest) - lowest]
     else:
         order = np.argsort(ids, kind="stable")
-        positions = order[np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)]
-    return positions, ids[positions] == wanted
+        positions = order[np.minimum(np.searchsorted(ids[order], wanted_ids), len(ids) - 1)]
+    return positions, ids[positions] == wanted_ids
 
 
 def _is_repeated(values: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
 MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
-MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may carry the picture itself in its JSON
+MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
 MAX_BYTES = 2**32
 _SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validation|test|testing)(?=$|[^a-z])")
 _SPLITS = {"tra": "train", "val": "val", "tes": "test"}
@@ -118,22 +118,22 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
         raise UnreadableError(f"not UTF-8 text ({error.reason})", data.count(b"\n", 0, error.start) + 1) from None
 
 
-def decode_json(data: bytes, wanted: type[T]) -> T:
-    """Decode JSON into the type `wanted`; NaN and Infinity, which Python's own encoder writes, become null.
+def decode_json(data: bytes, expected_type: type[T]) -> T:
+    """Decode JSON into `expected_type`; NaN and Infinity, which Python's own encoder writes, become null.
 
     Raises:
         UnreadableError: it is not JSON, does not match the type, or is nested too deep.
     """
     try:
         try:
-            return msgspec.json.decode(data, type=wanted)
+            return msgspec.json.decode(data, type=expected_type)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
             cleaned = without_nan(data)
             if cleaned == data:
                 raise
-            return msgspec.json.decode(cleaned, type=wanted)
+            return msgspec.json.decode(cleaned, type=expected_type)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         offset = re.search(r"\(byte (\d+)\)", str(error))
         line = data.count(b"\n", 0, int(offset[1])) + 1 if offset else None

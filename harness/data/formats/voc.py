@@ -46,16 +46,18 @@ def find(path: Path) -> dict[str, Source]:
     sets = path / "ImageSets" / "Main"
     if os.path.isdir(path / "Annotations"):
         images = path / "JPEGImages"
-        whole = Source(format="voc", annotations=path / "Annotations", images=images if os.path.isdir(images) else None)
+        unsplit = Source(
+            format="voc", annotations=path / "Annotations", images=images if os.path.isdir(images) else None
+        )
         lists = {name: sets / f"{name}.txt" for name in ("train", "val", "test")}
         if not os.path.isfile(lists["train"]):
             lists["train"] = sets / "trainval.txt"
         listed = {
-            name: Source(format="voc", annotations=whole.annotations, images=whole.images, listing=(file,))
+            name: Source(format="voc", annotations=unsplit.annotations, images=unsplit.images, listing=(file,))
             for name, file in lists.items()
             if os.path.isfile(file)
         }
-        return listed or {"all": whole}
+        return listed or {"all": unsplit}
     splits = group_by_split(path, [path / name for name in files_under(path, _SUFFIX)], is_annotation=_is_voc)
     return {name: Source(format="voc", annotations=folder) for name, folder in splits.items()}
 
@@ -79,13 +81,11 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         for entry in parsed.objects:
             if not entry.name or len(entry.sides) < len(_SIDES):
                 missing = ", ".join(key for key in ("name", *_SIDES) if not (entry.sides.get(key) or entry.name))
-                detail = f"object without {missing or 'a whole bndbox'}"
+                detail = f"object without {missing or 'a unsplit bndbox'}"
                 findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=detail))
                 continue
             left, top, right, bottom = (number(entry.sides[side]) for side in _SIDES)
-            if (
-                right > left and bottom > top
-            ):  # swapped corners are kept, so that they are reported as the file states them
+            if right > left and bottom > top:  # swapped corners are reported as the file states them
                 left, top = left - 1, top - 1
             rows.add_box(
                 image, (left, top, right, bottom), entry.name, number=entry.line, crowd=entry.difficult.strip() == "1"

@@ -236,13 +236,13 @@ class _LabelFiles:
         self._listings: dict[Path, dict[str, Path]] = {}
         self._used: set[Path] = set()
 
-    def find(self, wanted: Path) -> Path:
+    def find(self, expected: Path) -> Path:
         """Return the label file, or one whose name differs only in letter case, which adds a warning."""
-        file = wanted
-        if not os.path.isfile(wanted):
-            file = self._listing(wanted.parent).get(wanted.name.lower(), wanted)
-        if file != wanted:
-            self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {wanted.name}"))
+        file = expected
+        if not os.path.isfile(expected):
+            file = self._listing(expected.parent).get(expected.name.lower(), expected)
+        if file != expected:
+            self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {expected.name}"))
         self._used.add(file)
         return file
 

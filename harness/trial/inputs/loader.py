@@ -30,7 +30,8 @@ Key = tuple[int, int]  # epoch, index
 Target = dict[str, Tensor]
 Batch = list[tuple[Tensor, Target]]
 
-TORCHVISION_VERSION: str = torchvision_version  # with the build, as torch tells its own; packages leave it out
+# Includes the build, like torch's own version; the package's metadata leaves it out.
+TORCHVISION_VERSION: str = torchvision_version
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
 
 

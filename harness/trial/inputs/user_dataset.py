@@ -51,9 +51,8 @@ class UserItems:
             returned = self._dataset[index]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
             data_error = DataError(f"{self._where}[{index}]: {_describe_error(error)}")
-            data_error.add_note(
-                "".join(traceback.format_exception(error)).rstrip()
-            )  # a note survives a loader's process, a cause does not
+            # A note survives a loader's process, a cause does not.
+            data_error.add_note("".join(traceback.format_exception(error)).rstrip())
             raise data_error from None
         try:
             return self._checked_item(index, returned)
