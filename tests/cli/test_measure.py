@@ -156,13 +156,8 @@ def test_a_file_that_is_no_checkpoint_is_told_in_words(
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_whether_the_machine_is_fit(harness_process: Command) -> None:
-    """Each finding a line, the spread of one model measured five times, and a verdict that the exit code repeats."""
-    done = harness_process("doctor", "--device", "cpu")
-    assert "A/A: one model measured 5 times" in done.stdout
-    bad = done.stdout.count("\nBAD")
-    assert done.returncode == (1 if bad else 0)
-    assert ("not fit to measure on" if bad else "fit to measure on") in done.stdout
+def test_doctor_passes_its_exit_code_on(harness_process: Command) -> None:
+    """A device that is not there exits with 3 and is named; tests/trial/test_doctor.py holds what is found on one."""
     refused = harness_process("doctor", "--device", "cuda:99")
     assert refused.returncode == 3
     assert "cuda:99" in refused.stderr

@@ -123,7 +123,16 @@ def test_a_checkpoint_that_does_not_fit_stops_the_run(tiny_suite: Callable[..., 
     """It cannot be written: exit 3 naming it, the disk and how to go on; no record, no torn file, no failed trial."""
     results = tmp_path / "results"
     done = subprocess.run(
-        (sys.executable, "-m", "harness", "run", str(tiny_suite(architectures=TINY_RCNN)), "--results", str(results), "--no-preflight"),
+        (
+            sys.executable,
+            "-m",
+            "harness",
+            "run",
+            str(tiny_suite(architectures=TINY_RCNN)),
+            "--results",
+            str(results),
+            "--no-preflight",
+        ),
         capture_output=True,
         text=True,
         timeout=240,

@@ -1,4 +1,4 @@
-"""What `harness doctor` finds on a device that does not let itself be examined."""
+"""What `harness doctor` finds on this machine, and on a device that fails."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ def test_a_device_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, capsy
         "BAD  the device does not work: CUDA error: out of memory",
         "not fit to measure on: 1 of these must change",
     ]
+
+
+def test_every_finding_is_a_line_and_the_exit_code_is_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On this machine, with smaller images: the spread of one model measured five times, and what is in the way."""
+    for name, value in {"_SIDE": 64, "_REPEAT_S": 0.1, "_IDLE_S": 0.1}.items():
+        monkeypatch.setattr(doctor, name, value)
+    code = doctor.main("cpu", 1)
+    *findings, verdict = capsys.readouterr().out.splitlines()
+    assert [line for line in findings if "A/A: 5 measurements of one model" in line]
+    assert {line[:3] for line in findings} <= {"ok ", "BAD", " – "}
+    n_bad = sum(line.startswith("BAD") for line in findings)
+    assert code == (1 if n_bad else 0)
+    assert verdict == (f"not fit to measure on: {n_bad} of these must change" if n_bad else "fit to measure on")
