@@ -19,7 +19,6 @@ import harness
 from harness.executors.base import Executor
 from tests.conftest import ROOT, TOY, Command
 
-pytestmark = pytest.mark.xdist_group("measure")  # or each worker would train a trial of its own
 SUITE = (
     "suite: tiny\ndatasets:\n"
     "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"

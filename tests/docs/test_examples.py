@@ -16,8 +16,6 @@ from tests.executors.fork_server import ForkServerExecutor
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("docs-examples")  # the examples train, once for all tests of this file
-
 PAGE = ROOT / "docs" / "python-api.md"
 SUITE = """\
 suite: tiny
