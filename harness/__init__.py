@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     )
     from harness.remeasure import Measurement
     from harness.scheduling.plan import Plan
-    from harness.trial.models.detector import Detector
+    from harness.trial.models.detector import LoadedDetector
 
 __all__ = [
     "Advice",
-    "Detector",
+    "LoadedDetector",
     "Measurement",
     "Plan",
     "ResultComparison",
@@ -78,7 +78,7 @@ __all__ = [
 _API = "harness.api"
 _HOMES = {
     "Advice": "harness.analysis.recommend",
-    "Detector": "harness.trial.models.detector",
+    "LoadedDetector": "harness.trial.models.detector",
     "Measurement": "harness.remeasure",
     "Plan": "harness.scheduling.plan",
     "ResultComparison": "harness.analysis.compare.results",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Executor
     from harness.processes.watch import OnEvent
     from harness.remeasure import Measurement
-    from harness.trial.models.detector import Detector
+    from harness.trial.models.detector import LoadedDetector
 
 
 def measure(  # noqa: PLR0913 - what a measurement can be asked for
@@ -75,7 +75,7 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     return remeasure.measure(chosen, device=device, on_event=on_event, executor=runner)
 
 
-def load_detector(weights: str | Path) -> Detector:
+def load_detector(weights: str | Path) -> LoadedDetector:
     """Rebuild a fine-tuned detector from the file that its trial left, with the names of its classes. Imports torch.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.store import files
-from tests.conftest import FAST
+from tests.conftest import FAST, TINY_RCNN
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
@@ -63,7 +63,8 @@ def test_a_signal_during_a_checkpoint_and_the_same_command_goes_on(
 ) -> None:
     """SIGTERM while a checkpoint is being written: that one is finished, and the next run resumes from it."""
     suite = tiny_suite(
-        rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-4}}\n{FAST}limits: {{checkpoint_minutes: 0.001}}\n"
+        architectures=TINY_RCNN,  # whose states take long enough to write
+        rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-4}}\n{FAST}limits: {{checkpoint_minutes: 0.001}}\n",
     )
     results = tmp_path / "results"
     run = start(suite, results)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Detector:
+class LoadedDetector:
     """A fine-tuned detector.
 
     Attributes:
@@ -27,11 +27,11 @@ class Detector:
     class_names: tuple[str, ...]
 
 
-def load(weights: Path) -> Detector:
+def load(weights: Path) -> LoadedDetector:
     """Rebuild the detector that a trial saved.
 
     Raises:
         WeightsError: the file is no checkpoint of this program.
     """
     model, class_names = checkpoint.load(weights)
-    return Detector(model=model, class_names=class_names)
+    return LoadedDetector(model=model, class_names=class_names)
