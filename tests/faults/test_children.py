@@ -13,7 +13,7 @@ import pytest
 
 from harness.processes.watch import Clock
 from harness.store.job import Attempt
-from tests.conftest import FAST
+from tests.conftest import FAST, Command
 from tests.executors.scripted import scripts
 from tests.faults.runs import start, trials_of
 
@@ -181,7 +181,9 @@ print(plain.pid, away.pid, away.stdout.readline().decode().strip(), flush=True)
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_what_cannot_work_fails_in_the_rehearsal(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+def test_what_cannot_work_fails_in_the_preflight(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
     """Before any trial: the broken configuration fails for all its seeds, the other goes on; then nothing repeats."""
     suite = _suite(tiny_suite, tmp_path, "raise KeyError('left_out')")
     text = suite.read_text().replace(
@@ -192,14 +194,7 @@ def test_what_cannot_work_fails_in_the_rehearsal(tiny_suite: Callable[..., Path]
     results = tmp_path / "results"
 
     def run(*options: str) -> tuple[int, str]:
-        done = subprocess.run(
-            (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), *options),
-            capture_output=True,
-            text=True,
-            env={**os.environ, "CI": "true"},
-            timeout=200,
-            check=False,
-        )
+        done = harness_command("run", suite, "--results", results, *options)
         return done.returncode, done.stdout + done.stderr
 
     code, output = run("--fail-fast")

@@ -16,7 +16,7 @@ from harness.store.job import JOB, Job
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.suite.trial import Trial
-from tests.conftest import FAST
+from tests.conftest import FAST, Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_server
 from tests.faults.runs import events_in, leader_of, start, trials_of, wait_for
@@ -24,6 +24,7 @@ from tests.faults.runs import events_in, leader_of, start, trials_of, wait_for
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 KILLS = 20
 RUNNER_KILLS = 10
+EVENTS = 12  # about as many as a trial writes: kills fall before, into and between trials
 
 
 class _Kills:
@@ -46,7 +47,7 @@ class _Kills:
         process = self._context.Process(target=attempt, args=(str(folder.path),))
         process.start()
         while kill_after is not None and process.is_alive() and events_in(folder.events) < kill_after:
-            time.sleep(0.001)
+            time.sleep(0.004)
         killed = kill_after is not None and process.is_alive()
         if killed:
             time.sleep(
@@ -93,15 +94,13 @@ def test_a_trial_killed_anywhere_ends_with_the_same_bits(tiny_suite: Callable[..
 def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..., Path], fast_path: Path) -> None:
     """At least ten kills −9 of the runner at random moments: the same command goes on, and leaves no process."""
     suite = tiny_suite(rest=f"hyperparameters: {{epochs: 1, batch_size: 2}}\nseeds: [0, 1]\n{FAST}")
-    assert not _killed(suite, fast_path / "whole", None)
-    events = _events_below(fast_path / "whole")
     moments = random.Random(5)
     kills = rounds = 0
     while kills < RUNNER_KILLS:
         rounds += 1
         results = fast_path / f"results{rounds}"
         kept: dict[Path, tuple[bytes, int]] = {}
-        while _killed(suite, results, moments.randint(0, events) if kills < RUNNER_KILLS else None):
+        while _killed(suite, results, moments.randint(0, EVENTS) if kills < RUNNER_KILLS else None):
             kills += 1
             _compare(results, kept)
         _compare(results, kept)
@@ -118,7 +117,7 @@ def _killed(suite: Path, results: Path, after_events: int | None) -> bool:
     before = _events_below(results)
     run = start(suite, results)
     while after_events is not None and run.poll() is None and _events_below(results) - before < after_events:
-        time.sleep(0.005)
+        time.sleep(0.05)  # a closer watch would take a core from the run
     if after_events is not None:
         run.kill()
     output, _ = run.communicate()
@@ -162,7 +161,9 @@ def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path]
     assert "resumed: training was interrupted and resumed at epoch" in page
 
 
-def test_a_trial_that_is_killed_twice_is_given_up(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_trial_that_is_killed_twice_is_given_up(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
     """Its row says why; the same command does not repeat it, and says so; `--retry-failed` tries it again."""
     (tmp_path / "parts.py").write_text(
         "import os, torch\n"
@@ -175,7 +176,8 @@ def test_a_trial_that_is_killed_twice_is_given_up(tiny_suite: Callable[..., Path
     split = "{dataset: 'parts:Deadly'}"
     suite = tiny_suite(datasets=f"  parts: {{format: python, classes: [bolt], train: {split}, val: {split}}}\n")
     results = tmp_path / "results"
-    output, _ = (run := start(suite, results)).communicate(timeout=240)
+    run = harness_command("run", suite, "--results", results, "--no-preflight")
+    output = run.stdout
     assert run.returncode == 1, output
     assert output.count("killed by signal 9") == 2
     page = (results / "tiny" / "report.md").read_text()
@@ -183,13 +185,14 @@ def test_a_trial_that_is_killed_twice_is_given_up(tiny_suite: Callable[..., Path
     assert "**failed, 1 trial:** killed by signal 9 (SIGKILL); likely out of host memory" in page
     assert "--retry-failed`" in page
 
-    output, _ = (run := start(suite, results)).communicate(timeout=240)
+    run = harness_command("run", suite, "--results", results, "--no-preflight")
+    output = run.stdout
     assert run.returncode == 1
     assert "is not tried again: it failed: killed by signal 9" in output
     assert "1 failed before and were not repeated; --retry-failed tries them again" in output
     assert len(list(results.glob("tiny/trials/*/attempts/*"))) == 2
-    output, _ = (run := start(suite, results, "--retry-failed")).communicate(timeout=240)
-    assert run.returncode == 1, output
+    run = harness_command("run", suite, "--results", results, "--no-preflight", "--retry-failed")
+    assert run.returncode == 1, run.stdout
     assert len(list(results.glob("tiny/trials/*/attempts/*"))) == 3
 
 
