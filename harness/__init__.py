@@ -11,9 +11,10 @@ The rooms, top to bottom; each imports only from those below it:
     remeasure    fine-tuned weights measured once more, without training
     scheduling   the trials of a suite: what is done, which comes next, whether to try again, when to stop
     report       the page: markdown, HTML, figures, exports
-    executors    where a trial runs, and how its process is watched
+    executors    where a trial runs
     trial        inside that process, the only room that imports torch: fine-tune, evaluate, measure, record
     analysis     what records mean, without a page: tables, statistics, verdicts
+    processes    child processes: started, watched and ended
     store        what happened: records, the lock, every path and every durable write
     data         the user's images and boxes, without torch
     suite        what was asked for: the file, its trials, the catalogue of architectures

@@ -116,6 +116,8 @@ def find_target(target: str | Path, results: Path, *, suite: Path | None, datase
         SuiteError: the suite or its data are wrong.
     """
     path = Path(target)
+    if dataset is not None and suite is None:
+        raise UsageError(f"--dataset {dataset}: names a dataset of a suite; give --suite as well")
     if not path.is_file():
         if suite is not None:
             raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")

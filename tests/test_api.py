@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 
 import harness
-from harness.errors import SuiteError, UsageError
+from harness.errors import SuiteError, UsageError, WeightsError
 from harness.executors.base import Executor
 from tests.conftest import ROOT, TINY_HEAD, TINY_MODEL
 from tests.store.make import make_folder, make_record, make_trial
@@ -97,9 +97,14 @@ def test_a_plan_says_what_is_there(tiny_suite: Callable[..., Path], tmp_path: Pa
     ("arguments", "message"),
     [
         ({"device": "gpu"}, "none of auto, cpu, cuda, cuda:N"),
-        ({"max_images": 0}, "max_images: expected a number of images from 1 on, got 0"),
+        ({"max_images": 0}, "max_images: expected a whole number from 1 on, got 0"),
         ({"select": "nothing*"}, "matches none of the suite's trials"),
+        ({"max_images": "2"}, "max_images: expected a whole number from 1 on, got '2'"),
+        ({"max_images": 1.5}, "max_images: expected a whole number from 1 on, got 1.5"),
         ({"executor": "moon"}, "moon"),
+        ({"executor": None}, "executor: expected a name or an executor, got None"),
+        ({"until": "07:00"}, "until: expected a datetime, got '07:00'"),
+        ({"observers": object()}, "observers: expected a list or a tuple of observers, got object"),
     ],
 )
 def test_wrong_arguments_of_a_run_are_told(
@@ -158,7 +163,7 @@ def test_two_results_are_compared(tmp_path: Path) -> None:
     assert not comparison.passed
     assert list(comparison.datasets) == ["shapes"]
     with pytest.raises(UsageError, match="no limit with a sign"):
-        harness.compare(a.path, b.path, gates=("map",))
+        harness.compare(a.path, b.path, gates="map")
 
 
 def test_a_detector_is_recommended(tmp_path: Path) -> None:
@@ -174,6 +179,8 @@ def test_a_detector_is_recommended(tmp_path: Path) -> None:
     assert (advice.chosen, advice.label) == (None, None)
     with pytest.raises(UsageError, match="metric: 'mAP' is not one of map, map_50, map_75"):
         harness.recommend(folder.path, metric="mAP")
+    with pytest.raises(UsageError, match="max_latency_s: expected a number from 0 on, got '30ms'"):
+        harness.recommend(folder.path, max_latency_s="30ms")  # type: ignore[arg-type]
 
 
 def test_results_are_frames(tmp_path: Path) -> None:
@@ -226,6 +233,8 @@ def test_a_folder_without_results_is_told(tmp_path: Path, read: Callable[[Path],
         ({"protocol": "slow"}, "protocol: 'slow' is not one of quick, standard, publish"),
         ({"variants": ("tensorrt",)}, "variants: 'tensorrt' is not one of eager-fp32"),
         ({"precision": "int8"}, "precision: 'int8' is not one of fp32, bf16, fp16"),
+        ({"variants": "tensorrt"}, "variants: 'tensorrt' is not one of eager-fp32"),
+        ({"dataset": "shapes"}, "--dataset shapes: names a dataset of a suite; give --suite as well"),
     ],
 )
 def test_wrong_arguments_of_a_measurement_are_told(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -238,6 +247,9 @@ def test_weights_that_are_not_there_are_told(tmp_path: Path) -> None:
     """With where a trial's are."""
     with pytest.raises(UsageError, match=r"gone.pt: no such file; a trial's weights are in results/<suite>/trials"):
         harness.load_detector(tmp_path / "gone.pt")
+    (tmp_path / "suite.yaml").write_text("suite: x\n")
+    with pytest.raises(WeightsError, match="does not load as tensors alone"):
+        harness.load_detector(tmp_path / "suite.yaml")
 
 
 def test_a_suite_runs_and_its_winner_is_loaded(

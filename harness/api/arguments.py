@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
-def check_device(device: str) -> None:
+def check_device(device: object) -> None:
     """Check the name of a device; whether it is there is seen where it is used.
 
     Raises:
         UsageError: it is none of auto, cpu, cuda, cuda:N.
     """
-    if not _DEVICE.fullmatch(device):
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
         raise UsageError(f"--device {device}: is none of auto, cpu, cuda, cuda:N")
 
 
@@ -31,6 +31,30 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     """
     if value not in allowed:
         raise UsageError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+
+
+def texts(name: str, value: str | Iterable[object]) -> tuple[str, ...]:
+    """Return one text or several as a tuple.
+
+    Raises:
+        UsageError: one of them is no text.
+    """
+    several = (value,) if isinstance(value, str) else tuple(value)
+    for text in several:
+        if not isinstance(text, str):
+            raise UsageError(f"{name}: expected a text or several, got {text!r}")
+    return tuple(str(text) for text in several)
+
+
+def check_number(name: str, value: object, *, whole: bool = False, minimum: float = 0) -> None:
+    """Check an optional number.
+
+    Raises:
+        UsageError: it is no number, not a whole one where that is asked for, or too small.
+    """
+    kinds = int if whole else (int, float)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < minimum):
+        raise UsageError(f"{name}: expected a {'whole ' if whole else ''}number from {minimum} on, got {value!r}")
 
 
 def no_progress(_done: int, _all: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import no_progress, one_of
+from harness.api.arguments import check_number, no_progress, one_of, texts
 from harness.errors import UsageError
 from harness.scheduling import estimate
 from harness.store import files, lock, run_status
@@ -95,7 +95,10 @@ def report(
         if isinstance(place, str | Path):
             files.write_out(Path(place), content)
         else:
-            place.write(content)
+            try:
+                place.write(content)
+            except TypeError:
+                raise UsageError(f"exports: {name}: needs a stream of bytes, such as open(…, 'wb')") from None
     return write.write(folder, analysis)
 
 
@@ -120,7 +123,7 @@ def compare(
     from harness.analysis.compare.gates import parse_gates
     from harness.analysis.compare.results import compare_results
 
-    parsed = parse_gates(gates)
+    parsed = parse_gates(texts("gates", gates))
     with contextlib.ExitStack() as opened:
         first, second = (_opened(str(place), opened) for place in (reference, candidate))
         return compare_results(first, second, parsed, progress=progress)
@@ -157,6 +160,12 @@ def recommend(
     from harness.analysis.recommend import METRICS, Bounds, advise_for
 
     one_of("metric", metric, METRICS)
+    for name, limit in (
+        ("max_latency_s", max_latency_s),
+        ("max_memory_bytes", max_memory_bytes),
+        ("min_metric", min_metric),
+    ):
+        check_number(name, limit)
     states = planned_trials(read_results(suite_folder(Path(results))))
     bounds = Bounds(max_latency_s=max_latency_s, max_memory_bytes=max_memory_bytes, min_metric=min_metric)
     return advise_for(states, bounds, metric)

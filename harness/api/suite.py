@@ -9,12 +9,13 @@ import fnmatch
 import logging
 import socket
 from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import check_device, no_progress
+from harness.api.arguments import check_device, check_number, no_progress
 from harness.api.results import report
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
@@ -33,7 +34,6 @@ from harness.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from harness.executors.base import Executor
     from harness.scheduling.observer import RunObserver
@@ -86,8 +86,7 @@ def plan(
         UsageError: an argument is wrong, or `select` matches no trial.
     """
     check_device(device)
-    if max_images is not None and max_images < 1:
-        raise UsageError(f"max_images: expected a number of images from 1 on, got {max_images}")
+    check_number("max_images", max_images, whole=True, minimum=1)
     loaded = load_suite(Path(suite))
     fingerprints, remarks = validate_datasets(loaded, workers=available_cores(), progress=progress)
     trials = plan_trials(loaded, fingerprints, max_images=max_images)
@@ -152,9 +151,17 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         LockedError: another run writes to the same results.
         MachineError: the disk or the device stopped the run; finished trials keep their records.
         RepeatedError: one trial after another failed in the same way.
-        Interrupted: a signal came. The running trial has left a checkpoint, and the report is written.
+        KeyboardInterrupt: a signal came. The running trial has left a checkpoint, and the report is written. The
+            commands handle SIGTERM and SIGHUP likewise; a program of your own installs its handlers for them itself.
     """
-    supervisor = Supervisor(executor=load_executor(executor) if isinstance(executor, str) else executor)
+    if until is not None and not isinstance(until, datetime):
+        raise UsageError(f"until: expected a datetime, got {until!r}")
+    if not isinstance(observers, list | tuple):
+        raise UsageError(f"observers: expected a list or a tuple of observers, got {type(observers).__name__}")
+    runner = load_executor(executor) if isinstance(executor, str) else executor
+    if not hasattr(runner, "submit"):
+        raise UsageError(f"executor: expected a name or an executor, got {executor!r}")
+    supervisor = Supervisor(executor=runner)
     plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
     observer = Observers(observers)
     deadline = until.astimezone() if until else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from harness.api.arguments import check_device, one_of
+from harness.api.arguments import check_device, one_of, texts
 from harness.errors import UsageError
 from harness.executors.registry import load_executor
 from harness.suite.schema import Level, Precision, VariantName
@@ -57,7 +57,8 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     from harness import remeasure
 
     check_device(device)
-    for name in variants or ():
+    names = None if variants is None else texts("variants", variants)
+    for name in names or ():
         one_of("variants", name, get_args(VariantName))
     if protocol is not None:
         one_of("protocol", protocol, get_args(Level))
@@ -66,7 +67,7 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     chosen = remeasure.adjusted(
         remeasure.find_target(target, Path(results), suite=None if suite is None else Path(suite), dataset=dataset),
         level=cast("Level | None", protocol),
-        variants=None if variants is None else cast("tuple[VariantName, ...]", tuple(dict.fromkeys(variants))),
+        variants=None if names is None else cast("tuple[VariantName, ...]", tuple(dict.fromkeys(names))),
         precision=cast("Precision | None", precision),
     )
     if out is not None:
@@ -75,11 +76,13 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     return remeasure.measure(chosen, device=device, on_event=on_event, executor=runner)
 
 
-def load_detector(weights: str | Path) -> LoadedDetector:
+def load_detector(weights: str | Path, *, architecture: str | None = None) -> LoadedDetector:
     """Rebuild a fine-tuned detector from the file that its trial left, with the names of its classes. Imports torch.
 
     Args:
         weights: results/<suite>/trials/<trial_id>/checkpoints/weights.pt, or a copy of it.
+        architecture: for weights of an architecture of your own: its import path, as the suite names it. A file of
+            weights never decides by itself which code is run.
 
     Raises:
         UsageError: there is no such file.
@@ -92,4 +95,4 @@ def load_detector(weights: str | Path) -> LoadedDetector:
         )
     from harness.trial.models import detector
 
-    return detector.load(path)
+    return detector.load(path, architecture)

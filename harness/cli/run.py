@@ -66,10 +66,12 @@ def run(
 ) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import api
+    from harness.executors.registry import load_executor
 
     ends = [moment for moment in (until, budget and datetime.now().astimezone() + budget) if moment]
     with exit_codes():
         plan = _make_plan(**planning)
+        load_executor(executor)  # a name that is wrong is told before anything starts, in a dry run too
         if dry_run:
             _print_plan(plan)
             return

@@ -77,7 +77,7 @@ def _running(state: TrialState) -> str:
     """What a running attempt is doing, from its last progress lines."""
     from harness.formatting import rough_duration
     from harness.observers.wording import describe
-    from harness.store.events import StepEvent, read_events
+    from harness.store.events import StepEvent, event_moment, read_events
 
     assert state.running is not None
     events = read_events(state.running.events)
@@ -85,9 +85,12 @@ def _running(state: TrialState) -> str:
         return f"{state.trial.trial_id}: starting"
     step = next((event for event in reversed(events) if isinstance(event, StepEvent)), None)
     stage = next((event.stage for event in reversed(events) if event.stage), "")
-    silent = (datetime.now(UTC) - datetime.fromisoformat(events[-1].time)).total_seconds()
-    ago = rough_duration(max(0.0, silent))
-    return f"{state.trial.trial_id}: {describe(stage, step)}; last sign of life {ago} ago"
+    doing = f"{state.trial.trial_id}: {describe(stage, step)}"
+    last = next((moment for event in reversed(events) if (moment := event_moment(event))), None)
+    if last is None:  # no event has a time that can be read
+        return doing
+    silent_s = (datetime.now(UTC) - last).total_seconds()
+    return f"{doing}; last sign of life {rough_duration(max(0.0, silent_s))} ago"
 
 
 def _trial_lines(state: TrialState) -> Iterator[str]:

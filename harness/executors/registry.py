@@ -5,11 +5,12 @@ A module is imported only when its executor is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
+from harness.suite.user_code import load_attribute
 
 if TYPE_CHECKING:
     from harness.executors.base import Executor
@@ -58,11 +59,10 @@ def _path_of(name: str) -> str:
 
 
 def _load_class(name: str, path: str) -> Any:
-    module, _, attribute = path.partition(":")
     try:
-        return getattr(import_module(module), attribute)
-    except Exception as error:  # whatever a module of a user's raises when it is imported
-        raise UsageError(f"--executor {name}: cannot be loaded: {_text(error)}") from error
+        return load_attribute(path, Path.cwd())
+    except ImportError as error:
+        raise UsageError(f"--executor {name}: {error}") from error
 
 
 def _text(error: Exception) -> str:

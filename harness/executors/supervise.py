@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.errors import Interrupted, MachineError
+from harness.errors import HarnessError, Interrupted, MachineError
 from harness.executors.base import AttemptResult
 from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, ignore_event, ignore_poll, watch
 from harness.store import files, record
@@ -61,7 +61,18 @@ class Supervisor:
         """
         files.commit(folder.job, record.encode(JOB, job))
         end = _End(folder, self.clock)
-        running = self.executor.submit(job, folder)
+        try:
+            running = self.executor.submit(job, folder)
+        except HarnessError:
+            raise
+        except Exception as error:  # of a user's own executor
+            reason = f"the executor {type(self.executor).__name__} failed: {type(error).__name__}: {error}"
+            end.commit("interrupted", "machine", reason)
+            raise MachineError(reason) from error
+        if not all(hasattr(running, method) for method in ("poll", "cancel", "dump_stacks")):
+            reason = f"the executor {type(self.executor).__name__} returned {running!r}, expected a running job"
+            end.commit("interrupted", "machine", reason)
+            raise MachineError(reason)
         try:
             watch(
                 running.poll,
@@ -83,7 +94,8 @@ class Supervisor:
             end.commit("timed_out", "time", reason)
         except BaseException as error:
             running.cancel(grace_s=GRACE_S)
-            by_signal = f"by {signal.Signals(error.number).name}" if isinstance(error, Interrupted) else None
+            number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+            by_signal = f"by {signal.Signals(number).name}" if isinstance(error, KeyboardInterrupt) else None
             end.commit("interrupted", "signal", by_signal or f"the runner failed: {error!r}")
             raise
         finally:

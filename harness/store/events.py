@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,15 @@ def decode_event(line: bytes) -> Event | None:
         except ValidationError:
             pass  # as good as one that this version does not know
     return OtherEvent(name=name, time=_text(values.get("time")), stage=_text(values.get("stage")))
+
+
+def event_moment(event: Event) -> datetime | None:
+    """Return when an event was written, in UTC; None if its time cannot be read."""
+    try:
+        moment = datetime.fromisoformat(event.time)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def read_events(path: Path) -> tuple[Event, ...]:

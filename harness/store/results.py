@@ -243,12 +243,14 @@ def find_trial(trial_id: str, results: Path) -> tuple[SuiteFolder, TrialState]:
         folders = [SuiteFolder(results)]
     else:
         folders = [SuiteFolder(path.parent) for path in sorted(results.glob("*/trials"))]
+    if not trial_id.strip():
+        raise UsageError("the id of a trial is needed, or its start; got an empty text")
     name = Path(trial_id).name  # a path to the trial's folder is as good
     states = [(folder, state) for folder in folders for state in read_results(folder)]
     matches = [(folder, state) for folder, state in states if state.trial.trial_id == name]
     matches = matches or [(folder, state) for folder, state in states if state.trial.trial_id.startswith(name)]
     if len(matches) != 1:
-        problem = "several trials start so" if matches else f"no such trial in {results}"
+        problem = "several trial ids start with it" if matches else f"no such trial in {results}"
         listed = "\n".join(f"  {state.trial.trial_id}" for _, state in matches or states)
         raise UsageError(f"{trial_id}: {problem}" + (f":\n{listed}" if listed else ""))
     return matches[0]

@@ -62,8 +62,11 @@ def source_file(path: str, folder: Path) -> Path | None:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Import a file under a unique module name, so that it hides no other data.py and no module of Python's own."""
-    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    """Import a file under a unique module name, so that it hides no other data.py and no module of Python's own.
+
+    The name depends on the content: a file that was edited since is imported anew, in a notebook for example.
+    """
+    unique = f"{path.stem}_{hashlib.sha256(str(path).encode() + b'|' + path.read_bytes()).hexdigest()[:8]}"
     if unique not in sys.modules:
         if str(path.parent) not in sys.path:
             sys.path.insert(0, str(path.parent))  # so that the file can import its neighbours

@@ -1,4 +1,4 @@
-"""What a rehearsal, a trial and a measurement share: the data opened, the detector built, the device set up."""
+"""What a preflight, a trial and a measurement share: the data opened, the detector built, the device set up."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_show_prints_one_trial(harness_command: Command, tmp_path: Path) -> None
         assert text in done.stdout, done.stdout
     failed = harness_command("show", other.trial_id, "--results", tmp_path / "made").stdout
     assert "failed: killed by signal 9 (SIGKILL)" in failed
-    for name, said in (("shapes", "several trials start so"), ("nothing", "no such trial in")):
+    for name, said in (("shapes", "several trial ids start with it"), ("nothing", "no such trial in")):
         wrong = harness_command("show", name, "--results", tmp_path)
         assert wrong.returncode == 2
         assert said in wrong.stderr

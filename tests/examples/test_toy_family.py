@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import harness
 from harness import remeasure
 from harness.errors import WeightsError
 from harness.store import files, paths, record
@@ -36,7 +37,7 @@ from harness.trial.models import checkpoint
 from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 from harness.trial.train.loop import finetune
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_server
 
@@ -100,6 +101,14 @@ def test_it_runs_to_a_report(harness_command: Command, toy_suite: Callable[..., 
 
     target = remeasure.checkpoint(path.parent / content["model"]["checkpoint"], suite, None)
     assert target.trial.architecture.own is not None  # found in the suite: the weights name no code
+
+    weights = path.parent / content["model"]["checkpoint"]
+    with pytest.raises(WeightsError, match="give its import path as `architecture`"):
+        harness.load_detector(weights)
+    detector = harness.load_detector(weights, architecture=f"{ROOT}/tests/examples/toy_architecture.py:TOY")
+    (found,) = detector.detect([torch.rand(3, 64, 64)])
+    assert set(found) == {"boxes", "scores", "labels"}
+    assert len(detector.class_names) == 2
 
 
 def test_planning_imports_no_torch(toy_suite: Callable[..., Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,37 @@ def _supervise(
     return supervisor.run(asked, folder, Timeouts(hang_s=hang_s, total_s=total_s)), folder
 
 
+class _BrokenExecutor:
+    """An executor of a user's that cannot submit, or that returns something else than a running job."""
+
+    poll_s = 0.1
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def submit(self, job: Job, folder: paths.AttemptFolder) -> Any:
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("the queue is full"), "the executor _BrokenExecutor failed: RuntimeError: the queue is full"),
+        (None, "the executor _BrokenExecutor returned None, expected a running job"),
+    ],
+)
+def test_an_executor_that_fails_stops_the_run_with_a_sentence(
+    error: Exception | None, reason: str, tmp_path: Path
+) -> None:
+    """The attempt is interrupted, not failed: another executor may run it."""
+    folder = paths.TrialFolder(tmp_path / "trial").next_attempt()
+    job = Job(trial=make_trial(), number=folder.number, device="cpu", threads=1, import_folder="/")
+    with pytest.raises(MachineError, match=reason):
+        supervise.Supervisor(executor=_BrokenExecutor(error)).run(job, folder, Timeouts(hang_s=60, total_s=None))
+    assert (_outcome(folder).outcome, _outcome(folder).reason) == ("interrupted", reason)
+
+
 def test_a_hung_attempt_ends_at_once_with_its_stacks(tmp_path: Path) -> None:
     """On a stepped clock: one poll after its last permitted second, without a grace that it could not use."""
     clock, job = SteppedClock(), FakeJob()
@@ -164,7 +196,8 @@ def test_a_signal_gives_a_checkpoint_twenty_seconds(tmp_path: Path, error: BaseE
     assert job.graces == [GRACE_S, 0]
     outcome = _outcome(paths.TrialFolder(tmp_path / "trial").attempts()[0])
     assert (outcome.outcome, outcome.cause, outcome.retryable) == ("interrupted", "signal", True)
-    reason = "by SIGTERM" if isinstance(error, Interrupted) else f"the runner failed: {error!r}"
+    reasons = {Interrupted: "by SIGTERM", KeyboardInterrupt: "by SIGINT"}
+    reason = reasons.get(type(error), f"the runner failed: {error!r}")
     assert outcome.reason == reason
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from harness.store.events import (
     VariantEvent,
     decode_event,
     encode_event,
+    event_moment,
     read_events,
 )
 
@@ -99,3 +101,20 @@ def test_a_reader_gives_each_line_once_and_whole(tmp_path: Path) -> None:
             stream.write(data[start : start + 37])
             received += reader.read()
     assert tuple(received) == EVENTS == read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("time", "hour"),
+    [("2026-11-25T10:00:00+00:00", 10), ("2026-11-25T10:00:00", 10), ("2026-11-25T10:00:00+02:00", 8)],
+)
+def test_the_moment_of_an_event_is_in_utc(time: str, hour: int) -> None:
+    """A time without a zone counts as UTC."""
+    moment = event_moment(StageEvent(stage="train", time=time))
+    assert moment is not None
+    assert (moment.hour, moment.tzinfo) == (hour, UTC)
+
+
+@pytest.mark.parametrize("time", ["", "yesterday"])
+def test_an_event_without_a_readable_time_has_no_moment(time: str) -> None:
+    """As a damaged file may have it."""
+    assert event_moment(StageEvent(stage="train", time=time)) is None

@@ -110,7 +110,10 @@ def state_sha256(model: nn.Module) -> str:
 def _row(name: str, path: Path) -> Architecture:
     """A row of the catalogue or of an installed package, by its name."""
     if name not in registry.names():
-        raise WeightsError(f"{path}: is a {name}, which this version does not know; give the row of its architecture")
+        raise WeightsError(
+            f"{path}: is a {name}, which this version does not know; if it is an architecture of your own, give its "
+            "import path as `architecture`"
+        )
     try:
         return registry.find(name, Path.cwd())[0]
     except (ImportError, TypeError) as error:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
+from harness.errors import WeightsError
+from harness.suite.catalog import registry
 from harness.trial.models import checkpoint
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,18 +25,32 @@ class LoadedDetector:
     Attributes:
         model: the model, on the CPU and in evaluation mode. Called with a list of images (float32 [3, H, W], values
             from 0 to 1) it returns for each one a dictionary: boxes (float32 [D, 4], xyxy, pixels), scores and labels.
+            The network of an architecture of your own is called as its family defines it.
         class_names: the name of each class; label 1 is the first one.
+        detect: the same for every family: from a list of such images to a dictionary for each, without gradients.
     """
 
     model: nn.Module
     class_names: tuple[str, ...]
+    detect: Callable[[list[Tensor]], Sequence[Mapping[str, Tensor]]]
 
 
-def load(weights: Path) -> LoadedDetector:
+def load(weights: Path, architecture: str | None) -> LoadedDetector:
     """Rebuild the detector that a trial saved.
 
+    Args:
+        architecture: the import path of an architecture of the user's own; None: one of the catalogue or installed.
+
     Raises:
-        WeightsError: the file is no checkpoint of this program.
+        WeightsError: the file is no checkpoint of this program, or the architecture cannot be imported.
     """
-    model, class_names = checkpoint.load(weights)
-    return LoadedDetector(model=model, class_names=class_names)
+    row = None
+    if architecture is not None:
+        try:
+            row, _ = registry.find(architecture, Path.cwd())
+        except (ImportError, LookupError, TypeError) as error:
+            raise WeightsError(f"architecture {architecture}: {error}") from error
+    detector, class_names = checkpoint.load_detector(weights, row)
+    return LoadedDetector(
+        model=detector.module, class_names=class_names, detect=torch.inference_mode()(detector.detect)
+    )
