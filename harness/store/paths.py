@@ -1,4 +1,4 @@
-"""Every path under a results folder, and the names that older versions gave to the same files.
+"""Every path under a results folder, the names that older versions gave to the same files, and the user's cache.
 
     results/<suite>/
       plan.json  report.md  report.html  plots/     derived: rewritten atomically
@@ -20,11 +20,10 @@ Owns names alone; `harness.store.files` writes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
 from harness.store.files import make_folder
 
 _MEASUREMENTS = "measurements"
@@ -35,6 +34,11 @@ _OLDER_NAMES = {
     "ground_truth.parquet": "truths.parquet",
     "detections.": "predictions.",
 }
+
+
+def user_cache() -> Path:
+    """Where this user's programs keep what they can make again, as the XDG Base Directory Specification has it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "detection-harness"
 
 
 def stored(path: Path) -> Path:

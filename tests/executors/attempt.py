@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
+import gc
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,6 +22,7 @@ def attempt(path: str) -> None:
     """Do what `python -m harness.trial PATH` does, and exit with its code."""
     began = time.perf_counter()
     os.setsid()  # whatever it starts ends with it
+    multiprocessing.set_start_method(None, force=True)  # a fork server hands its own on
     folder = AttemptFolder(Path(path))
     log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):
@@ -29,4 +33,6 @@ def attempt(path: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     interrupt = InterruptHandler()
     interrupt.listen()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
     sys.exit(run_attempt(folder, interrupt, began=began))

@@ -16,11 +16,22 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from harness.store.job import Job
 from harness.store.paths import AttemptFolder
 
+_PRELOADED = [
+    "tests.executors.attempt",
+    "faster_coco_eval",
+    "torchmetrics.detection",
+    "harness.trial.doctor",
+    "harness.trial.variants",
+    "harness.api.suite",
+    "harness.cli.run",
+    "harness.report.write",
+]
+
 
 def fork_server() -> ForkServerContext:
     """Return the context whose processes are forked from one that has imported what an attempt needs."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.executors.attempt", "faster_coco_eval", "torchmetrics.detection"])
+    context.set_forkserver_preload(_PRELOADED)
     return context
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,23 +11,33 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-
-def _heed_signals() -> None:
-    """As a shell in the foreground starts a command; one in the background, or nohup, has it ignore these."""
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+from tests.executors.forked import Command
 
 
-def start(suite: Path, results: Path, *options: str) -> subprocess.Popen[str]:
-    """`harness run`, without a rehearsal, in the background; nohup's wish for this test run is not its."""
+def start(
+    suite: Path, results: Path, *options: str, prepare: Callable[[], object] | None = None, preflight: bool = False
+) -> Command:
+    """`harness run` in the background; `prepare` is called in its process first."""
+    options = options if preflight else ("--no-preflight", *options)
+    return Command("run", str(suite), "--results", str(results), *options, prepare=prepare)
+
+
+def start_as_a_user(suite: Path, results: Path) -> subprocess.Popen[str]:
+    """The same by new interpreters, for the tests of what these alone can get wrong."""
     return subprocess.Popen(
-        (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), "--no-preflight", *options),
+        (sys.executable, "-m", "harness", "run", str(suite), "--results", str(results), "--no-preflight"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "CI": "true"},
         preexec_fn=_heed_signals,  # noqa: PLW1509 - two calls in a new process
     )
+
+
+def _heed_signals() -> None:
+    """As a shell in the foreground starts a command; one in the background, or nohup, has it ignore these."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
@@ -38,15 +49,20 @@ def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = 60) -
 
 
 def trials_of(results: Path) -> list[int]:
-    """The processes that work on trials under `results`, guards and loaders too."""
+    """The processes that work on trials under `results`, guards and loaders too.
+
+    Forked ones hold the attempt's folder; the others have it in their command.
+    """
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"harness.trial" in command and any(str(results).encode() in word for word in command):
-            found.append(int(path.parent.name))
+    for process in Path("/proc").glob("[0-9]*"):
+        words = []
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            words = (process / "cmdline").read_text(errors="replace").split("\0")
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    words.append(os.readlink(descriptor))
+        if any(word.startswith(f"{results}/") and word.rpartition("/")[0].endswith("/attempts") for word in words):
+            found.append(int(process.name))
     return found
 
 

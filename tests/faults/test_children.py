@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +52,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
     """No progress in a loader's process: `hung`, with the line that hangs in the log; twice, then it is given up."""
     suite = _suite(tiny_suite, tmp_path, "time.sleep(600)  # HANGS HERE", "limits: {hang_minutes: 0.12}\n")
     results = tmp_path / "results"
-    output, _ = (run := start(suite, results)).communicate(timeout=300)
+    output = (run := start(suite, results)).output(timeout=300)
     assert run.returncode == 1, output
     assert output.count("no progress for") == 2
     assert not trials_of(results)
@@ -92,6 +91,11 @@ while True:
     assert "CHECKPOINT" in folder.log.read_text()
 
 
+def _join(group: Path) -> None:
+    """Take this process into the control group."""
+    group.write_text(str(os.getpid()))
+
+
 @pytest.fixture
 def small_memory() -> Iterator[Callable[[], object]]:
     """What a process calls to have 1.5 GB for itself and its children; the kernel kills whoever takes more."""
@@ -107,7 +111,7 @@ def small_memory() -> Iterator[Callable[[], object]]:
         if group.is_dir():
             group.rmdir()
         pytest.skip(f"may not limit memory here: {error}")
-    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    yield functools.partial(_join, group / "cgroup.procs")
     for _ in range(50):
         try:
             group.rmdir()
@@ -125,15 +129,8 @@ def test_a_trial_that_takes_all_memory_is_killed_and_told(
     suite = _suite(tiny_suite, tmp_path, line).read_text().replace("loader_workers: 1", "loader_workers: 0")
     (tmp_path / "tiny.yaml").write_text(suite)
     results = tmp_path / "results"
-    run = subprocess.Popen(
-        (sys.executable, "-m", "harness", "run", str(tmp_path / "tiny.yaml"), "--results", str(results)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "CI": "true"},
-        preexec_fn=small_memory,  # noqa: PLW1509 - one write in a new process
-    )
-    output, _ = run.communicate(timeout=120)
+    run = start(tmp_path / "tiny.yaml", results, prepare=small_memory, preflight=True)
+    output = run.output(timeout=120)
     assert run.returncode == 1, output
     assert output.count("killed by signal 9 (SIGKILL); likely out of host memory") == 2
     assert "**failed, 1 trial:** killed by signal 9" in (results / "tiny" / "report.md").read_text()

@@ -10,7 +10,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,27 +121,12 @@ def _small_files() -> None:
 def test_a_checkpoint_that_does_not_fit_stops_the_run(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """It cannot be written: exit 3 naming it, the disk and how to go on; no record, no torn file, no failed trial."""
     results = tmp_path / "results"
-    done = subprocess.run(
-        (
-            sys.executable,
-            "-m",
-            "harness",
-            "run",
-            str(tiny_suite(architectures=TINY_RCNN)),
-            "--results",
-            str(results),
-            "--no-preflight",
-        ),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        preexec_fn=_small_files,
-    )
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert re.search(r"training-\d+\.state: cannot be written: File too large; the disk at /.* free", done.stderr)
-    assert "run the same command again" in done.stderr
-    assert "Traceback" not in done.stderr
+    run = start(tiny_suite(architectures=TINY_RCNN), results, prepare=_small_files)
+    output = run.output(timeout=240)
+    assert run.returncode == 3, output
+    assert re.search(r"training-\d+\.state: cannot be written: File too large; the disk at /.* free", output)
+    assert "run the same command again" in output
+    assert "Traceback" not in output
     assert not list(results.rglob("record.json"))
     assert not list(results.rglob("*.state"))
     assert not list(results.rglob(f"{files.TEMPORARY}*"))
@@ -177,7 +161,7 @@ def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], smal
     with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
         while True:
             stream.write(bytes(2**20))
-    output, _ = run.communicate(timeout=60)
+    output = run.output(timeout=60)
     assert run.returncode == 3, output
     assert f"the disk at {small_disk} has" in output
     assert "run the same command again" in output
@@ -187,7 +171,7 @@ def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], smal
     run = start(suite, results)
     wait_for(lambda: has_event(results, '"resumed"'), "a resumption")
     run.send_signal(signal.SIGTERM)
-    output, _ = run.communicate(timeout=60)
+    output = run.output(timeout=60)
     assert run.returncode == 143, output
 
 
@@ -195,7 +179,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_start(tiny_suite: Callable[
     """Checkpoints and weights of every trial are counted: nothing starts, exit 3 with what is needed and is free."""
     seeds = "hyperparameters: {epochs: 1, batch_size: 2}\nprotocol: quick\nseeds: [0, 1, 2, 3, 4, 5, 6, 7]\n"
     run = start(tiny_suite(architectures=TINY_RCNN, rest=seeds), small_disk / "results")
-    output, _ = run.communicate(timeout=60)
+    output = run.output(timeout=60)
     assert run.returncode == 3, output
     assert re.search(
         r"8 trials will write up to 1\.\d GiB .*the disk at \S+ has \d+\.\d MiB of 900\.0 MiB free", output

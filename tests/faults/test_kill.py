@@ -19,7 +19,7 @@ from harness.suite.trial import Trial
 from tests.conftest import FAST, Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_server
-from tests.faults.runs import events_in, leader_of, start, trials_of, wait_for
+from tests.faults.runs import events_in, leader_of, start, start_as_a_user, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 KILLS = 20
@@ -120,7 +120,7 @@ def _killed(suite: Path, results: Path, after_events: int | None) -> bool:
         time.sleep(0.05)  # a closer watch would take a core from the run
     if after_events is not None:
         run.kill()
-    output, _ = run.communicate()
+    output = run.output()
     assert run.returncode in {0, -signal.SIGKILL}, output
     wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
     return run.returncode != 0
@@ -148,7 +148,7 @@ def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path]
     child = leader_of(results)
     wait_for(lambda: bool(list(results.glob("tiny/trials/*/checkpoints/*.state"))), "a checkpoint")
     os.kill(child, signal.SIGKILL)
-    output, _ = run.communicate(timeout=240)
+    output = run.output(timeout=240)
     assert run.returncode == 0, output
     assert "killed by signal 9 (SIGKILL); likely out of host memory; it is tried again" in output
     assert "resumed at epoch" in output
@@ -201,7 +201,7 @@ def test_no_trial_outlives_its_runner(number: signal.Signals, tiny_suite: Callab
     """A closed terminal, or kill −9 of the runner, with two loader processes: in ten seconds no process is left."""
     suite = tiny_suite(rest=LONG.replace("lr: 1e-4", "lr: 1e-4, loader_workers: 2"))
     results = tmp_path / "results"
-    run = start(suite, results)
+    run = start_as_a_user(suite, results)
     leader_of(results)
     assert len(trials_of(results)) == 4  # the trial, its guard, two loaders
     run.send_signal(number)
@@ -230,5 +230,5 @@ def test_a_child_that_holds_pythons_lock_ends_with_its_runner(tmp_path: Path, ti
     logs = "tiny/trials/*/attempts/1/log.txt"
     wait_for(lambda: any("STUCK" in path.read_text() for path in results.glob(logs)), "the stuck item")
     run.kill()
-    run.communicate()
+    run.output()
     wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)

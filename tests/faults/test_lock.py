@@ -25,20 +25,20 @@ def test_two_runs_of_one_suite(tiny_suite: Callable[..., Path], tmp_path: Path) 
     assert (holder.host, holder.pid) == (socket.gethostname(), first.pid)
     plan = (results / "tiny" / "plan.json").stat()
     second = start(suite, results)
-    output, _ = second.communicate(timeout=60)
+    output = second.output(timeout=60)
     assert second.returncode == 4, output
     assert re.search(rf"another run writes here: process {first.pid} on {socket.gethostname()}, since 20\d\d-", output)
     assert (results / "tiny" / "plan.json").stat() == plan
     assert first.poll() is None
 
     first.kill()
-    first.communicate()
+    first.output()
     wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
     assert lock.holder(results / "tiny" / "lock.json") is None
     third = start(suite, results)
     wait_for(lambda: bool(trials_of(results)), "the next run's trial")
     third.send_signal(signal.SIGTERM)
-    output, _ = third.communicate(timeout=60)
+    output = third.output(timeout=60)
     assert third.returncode == 143, output
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.store import files
-from tests.conftest import FAST, TINY_RCNN
+from tests.conftest import FAST, TOY
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
@@ -30,7 +30,7 @@ def test_the_first_signal_leaves_a_checkpoint(
     run = start(suite, results)
     leader_of(results)
     run.send_signal(number)
-    output, _ = run.communicate(timeout=120)
+    output = run.output(timeout=120)
     assert run.returncode == code, output
     assert not trials_of(results)
     assert f"interrupted by {number.name}" in output
@@ -51,7 +51,7 @@ def test_a_signal_to_every_process_is_no_failure(tiny_suite: Callable[..., Path]
     group = leader_of(results)
     run.send_signal(signal.SIGTERM)
     os.killpg(group, signal.SIGTERM)
-    output, _ = run.communicate(timeout=60)
+    output = run.output(timeout=60)
     assert run.returncode == 143, output
     (outcome,) = results.glob("tiny/trials/*/attempts/1/outcome.json")
     assert json.loads(outcome.read_text())["outcome"] == "interrupted"
@@ -63,18 +63,18 @@ def test_a_signal_during_a_checkpoint_and_the_same_command_goes_on(
 ) -> None:
     """SIGTERM while a checkpoint is being written: that one is finished, and the next run resumes from it."""
     suite = tiny_suite(
-        architectures=TINY_RCNN,  # whose states take long enough to write
+        architectures=TOY.replace("channels: 8", "channels: 256"),  # whose states take long enough to write
         rest=f"hyperparameters: {{epochs: 3, batch_size: 2, lr: 1e-4}}\n{FAST}limits: {{checkpoint_minutes: 0.001}}\n",
     )
     results = tmp_path / "results"
     run = start(suite, results)
     wait_for(lambda: bool(list(results.glob(f"tiny/trials/*/checkpoints/{files.TEMPORARY}*"))), "a checkpoint")
     run.send_signal(signal.SIGTERM)
-    output, _ = run.communicate(timeout=60)
+    output = run.output(timeout=60)
     assert run.returncode == 143, output
     assert list(results.glob("tiny/trials/*/checkpoints/training-*.state"))
     assert not list(results.glob(f"tiny/trials/*/checkpoints/{files.TEMPORARY}*"))
-    output, _ = (run := start(suite, results)).communicate(timeout=120)
+    output = (run := start(suite, results)).output(timeout=120)
     assert run.returncode == 0, output
     assert "resumed at epoch" in output
 
@@ -102,7 +102,7 @@ def test_the_second_signal_ends_at_once(tiny_suite: Callable[..., Path], tmp_pat
     time.sleep(1)
     assert run.poll() is None  # it waits for the trial's checkpoint
     run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=60)  # of the ten minutes that the item takes
+    output = run.output(timeout=60)  # of the ten minutes that the item takes
     assert run.returncode == 130, output
     (attempt,) = results.glob("tiny/trials/*/attempts/1")
     assert not (attempt / "outcome.json").exists()  # it was not waited for

@@ -6,19 +6,24 @@ axis that the reader chooses into the spec; it computes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import logging
 import math
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from harness.analysis.frame import pareto_front
+from harness.errors import HarnessError
 from harness.formatting import mebibytes, metric_value, milliseconds, number
+from harness.store import files, paths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +101,7 @@ def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
 
 @functools.cache
 def prepare() -> Future[str]:
-    """Start to bundle the libraries in another process, once: it takes 1.5 s, while the rest of the page is made."""
+    """Start to bundle the libraries in another process, once: it takes seconds, while the rest of the page is made."""
     return ThreadPoolExecutor(1).submit(_bundle)
 
 
@@ -110,9 +115,22 @@ def libraries() -> str | None:
 
 
 def _bundle() -> str:
+    """Read the bundle that an earlier report of this user left in the cache, or make it."""
+    kept = paths.user_cache() / f"vega-{metadata.version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        first_line, _, bundle = kept.read_text(encoding="utf-8").partition("\n")
+        if first_line == _checksum(bundle):
+            return bundle
     code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;'))"
     process = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, encoding="utf-8")
+    with contextlib.suppress(HarnessError):  # it is made again next time
+        files.make_folder(kept.parent)
+        files.replace(kept, f"{_checksum(process.stdout)}\n{process.stdout}".encode())
     return process.stdout
+
+
+def _checksum(bundle: str) -> str:
+    return f"// sha256 {hashlib.sha256(bundle.encode()).hexdigest()}"
 
 
 def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:

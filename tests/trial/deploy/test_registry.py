@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from harness.suite.schema import ImageSize, VariantName
 from harness.suite.trial import TrialArchitecture
 from harness.trial.deploy import base, onnx, registry
 from harness.trial.deploy.agreement import agreement
+from harness.trial.evaluate.detect import Detections
 from harness.trial.models import checkpoint
 from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import family
@@ -24,15 +26,40 @@ NAMES = list(BY_NAME)
 MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
 
 
-def _weights(folder: Path, name: str) -> base.Weights:
-    """Random ones, of a small detector."""
-    torch.manual_seed(0)
-    size = ImageSize(min=96, max=128)
-    detector, _ = family.build(BY_NAME[name], weights="none", classes=2, image_size=size, options={})
-    choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model={})
-    path = folder / "weights.pt"
-    checkpoint.save(path, detector, choice, ("disc", "ring"))
-    return base.Weights(checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2)
+MakeWeights = Callable[[str], base.Weights]
+
+
+@pytest.fixture(scope="module")
+def weights_of(tmp_path_factory: pytest.TempPathFactory) -> MakeWeights:
+    """Random weights of a small detector of few proposals, by the architecture's name."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    @functools.cache
+    def weights(name: str) -> base.Weights:
+        torch.manual_seed(0)
+        size = ImageSize(min=64, max=96)
+        options = {"rpn_post_nms_top_n_test": 60} if name.startswith("fasterrcnn") else {"topk_candidates": 60}
+        detector, _ = family.build(BY_NAME[name], weights="none", classes=2, image_size=size, options=options)
+        choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model=options)
+        path = folder / f"{name}.pt"
+        checkpoint.save(path, detector, choice, ("disc", "ring"))
+        return base.Weights(checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2)
+
+    return weights
+
+
+@pytest.fixture(scope="module")
+def found_by_weights(weights_of: MakeWeights) -> Callable[[str], list[Detections]]:
+    """What the weights find as they are, by the architecture's name."""
+    return functools.cache(lambda name: _found(_load("eager-fp32", weights_of(name))))
+
+
+def _found(deployment: base.Deployment) -> list[Detections]:
+    """In images of sizes that none was traced or compiled with."""
+    generator = torch.Generator().manual_seed(2)
+    images = [torch.rand(3, *size, generator=generator) for size in ((112, 90), (64, 140))]
+    deployment.set_threshold(0.001, 100)
+    return [detections for image in images for detections in deployment.detect([image])]
 
 
 def _images() -> list[torch.Tensor]:
@@ -56,31 +83,27 @@ def _load(variant: VariantName, weights: base.Weights) -> base.Deployment:
         "onnxruntime",
     ],
 )
-def test_a_variant_finds_what_the_weights_find(tmp_path: Path, name: str, variant: VariantName) -> None:
+def test_a_variant_finds_what_the_weights_find(
+    name: str, variant: VariantName, weights_of: MakeWeights, found_by_weights: Callable[[str], list[Detections]]
+) -> None:
     """Also at sizes that none was traced or compiled with."""
-    weights = _weights(tmp_path, name)
-    plain, found = _load("eager-fp32", weights), _load(variant, weights)
-    generator = torch.Generator().manual_seed(2)
-    images = [torch.rand(3, *size, generator=generator) for size in ((112, 90), (64, 140))]
-    detected = []
-    for deployment in (plain, found):
-        deployment.set_threshold(0.001, 100)
-        detected.append([detections for image in images for detections in deployment.detect([image])])
-    assert all(len(detections.scores) for detections in detected[0])
-    assert all(torch.isfinite(detections.boxes).all() for detections in detected[1])
+    deployment = _load(variant, weights_of(name))
+    plain, found = found_by_weights(name), _found(deployment)
+    assert all(len(detections.scores) for detections in plain)
+    assert all(torch.isfinite(detections.boxes).all() for detections in found)
     if variant not in {"eager-bf16", "eager-fp16"}:  # random weights' scores are too alike for half precision to order
-        assert agreement(*detected, max_score_difference=0.05) >= 0.9
-    assert found.how
+        assert agreement(plain, found, max_score_difference=0.05) >= 0.9
+    assert deployment.how
 
 
-def test_half_precision_says_which_way_it_went(tmp_path: Path) -> None:
+def test_half_precision_says_which_way_it_went(weights_of: MakeWeights) -> None:
     """On a CPU there is no NMS in half: autocast, and the reason is told."""
-    assert "by autocast; not as a whole: " in _load("eager-fp16", _weights(tmp_path, MOBILE)).how
+    assert "by autocast; not as a whole: " in _load("eager-fp16", weights_of(MOBILE)).how
 
 
-def test_an_export_that_detects_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_detects_otherwise_is_refused(weights_of: MakeWeights, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compared before anything is timed: the variant is a row that says why."""
-    weights = _weights(tmp_path, MOBILE)
+    weights = weights_of(MOBILE)
     original = onnx.to_onnx
 
     def spoilt(detector: Detector, image: torch.Tensor) -> bytes:
@@ -93,9 +116,9 @@ def test_an_export_that_detects_otherwise_is_refused(tmp_path: Path, monkeypatch
         _load("onnxruntime", weights)
 
 
-def test_what_a_runtime_raises_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_runtime_raises_is_the_reason(weights_of: MakeWeights, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, without the place in a library's source; a missing package names the extra that brings it."""
-    weights = _weights(tmp_path, MOBILE)
+    weights = weights_of(MOBILE)
 
     def broken(*_: object) -> bytes:
         raise RuntimeError('operator(), /x/y/nms_kernel.cpp:122, "nms_kernel" not implemented\nC++ frames: …')
@@ -108,9 +131,9 @@ def test_what_a_runtime_raises_is_the_reason(tmp_path: Path, monkeypatch: pytest
         _load("onnxruntime", weights)
 
 
-def test_a_threshold_is_part_of_an_export(tmp_path: Path) -> None:
+def test_a_threshold_is_part_of_an_export(weights_of: MakeWeights) -> None:
     """Raising it leaves fewer detections, none below it, and exports anew; setting it again does not."""
-    found = _load("onnxruntime", _weights(tmp_path, MOBILE))
+    found = _load("onnxruntime", weights_of(MOBILE))
     assert found.exported is not None
     image = _images()[0]
     found.set_threshold(0.001, 100)
