@@ -79,19 +79,22 @@ def harness_command() -> Command:
     """Run `harness …` in this process, and return what it printed; what is no error of ours is raised.
 
     Options: `cwd`, and `env` for further environment variables. A process that the command starts writes past what is
-    captured here, as do log messages: tests of those take `harness_process`. Trials and measurements are forked from a
-    process that has imported torch; where the real executor is the point, name it with `--executor local`.
+    captured here, as do log messages: tests of those take `harness_process`. What it starts is forked from a process
+    that has imported torch; where the real executor is the point, name it with `--executor local`.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
         from harness.cli import main
+        from harness.processes import child
+        from tests.executors.forked import served
 
         words = [str(argument) for argument in arguments]
         if words[:1] in (["run"], ["measure"]) and "--executor" not in words:
             words += ["--executor", FORK_SERVER]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["harness", *words])
+            patch.setattr(child, "subprocess", served())
             for name, value in {"CI": "true", **(env or {})}.items():
                 patch.setenv(name, value)
             if cwd is not None:

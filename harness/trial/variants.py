@@ -8,7 +8,9 @@ trial's record is committed once, with all variants in it.
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
+import gc
 import logging
 import signal
 import sys
@@ -174,4 +176,6 @@ if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
+    gc.freeze()  # as in the trial's own process
+    atexit.register(gc.unfreeze)
     sys.exit(examine_one(VariantFolder(Path(sys.argv[1]))))

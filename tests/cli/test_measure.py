@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ import pytest
 
 import harness
 from harness.executors.base import Executor
-from tests.conftest import ROOT, TOY, Command
+from tests.conftest import TOY, Command
+from tests.executors import forked
 
 SUITE = (
     "suite: tiny\ndatasets:\n"
@@ -155,28 +154,26 @@ def test_a_file_that_is_no_checkpoint_is_told_in_words(
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_passes_its_exit_code_on(harness_process: Command) -> None:
+def test_doctor_passes_its_exit_code_on() -> None:
     """A device that is not there exits with 3 and is named; tests/trial/test_doctor.py holds what is found on one."""
-    refused = harness_process("doctor", "--device", "cuda:99")
+    refused = forked.Command("doctor", "--device", "cuda:99")
+    assert "cuda:99" in refused.output()
     assert refused.returncode == 3
-    assert "cuda:99" in refused.stderr
 
 
 def test_a_variant_whose_process_dies_costs_its_own_row(trained: tuple[Path, Path]) -> None:
     """Killed as the kernel does it when memory is short: the rest is measured, and the row says what happened."""
-    command = (sys.executable, "-m", "harness", "measure", "shapes-toy", "--results", str(trained[1]))
-    with subprocess.Popen(
-        (*command, "--variants", "eager-fp16,channels_last"), stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as run:
-        killed = False
-        while run.poll() is None and not killed:
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    if b"harness.trial.variants" in path.read_bytes() and b"eager-fp16" in path.read_bytes():
-                        os.kill(int(path.parent.name), signal.SIGKILL)
-                        killed = True
-            time.sleep(0.05)
-        said = run.communicate()[0]
+    options = ("--variants", "eager-fp16,channels_last")
+    run = forked.Command("measure", "shapes-toy", "--results", str(trained[1]), *options)
+    killed = False
+    while run.poll() is None and not killed:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if b"harness.trial.variants" in path.read_bytes() and b"eager-fp16" in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    killed = True
+        time.sleep(0.05)
+    said = run.output()
     assert killed
     assert run.returncode == 0, said
     assert "eager-fp16: cannot: its process was killed by SIGKILL" in said

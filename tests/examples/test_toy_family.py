@@ -39,7 +39,7 @@ from harness.trial.models.registry import family_of
 from harness.trial.train.loop import finetune
 from tests.conftest import ROOT, Command
 from tests.executors.attempt import attempt
-from tests.executors.fork_server import fork_server
+from tests.executors.fork_server import fork_from
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -128,7 +128,6 @@ def test_a_killed_training_ends_with_the_same_bits(toy_suite: Callable[..., Path
     suite = toy_suite(f"hyperparameters: {{epochs: 40, batch_size: 2, optimizer: adamw}}\n{MEASURED}")
     (trial,) = plan_trials(load_suite(suite), {"shapes": "f"}, max_images=None)
     trial = replace(trial, protocol=replace(trial.protocol, variants=()))
-    processes = fork_server()
 
     def run(folder: paths.TrialFolder, *, kill: bool = False) -> None:
         place = folder.next_attempt()
@@ -141,8 +140,7 @@ def test_a_killed_training_ends_with_the_same_bits(toy_suite: Callable[..., Path
             checkpoint_s=0.05,
         )
         files.commit(place.job, record.encode(JOB, job))
-        process = processes.Process(target=attempt, args=(str(place.path),))
-        process.start()
+        process = fork_from(attempt, str(place.path))
         while kill and process.is_alive():
             if any(folder.checkpoints.glob("training-*.state")):
                 assert process.pid is not None

@@ -13,9 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+from harness.processes import child
 from harness.store.paths import AttemptFolder
 from harness.trial.interrupt import InterruptHandler
 from harness.trial.worker import run_attempt
+from tests.executors.forked import served
 
 
 def attempt(path: str) -> None:
@@ -35,4 +37,5 @@ def attempt(path: str) -> None:
     interrupt.listen()
     gc.freeze()
     atexit.register(gc.unfreeze)
+    child.subprocess = served()  # type: ignore[assignment, attr-defined]
     sys.exit(run_attempt(folder, interrupt, began=began))

@@ -10,8 +10,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from typing import Any
 
 from harness.store.job import Job
 from harness.store.paths import AttemptFolder
@@ -28,11 +31,24 @@ _PRELOADED = [
 ]
 
 
-def fork_server() -> ForkServerContext:
-    """Return the context whose processes are forked from one that has imported what an attempt needs."""
+def fork_from(function: Callable[..., object], *arguments: object) -> ForkServerProcess:
+    """Start a process of the fork server; what that starts by this function comes from the same server."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    return context
+    server: Any = forkserver._forkserver
+    server.ensure_running()
+    address = server._forkserver_address
+    process = context.Process(target=_run, args=(function, address, *arguments))
+    process.start()
+    return process
+
+
+def _run(function: Callable[..., object], address: str, *arguments: object) -> None:
+    """In the forked process: remember where its fork server listens, which multiprocessing does not."""
+    server: Any = forkserver._forkserver
+    server._forkserver_address = address
+    server.ensure_running = lambda: None
+    function(*arguments)
 
 
 def _attempt(path: str) -> None:
@@ -50,9 +66,7 @@ class ForkServerExecutor:
 
     def submit(self, job: Job, folder: AttemptFolder) -> ForkedJob:
         """Fork the process of the attempt."""
-        process = fork_server().Process(target=_attempt, args=(str(folder.path),))
-        process.start()
-        return ForkedJob(process)
+        return ForkedJob(fork_from(_attempt, str(folder.path)))
 
 
 class ForkedJob:

@@ -22,12 +22,13 @@ import tempfile
 import time
 import traceback
 import types
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.processes import child
-from tests.executors.fork_server import fork_server
+from tests.executors.fork_server import fork_from
 
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -51,8 +52,7 @@ class Command:
         with tempfile.NamedTemporaryFile(prefix="harness-output-", delete=False) as file:
             self._output = Path(file.name)
         given = (arguments, self._output, {**os.environ, "CI": "true", **(environment or {})}, cwd or Path.cwd())
-        self._process = fork_server().Process(target=_run_command, args=(*given, prepare))
-        self._process.start()
+        self._process = fork_from(_run_command, *given, prepare)
         assert self._process.pid is not None
         self.pid = self._process.pid
         atexit.register(self._process.kill)  # of a test that failed; else the tests would wait for its end
@@ -124,6 +124,60 @@ def fork_what_is_started() -> None:
     child.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": _Forked})  # type: ignore[assignment, attr-defined]
 
 
+def served() -> types.SimpleNamespace:
+    """Return what stands in for `subprocess` in `harness.processes.child` of a process that may have used torch.
+
+    What it starts is then forked from the fork server, apart from what is led by a session of its own and watched
+    through pipes. Those processes are in no group of it: it alone ends them.
+    """
+
+    def popen(arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any] | _Served:
+        piped = options["stdin"] == subprocess.PIPE
+        return subprocess.Popen(arguments, **options) if piped else _Served(arguments, **options)
+
+    return types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})
+
+
+class _Served:
+    """`python … -m MODULE ARGUMENTS` without standard input, forked from the fork server."""
+
+    def __init__(self, arguments: Sequence[str], *, stdout: int | None, env: dict[str, str] | None, **_: Any) -> None:
+        words = arguments[arguments.index("-m") + 1 :]
+        self.stdin = self.stdout = None
+        self._captured = tempfile.TemporaryDirectory() if stdout == subprocess.PIPE else None
+        streams = [f"/proc/{os.getpid()}/fd/{number}" for number in (1, 2)]
+        if self._captured is not None:
+            streams = [f"{self._captured.name}/{number}" for number in (1, 2)]
+        self._process = fork_from(_run_served, words, env or dict(os.environ), *streams)
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._process.join(timeout)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self) -> list[str]:
+        self._process.join()
+        if self._captured is None:
+            return ["", ""]
+        with self._captured as folder:
+            return [(Path(folder) / str(number)).read_text() for number in (1, 2)]
+
+
+def _run_served(words: Sequence[str], environment: dict[str, str], *streams: str) -> None:
+    os.setsid()  # as the leader of a group: whoever ends it ends that
+    _become(environment, *(os.open(stream, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for stream in streams))
+    sys.exit(_run_module(words))
+
+
 class _Forked(subprocess.Popen[Any]):
     """`python … -m MODULE ARGUMENTS`, forked from this process."""
 
@@ -178,6 +232,7 @@ def _run_module(arguments: Sequence[str]) -> int:
     if Path(arguments[-1]).is_dir():
         os.open(arguments[-1], os.O_RDONLY)  # by which a test finds this process and what it forks
     sys.argv = list(arguments)
+    warnings.filterwarnings("ignore", module="runpy")  # that the module was imported before
     code: Any = 0
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

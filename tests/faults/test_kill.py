@@ -18,7 +18,7 @@ from harness.suite.load import load_suite
 from harness.suite.trial import Trial
 from tests.conftest import FAST, Command
 from tests.executors.attempt import attempt
-from tests.executors.fork_server import fork_server
+from tests.executors.fork_server import fork_from
 from tests.faults.runs import events_in, leader_of, start, start_as_a_user, trials_of, wait_for
 
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
@@ -31,7 +31,7 @@ class _Kills:
     """Runs one trial, attempt after attempt, each in a fresh process that is killed after its n-th event."""
 
     def __init__(self, root: Path, trial: Trial) -> None:
-        self._context, self._moments = fork_server(), random.Random(6)
+        self._moments = random.Random(6)
         self._root, self._trial = root, trial
         self.folder = paths.TrialFolder(root / "0")
 
@@ -44,8 +44,7 @@ class _Kills:
         folder = self.folder.next_attempt()
         job = Job(trial=self._trial, number=folder.number, device="cpu", threads=2, import_folder="/", checkpoint_s=0.2)
         files.commit(folder.job, record.encode(JOB, job))
-        process = self._context.Process(target=attempt, args=(str(folder.path),))
-        process.start()
+        process = fork_from(attempt, str(folder.path))
         while kill_after is not None and process.is_alive() and events_in(folder.events) < kill_after:
             time.sleep(0.004)
         killed = kill_after is not None and process.is_alive()

@@ -23,7 +23,7 @@ from harness.trial.events import EventWriter
 from harness.trial.train.step import TrainStep
 from tests.conftest import ROOT
 from tests.executors.attempt import attempt
-from tests.executors.fork_server import fork_server
+from tests.executors.fork_server import fork_from
 
 INTERRUPTED = ROOT / "tests" / "fixtures" / "results-0.2" / "tiny"
 STEPS = 6  # of an epoch: 12 images in batches of 2
@@ -82,8 +82,7 @@ def test_training_interrupted_under_0_2_is_resumed(tmp_path: Path) -> None:
     _write_state(folder, job)
     next_attempt = folder.next_attempt()
     files.commit(next_attempt.job, record.encode(JOB, job))
-    process = fork_server().Process(target=attempt, args=(str(next_attempt.path),))
-    process.start()
+    process = fork_from(attempt, str(next_attempt.path))
     process.join()
     assert process.exitcode == 0, next_attempt.log.read_text()
 
