@@ -44,7 +44,23 @@ FAST = "protocol: {level: quick, rounds: 1, latency_images: 20, throughput_batch
 TINY_HEAD = f"hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
 
 
+# Started first, or one worker would still have them before it when the others are done.
+LONG_FILES = (
+    "test_kill.py",
+    "trial/deploy/test_registry.py",
+    "test_suites.py",
+    "test_build.py",
+    "test_measure.py",
+    "test_loop.py",
+    "test_children.py",
+    "test_fuzz.py",
+    "test_check.py",
+    "test_average_precision.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, end in enumerate(LONG_FILES) if str(item.path).endswith(end)), 99))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch

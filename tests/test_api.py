@@ -16,7 +16,7 @@ import pytest
 import harness
 from harness.errors import SuiteError, UsageError, WeightsError
 from harness.executors.base import Executor
-from tests.conftest import ROOT, TINY_HEAD, TINY_MODEL
+from tests.conftest import ROOT, TINY_HEAD, TOY
 from tests.store.make import make_folder, make_record, make_trial
 
 EXAMPLE = ROOT / "results" / "examples" / "quickstart"
@@ -262,7 +262,7 @@ def test_a_suite_runs_and_its_winner_is_loaded(
     Path("tiny.yaml").write_text(
         "suite: tiny\ndatasets:\n"
         "  shapes: {format: synthetic, train: {images: 4}, val: {images: 3}, size: 64, classes: 2}\n"
-        f"architectures:\n  - name: {FASTER}\n{TINY_MODEL}{TINY_HEAD}"
+        f"architectures:\n{TOY}{TINY_HEAD}"
     )
     summary = harness.run("tiny.yaml", device="cpu", preflight=False, executor=fast_executor)
     assert (summary.succeeded, summary.failed, summary.not_started) == (1, 0, 0)
@@ -282,9 +282,9 @@ def test_a_suite_runs_and_its_winner_is_loaded(
     assert measurement.environment_differences() == ()
 
     weights = Path("results/tiny/trials", trial_id, "checkpoints", "weights.pt")
-    detector = harness.load_detector(os.fspath(weights))
+    detector = harness.load_detector(os.fspath(weights), architecture=f"{ROOT}/tests/examples/toy_architecture.py:TOY")
     assert len(detector.class_names) == 2
     with torch.inference_mode():
-        (found,) = detector.model([torch.rand(3, 64, 64)])
+        (found,) = detector.detect([torch.rand(3, 64, 64)])
     assert set(found) == {"boxes", "scores", "labels"}
     assert not detector.model.training

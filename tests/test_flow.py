@@ -14,6 +14,7 @@ from harness.api import suite as stages
 from harness.errors import MachineError
 from harness.store.paths import SuiteFolder
 from tests.conftest import TINY_MODEL, Command
+from tests.executors import forked
 
 USER_DATA = """
 import torch
@@ -153,7 +154,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
 
 
 def test_diverging_and_unavailable_weights_fail_their_trials_alone(
-    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+    tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A loss that is not finite is told with its step and parts, missing weights with their file; no record."""
     diverging = (
@@ -164,11 +165,12 @@ def test_diverging_and_unavailable_weights_fail_their_trials_alone(
     )
     results = tmp_path / "results"
     nowhere = {"TORCH_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
-    done = harness_command("run", suite, "--results", results, "--no-preflight", "--executor", "local", env=nowhere)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"the loss is not finite at epoch 1, step 2 of 2: .*loss_classifier", done.stdout)
-    assert "retinanet_resnet50_fpn_coco-eeacb38b.pth is not in" in done.stdout
-    assert "weights: backbone" in done.stdout
+    done = forked.Command("run", str(suite), "--results", str(results), "--no-preflight", environment=nowhere)
+    output = done.output()
+    assert done.returncode == 1, output
+    assert re.search(r"the loss is not finite at epoch 1, step 2 of 2: .*loss_classifier", output)
+    assert "retinanet_resnet50_fpn_coco-eeacb38b.pth is not in" in output
+    assert "weights: backbone" in output
     assert "**2 failed**" in (results / "tiny" / "report.md").read_text()
     assert not list(results.glob("*/trials/*/record.json"))
 

@@ -11,8 +11,10 @@ from harness.executors.local import LocalExecutor
 from harness.executors.supervise import Supervisor
 from harness.processes.watch import CLOCK, Clock, OnEvent, Timeouts, ignore_event
 from harness.store import files, paths, record
-from harness.store.job import OUTCOME, Cause, Job, OutcomeName
-from tests.store.make import make_attempt, make_trial
+from harness.store.job import JOB, OUTCOME, Cause, Job, OutcomeName
+from tests.store.make import make_attempt, make_record, make_trial
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(kw_only=True)
@@ -64,6 +66,28 @@ class ScriptedExecutor:
         )
         files.commit(folder.outcome, record.encode(OUTCOME, ended))
         return FakeJob(exit_code=1)
+
+
+class RecordingExecutor:
+    """The local executor; its processes import no torch, and commit the record of a trial that they did not run."""
+
+    poll_s = 0.02
+
+    def submit(self, job: Job, folder: paths.AttemptFolder) -> base.RunningJob:
+        code = (
+            f"import pathlib, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+            "from tests.executors.scripted import commit_made_record\ncommit_made_record(pathlib.Path(sys.argv[1]))"
+        )
+        return LocalExecutor(program=("-c", code)).submit(job, folder)
+
+
+def commit_made_record(attempt: Path) -> None:
+    """Do what a trial's process does at its end."""
+    folder = paths.AttemptFolder(attempt)
+    job = record.decode(JOB, folder.job.read_bytes(), str(folder.job))
+    files.commit(folder.trial.record, record.encode(record.RECORD, make_record(job.trial)))
+    ended = make_attempt("succeeded", None, number=folder.number, retryable=False)
+    files.commit(folder.outcome, record.encode(OUTCOME, ended))
 
 
 @dataclass(frozen=True, kw_only=True)

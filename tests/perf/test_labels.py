@@ -32,15 +32,17 @@ def _coco_of_train2017_s_shape(path: Path) -> None:
             )
         )
         stream.write('], "annotations": [')
-        for start in range(0, count, 10_000):
-            rows = min(10_000, count - start)
-            points = rng.uniform(0, 300, (rows, 24)).round(2).tolist()
-            boxes = rng.uniform(2, 149, (rows, 4)).round(2).tolist()
-            owners = rng.integers(0, images, rows).tolist()
+        points = rng.uniform(0, 300, (10_000, 24)).round(2).tolist()
+        boxes = rng.uniform(2, 149, (10_000, 4)).round(2).tolist()
+        shapes = [  # repeated: to print other numbers each time would take longer than to read them
+            f'{{"segmentation": [{polygon}], "area": {box[2] * box[3]:.4f}, "iscrowd": 0, "bbox": {box}, "image_id": '
+            for polygon, box in zip(points, boxes, strict=True)
+        ]
+        for start in range(0, count, len(shapes)):
+            owners = rng.integers(0, images, min(len(shapes), count - start)).tolist()
             text = ",".join(
-                f'{{"segmentation": [{polygon}], "area": {box[2] * box[3]:.4f}, "iscrowd": 0, "image_id": {owner}, '
-                f'"bbox": {box}, "category_id": {1 + owner % classes}, "id": {start + row + 1}}}'
-                for row, (polygon, box, owner) in enumerate(zip(points, boxes, owners, strict=True))
+                f'{shape}{owner}, "category_id": {1 + owner % classes}, "id": {start + row + 1}}}'
+                for row, (shape, owner) in enumerate(zip(shapes, owners, strict=False))
             )
             stream.write(("," if start else "") + text)
         categories = ",".join(
