@@ -48,7 +48,7 @@ class SchemaPage:
     Args:
         schema: of an object, with `$defs`.
         elsewhere: links to the definitions that another page holds, by name; they get no section here.
-        stored: the schema is of what the program writes, so null is told and defaults are not.
+        stored: the schema is of what the program writes, so fields may be null, and defaults are left out.
     """
 
     def __init__(self, schema: Node, elsewhere: dict[str, str], *, stored: bool = False) -> None:

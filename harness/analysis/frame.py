@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 CANNOT = "cannot"
-AT_THRESHOLD = "latency at "  # prefix of the columns with the median latency at a score threshold, in seconds
+AT_THRESHOLD = "latency_at_"  # begins the names of the median latencies at a score threshold: `latency_at_0.05_s`
 _MEANS = (
     "map",
     "map_50",
@@ -222,7 +222,7 @@ def _deployed(
         "latency_n": measured.latency_s.n,
         "latency_iqr_s": measured.latency_s.iqr,
         "latency_p99_s": measured.latency_s.p99,
-        **{f"{AT_THRESHOLD}{at.score_threshold:g}": at.latency_s.median for at in measured.latency_by_threshold},
+        **{f"{AT_THRESHOLD}{at.score_threshold:g}_s": at.latency_s.median for at in measured.latency_by_threshold},
         "throughput_images_per_s": measured.throughput_images_per_s,
         "batch_size": measured.throughput_batch_size,
         "inference_memory_bytes": _peak(measured.memory.inference),

@@ -69,7 +69,7 @@ def report(
 
     Args:
         results: the suite's results folder, results/<suite>.
-        bootstrap: whether to compute what the stored detections say; without, the report is ready seconds sooner.
+        bootstrap: whether to compute what needs the stored detections, such as intervals, which takes seconds.
         baseline: the row that the others are compared with, by its label or architecture; None: the most accurate one.
         exports: by format (csv, parquet, json, latex) a file, or a binary stream, that the rows are written to as well.
         progress: called with how many trials' detections are analysed, and of how many.

@@ -173,7 +173,6 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         plan = replace(plan, failed={}) if retry_failed else plan
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
         _write_report_between(plan.folder)
-        observer.begin(plan)
         scheduler = Scheduler(
             plan=plan,
             device=plan.device,
@@ -184,6 +183,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             report=lambda: _write_report_between(plan.folder),
         )
         try:
+            observer.begin(plan)
             stop = False
             if preflight and (plan.trials[0].max_images is None or until is not None):
                 plan, any_failed = scheduler.preflight()

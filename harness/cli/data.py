@@ -70,7 +70,7 @@ def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool)
 @_FORMAT
 @_JSON
 def stats(target: Path, wanted: str, *, as_json: bool) -> None:
-    """Count images, boxes and sizes. The images need not be there where the labels tell their size."""
+    """Count images, boxes and sizes. Image files may be missing where the labels contain their sizes."""
     from pydantic import TypeAdapter
 
     from harness.data.stats import describe
@@ -96,7 +96,7 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 @click.option("--n", "count", type=click.IntRange(1, 400), default=16, show_default=True, help="How many images.")
 @click.option("--class", "class_name", metavar="NAME", help="Only images with a box of this class.")
 def show(target: Path, wanted: str, out: Path, count: int, class_name: str | None) -> None:
-    """Draw a contact sheet with boxes and class names: one look tells whether they fit."""
+    """Draw a contact sheet with boxes and class names, to see whether the labels fit the images."""
     from harness.data import contact_sheet
 
     with exit_codes():
@@ -130,9 +130,9 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
             raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
         ((name, dataset),) = datasets.items()
         loaded = _loaded(name, dataset, "headers")
-        if not any(any(part.paths) for part in loaded.splits.values()):  # no image is there: what the labels tell
-            told = load(dataset, depth="labels")
-            loaded = told if all((part.annotations.sizes > 0).all() for part in told.splits.values()) else loaded
+        if not any(any(part.paths) for part in loaded.splits.values()):  # no image file is there: labels may do
+            labels = load(dataset, depth="labels")
+            loaded = labels if all((part.annotations.sizes > 0).all() for part in labels.splits.values()) else loaded
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
             raise DataError("\n".join(map(str, fatal)))

@@ -39,12 +39,12 @@ EXECUTOR = click.option(
     default="local",
     show_default=True,
     metavar="NAME",
-    help="Where it runs: local, inline (in this process, for a debugger) or module:Class.",
+    help="How trials run: local (a process each), inline (in this process, for a debugger) or module:Class.",
 )
 DEVICE = click.option(
     "--device",
     default="auto",
     show_default=True,
     metavar="auto|cpu|cuda|cuda:N",
-    help="Where it runs.",
+    help="What to train and measure on.",
 )

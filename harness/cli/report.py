@@ -47,7 +47,7 @@ def _export_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("results_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", metavar="NAME", help="Row that others are compared with; default: the most accurate one.")
-@click.option("--no-bootstrap", is_flag=True, help="Leave out what is computed from stored detections: seconds sooner.")
+@click.option("--no-bootstrap", is_flag=True, help="Skip what needs the stored detections, such as intervals.")
 @_export_options
 def report(results_dir: Path, baseline: str | None, *, no_bootstrap: bool, **exports: str | None) -> None:
     """Write the report of RESULTS_DIR (results/<suite>) again from its records.

@@ -13,6 +13,7 @@ import click
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.cli.options import DEVICE, EXECUTOR, RESULTS
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,10 +142,11 @@ def _make_plan(
     """
     from harness import api
 
+    if limit is not None and max_images is not None:
+        raise UsageError("--limit is the old name of --max-images: give one of them")
+    wanted = max_images if limit is None else limit
     with progress_bar("looking at images") as progress:
-        plan = api.plan(
-            suite, results=results, select=select, max_images=max_images or limit, device=device, progress=progress
-        )
+        plan = api.plan(suite, results=results, select=select, max_images=wanted, device=device, progress=progress)
     for remark in plan.remarks:
         click.echo(remark)
     return plan
@@ -202,7 +204,7 @@ def _print_other_devices(plan: Plan) -> None:
 
 
 def _print_missing_weights(plan: Plan) -> None:
-    """Name today the files that the night would have to download."""
+    """Print which files of pretrained weights are not downloaded yet."""
     from harness import api
 
     missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]

@@ -61,7 +61,7 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
         yield f"running on {holder.host} (process {holder.pid}) since {_local(holder.since)}"
         yield from (_running(state) for state in status.states if state.running is not None)
     elif left:
-        yield f"nobody runs it now; `harness run {suite_file or 'SUITE'} --results {results}` goes on"
+        yield f"no run is in progress; `harness run {suite_file or 'SUITE'} --results {results}` continues it"
     if left:
         yield forecast([state.trial for state in status.pending], status.expected_s)
     for group in status.failures:

@@ -65,10 +65,10 @@ class InlineJob:
         return self._exit_code
 
     def cancel(self, *, grace_s: float) -> None:
-        """Do nothing: whoever can call this does so after the attempt has ended."""
+        """Do nothing: the attempt has ended before this can be called."""
 
     def dump_stacks(self) -> None:
-        """Do nothing: whoever can call this does so after the attempt has ended."""
+        """Do nothing: the attempt has ended before this can be called."""
 
 
 def _run(folder: AttemptFolder) -> tuple[int, Interrupted | None]:

@@ -90,7 +90,7 @@ class PlainView:
     def end(self, trial: Trial, result: AttemptResult) -> None:
         """Print how the trial ended."""
         took = rough_duration(self._state.elapsed_s())
-        preflight = "its preflight: " if self._state.preflight_number else ""
+        preflight = "preflight of " if self._state.preflight_number else ""
         self._state.end(result)
         self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
 

@@ -28,7 +28,7 @@ def describe(stage: str, step: StepEvent | None) -> str:
         "model": "building the model",
         "evaluate": "evaluating",
         "measure": "measuring speed and memory",
-        "variant": "deploying the weights in another way",
+        "variant": "measuring another way to deploy the weights",
         "train": "training",
     }.get(stage, stage)
 

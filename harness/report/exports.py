@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.analysis.frame import AT_THRESHOLD
 from harness.formatting import mebibytes, metric_value, milliseconds, number, printable
 
 if TYPE_CHECKING:
@@ -149,10 +148,9 @@ FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    """Order the columns: the main ones first, then the others; rename those whose names do not end in their unit."""
-    named = frame.rename(columns=lambda name: f"{name}_s".replace(" ", "_") if name.startswith(AT_THRESHOLD) else name)
-    others = [name for name in named if name not in {*_FIRST, *_LAST}]
-    return named[[name for name in (*_FIRST, *others, *_LAST) if name in named]].copy()
+    """Order the columns: the main ones first, then the others."""
+    others = [name for name in frame if name not in {*_FIRST, *_LAST}]
+    return frame[[name for name in (*_FIRST, *others, *_LAST) if name in frame]].copy()
 
 
 def _cell(value: Any) -> Any:

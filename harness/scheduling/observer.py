@@ -97,9 +97,9 @@ class Observers:
 
     def close(self) -> None:
         """Pass it on."""
-        self._tell(lambda observer: observer.close())
+        self._tell(lambda observer: observer.close(), close_if_it_fails=False)
 
-    def _tell(self, call: Callable[[RunObserver], None]) -> None:
+    def _tell(self, call: Callable[[RunObserver], None], *, close_if_it_fails: bool = True) -> None:
         for observer in tuple(self._observers):
             try:
                 call(observer)
@@ -107,5 +107,6 @@ class Observers:
                 self._observers.remove(observer)
                 name = type(observer).__name__
                 log.warning("the observer %s failed and is left out from now on; the run goes on", name, exc_info=error)
-                with contextlib.suppress(Exception):
-                    observer.close()  # it may hold a terminal or a connection
+                if close_if_it_fails:  # it may hold a terminal or a connection
+                    with contextlib.suppress(Exception):
+                        observer.close()

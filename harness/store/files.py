@@ -196,7 +196,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         problem = f"{path}: cannot be written: {error.strerror}"
         if error.errno in _WRONG_FOLDER:
             raise UsageError(
-                f"{problem}; give a place that can be written (with --results a folder that takes hard links)"
+                f"{problem}; choose a folder that can be written (one for results must support hard links too)"
             ) from None
         todo = "make room" if error.errno in _FULL else "see that the disk works"
         raise MachineError(

@@ -197,7 +197,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where the numbers come from. None where a machine has no such thing or does not tell.
+    """Where the numbers come from. None where a machine has no such thing or does not report it.
 
     `cores` are those that this process may use (affinity, cgroup), `logical_cpus` those of the machine. Clocks are the
     GPU's defaults under load, not what they happened to be. `thread_waiting` is OpenMP's wait policy and spin count,

@@ -96,6 +96,15 @@ def test_the_old_name_of_max_images_still_works(
     assert "--limit" not in harness_command("plan", "--help").stdout
 
 
+def test_old_and_new_name_of_max_images_together_are_refused(
+    harness_command: Command, tiny_suite: Callable[..., Path]
+) -> None:
+    """Neither wins in silence."""
+    done = harness_command("plan", tiny_suite(), "--limit", "2", "--max-images", "3")
+    assert done.returncode == 2
+    assert "--limit is the old name of --max-images: give one of them" in done.stderr
+
+
 def test_the_old_name_of_no_preflight_still_works(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:

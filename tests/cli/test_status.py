@@ -53,7 +53,7 @@ def test_status_tells_a_run_from_its_files(harness_command: Command, tmp_path: P
         assert text in said, said
     folder.lock.write_text("")
     said = harness_command("status", tmp_path / "made").stdout
-    assert f"nobody runs it now; `harness run suites/x.yaml --results {tmp_path}` goes on" in said
+    assert f"no run is in progress; `harness run suites/x.yaml --results {tmp_path}` continues it" in said
     assert "sign of life" not in said
     wrong = harness_command("status", tmp_path)
     assert wrong.returncode == 2

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -186,12 +185,6 @@ def test_nothing_measured_is_an_empty_table(tmp_path: Path) -> None:
     assert pd.read_parquet(io.BytesIO(to_parquet(empty))).empty
     assert len(to_csv(empty).decode().splitlines()) == 1
     assert r"\bottomrule" in to_latex(empty).decode()
-
-
-def test_thresholds_are_named_with_their_unit(frame: pd.DataFrame) -> None:
-    """The frame's `latency at 0.05` is in seconds, and its exported name ends in `_s`."""
-    rows: Any = json.loads(to_json(frame.assign(**{"latency at 0.05": 0.5})))
-    assert rows[0]["latency_at_0.05_s"] == 0.5
 
 
 def test_an_export_replaces_nothing_that_is_no_file(tmp_path: Path) -> None:

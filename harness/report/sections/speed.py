@@ -104,6 +104,6 @@ def _variants(rows: pd.DataFrame) -> str:
 
 
 def _thresholds(best: pd.DataFrame, columns: list[str]) -> str:
-    header = ("architecture", *(name.removeprefix(AT_THRESHOLD) for name in columns))
+    header = ("architecture", *(name.removeprefix(AT_THRESHOLD).removesuffix("_s") for name in columns))
     cells = [(escape(row["label"]), *(milliseconds(row[name]) for name in columns)) for _, row in best.iterrows()]
     return table(header, cells)
