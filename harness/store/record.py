@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
 from harness.errors import HarnessError, UsageError
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What is read must be possible: a damaged or edited record must neither win a comparison nor end the report.
+_MOST = 1e12  # of any quantity: far from what can be measured, and its square is still finite
+_Count = Annotated[int, Field(ge=0)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+_NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
+_Positive = Annotated[float, Field(gt=0, le=_MOST)]
+
 AS_TRAINED = "as trained"  # in samples.parquet and the report: the model itself, beside its variants
 _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 
@@ -34,8 +42,8 @@ _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 class ClassMetrics:
     """Of one class: average precision over IoU 0.50:0.95, and average recall at 100 detections. None without boxes."""
 
-    map: float | None
-    mar_100: float | None
+    map: _Fraction | None
+    mar_100: _Fraction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +54,19 @@ class Metrics:
     """
 
     split: str
-    images: int
-    map: float | None
-    map_50: float | None
-    map_75: float | None
-    map_small: float | None
-    map_medium: float | None
-    map_large: float | None
-    mar_1: float | None
-    mar_10: float | None
-    mar_100: float | None
-    mar_small: float | None
-    mar_medium: float | None
-    mar_large: float | None
+    images: _Count
+    map: _Fraction | None
+    map_50: _Fraction | None
+    map_75: _Fraction | None
+    map_small: _Fraction | None
+    map_medium: _Fraction | None
+    map_large: _Fraction | None
+    mar_1: _Fraction | None
+    mar_10: _Fraction | None
+    mar_100: _Fraction | None
+    mar_small: _Fraction | None
+    mar_medium: _Fraction | None
+    mar_large: _Fraction | None
     per_class: Mapping[str, ClassMetrics]
 
 
@@ -69,14 +77,23 @@ class Distribution:
     p99 is None below 1,000 samples, where it would hang on fewer than ten of them.
     """
 
-    median: float
-    p95: float
-    iqr: float
-    mean: float
-    std: float
-    n: int
-    round_medians: tuple[float, ...]
-    p99: float | None = None
+    median: _NotNegative
+    p95: _NotNegative
+    iqr: _NotNegative
+    mean: _NotNegative
+    std: _NotNegative
+    n: Annotated[int, Field(ge=1)]
+    round_medians: tuple[_NotNegative, ...]
+    p99: _NotNegative | None = None
+
+
+def _takes_time(latency: Distribution) -> Distribution:
+    if latency.median <= 0:
+        raise ValueError("no detector takes 0 s")
+    return latency
+
+
+_Latency = Annotated[Distribution, AfterValidator(_takes_time)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +104,10 @@ class Memory:
     the libraries, which the allocator does not see.
     """
 
-    peak_allocated_bytes: int | None
-    peak_reserved_bytes: int | None
-    peak_resident_bytes: int | None
-    peak_driver_bytes: int | None = None
+    peak_allocated_bytes: _Count | None
+    peak_reserved_bytes: _Count | None
+    peak_resident_bytes: _Count | None
+    peak_driver_bytes: _Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +127,13 @@ class MemoryPasses:
 class Epoch:
     """One point of the learning curve: mean losses over the epoch's steps; `val_map` where validation was asked for."""
 
-    epoch: int
-    lr: float
-    loss: float
-    loss_parts: Mapping[str, float]
-    wall_s: float
-    val_map: float | None
-    val_map_50: float | None
+    epoch: _Count
+    lr: _NotNegative
+    loss: _Finite
+    loss_parts: Mapping[str, _Finite]
+    wall_s: _NotNegative
+    val_map: _Fraction | None
+    val_map_50: _Fraction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +153,8 @@ class Phases:
 class ThresholdLatency:
     """Latency at another score threshold, over the same images, taken in turn with the other thresholds."""
 
-    score_threshold: float
-    latency_s: Distribution
+    score_threshold: _Fraction
+    latency_s: _Latency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +168,14 @@ class Inference:
         repeats: how often a pass was repeated because of a measurement warning, by its name; the last one counts.
     """
 
-    latency_s: Distribution
-    throughput_images_per_s: float
-    throughput_batch_size: int
+    latency_s: _Latency
+    throughput_images_per_s: _Positive
+    throughput_batch_size: Annotated[int, Field(ge=1)]
     memory: MemoryPasses
-    throughput_rounds: tuple[float, ...] = ()
+    throughput_rounds: tuple[_Positive, ...] = ()
     phases_s: Phases | None = None
     latency_by_threshold: tuple[ThresholdLatency, ...] = ()
-    joules_per_image: float | None = None
+    joules_per_image: _NotNegative | None = None
     repeats: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -169,12 +186,12 @@ class Measurements(Inference):
     `joules` is the GPU's energy over all of the trial.
     """
 
-    train_images_per_s: float | None
-    data_wait_fraction: float | None
-    training_s: float | None
-    evaluation_s: float
+    train_images_per_s: _Positive | None
+    data_wait_fraction: _Fraction | None
+    training_s: _NotNegative | None
+    evaluation_s: _NotNegative
     epochs: tuple[Epoch, ...]
-    joules: float | None = None
+    joules: _NotNegative | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +203,9 @@ class Model:
     folder, or the path of weights that were given.
     """
 
-    parameters: int
-    trainable_parameters: int
-    flops: int
+    parameters: _Count
+    trainable_parameters: _Count
+    flops: _Count
     head: Literal["new", "replaced", "kept"]
     epoch: int | None
     state_sha256: str
@@ -269,7 +286,7 @@ class Variant:
     name: str
     how: str | None = None
     problem: str | None = None
-    compile_s: float | None = None
+    compile_s: _NotNegative | None = None
     file: str | None = None
     metrics: Metrics | None = None
     measurements: Inference | None = None
@@ -326,7 +343,7 @@ def decode(kind: StoredKind[T], data: bytes, path: str) -> T:
     """
     try:
         document = migrate(kind.name, json.loads(data))
-        return kind.adapter.validate_json(json.dumps(document))
+        return kind.adapter.validate_json(json.dumps(document), strict=True)
     except NewerVersionError as error:
         raise NewerRecordError(
             f"{path}: {error}: update harness, or read these results with the version that wrote them"

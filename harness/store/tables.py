@@ -26,11 +26,28 @@ from harness.store.arrays import StoredDetections, StoredGroundTruth, StoredTimi
 from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 _BOX = ("x1", "y1", "x2", "y2")
+_KINDS: dict[str, Callable[[pa.DataType], bool]] = {
+    "text": lambda kind: pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind),
+    "numbers": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+    "whole numbers": pa.types.is_integer,
+    "true or false": pa.types.is_boolean,
+}
+_GROUND_TRUTH = {
+    "image": "text",
+    "class": "text",
+    **dict.fromkeys(_BOX, "numbers"),
+    "crowd": "true or false",
+    "area": "numbers",
+}
+_DETECTIONS = {"image": "text", "class": "text", **dict.fromkeys(("score", *_BOX), "numbers")}
+_TIMINGS = {"pass": "text", **dict.fromkeys(("round", "image", "images"), "whole numbers"), "seconds": "numbers"}
+_TIMINGS |= {"variant": "text", "repeat": "whole numbers"}
+_SINCE_0_2 = {"area", "variant", "repeat"}  # columns that older files do not have
 _MAX_PER_CLASS = 100  # detections of one class in one image that COCO's metrics look at
 
 
@@ -74,7 +91,7 @@ def read_ground_truth(data: bytes, class_names: Sequence[str]) -> StoredGroundTr
     Raises:
         UnreadableError: it is not such a file, or it names a class that the detector does not know.
     """
-    table = _table(data, ("image", "class", *_BOX, "crowd"))
+    table = _table(data, _GROUND_TRUTH, of_boxes=("class", *_BOX, "crowd", "area"))
     rows, names = _numbers(table["image"])
     order = np.argsort(rows, kind="stable")
     _, first = np.unique(rows, return_index=True)
@@ -131,7 +148,7 @@ def read_detections(data: bytes, truth: StoredGroundTruth) -> StoredDetections:
     Raises:
         UnreadableError: it is not such a file, or names an image or a class that the ground truth does not have.
     """
-    table = _table(data, ("image", "class", "score", *_BOX))
+    table = _table(data, _DETECTIONS)
     row_of = {name: row for row, name in enumerate(truth.images)}
     numbers = {name: number for number, name in enumerate(truth.class_names)}
     own, names = _numbers(table["image"])
@@ -140,8 +157,6 @@ def read_detections(data: bytes, truth: StoredGroundTruth) -> StoredDetections:
     except KeyError as error:
         raise UnreadableError(f"detections in an image that has no ground truth: {error}") from None
     scores, boxes = _floats(table, "score"), _boxes(table)
-    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
-        raise UnreadableError("a score or a box is not finite")
     classes = _classes(table, numbers, np.arange(len(scores)))
     order = np.lexsort((-scores, images))
     detections = StoredDetections(
@@ -159,7 +174,7 @@ def read_all_detections(data: bytes) -> tuple[StoredDetections, tuple[str, ...],
     Raises:
         UnreadableError: it is not such a file.
     """
-    table = _table(data, ("image", "class", "score", *_BOX))
+    table = _table(data, _DETECTIONS)
     images, image_names = _numbers(table["image"])
     classes, class_names = _numbers(table["class"])
     detections = StoredDetections(images=images, classes=classes, scores=_floats(table, "score"), boxes=_boxes(table))
@@ -198,13 +213,15 @@ def read_timings(data: bytes) -> dict[str, StoredTimings]:
     Raises:
         UnreadableError: it is not such a file.
     """
-    table = _table(data, ("pass", "round", "image", "images", "seconds"))
+    table = _table(data, _TIMINGS)
     count = len(table)
     variants = np.array(table["variant"].to_pylist() if "variant" in table.column_names else [AS_TRAINED] * count)
     repeats = _integers(table, "repeat") if "repeat" in table.column_names else np.zeros(count, dtype=np.int64)
     passes = np.array(table["pass"].to_pylist(), dtype=np.str_)
     rounds, images, counts = (_integers(table, name) for name in ("round", "image", "images"))
     seconds = _floats(table, "seconds")
+    if (seconds <= 0).any() or (counts < 1).any():
+        raise UnreadableError("a timing of no time, or of no image")
     return {
         str(variant): StoredTimings(
             passes=passes[rows],
@@ -239,14 +256,34 @@ def _parquet(table: pa.Table) -> memoryview:
     return stream.getbuffer()
 
 
-def _table(data: bytes, columns: tuple[str, ...]) -> pa.Table:
+def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] = ()) -> pa.Table:
+    """Read a file and see that its columns are there, of their kinds, and hold a finite value in each row.
+
+    Args:
+        columns: the kind of each column.
+        of_boxes: columns that are empty in the row of an image without boxes.
+
+    Raises:
+        UnreadableError: they are not.
+    """
     try:
         table = pq.read_table(io.BytesIO(data))
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise UnreadableError(str(error)) from None
-    missing = [name for name in columns if name not in table.column_names]
+    missing = [name for name in columns if name not in {*table.column_names, *_SINCE_0_2}]
     if missing:
         raise UnreadableError(f"no column {', '.join(missing)}")
+    for name, kind in columns.items():
+        if name not in table.column_names:
+            continue
+        column = table[name]
+        if not _KINDS[kind](column.type):
+            raise UnreadableError(f"the column {name}: expected {kind}, got {column.type}")
+        empty = column.is_null()
+        if pc.any(pc.xor(empty, table["class"].is_null()) if name in of_boxes else empty).as_py():
+            raise UnreadableError(f"the column {name}: a value is missing")
+        if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
+            raise UnreadableError(f"the column {name}: a value is not finite")
     return table
 
 

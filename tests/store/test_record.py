@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, Job
+from harness.store.migrate import migrate
+from tests.conftest import ROOT
 from tests.store.make import make_attempt, make_folder, make_outcome, make_record, make_trial
 
 
@@ -27,6 +32,47 @@ def test_a_record_torn_at_any_place_is_an_error_with_its_file() -> None:
     for end in range(0, len(data) - 2, 7):
         with pytest.raises(record.RecordError, match=r"record\.json: cannot be read"):
             record.decode(record.RECORD, data[:end], "record.json")
+
+
+def _numbers(document: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each number of a JSON document lies."""
+    if isinstance(document, dict | list):
+        for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+            yield from _numbers(value, (*place, key))
+    elif isinstance(document, int | float) and not isinstance(document, bool):
+        yield place
+
+
+def test_a_number_that_cannot_be_is_an_error_that_names_it() -> None:
+    """Every one of a real trial's results: negative, beyond all measure, not a number, or given as text."""
+    (path,) = (ROOT / "results" / "examples" / "quickstart" / "trials").glob("*retinanet*-s0-*/record.json")
+    kept = json.dumps(migrate("record", json.loads(path.read_bytes())))
+    measured = ("metrics", "measurements", "model")
+    places = [place for place in _numbers(json.loads(kept)) if place[0] in measured]
+    kinds = {tuple("*" if isinstance(key, int) else key for key in place): place for place in places}
+    assert len(kinds) > 50
+    for place in kinds.values():
+        signed = place[-1] == "loss" or "loss_parts" in place  # may be of either sign
+        for wrong in (1e308, float("nan"), "0.5", *(() if signed else (-0.02,))):
+            document = json.loads(kept)
+            inner = document
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = wrong
+            with pytest.raises(record.RecordError, match=r"cannot be read: .*" + re.escape(".".join(map(str, place)))):
+                record.decode(record.RECORD, json.dumps(document).encode(), "record.json")
+
+
+@pytest.mark.parametrize("place", [("latency_s", "median"), ("throughput_images_per_s",)])
+def test_no_detector_takes_no_time(place: tuple[str, ...]) -> None:
+    """A latency of 0 would be infinitely fast; it is refused where it is read."""
+    document = json.loads(record.encode(record.RECORD, make_record(make_trial())))
+    inner = document["measurements"]
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = 0
+    with pytest.raises(record.RecordError, match=place[0]):
+        record.decode(record.RECORD, json.dumps(document).encode(), "record.json")
 
 
 def test_a_folder_tells_done_failed_left_and_damaged(tmp_path: Path) -> None:

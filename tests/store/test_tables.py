@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -166,3 +167,45 @@ def test_another_table_is_refused_by_what_it_lacks() -> None:
     broken.scores[3] = np.nan
     with pytest.raises(UnreadableError, match="not finite"):
         tables.read_detections(bytes(tables.write_detections(broken, TRUTH.images, CLASSES)), TRUTH)
+
+
+WRITTEN: dict[str, tuple[Callable[[], memoryview], Callable[[bytes], object]]] = {
+    "ground truth": (
+        lambda: tables.write_ground_truth(TRUTH, {}),
+        lambda data: tables.read_ground_truth(data, CLASSES),
+    ),
+    "detections": (
+        lambda: tables.write_detections(_detections(), TRUTH.images, CLASSES),
+        lambda data: tables.read_detections(data, TRUTH),
+    ),
+    "timings": (lambda: tables.write_timings({AS_TRAINED: _timings(9)}), tables.read_timings),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_column_of_wrong_values_is_refused_by_its_name(name: str) -> None:
+    """Text in the place of numbers and the reverse, a missing value, one that is not finite: in every column read."""
+    write, read = WRITTEN[name]
+    table = pq.read_table(io.BytesIO(bytes(write())))
+    for column in set(table.column_names) - {"file", "thumbnail", "width", "height", "index"}:
+        values = table[column].to_pylist()
+        first = next(row for row, value in enumerate(values) if value is not None)
+        number = isinstance(values[first], int | float) and not isinstance(values[first], bool)
+        wrong: list[list[Any]] = [[("a word" if number else 1) if value is not None else None for value in values]]
+        wrong.append([None if row == first else value for row, value in enumerate(values)])
+        if isinstance(values[first], float):
+            wrong.append([float("inf") if row == first else value for row, value in enumerate(values)])
+        for changed in wrong:
+            stream = io.BytesIO()
+            at = table.column_names.index(column)
+            pq.write_table(table.set_column(at, column, pa.array(changed)), stream)
+            with pytest.raises(UnreadableError, match="the column "):
+                read(stream.getvalue())
+
+
+def test_a_timing_of_no_time_is_refused() -> None:
+    """Dividing by it would end the report."""
+    timings = _timings(9)
+    timings.seconds[4] = 0
+    with pytest.raises(UnreadableError, match="a timing of no time"):
+        tables.read_timings(bytes(tables.write_timings({AS_TRAINED: timings})))
