@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 _BOX = ("x1", "y1", "x2", "y2")
 _KINDS: dict[str, Callable[[pa.DataType], bool]] = {
-    "text": lambda kind: pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind),
+    "text": lambda kind: (
+        (kind.value_type if pa.types.is_dictionary(kind) else kind) in {pa.string(), pa.large_string()}
+    ),
     "numbers": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
     "whole numbers": pa.types.is_integer,
     "true or false": pa.types.is_boolean,
