@@ -30,7 +30,7 @@ T = TypeVar("T")
 _MOST = 1e12  # of any quantity: far from what can be measured, and its square is still finite
 _Count = Annotated[int, Field(ge=0)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-_Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
 _Positive = Annotated[float, Field(gt=0, le=_MOST)]
 
@@ -175,7 +175,7 @@ class Inference:
     throughput_rounds: tuple[_Positive, ...] = ()
     phases_s: Phases | None = None
     latency_by_threshold: tuple[ThresholdLatency, ...] = ()
-    joules_per_image: _NotNegative | None = None
+    joules_per_image: _Finite | None = None
     repeats: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -191,7 +191,7 @@ class Measurements(Inference):
     training_s: _NotNegative | None
     evaluation_s: _NotNegative
     epochs: tuple[Epoch, ...]
-    joules: _NotNegative | None = None
+    joules: _Finite | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,9 @@ def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | N
         earlier = results.history(folder.trial, before=folder.number) if trained else ()
         attempts = (*earlier, Attempt(number=folder.number, **_fields(outcome)))
         finished = replace(finished, attempts=attempts)
-        files.commit(folder.result.record, record.encode(record.RECORD, finished))
+        data = record.encode(record.RECORD, finished)
+        record.decode(record.RECORD, data, str(folder.result.record))  # what cannot be read must not be committed
+        files.commit(folder.result.record, data)
         if trained:
             States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
     files.commit(folder.outcome, record.encode(OUTCOME, outcome))
