@@ -23,6 +23,11 @@ def number(value: Any, digits: int) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Format a count with its noun: `1 image`, `1,200 images`; `plural` where an s is not enough."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def metric_value(value: Any) -> str:
     """Format a metric between 0 and 1 with three digits."""
     return number(value, 3)
@@ -30,7 +35,10 @@ def metric_value(value: Any) -> str:
 
 def points(difference: float) -> str:
     """Format a difference of two metrics with its sign; NaN is shown as a dash."""
-    return "–" if math.isnan(difference) else f"{difference:+.3f}".replace("-", "\u2212")
+    if math.isnan(difference):
+        return "–"
+    text = f"{difference:+.3f}".replace("-", "\u2212")
+    return text[1:] if float(text[1:]) == 0 else text  # no sign where nothing is left
 
 
 def milliseconds(seconds: Any) -> str:

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.errors import DataError, UsageError
+from harness.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ def show(target: Path, wanted: str, out: Path, count: int, class_name: str | Non
         annotations = {name: split.annotations for name, split in shown.items()}
         images = contact_sheet.choose_images(annotations, count, class_name)
         _write(out, contact_sheet.draw_sheet(shown, images))
-        click.echo(f"{out}: {len(images)} images")
+        click.echo(f"{out}: {counted(len(images), 'image')}")
 
 
 @data.command()
@@ -144,7 +145,7 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> N
         text = to_coco({split: part.annotations for split, part in parts.items()}, prefixes)
         _write(out, text)
         count = sum(len(part.annotations) for part in parts.values())
-        click.echo(f"{out}: {count:,} images, file names relative to {folder}")
+        click.echo(f"{out}: {counted(count, 'image')}, file names relative to {folder}")
 
 
 def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
@@ -210,9 +211,11 @@ def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
 def _checked_text(name: str, checked: CheckResult) -> str:
     from harness.data.problems import printable
 
-    splits = "; ".join(f"{split} {i:,} images, {n:,} boxes" for split, (i, n) in checked.splits.items())
-    classes = printable(", ".join(checked.class_names))
-    lines = [f"{name}: {checked.format}: {splits}", f"{len(checked.class_names)} classes: {classes}"]
+    splits = "; ".join(
+        f"{split} {counted(i, 'image')}, {counted(n, 'box', 'boxes')}" for split, (i, n) in checked.splits.items()
+    )
+    classes = counted(len(checked.class_names), "class", "classes")
+    lines = [f"{name}: {checked.format}: {splits}", f"{classes}: {printable(', '.join(checked.class_names))}"]
     if not checked.problems:
         return "\n".join([*lines, "No problems found."])
     summary = checked.summary()

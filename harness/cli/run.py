@@ -104,9 +104,11 @@ def plan(**planning: Any) -> None:
 @_planning
 def validate(**planning: Any) -> None:
     """Check SUITE and the data it names; every problem at once."""
+    from harness.formatting import counted
+
     with exit_codes():
         plan = _make_plan(**planning)
-        click.echo(f"{planning['suite']}: sound, {len(plan.selected)} trials")
+        click.echo(f"{planning['suite']}: sound, {counted(len(plan.selected), 'trial')}")
         _print_other_devices(plan)
         _print_missing_weights(plan)
 
@@ -153,7 +155,7 @@ def _make_plan(
 
 
 def _print_plan(plan: Plan) -> None:
-    from harness.formatting import rough_duration
+    from harness.formatting import counted, rough_duration
     from harness.observers.wording import forecast
 
     expected = plan.expected()
@@ -166,9 +168,8 @@ def _print_plan(plan: Plan) -> None:
         click.echo(f"{state:<14} {rough_duration(expected[trial.trial_id]) if known else '':>12} {trial.trial_id}")
     counts = [f"{len(plan.selected) - len(plan.pending) - len(plan.given_up)} done"]
     counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
-    click.echo(
-        f"{len(plan.selected)} trials: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}"
-    )
+    trials = counted(len(plan.selected), "trial")
+    click.echo(f"{trials}: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}")
     if plan.pending and expected:
         click.echo(forecast(plan.pending, expected))
     _print_other_devices(plan)

@@ -125,7 +125,7 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
 
 
 def _numbers(state: TrialState) -> Iterator[str]:
-    from harness.formatting import metric_value
+    from harness.formatting import counted, metric_value
 
     assert state.record is not None
     metrics, measured = state.record.metrics, state.record.measurements
@@ -135,7 +135,7 @@ def _numbers(state: TrialState) -> Iterator[str]:
         for e in measured.epochs:
             val = f"{metric_value(e.val_map):>8} {metric_value(e.val_map_50):>8}"
             yield f"  {e.epoch:>5} {e.lr:>10.3g} {e.loss:>8.3f} {val} {e.wall_s:>8.1f}"
-    yield f"numbers, on the {metrics.split} split ({metrics.images} images)"
+    yield f"numbers, on the {metrics.split} split ({counted(metrics.images, 'image')})"
     accuracies = {"map": metrics.map, "map_50": metrics.map_50, "map_75": metrics.map_75}
     yield "  " + ", ".join(f"{name} {metric_value(value)}" for name, value in accuracies.items())
     latency = measured.latency_s

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from harness.formatting import metric_value, rough_duration
+from harness.formatting import counted, metric_value, rough_duration
 from harness.observers.state import RunState
 from harness.observers.wording import forecast, opening_lines, outcome_text
 from harness.store.events import ResumedEvent, StepEvent, ValidationEvent
@@ -48,7 +48,7 @@ class PlainView:
     def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
         """Print whose preflight starts."""
         self._state.preflight(trials, number, count)
-        others = f" (and {len(trials) - 1} more seeds)" if len(trials) > 1 else ""
+        others = f" (and {counted(len(trials) - 1, 'other seed')})" if len(trials) > 1 else ""
         self._print(f"preflight {number}/{count}: {trials[0].trial_id}{others}")
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:

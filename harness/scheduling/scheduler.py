@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import RepeatedError, UsageError
+from harness.formatting import counted
 from harness.processes.watch import Timeouts
 from harness.scheduling import estimate, retry
 from harness.scheduling.plan import Plan, refresh
@@ -105,9 +106,8 @@ class Scheduler:
         queue, expected = plan.pending, plan.expected()
         if not queue:
             return Executed()
-        files.ensure_space(
-            plan.folder.path, estimate.needed_bytes(queue, plan.preflights), f"{len(queue)} trials will write up to"
-        )
+        needed, trials = estimate.needed_bytes(queue, plan.preflights), counted(len(queue), "trial")
+        files.ensure_space(plan.folder.path, needed, f"{trials} will write up to")
         self.observer.expect(queue, expected)
         skipped: list[str] = []
         failures: list[Attempt] = []  # in a row

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.analysis import environments
 from harness.analysis.frame import result_of_variant
+from harness.formatting import counted
 
 if TYPE_CHECKING:
     from harness.analysis.compare.pairing import Pair, Row
@@ -54,6 +55,6 @@ def _different_data(reference: Row, candidate: Row) -> list[str]:
             assert result is not None
             assert result.metrics is not None
             fingerprint = f"fingerprint {state.trial.dataset.fingerprint[:8]}"
-            descriptions.append((fingerprint, f"split {result.metrics.split}", f"{result.metrics.images} images"))
+            descriptions.append((fingerprint, f"split {result.metrics.split}", counted(result.metrics.images, "image")))
     columns = [tuple(dict.fromkeys(column)) for column in zip(*descriptions, strict=True)]
     return [f"different data: {' / '.join(values)}" for values in columns if len(values) > 1]

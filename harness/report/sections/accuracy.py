@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.frame import leading_rows, result_of_variant
-from harness.formatting import metric_value
+from harness.formatting import counted, metric_value
 from harness.report.markup import escape, table
 from harness.report.sections.data import some_classes
 
@@ -52,7 +52,7 @@ def section(dataset: DatasetAnalysis) -> list[str]:
 def _class_note(dataset: DatasetAnalysis, shown: pd.DataFrame, note: str) -> str:
     hidden = int(dataset.rows["configuration"].nunique()) - len(shown)
     text = "Means over seeds, COCO's mAP over IoU 0.50:0.95."
-    text += f" {hidden} more rows are left out of the table by class." if hidden > 0 else ""
+    text += f" The table by class leaves out {counted(hidden, 'row')}." if hidden > 0 else ""
     return text + note
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.formatting import counted
 from harness.report.markup import code, escape, fenced
 from harness.store import run_status
 
@@ -35,8 +36,7 @@ def failures(states: Sequence[TrialState], root: Path, suite_file: str | None) -
         return []
     parts = ["## What did not succeed"]
     for group in groups:
-        count = f"{len(group.states)} trials" if len(group.states) > 1 else "1 trial"
-        parts.append(f"**{group.outcome}, {count}:** {escape(group.reason)}")
+        parts.append(f"**{group.outcome}, {counted(len(group.states), 'trial')}:** {escape(group.reason)}")
         parts += [fenced(group.traceback)] if group.traceback else []
         lines = []
         for state in group.states:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.analysis.frame import pareto_front
-from harness.formatting import gibibytes, metric_value, milliseconds, points
+from harness.formatting import counted, gibibytes, metric_value, milliseconds, points
 from harness.report.markup import escape
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _how_certain(measured: pd.DataFrame, states: Sequence[TrialState], significa
     splits = {record.metrics.split for record in records}
     images = sorted({record.metrics.images for record in records})
     data = f"accuracy is on the {' and '.join(_WEIGHTS_OF[split] for split in sorted(splits))}"
-    data += f" ({' or '.join(f'{count:,}' for count in images)} images)"
+    data += f" ({' or '.join([*(f'{count:,}' for count in images[:-1]), counted(images[-1], 'image')])})"
     text = "**How sure:** "
     if significance.intervals:
         text += "intervals show chance over images, with these trained weights; "

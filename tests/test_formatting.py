@@ -1,0 +1,33 @@
+"""Numbers as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from harness.formatting import counted, points
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "plural", "text"),
+    [
+        (0, "image", None, "0 images"),
+        (1, "image", None, "1 image"),
+        (1200, "image", None, "1,200 images"),
+        (1, "box", "boxes", "1 box"),
+        (2, "box", "boxes", "2 boxes"),
+    ],
+)
+def test_one_is_no_plural(count: int, noun: str, plural: str | None, text: str) -> None:
+    """Thousands have a comma."""
+    assert counted(count, noun, plural) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [(0.0321, "+0.032"), (-0.0321, "\u22120.032"), (-0.0001, "0.000"), (0.0001, "0.000"), (math.nan, "–")],
+)
+def test_a_difference_that_rounds_to_nothing_has_no_sign(difference: float, text: str) -> None:
+    """Else it has one, and a minus sign is a minus sign."""
+    assert points(difference) == text
