@@ -90,7 +90,8 @@ class PlainView:
     def end(self, trial: Trial, result: AttemptResult) -> None:
         """Print how the trial ended."""
         took = rough_duration(self._state.elapsed_s())
-        preflight = "preflight of " if self._state.preflight_number else ""
+        failed_preflight = self._state.preflight_number and result.attempt.outcome != "preflight_passed"
+        preflight = "preflight of " if failed_preflight else ""
         self._state.end(result)
         self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
 

@@ -48,6 +48,20 @@ def _play(view: Any, clock: SteppedClock) -> None:
     view.close()
 
 
+def test_a_preflight_is_named_once(clock: SteppedClock) -> None:
+    """Whether it passed or failed."""
+    stream, trial = io.StringIO(), make_trial()
+    view = plain.PlainView(Console(file=stream, width=200), clock.now)
+    for attempt in (make_attempt("preflight_passed", None), make_attempt("failed", "no such file")):
+        view.preflight((trial,), 1, 1)
+        view.end(trial, AttemptResult(attempt=attempt, recorded=False))
+    ends = [line.partition("     ")[2] for line in stream.getvalue().splitlines() if "     " in line]
+    assert ends == [
+        f"{trial.trial_id} preflight passed after 0 s",
+        f"preflight of {trial.trial_id} failed after 0 s: no such file",
+    ]
+
+
 def test_plain_lines_tell_the_story(clock: SteppedClock) -> None:
     """Each line has a time; skipped, started, training with an estimate, validation, ended with the reason."""
     stream = io.StringIO()
