@@ -46,7 +46,7 @@ def test_help_names_every_command(harness_command: Command) -> None:
 def test_the_parent_of_a_run_never_imports_torch(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """A whole run, to the report, in a process whose modules are then listed."""
     executor = "tests.executors.scripted:RecordingExecutor"
-    options = ("--results", str(tmp_path / "results"), "--no-preflight", "--executor", executor)
+    options = ("--results", str(tmp_path / "results"), "--executor", executor)
     modules = _modules_after("run", str(tiny_suite()), *options)
     assert {"pandas", "harness.executors.local"} <= modules
     assert "1 of 1 trials measured" in (tmp_path / "results" / "tiny" / "report.md").read_text()

@@ -165,7 +165,7 @@ def test_diverging_and_unavailable_weights_fail_their_trials_alone(
     )
     results = tmp_path / "results"
     nowhere = {"TORCH_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
-    done = forked.Command("run", str(suite), "--results", str(results), "--no-preflight", environment=nowhere)
+    done = forked.BackgroundCommand("run", str(suite), "--results", str(results), "--no-preflight", environment=nowhere)
     output = done.output()
     assert done.returncode == 1, output
     assert re.search(r"the loss is not finite at epoch 1, step 2 of 2: .*loss_classifier", output)

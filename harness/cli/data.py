@@ -219,7 +219,7 @@ def _checked_text(name: str, checked: CheckResult) -> str:
     if not checked.problems:
         return "\n".join([*lines, "No problems found."])
     summary = checked.summary()
-    ending = f"{summary['errors']} errors, {summary['warnings']} warnings"
+    ending = f"{counted(summary['errors'], 'error')}, {counted(summary['warnings'], 'warning')}"
     return "\n".join([*lines, "", *map(str, checked.problems), "", ending])
 
 

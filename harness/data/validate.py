@@ -8,6 +8,7 @@ from harness.data.check import add_suspicions
 from harness.data.load import load
 from harness.data.open import fingerprint
 from harness.errors import DataError, SuiteError
+from harness.formatting import counted
 from harness.suite.schema import FilesDataset
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _describe(name: str, dataset: FilesDataset, loaded: LoadedDataset) -> list[s
     """Return lines about a dataset that can be trained on: its format, skipped entries and warnings."""
     lines = []
     if dataset.format == "auto":
-        counts = ", ".join(f"{key} {len(split.annotations):,} images" for key, split in loaded.splits.items())
+        counts = ", ".join(f"{key} {counted(len(split.annotations), 'image')}" for key, split in loaded.splits.items())
         lines.append(f"data {name}: found {loaded.format}: {counts}")
     skipped = ", ".join(f"{count} {code}" for code, count in loaded.skipped().items())
     lines += [f"data {name}: skipped: {skipped}"] if skipped else []

@@ -6,7 +6,6 @@ no result depends on it: one that raises is left out from then on.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Protocol
 
@@ -96,10 +95,11 @@ class Observers:
         self._tell(lambda observer: observer.end(trial, result))
 
     def close(self) -> None:
-        """Pass it on."""
-        self._tell(lambda observer: observer.close(), close_if_it_fails=False)
+        """Pass it on, once; an observer that was left out has been closed already."""
+        while self._observers:
+            _close(self._observers.pop(0))
 
-    def _tell(self, call: Callable[[RunObserver], None], *, close_if_it_fails: bool = True) -> None:
+    def _tell(self, call: Callable[[RunObserver], None]) -> None:
         for observer in tuple(self._observers):
             try:
                 call(observer)
@@ -107,6 +107,12 @@ class Observers:
                 self._observers.remove(observer)
                 name = type(observer).__name__
                 log.warning("the observer %s failed and is left out from now on; the run goes on", name, exc_info=error)
-                if close_if_it_fails:  # it may hold a terminal or a connection
-                    with contextlib.suppress(Exception):
-                        observer.close()
+                _close(observer)  # it may hold a terminal or a connection
+
+
+def _close(observer: RunObserver) -> None:
+    """Close it; an error of that is logged, and the run goes on."""
+    try:
+        observer.close()
+    except Exception as error:
+        log.warning("the observer %s could not be closed", type(observer).__name__, exc_info=error)

@@ -4,9 +4,7 @@ Owns what belongs to the process: its guard, signals, logging and limits. Standa
 runner holds and never writes to: when it closes, the runner is gone.
 """
 
-import atexit
 import faulthandler
-import gc
 import logging
 import os
 import resource
@@ -42,6 +40,7 @@ if __name__ == "__main__":
 
     from harness.store.paths import AttemptFolder
     from harness.trial.interrupt import InterruptHandler
+    from harness.trial.measure.memory import freeze_modules
     from harness.trial.worker import run_attempt
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -52,6 +51,5 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, wanted), most_files))
     interrupt = InterruptHandler()
     interrupt.listen()
-    gc.freeze()  # a collection, of which a measurement makes several, need not search a million objects of modules
-    atexit.register(gc.unfreeze)  # or some of torch's libraries complain of what they find left at the end
+    freeze_modules()
     sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1])), interrupt, began=_BEGAN))

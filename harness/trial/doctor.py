@@ -164,4 +164,5 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
+    memory.freeze_modules()
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -8,9 +8,7 @@ trial's record is committed once, with all variants in it.
 
 from __future__ import annotations
 
-import atexit
 import faulthandler
-import gc
 import logging
 import signal
 import sys
@@ -31,6 +29,7 @@ from harness.trial.context import build_context
 from harness.trial.deploy import base
 from harness.trial.events import EventWriter
 from harness.trial.interrupt import InterruptHandler
+from harness.trial.measure.memory import freeze_modules
 
 if TYPE_CHECKING:
     from harness.processes.watch import Clock
@@ -176,6 +175,5 @@ if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
-    gc.freeze()  # as in the trial's own process
-    atexit.register(gc.unfreeze)
+    freeze_modules()
     sys.exit(examine_one(VariantFolder(Path(sys.argv[1]))))

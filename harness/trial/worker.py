@@ -62,8 +62,11 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
                 finished = benchmark_weights(job, context, folder, events, interrupt)
             else:
                 finished = run_trial(job, context, folder, events, interrupt)
+        if finished is not None:  # what the next run could not read must not be committed, nor trained once more
+            record.decode(record.RECORD, record.encode(record.RECORD, finished), str(folder.result.record))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is reported: the other trials go on
         interrupt.check()  # a loader's process that a signal to all of them ended is no failure
+        finished = None
         failed = failure.classify(error)
         log.error("%s\n%s", failed.traceback, failed.reason)
         code = failed.code
@@ -86,9 +89,7 @@ def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | N
         earlier = results.history(folder.trial, before=folder.number) if trained else ()
         attempts = (*earlier, Attempt(number=folder.number, **_fields(outcome)))
         finished = replace(finished, attempts=attempts)
-        data = record.encode(record.RECORD, finished)
-        record.decode(record.RECORD, data, str(folder.result.record))  # what cannot be read must not be committed
-        files.commit(folder.result.record, data)
+        files.commit(folder.result.record, record.encode(record.RECORD, finished))
         if trained:
             States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
     files.commit(folder.outcome, record.encode(OUTCOME, outcome))

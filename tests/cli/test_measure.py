@@ -156,7 +156,7 @@ def test_a_file_that_is_no_checkpoint_is_told_in_words(
 
 def test_doctor_passes_its_exit_code_on() -> None:
     """A device that is not there exits with 3 and is named; tests/trial/test_doctor.py holds what is found on one."""
-    refused = forked.Command("doctor", "--device", "cuda:99")
+    refused = forked.BackgroundCommand("doctor", "--device", "cuda:99")
     assert "cuda:99" in refused.output()
     assert refused.returncode == 3
 
@@ -164,7 +164,7 @@ def test_doctor_passes_its_exit_code_on() -> None:
 def test_a_variant_whose_process_dies_costs_its_own_row(trained: tuple[Path, Path]) -> None:
     """Killed as the kernel does it when memory is short: the rest is measured, and the row says what happened."""
     options = ("--variants", "eager-fp16,channels_last")
-    run = forked.Command("measure", "shapes-toy", "--results", str(trained[1]), *options)
+    run = forked.BackgroundCommand("measure", "shapes-toy", "--results", str(trained[1]), *options)
     killed = False
     while run.poll() is None and not killed:
         for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -477,7 +477,7 @@ def test_the_command_says_it_to_people_and_programs(harness_command: Command, ro
     assert done.returncode == 1
     assert "error missing_image (1)" in done.stdout
     assert "what to do: copy them into place" in done.stdout
-    assert "1 errors, 0 warnings" in done.stdout
+    assert "1 error, 0 warnings" in done.stdout
 
 
 def test_a_suite_and_a_drawn_dataset_can_be_checked(

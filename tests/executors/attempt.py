@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import faulthandler
-import gc
 import logging
 import multiprocessing
 import os
@@ -16,6 +14,7 @@ from pathlib import Path
 from harness.processes import child
 from harness.store.paths import AttemptFolder
 from harness.trial.interrupt import InterruptHandler
+from harness.trial.measure.memory import freeze_modules
 from harness.trial.worker import run_attempt
 from tests.executors.forked import served
 
@@ -35,7 +34,6 @@ def attempt(path: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     interrupt = InterruptHandler()
     interrupt.listen()
-    gc.freeze()
-    atexit.register(gc.unfreeze)
+    freeze_modules()
     child.subprocess = served()  # type: ignore[assignment, attr-defined]
     sys.exit(run_attempt(folder, interrupt, began=began))

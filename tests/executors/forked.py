@@ -1,7 +1,7 @@
 """Processes of this program, forked from one that has imported everything: the real code without seconds of imports.
 
-`Command` is `harness …` in the background. What such a command starts (`python -m harness.trial …`) is forked from it
-in turn; only the new interpreter is left out: session, pipes, guard, signals, output and exit codes are the real ones.
+`BackgroundCommand` is `harness …` in the background. What it starts (`python -m harness.trial …`) is forked from it in
+turn; only the new interpreter is left out: session, pipes, guard, signals, output and exit codes are the real ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.executors.fork_server import fork_from
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
-class Command:
+class BackgroundCommand:
     """`harness …`, running in the background as a shell in the foreground starts it.
 
     Args:

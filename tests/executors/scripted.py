@@ -85,8 +85,10 @@ def commit_made_record(attempt: Path) -> None:
     """Do what a trial's process does at its end."""
     folder = paths.AttemptFolder(attempt)
     job = record.decode(JOB, folder.job.read_bytes(), str(folder.job))
-    files.commit(folder.trial.record, record.encode(record.RECORD, make_record(job.trial)))
-    ended = make_attempt("succeeded", None, number=folder.number, retryable=False)
+    if not job.preflight:
+        files.commit(folder.trial.record, record.encode(record.RECORD, make_record(job.trial)))
+    outcome: OutcomeName = "preflight_passed" if job.preflight else "succeeded"
+    ended = make_attempt(outcome, None, number=folder.number, retryable=False)
     files.commit(folder.outcome, record.encode(OUTCOME, ended))
 
 

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.executors.forked import Command
+from tests.executors.forked import BackgroundCommand
 
 
 def start(
     suite: Path, results: Path, *options: str, prepare: Callable[[], object] | None = None, preflight: bool = False
-) -> Command:
+) -> BackgroundCommand:
     """`harness run` in the background; `prepare` is called in its process first."""
     options = options if preflight else ("--no-preflight", *options)
-    return Command("run", str(suite), "--results", str(results), *options, prepare=prepare)
+    return BackgroundCommand("run", str(suite), "--results", str(results), *options, prepare=prepare)
 
 
 def start_as_a_user(suite: Path, results: Path) -> subprocess.Popen[str]:

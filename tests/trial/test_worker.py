@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-
+from harness.store import files, record
+from harness.store.job import JOB, OUTCOME, Job
 from harness.store.paths import TrialFolder
-from harness.store.record import RecordError
 from harness.trial import worker
-from tests.store.make import make_outcome, make_record, make_trial
+from harness.trial.interrupt import InterruptHandler
+from tests.store.make import make_record, make_trial
+
+if TYPE_CHECKING:
+    import pytest
 
 
-def test_a_record_that_cannot_be_is_not_committed(tmp_path: Path) -> None:
-    """It would be set aside by the next run, and its trial would be trained again; the message names the number."""
-    folder = TrialFolder(tmp_path).next_attempt()
+def test_a_record_that_cannot_be_is_not_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial fails with the number's name, and is not trained once more: that would give the same number."""
     made = make_record(make_trial())
     wrong = replace(made, metrics=replace(made.metrics, map=1.5))
-    with pytest.raises(RecordError, match=r"record\.json: cannot be read: metrics\.map"):
-        worker._commit(folder, make_outcome("succeeded"), wrong)
-    assert not folder.trial.record.exists()
-    assert not folder.outcome.exists()
-    worker._commit(folder, make_outcome("succeeded"), made)
-    assert folder.trial.record.is_file()
+    monkeypatch.setattr(worker, "build_context", lambda *_: None)
+    for finished, code in ((wrong, 1), (made, 0)):
+        monkeypatch.setattr(worker, "run_trial", lambda *_, finished=finished: finished)
+        folder = TrialFolder(tmp_path / str(code)).next_attempt()
+        job = Job(trial=made.trial, number=1, device="cpu", threads=1, import_folder="/")
+        files.commit(folder.job, record.encode(JOB, job))
+        assert worker.run_attempt(folder, InterruptHandler(), began=time.perf_counter()) == code
+        outcome = record.decode(OUTCOME, folder.outcome.read_bytes(), "x")
+        assert folder.trial.record.is_file() == (code == 0)
+        if code:
+            assert (outcome.outcome, outcome.retryable) == ("failed", False)
+            assert "record.json: cannot be read: metrics.map" in (outcome.reason or "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.formatting import counted
 from harness.store import record
 from harness.store.events import ResumedEvent, StageEvent, StepEvent, ValidationEvent
 from harness.trial.evaluate.coco import accuracy
@@ -209,4 +210,8 @@ def subset_warnings(trial: Trial) -> tuple[record.MeasurementWarning, ...]:
     """Return the warning of a trial that uses only some of the images."""
     if not trial.max_images:
         return ()
-    return (record.MeasurementWarning(name="subset", reason=f"only the first {trial.max_images} images of each split"),)
+    return (
+        record.MeasurementWarning(
+            name="subset", reason=f"only the first {counted(trial.max_images, 'image')} of each split"
+        ),
+    )
