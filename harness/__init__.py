@@ -7,7 +7,7 @@ The rooms, top to bottom; each imports only from those below it:
 
     cli          commands: parse the arguments, call the API, print, turn an error into an exit code
     observers    what a person sees while trials run
-    api          the Python API: plan, run, report, compare, recommend, measure, load results and detectors
+    api          the Python API: plan, run, race, report, compare, recommend, measure, load results and detectors
     remeasure    fine-tuned weights measured once more, without training
     scheduling   the trials of a suite: what is done, which comes next, whether to try again, when to stop
     report       the page: markdown, HTML, figures, exports
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from harness.analysis.compare.results import ResultComparison
+    from harness.analysis.race.ratios import SpeedVerdict
     from harness.analysis.recommend import Advice
     from harness.analysis.results import Results
     from harness.api import (
+        RaceSummary,
         RunSummary,
         compare,
         doctor,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         load_results,
         measure,
         plan,
+        race,
         recommend,
         report,
         run,
@@ -59,9 +62,11 @@ __all__ = [
     "LoadedDetector",
     "Measurement",
     "Plan",
+    "RaceSummary",
     "ResultComparison",
     "Results",
     "RunSummary",
+    "SpeedVerdict",
     "__version__",
     "compare",
     "doctor",
@@ -71,6 +76,7 @@ __all__ = [
     "load_results",
     "measure",
     "plan",
+    "race",
     "recommend",
     "report",
     "run",
@@ -84,6 +90,7 @@ _HOMES = {
     "Plan": "harness.scheduling.plan",
     "ResultComparison": "harness.analysis.compare.results",
     "Results": "harness.analysis.results",
+    "SpeedVerdict": "harness.analysis.race.ratios",
 }
 
 

@@ -106,7 +106,7 @@ def harness_command() -> Command:
         from tests.executors.forked import served
 
         words = [str(argument) for argument in arguments]
-        if words[:1] in (["run"], ["measure"]) and "--executor" not in words:
+        if words[:1] in (["run"], ["measure"], ["race"]) and "--executor" not in words:
             words += ["--executor", FORK_SERVER]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["harness", *words])

@@ -1,26 +1,31 @@
 """The Python API, which the commands call too.
 
 Owns what a caller may give, and the order of a run's stages; the rooms below do the work. `suite` starts from a suite
-file, `machine` readies a machine for it, `results` starts from a results folder, and `weights` from fine-tuned weights.
-pandas is imported by what reads results, torch by `load_detector` alone.
+file, `machine` readies a machine for it, `results` starts from a results folder, as does `races`, and `weights` from
+fine-tuned weights. pandas is imported by what reads results, torch by `load_detector` alone.
 """
 
 from harness.api.machine import doctor, fetch, wanted_weights
+from harness.api.races import RaceSummary, race
 from harness.api.results import RunStatus, compare, load_results, load_trial, recommend, report, status
 from harness.api.suite import RunSummary, plan, run
 from harness.api.weights import load_detector, measure
+from harness.scheduling.race_forecast import forecast_races
 
 __all__ = [
+    "RaceSummary",
     "RunStatus",
     "RunSummary",
     "compare",
     "doctor",
     "fetch",
+    "forecast_races",
     "load_detector",
     "load_results",
     "load_trial",
     "measure",
     "plan",
+    "race",
     "recommend",
     "report",
     "run",

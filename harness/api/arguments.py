@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.executors.registry import load_executor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from harness.executors.base import Executor
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -21,6 +25,38 @@ def check_device(device: object) -> None:
     """
     if not isinstance(device, str) or not _DEVICE.fullmatch(device):
         raise UsageError(f"--device {device}: is none of auto, cpu, cuda, cuda:N")
+
+
+def check_deadline(until: object) -> None:
+    """Check an optional moment.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if until is not None and not isinstance(until, datetime):
+        raise UsageError(f"until: expected a datetime, got {until!r}")
+
+
+def check_observers(observers: object) -> None:
+    """Check that these are several observers.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if not isinstance(observers, list | tuple):
+        raise UsageError(f"observers: expected a list or a tuple of observers, got {type(observers).__name__}")
+
+
+def executor_of(executor: Executor | str) -> Executor:
+    """Return an executor, or the one of this name.
+
+    Raises:
+        UsageError: it is none.
+    """
+    runner = load_executor(executor) if isinstance(executor, str) else executor
+    if not hasattr(runner, "submit"):
+        raise UsageError(f"executor: expected a name or an executor, got {executor!r}")
+    return runner
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> None:

@@ -9,24 +9,25 @@ import fnmatch
 import logging
 import socket
 from dataclasses import dataclass, replace
-from datetime import datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import check_device, check_number, no_progress
+from harness.api.arguments import check_deadline, check_device, check_number, check_observers, executor_of, no_progress
+from harness.api.races import RaceRequest, RaceSummary, RaceTrack, run_races
 from harness.api.results import report
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
-from harness.executors.registry import load_executor
 from harness.executors.supervise import Supervisor
 from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, refresh
+from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, lock
 from harness.store.paths import SuiteFolder
+from harness.store.race import MIN_ENTRANTS
 from harness.store.results import SuitePlan, encode_plan, read_plan
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
@@ -34,6 +35,7 @@ from harness.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from harness.executors.base import Executor
     from harness.scheduling.observer import RunObserver
@@ -52,6 +54,7 @@ class RunSummary:
         failed: how many trials failed; `given_up` of them failed in an earlier run and were not tried again.
         skipped_for_time: the ids of the trials that were not started because they would not have ended in time.
         not_started: how many trials were left out because the run stopped at a failure.
+        races: what became of the race of each dataset whose trials are done.
     """
 
     report: Path
@@ -60,6 +63,7 @@ class RunSummary:
     given_up: int
     skipped_for_time: tuple[str, ...]
     not_started: int
+    races: tuple[RaceSummary, ...] = ()
 
 
 def plan(
@@ -126,6 +130,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     preflight: bool = True,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    race: bool = True,
     until: datetime | None = None,
     observers: Sequence[RunObserver] = (),
     executor: Executor | str = "local",
@@ -141,7 +146,8 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         preflight: whether one step of each configuration is tried before the first trial.
         retry_failed: also run the trials that failed for a reason of their own.
         fail_fast: stop at the first failure.
-        until: start no trial that would not be done by then; a time without a zone is local.
+        race: whether the rows of each dataset are timed against each other once its trials are done.
+        until: start no trial, and no block of a race, that would not be done by then; a time without a zone is local.
         observers: follow the run, such as `harness.observers.plain.PlainView`; one that raises is left out afterwards.
         executor: where attempts run: `local`, `inline` (in this process, for debugging), `module:Class`, or an object.
 
@@ -154,14 +160,9 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         KeyboardInterrupt: a signal came. The running trial has left a checkpoint, and the report is written. The
             commands handle SIGTERM and SIGHUP likewise; a program of your own installs its handlers for them itself.
     """
-    if until is not None and not isinstance(until, datetime):
-        raise UsageError(f"until: expected a datetime, got {until!r}")
-    if not isinstance(observers, list | tuple):
-        raise UsageError(f"observers: expected a list or a tuple of observers, got {type(observers).__name__}")
-    runner = load_executor(executor) if isinstance(executor, str) else executor
-    if not hasattr(runner, "submit"):
-        raise UsageError(f"executor: expected a name or an executor, got {executor!r}")
-    supervisor = Supervisor(executor=runner)
+    check_deadline(until)
+    check_observers(observers)
+    supervisor = Supervisor(executor=executor_of(executor))
     plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
     observer = Observers(observers)
     deadline = until.astimezone() if until else None
@@ -188,7 +189,14 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             if preflight and (plan.trials[0].max_images is None or until is not None):
                 plan, any_failed = scheduler.preflight()
                 stop = any_failed and fail_fast
+            forecast = forecast_races(plan) if race else None
+            if forecast is not None:
+                observer.expect_race(forecast)
             executed = Executed(not_tried=plan.pending) if stop else replace(scheduler, plan=plan).execute(deadline)
+            track = RaceTrack(
+                folder=plan.folder, device=plan.device, supervisor=supervisor, observer=observer, until=deadline
+            )
+            races = _race(refresh(plan), track) if race and not executed.not_tried else ()
         except Interrupted as interrupt:
             if not interrupt.again:
                 _write_last_report(plan.folder)
@@ -206,7 +214,32 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         given_up=len(given_up),
         skipped_for_time=executed.skipped_for_time,
         not_started=len(executed.not_tried),
+        races=races,
     )
+
+
+def _race(plan: Plan, track: RaceTrack) -> tuple[RaceSummary, ...]:
+    """Race each dataset of which no selected trial is pending, then write the report again if there was something new.
+
+    Raises:
+        MachineError: the disk or the device stopped it.
+        Interrupted: a signal came.
+    """
+    pending = {trial.dataset.name for trial in plan.pending}
+    datasets = [name for name in dict.fromkeys(t.dataset.name for t in plan.selected) if name not in pending]
+    datasets = [name for name in datasets if len(rows_that_may_race(plan, name)) >= MIN_ENTRANTS]
+    if not datasets:
+        return ()
+    try:
+        summaries = run_races(track, RaceRequest(asked=False), datasets=datasets)
+    except HarnessError:
+        raise
+    except Exception:
+        log.exception("no race could be run; `harness race %s` tries again", plan.folder.path)
+        return ()
+    if any(summary.ran for summary in summaries):
+        _write_report_between(plan.folder)
+    return summaries
 
 
 def _plan_of(

@@ -12,6 +12,7 @@ from harness.cli.catalog import list_, schema
 from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.measure import doctor, measure
+from harness.cli.race import race
 from harness.cli.recommend import recommend
 from harness.cli.report import report
 from harness.cli.run import fetch, plan, run, validate
@@ -41,6 +42,7 @@ for command in (
     status,
     show,
     measure,
+    race,
     doctor,
     recommend,
     compare,

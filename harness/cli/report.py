@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _BESIDE = ""  # the option without a FILE
 _STANDARD_OUTPUT = "-"
-_OWNED = {"plan.json", "lock.json", "report.md", "report.html", "plots", "cache", "trials"}
+_OWNED = {"plan.json", "lock.json", "report.md", "report.html", "plots", "cache", "trials", "races"}
 _SUFFIXES = {"csv": "csv", "parquet": "parquet", "json": "json", "latex": "tex"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,14 +12,14 @@ import click
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.cli.options import DEVICE, EXECUTOR, RESULTS
+from harness.cli.race import race_lines
+from harness.cli.view import run_view
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness import Plan, RunSummary
-    from harness.observers.live import LiveView
-    from harness.observers.plain import PlainView
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SELECT = click.option("--select", metavar="GLOB", help="Only trials whose id matches, e.g. '*retinanet*-s0-*'.")
@@ -47,17 +46,19 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--no-preflight", is_flag=True, help="Start at once, without trying a step of each configuration first.")
 @click.option("--no-rehearsal", is_flag=True, hidden=True)  # its old name
 @click.option("--retry-failed", is_flag=True, help="Also run trials that failed for a reason of their own.")
+@click.option("--no-race", is_flag=True, help="Do not time the rows against each other once the trials are done.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option(
     "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="The same, counted from now.")
 @EXECUTOR
-def run(
+def run(  # noqa: PLR0913 - a command's options
     *,
     dry_run: bool,
     no_preflight: bool,
     no_rehearsal: bool,
+    no_race: bool,
     retry_failed: bool,
     fail_fast: bool,
     until: datetime | None,
@@ -83,8 +84,9 @@ def run(
             preflight=not (no_preflight or no_rehearsal),
             retry_failed=retry_failed,
             fail_fast=fail_fast,
+            race=not no_race,
             until=min(ends, default=None),
-            observers=(_view(),),
+            observers=(run_view(),),
             executor=executor,
         )
         for line in _summary(summary, plan):
@@ -125,16 +127,6 @@ def fetch(suite: Path) -> None:
         sys.exit(0 if api.fetch(suite) else FAILED)
 
 
-def _view() -> LiveView | PlainView:
-    """The live view on a terminal, plain lines everywhere else."""
-    from harness.observers.console import TolerantConsole
-    from harness.observers.live import LiveView
-    from harness.observers.plain import PlainView
-
-    console = TolerantConsole()
-    return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)
-
-
 def _make_plan(
     *, suite: Path, results: Path, select: str | None, max_images: int | None, limit: int | None, device: str
 ) -> Plan:
@@ -155,8 +147,9 @@ def _make_plan(
 
 
 def _print_plan(plan: Plan) -> None:
+    from harness import api
     from harness.formatting import counted, rough_duration
-    from harness.observers.wording import forecast
+    from harness.observers.wording import forecast, race_forecast
 
     expected = plan.expected()
     for trial in plan.selected:
@@ -170,8 +163,11 @@ def _print_plan(plan: Plan) -> None:
     counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
     trials = counted(len(plan.selected), "trial")
     click.echo(f"{trials}: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}")
+    race = api.forecast_races(plan)
     if plan.pending and expected:
-        click.echo(forecast(plan.pending, expected))
+        click.echo(forecast(plan.pending, expected, race))
+    elif race is not None:
+        click.echo(race_forecast(race))
     _print_other_devices(plan)
     _print_missing_weights(plan)
 
@@ -189,6 +185,8 @@ def _summary(summary: RunSummary, plan: Plan) -> Iterator[str]:
     if summary.skipped_for_time:
         yield "not started, because they would not have been done in time:"
         yield from (f"  {trial_id}" for trial_id in summary.skipped_for_time)
+    for race in summary.races:
+        yield from race_lines(race)
     yield f"Report: {summary.report}"
 
 

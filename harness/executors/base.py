@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended, and whether its trial has a record now."""
+    """How an attempt ended, and whether its trial has a record now, or its turn in a race a result."""
 
     attempt: Attempt
     recorded: bool

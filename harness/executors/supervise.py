@@ -129,7 +129,7 @@ def _result(running: RunningJob, folder: AttemptFolder, end: _End) -> AttemptRes
     Raises:
         MachineError: the attempt found that the machine cannot go on.
     """
-    recorded = folder.result.record.is_file()
+    recorded = folder.committed.is_file()
     if not folder.outcome.is_file():  # killed: before the commit of its record, or in the moment after it
         code = running.poll() or 0
         if recorded:

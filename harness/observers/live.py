@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.formatting import rough_duration
 from harness.observers.state import RunState
-from harness.observers.wording import forecast, opening_lines, outcome_text
+from harness.observers.wording import forecast, opening_lines, outcome_text, race_text, turn_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
     from harness.store.job import Attempt
+    from harness.store.race import BlockResult, Entrant, Race
     from harness.suite.trial import Trial
 
 _BAR = 30  # characters
@@ -55,7 +57,7 @@ class LiveView:
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """Print when the run will be over."""
         self._state.expect(trials, expected)
-        self._live.console.print(forecast(trials, expected), markup=False, highlight=False)
+        self._live.console.print(forecast(trials, expected, self._state.race), markup=False, highlight=False)
         self._draw()
 
     def start(self, trial: Trial, log_path: Path) -> None:  # noqa: ARG002 - a terminal shows the report's link instead
@@ -88,6 +90,27 @@ class LiveView:
             self._live.console.print(line)
         self._draw()
 
+    def expect_race(self, forecast: RaceForecast) -> None:
+        """Remember it, for the line on when the run will be over."""
+        self._state.race = forecast
+
+    def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
+        """Print who races, and for how long."""
+        self._live.start()  # a race alone begins here
+        self._live.console.print(race_text(race, folder, n_turns, expected_s), markup=False, highlight=False)
+
+    def turn(self, race: Race, block: int, entrant: Entrant) -> None:
+        """Show whose turn it is."""
+        self._state.turn = f"block {block} of {race.blocks}: {entrant.label}"
+        self._draw()
+
+    def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
+        """Print a line for the turn that ended."""
+        self._state.turn = None
+        style = "red" if result is None else ""
+        self._live.console.print(Text(f"  {turn_text(race, block, entrant, result, reason)}", style=style))
+        self._draw()
+
     def close(self) -> None:
         """Stop drawing and give the terminal back."""
         self._live.stop()
@@ -101,7 +124,9 @@ class LiveView:
         remaining_s = state.remaining_s()
         if remaining_s is not None:
             counts.append(f"  ·  about {rough_duration(remaining_s)} left", style="dim")
-        lines = [counts]
+        lines = [counts] if state.total else []
+        if state.turn is not None:
+            lines.append(Text(f"race of speed, {state.turn}", style="dim"))
         if state.trial is not None:
             filled = round(_BAR * state.trained_fraction())
             number = state.preflight_number

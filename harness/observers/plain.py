@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.formatting import counted, metric_value, rough_duration
 from harness.observers.state import RunState
-from harness.observers.wording import forecast, opening_lines, outcome_text
+from harness.observers.wording import forecast, opening_lines, outcome_text, race_text, turn_text
 from harness.store.events import ResumedEvent, StepEvent, ValidationEvent
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
     from harness.store.job import Attempt
+    from harness.store.race import BlockResult, Entrant, Race
     from harness.suite.trial import Trial
 
 _LINE_INTERVAL_S = 30.0
@@ -54,7 +56,7 @@ class PlainView:
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """Print when the run will be over."""
         self._state.expect(trials, expected)
-        self._print(forecast(trials, expected))
+        self._print(forecast(trials, expected, self._state.race))
 
     def start(self, trial: Trial, log_path: Path) -> None:
         """Print the trial's id and the path of its log."""
@@ -68,7 +70,7 @@ class PlainView:
         """Print a line for a new stage, and during training one every half a minute."""
         state = self._state
         state.event(event)
-        if state.preflight_number:
+        if state.preflight_number or state.trial is None:  # in a race every turn has a line of its own
             return
         now = self._clock()
         due = isinstance(event, StepEvent) and now - self._printed_at >= _LINE_INTERVAL_S
@@ -94,6 +96,18 @@ class PlainView:
         preflight = "preflight of " if failed_preflight else ""
         self._state.end(result)
         self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
+
+    def expect_race(self, forecast: RaceForecast) -> None:
+        """Remember it, for the line on when the run will be over."""
+        self._state.race = forecast
+
+    def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
+        """Print who races, and for how long."""
+        self._print(race_text(race, folder, n_turns, expected_s))
+
+    def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
+        """Print what the turn measured."""
+        self._print(f"    {turn_text(race, block, entrant, result, reason)}")
 
     def poll(self) -> None:
         """Do nothing: lines need no redrawing."""

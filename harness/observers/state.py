@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
     from harness.suite.trial import Trial
 
@@ -37,6 +38,8 @@ class RunState:
         self.trial: Trial | None = None
         self.step: StepEvent | None = None
         self.stage = ""
+        self.race: RaceForecast | None = None  # what follows the trials
+        self.turn: str | None = None  # in a race, while there is one
         self._preflight_seeds = 0
         self._fraction_before: float | None = 0.0  # of the training, by earlier attempts
         self._attempt_started = 0.0

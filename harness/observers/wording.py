@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from harness.formatting import rough_duration
+from harness.formatting import counted, milliseconds, rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from harness.scheduling.plan import Plan
+    from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import StepEvent
     from harness.store.job import Attempt
+    from harness.store.race import BlockResult, Entrant, Race
     from harness.suite.trial import Trial
 
 
@@ -33,20 +36,46 @@ def describe(stage: str, step: StepEvent | None) -> str:
     }.get(stage, stage)
 
 
-def forecast(trials: Sequence[Trial], expected: Mapping[str, float]) -> str:
+def forecast(trials: Sequence[Trial], expected: Mapping[str, float], race: RaceForecast | None = None) -> str:
     """Say how long these trials take and when they end, as far as that is known.
 
     Args:
         expected: seconds by trial id.
+        race: what follows them.
     """
     seconds = [expected[trial.trial_id] for trial in trials if trial.trial_id in expected]
-    count = f"{len(trials)} trial{'s' if len(trials) != 1 else ''} left"
+    count = f"{counted(len(trials), 'trial')} left"
     if not seconds:
         return f"{count}; how long they take is not known yet"
-    end = (datetime.now().astimezone() + timedelta(seconds=sum(seconds))).strftime("%a %H:%M")
+    total_s = sum(seconds) + (race.seconds or 0.0 if race is not None else 0.0)
+    end = (datetime.now().astimezone() + timedelta(seconds=total_s)).strftime("%a %H:%M")
     n_unknown = len(trials) - len(seconds)
     unknown = f", and {n_unknown} of unknown length" if n_unknown else ""
-    return f"{count}: about {rough_duration(sum(seconds))}, until {end}{unknown}"
+    then = f", {race_forecast(race)}" if race is not None else ""
+    return f"{count}: about {rough_duration(total_s)}, until {end}{unknown}{then}"
+
+
+def race_forecast(race: RaceForecast) -> str:
+    """Say how long the race after the trials takes."""
+    took = "of unknown length" if race.seconds is None else f"of about {rough_duration(race.seconds)}"
+    return f"with a race of speed {took} at the end ({race.blocks} blocks of up to {race.entrants} rows)"
+
+
+def turn_text(race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> str:
+    """Say what an entrant's turn in a race came to."""
+    if result is None:
+        return f"block {block}/{race.blocks}: {entrant.label} {reason}; it leaves the race"
+    return f"block {block}/{race.blocks}: {entrant.label} {milliseconds(result.image_median_s)} ms"
+
+
+def race_text(race: Race, folder: Path, n_turns: int, expected_s: float) -> str:
+    """Say that a race starts, or goes on."""
+    whole = len(race.entrants) * race.blocks
+    begins = "starts" if n_turns == whole else f"goes on with {n_turns} of {whole} turns"
+    return (
+        f"race of speed on {race.dataset} {begins}: {counted(len(race.entrants), 'row')}, {race.blocks} blocks, about "
+        f"{rough_duration(expected_s)}; files: {folder}"
+    )
 
 
 def opening_lines(plan: Plan) -> list[str]:

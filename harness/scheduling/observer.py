@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from harness.executors.base import AttemptResult
     from harness.scheduling.plan import Plan
+    from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
     from harness.store.job import Attempt
+    from harness.store.race import BlockResult, Entrant, Race
     from harness.suite.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,22 @@ class RunObserver(Protocol):
 
     def close(self) -> None:
         """The run is over, however it ended. Called once, after everything else."""
+
+
+class RaceObserver(Protocol):
+    """What an observer may have beside the methods of `RunObserver`, to follow races of speed as well."""
+
+    def expect_race(self, forecast: RaceForecast) -> None:
+        """After the trials there will be a race."""
+
+    def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
+        """A race starts, or goes on: so many turns are left, which take so many seconds; its files go to `folder`."""
+
+    def turn(self, race: Race, block: int, entrant: Entrant) -> None:
+        """An entrant's turn in a block starts."""
+
+    def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
+        """It ended, with a result or for a reason; the entrant then takes no further part."""
 
 
 class Observers:
@@ -94,10 +112,30 @@ class Observers:
         """Pass it on."""
         self._tell(lambda observer: observer.end(trial, result))
 
+    def expect_race(self, forecast: RaceForecast) -> None:
+        """Pass it on to those who follow races."""
+        self._tell_of_race("expect_race", forecast)
+
+    def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
+        """Pass it on to those who follow races."""
+        self._tell_of_race("race", race, folder, n_turns, expected_s)
+
+    def turn(self, race: Race, block: int, entrant: Entrant) -> None:
+        """Pass it on to those who follow races."""
+        self._tell_of_race("turn", race, block, entrant)
+
+    def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
+        """Pass it on to those who follow races."""
+        self._tell_of_race("turn_end", race, block, entrant, result, reason)
+
     def close(self) -> None:
         """Pass it on, once; an observer that was left out has been closed already."""
         while self._observers:
             _close(self._observers.pop(0))
+
+    def _tell_of_race(self, method: str, *arguments: object) -> None:
+        """Tell those that have the method: an observer need not follow races."""
+        self._tell(lambda observer: getattr(observer, method, lambda *_: None)(*arguments))
 
     def _tell(self, call: Callable[[RunObserver], None]) -> None:
         for observer in tuple(self._observers):

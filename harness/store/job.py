@@ -7,9 +7,9 @@ Owns these fields. Where the files lie is `harness.store.paths`' business, how o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from harness.store.migrate import StoredKind
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
@@ -17,6 +17,18 @@ from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annota
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "preflight_passed"]
 Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceTurn:
+    """One entrant's turn in one block of a race: time at least so many images, for at least so many seconds.
+
+    `first_image` is the number of the first image in the evaluated split; the count goes on from the split's beginning.
+    """
+
+    first_image: Annotated[int, Field(ge=0)]
+    images: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,7 @@ class Job:
         checkpoint_s: longest training time between two checkpoints.
         weights: a file of fine-tuned weights to examine; None: train them.
         variant: examine these weights as this variant alone.
+        race: only time these weights, for a block of a race.
     """
 
     trial: Trial
@@ -46,6 +59,7 @@ class Job:
     checkpoint_s: float = 600.0
     weights: str | None = None
     variant: VariantName | None = None
+    race: RaceTurn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

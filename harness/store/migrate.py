@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 3
 
 T = TypeVar("T")
-Kind = Literal["record", "plan", "job", "outcome", "preflight", "variant"]
+Kind = Literal["record", "plan", "job", "outcome", "preflight", "variant", "race", "block"]
 Document = dict[str, Any]
 _Change = Callable[[Any], Any]
 
@@ -147,6 +147,8 @@ _FROM_2: Mapping[Kind, _Change] = {
     "outcome": _outcome,
     "preflight": _unchanged,
     "variant": _variant,
+    "race": _unchanged,  # newer than version 2
+    "block": _unchanged,
 }
 
 

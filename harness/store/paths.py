@@ -14,6 +14,9 @@
         checkpoints/  weights.pt  training-<n>.state
         attempts/<n>/  job.json  events.jsonl  log.txt  outcome.json
         attempts/<n>/variants/<name>/               the same of a variant's process, and what it measured
+      races/<n>/
+        race.json                                   which rows race, over how many blocks, in which order
+        <block>/<entrant>/                          an attempt's files, samples.parquet, and the commit: block.json
 
 Owns names alone; `harness.store.files` writes.
 """
@@ -27,6 +30,7 @@ from pathlib import Path
 from harness.store.files import make_folder
 
 _MEASUREMENTS = "measurements"
+_RACES = "races"
 # The names of files until version 0.2, by their present names' beginnings. Such files are read and never renamed.
 _OLDER_NAMES = {
     "job.json": "trial.json",
@@ -85,8 +89,18 @@ class AttemptFolder(ProcessFolder):
 
     @property
     def result(self) -> ResultFolder:
-        """Where its record goes: the trial's folder; of a measurement without training its own."""
-        return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS else self.trial
+        """Where its results go: the trial's folder; of a measurement without training, or of a race's turn, its own."""
+        return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS or self._races else self.trial
+
+    @property
+    def committed(self) -> Path:
+        """The file that is there once all went well: a record; of a race's turn what it measured."""
+        return self.path / "block.json" if self._races else self.result.record
+
+    @property
+    def _races(self) -> bool:
+        """Whether it is a turn of a race: races/<n>/<block>/<entrant>."""
+        return self.path.parts[-4:-3] == (_RACES,) and self.path.parent.name.isdigit()
 
     def variant(self, name: str) -> VariantFolder:
         """Of one variant's process."""
@@ -208,6 +222,27 @@ def _next(folder: Path) -> AttemptFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class RaceFolder:
+    """One race: results/<suite>/races/<n>."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        """1 for the first race."""
+        return int(self.path.name)
+
+    @property
+    def race(self) -> Path:
+        """Who races, and how."""
+        return self.path / "race.json"
+
+    def turn(self, block: int, entrant: int) -> AttemptFolder:
+        """The process of one entrant in one block, both counted from 1."""
+        return AttemptFolder(self.path / str(block) / str(entrant))
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteFolder:
     """results/<suite>/."""
 
@@ -253,3 +288,16 @@ class SuiteFolder:
         return (
             tuple(TrialFolder(entry) for entry in sorted(folder.iterdir()) if entry.is_dir()) if folder.is_dir() else ()
         )
+
+    def races(self) -> tuple[RaceFolder, ...]:
+        """Every race so far, in order."""
+        return tuple(RaceFolder(attempt.path) for attempt in _numbered(self.path / _RACES))
+
+    def next_race(self) -> RaceFolder:
+        """A new, empty folder for a race.
+
+        Raises:
+            MachineError: the disk is full or failing.
+            UsageError: it cannot be created there.
+        """
+        return RaceFolder(_next(self.path / _RACES).path)

@@ -11,6 +11,7 @@ from harness.store.events import StageEvent
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
+from harness.trial.deploy.base import Weights
 from harness.trial.inputs.dataset import OpenedDataset, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet
 from harness.trial.models import checkpoint
@@ -75,6 +76,17 @@ class TrialContext:
         """The detector as it is now, at the precision of its training; its module is put in evaluation mode."""
         precision = self.hyperparameters.precision
         return eager.eager(self.detector, device=self.device, precision=precision)
+
+    def weights(self, file: Path) -> Weights:
+        """The fine-tuned weights in a file, as variants are built from them."""
+        return Weights(
+            checkpoint=file,
+            row=self.row,
+            precision=self.hyperparameters.precision,
+            tf32=self.trial.protocol.tf32,
+            device=self.device,
+            threads=self.threads,
+        )
 
     def benchmark(self, folder: ResultFolder, events: EventWriter, check: Callable[[], None]) -> Benchmark:
         """A benchmark on the split that is reported on; its files go to `folder`."""

@@ -103,14 +103,7 @@ def _examine(
 ) -> tuple[Variant, memoryview]:
     context = build_context(job, events)
     context.model.to("meta")  # what runs is loaded anew
-    weights = base.Weights(
-        checkpoint=Path(job.weights or ""),
-        row=context.row,
-        precision=context.hyperparameters.precision,
-        tf32=context.trial.protocol.tf32,
-        device=context.device,
-        threads=context.threads,
-    )
+    weights = context.weights(Path(job.weights or ""))
     benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
     variant, samples = benchmark.run_variant(name, weights)
     return variant, tables.write_timings({name: stored_timings(samples)})

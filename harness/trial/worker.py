@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, Interrupted
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome
+from harness.store.race import BLOCK, BlockResult
 from harness.trial import failure
 from harness.trial.context import build_context
 from harness.trial.events import EventWriter
 from harness.trial.preflight import run_preflight
+from harness.trial.race import run_turn
 from harness.trial.run import benchmark_weights, run_trial
 from harness.trial.train.resume import States
 
@@ -48,7 +50,7 @@ def run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, *, began: fl
 def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: float) -> int:
     job = record.decode(JOB, folder.job.read_bytes(), str(folder.job))
     started_at = (datetime.now(UTC) - timedelta(seconds=time.perf_counter() - began)).isoformat(timespec="seconds")
-    finished: record.Record | None = None
+    finished: record.Record | BlockResult | None = None
     ended: dict[str, Any] = {"outcome": "preflight_passed" if job.preflight else "succeeded", "reason": None}
     code = 0
     try:
@@ -58,12 +60,14 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
             if job.preflight:
                 preflight = run_preflight(context, events, where=job.preflight, startup_s=time.perf_counter() - began)
                 files.replace(folder.trial.preflight, record.encode(PREFLIGHT, preflight))
+            elif job.race is not None:
+                finished = run_turn(job, job.race, context, folder, events, interrupt.check)
             elif job.weights:
                 finished = benchmark_weights(job, context, folder, events, interrupt)
             else:
                 finished = run_trial(job, context, folder, events, interrupt)
         if finished is not None:  # what the next run could not read must not be committed, nor trained once more
-            record.decode(record.RECORD, record.encode(record.RECORD, finished), str(folder.result.record))
+            _check_readable(finished, str(folder.committed))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is reported: the other trials go on
         interrupt.check()  # a loader's process that a signal to all of them ended is no failure
         finished = None
@@ -82,9 +86,18 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
     return code
 
 
-def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | None) -> None:
+def _check_readable(finished: record.Record | BlockResult, path: str) -> None:
+    if isinstance(finished, BlockResult):
+        record.decode(BLOCK, record.encode(BLOCK, finished), path)
+    else:
+        record.decode(record.RECORD, record.encode(record.RECORD, finished), path)
+
+
+def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | BlockResult | None) -> None:
     """Commit the record with all attempts, then the outcome; remove what a later attempt would resume from."""
-    if finished is not None:
+    if isinstance(finished, BlockResult):
+        files.commit(folder.committed, record.encode(BLOCK, finished))
+    elif finished is not None:
         trained = folder.result == folder.trial
         earlier = results.history(folder.trial, before=folder.number) if trained else ()
         attempts = (*earlier, Attempt(number=folder.number, **_fields(outcome)))

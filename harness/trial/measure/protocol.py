@@ -125,12 +125,18 @@ def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
     deployment.detect([images[index % len(images)] for index in range(size)])
 
 
-def images_to_time(items: Items, count: int) -> list[Tensor]:
-    """Decode the first `count` images of a split, as far as they fit in MAX_IMAGE_BYTES, but at least one."""
+def images_to_time(items: Items, count: int, *, first: int = 0) -> list[Tensor]:
+    """Decode `count` images of a split, as far as they fit in MAX_IMAGE_BYTES, but at least one.
+
+    Args:
+        items: the images of the split.
+        count: how many; no image is decoded twice.
+        first: the number of the first one; after the last image follows the split's first.
+    """
     images: list[Tensor] = []
     total_bytes = 0
     for index in range(min(count, len(items))):
-        image = items[index].image
+        image = items[(first + index) % len(items)].image
         total_bytes += image.numel() * image.element_size()
         if images and total_bytes > MAX_IMAGE_BYTES:
             break

@@ -1,0 +1,89 @@
+"""The times of a race as one table: the median latency of each entrant in each block.
+
+Blocks count together only where they ran in one environment: the newest one's.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.analysis import environments
+from harness.store.race import MIN_BLOCKS, read_races
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.store.paths import SuiteFolder
+    from harness.store.race import BlockResult, Entrant, RaceState
+    from harness.store.record import Environment
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceTimes:
+    """What a race measured.
+
+    Attributes:
+        number: of the race, as its folder is named.
+        entrants: the rows that raced.
+        seconds: float64 [blocks, entrants], the median over images of each image's median latency; NaN where an entrant
+            did not run in a block, or ran in another environment.
+        environment: where it ran.
+    """
+
+    number: int
+    entrants: tuple[Entrant, ...]
+    seconds: NDArray[np.float64]
+    environment: Environment
+
+    def find(self, configuration: str, variant: str) -> int | None:
+        """Return which entrant is this row, counted from 0; None where it did not race."""
+        for index, entrant in enumerate(self.entrants):
+            if (entrant.configuration, entrant.variant) == (configuration, variant):
+                return index
+        return None
+
+
+def read_times(folder: SuiteFolder, dataset: str) -> RaceTimes | None:
+    """Return the newest race of a dataset with at least two complete blocks; None where there is none.
+
+    A race of copies, which compares equal rows, is never the one.
+    """
+    for state in read_races(folder, dataset):
+        if state.race.copies == 1 and (times := times_of(state)) is not None:
+            return times
+    return None
+
+
+def times_of(state: RaceState) -> RaceTimes | None:
+    """Return what a race measured; None where it has fewer than two complete blocks of its newest environment."""
+    newest = max(state.results.values(), key=lambda result: result.measured_at, default=None)
+    if newest is None:
+        return None
+    alike = {turn: result for turn, result in state.results.items() if _alike(result, newest)}
+    if len(alike) < len(state.results):
+        log.warning(
+            "%s: %d of %d turns ran in another environment than the newest one and do not count",
+            state.folder.path,
+            len(state.results) - len(alike),
+            len(state.results),
+        )
+    if replace(state, results=alike).complete_blocks < MIN_BLOCKS:
+        return None
+    seconds = np.full((state.race.blocks, len(state.race.entrants)), np.nan)
+    for (block, entrant), result in alike.items():
+        seconds[block - 1, entrant - 1] = result.image_median_s
+    return RaceTimes(
+        number=state.folder.number, entrants=state.race.entrants, seconds=seconds, environment=newest.environment
+    )
+
+
+def _alike(result: BlockResult, newest: BlockResult) -> bool:
+    """Return whether two turns ran in one environment; TF32 belongs to what an entrant's suite asks for."""
+    environment = replace(result.environment, tf32=newest.environment.tf32)
+    return not environments.differences((environment, newest.environment))
