@@ -87,10 +87,14 @@ class Race:
     copies: _Count = 1
 
     def order(self, block: int) -> tuple[int, ...]:
-        """The numbers of the entrants, from 1, in the order in which they run in this block."""
-        return tuple(
-            int(n) + 1 for n in np.random.default_rng((self.order_seed, block)).permutation(len(self.entrants))
-        )
+        """The numbers of the entrants, from 1, in the order in which they run in this block.
+
+        Every second block runs in the reverse of the order before it, which is random: a machine that grows slower
+        within each block would otherwise favour whoever happens to come first in all of them.
+        """
+        pair, reverse = divmod(block - 1, 2)
+        drawn = np.random.default_rng((self.order_seed, pair)).permutation(len(self.entrants))
+        return tuple(int(number) + 1 for number in (drawn[::-1] if reverse else drawn))
 
     @property
     def turns(self) -> tuple[tuple[int, int], ...]:

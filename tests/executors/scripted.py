@@ -12,7 +12,9 @@ from harness.executors.supervise import Supervisor
 from harness.processes.watch import CLOCK, Clock, OnEvent, Timeouts, ignore_event
 from harness.store import files, paths, record
 from harness.store.job import JOB, OUTCOME, Cause, Job, OutcomeName
+from harness.store.race import BLOCK
 from tests.store.make import make_attempt, make_record, make_trial
+from tests.store.make_race import make_result
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +68,51 @@ class ScriptedExecutor:
         )
         files.commit(folder.outcome, record.encode(OUTCOME, ended))
         return FakeJob(exit_code=1)
+
+
+class MadeExecutor:
+    """Ends every attempt at once as if it had gone well, with made numbers: preflights, trials, turns of races.
+
+    Args:
+        latency_s: what a turn of a race measures, or how it fails; it may raise, as the supervisor's watching does.
+    """
+
+    poll_s = 0.0
+
+    def __init__(self, latency_s: Callable[[Job], float | OutcomeName] = lambda _job: 0.02) -> None:
+        self._latency_s = latency_s
+        self.jobs: list[Job] = []
+
+    @property
+    def turns(self) -> list[str]:
+        """The trials that raced, in order."""
+        return [job.trial.trial_id for job in self.jobs if job.race is not None]
+
+    def submit(self, job: Job, folder: paths.AttemptFolder) -> FakeJob:
+        self.jobs.append(job)
+        if job.race is None:
+            if not job.preflight:
+                weights = folder.trial.checkpoints / "weights.pt"
+                files.make_folder(weights.parent)
+                weights.write_bytes(b"made")
+            commit_made_record(folder.path)
+            return FakeJob(exit_code=0)
+
+        def end() -> None:
+            if not folder.outcome.exists():
+                commit_turn(folder, job, self._latency_s(job))
+
+        return FakeJob(on_poll=end, exit_code=0)
+
+
+def commit_turn(folder: paths.AttemptFolder, job: Job, measured: float | OutcomeName) -> None:
+    """Do what the process of a race's turn does at its end."""
+    outcome: OutcomeName = "succeeded" if isinstance(measured, float) else measured
+    if isinstance(measured, float):
+        result = make_result(job.trial.trial_id, measured, variant=job.variant or record.AS_TRAINED)
+        files.commit(folder.committed, record.encode(BLOCK, result))
+    ended = make_attempt(outcome, None if isinstance(measured, float) else "as scripted", retryable=False)
+    files.commit(folder.outcome, record.encode(OUTCOME, ended))
 
 
 class RecordingExecutor:

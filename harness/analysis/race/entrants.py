@@ -49,6 +49,8 @@ def entrants(
 
 def _comparable(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows on the same images and by the same protocol as the most accurate one."""
+    if rows.empty:
+        return rows
     identities = [json.loads(configuration) for configuration in rows["configuration"]]
     keys = [(one["dataset"]["fingerprint"], {**one["protocol"], "variants": None}) for one in identities]
     return rows[[key == keys[0] for key in keys]]
