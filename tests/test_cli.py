@@ -39,7 +39,7 @@ def test_help_names_every_command(harness_command: Command) -> None:
     """Each with a line; how soon the help appears is measured in tests/perf."""
     help_text = harness_command("--help").stdout
     for command in ("run", "plan", "validate", "report", "list", "fetch", "schema", "data", "status", "show", "measure",
-                    "doctor", "recommend", "compare"):  # fmt: skip
+                    "doctor", "recommend", "compare", "race"):  # fmt: skip
         assert f"  {command}" in help_text
 
 

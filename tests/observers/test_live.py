@@ -14,9 +14,12 @@ from rich.console import Console
 from harness.executors.base import AttemptResult
 from harness.observers import live, plain
 from harness.observers.console import TolerantConsole
+from harness.scheduling.observer import Observers
+from harness.scheduling.race_forecast import RaceForecast
 from harness.store.events import StageEvent, StepEvent, ValidationEvent
 from tests.clock import SteppedClock
 from tests.store.make import make_attempt, make_trial
+from tests.store.make_race import make_race, make_result
 
 
 @pytest.fixture
@@ -107,3 +110,36 @@ def test_a_screen_that_cannot_be_written_ends_nothing(clock: SteppedClock, monke
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+def test_a_race_is_shown_turn_by_turn(clock: SteppedClock) -> None:
+    """A line for each turn that ended, in plain lines and above the live view, which shows the present turn too."""
+    race, result = make_race(), make_result(seconds=0.0213)
+    first, second = race.entrants
+    for view, stream in (
+        (plain.PlainView(Console(file=(one := io.StringIO()), width=200), clock.now), one),
+        (live.LiveView(Console(file=(two := io.StringIO()), width=200, force_terminal=True), clock.now), two),
+    ):
+        observers = Observers((view,))
+        observers.race(race, Path("races/1"), 6, 75.0)
+        observers.turn(race, 1, first)
+        observers.event(StageEvent(stage="measure"))
+        observers.poll()
+        observers.turn_end(race, 1, first, result, "succeeded")
+        observers.turn_end(race, 1, second, None, "out of memory")
+        observers.close()
+        said = stream.getvalue()
+        assert "race of speed on shapes starts: 2 rows, 3 blocks, about 1 min; files: races/1" in said
+        assert "block 1/3: a 21.3 ms" in said
+        assert "block 1/3: b out of memory; it leaves the race" in said
+        assert ("race of speed, block 1 of 3: a" in said) == isinstance(view, live.LiveView)
+
+
+def test_the_forecast_counts_the_race(clock: SteppedClock) -> None:
+    """Its seconds are part of those that the run takes."""
+    trial, stream = make_trial(), io.StringIO()
+    observers = Observers((plain.PlainView(Console(file=stream, width=200), clock.now),))
+    observers.expect_race(RaceForecast(entrants=3, blocks=5, seconds=120.0))
+    observers.expect((trial,), {trial.trial_id: 180.0})
+    assert "1 trial left: about 5 min, until " in stream.getvalue()
+    assert "with a race of speed of about 2 min at the end (5 blocks of up to 3 rows)" in stream.getvalue()

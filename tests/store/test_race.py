@@ -99,7 +99,7 @@ def test_a_damaged_turn_is_left_out_with_a_warning(
 
 
 def test_a_race_that_cannot_be_read_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Torn, with one entrant, or without its first file: the older one is read in its place; other datasets' are not."""
+    """Torn, with one entrant, or without its first file: the older one is read; another dataset's is not."""
     folder = SuiteFolder(tmp_path)
     write_race(folder, make_race(), [[0.02, 0.04]])
     torn = write_race(folder, make_race())

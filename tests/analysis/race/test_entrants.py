@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.analysis.race.entrants import entrants
@@ -14,6 +12,9 @@ from harness.store.record import Record
 from harness.store.results import TrialState
 from harness.suite.schema import Protocol
 from tests.store.make import make_record, make_trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def frame(*records: Record) -> pd.DataFrame:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
 from harness.analysis.race.ratios import compare, pairs_of_copies, ratio
 from harness.analysis.race.read import RaceTimes
 from tests.store.make_race import make_entrant, make_environment, make_race
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 N = 2000
 MONTE_CARLO = 3 * math.sqrt(0.05 * 0.95 / N)
