@@ -82,15 +82,20 @@ def texts(name: str, value: str | Iterable[object]) -> tuple[str, ...]:
     return tuple(str(text) for text in several)
 
 
-def check_number(name: str, value: object, *, whole: bool = False, minimum: float = 0) -> None:
+def check_number(
+    name: str, value: object, *, whole: bool = False, minimum: float = 0, maximum: float | None = None
+) -> None:
     """Check an optional number.
 
     Raises:
-        UsageError: it is no number, not a whole one where that is asked for, or too small.
+        UsageError: it is no number, not a whole one where that is asked for, too small, or too large.
     """
     kinds = int if whole else (int, float)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < minimum):
-        raise UsageError(f"{name}: expected a {'whole ' if whole else ''}number from {minimum} on, got {value!r}")
+    number = value if isinstance(value, kinds) and not isinstance(value, bool) else None
+    if value is None or (number is not None and minimum <= number <= (number if maximum is None else maximum)):
+        return
+    allowed = f"from {minimum} on" if maximum is None else f"from {minimum} to {maximum}"
+    raise UsageError(f"{name}: expected a {'whole ' if whole else ''}number {allowed}, got {value!r}")
 
 
 def no_progress(_done: int, _all: int) -> None:

@@ -16,7 +16,7 @@ from harness.scheduling import race as racing
 from harness.scheduling.observer import Observers
 from harness.scheduling.race_forecast import turn_s
 from harness.store import files, lock
-from harness.store.race import MIN_BLOCKS, MIN_ENTRANTS
+from harness.store.race import MAX_BLOCKS, MIN_BLOCKS, MIN_ENTRANTS
 from harness.store.results import suite_folder
 from harness.suite.expand import configuration_key
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Executor
     from harness.scheduling.observer import RunObserver
     from harness.store.paths import SuiteFolder
-    from harness.store.race import Entrant, RaceState
+    from harness.store.race import Entrant, Race, RaceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def race(  # noqa: PLR0913 - what a race can be asked for
 
     Args:
         results: the suite's results folder, results/<suite>.
-        blocks: how many blocks, from 2 on; None: 3, 5 or 9 by the level of the protocol (quick, standard, publish).
+        blocks: how many blocks, from 2 to 100; None: 3, 5 or 9 by the level of the protocol (quick, standard, publish).
         rows: labels or architectures of the rows that race; None: the Pareto front and what ties with it, at most 12.
         all_rows: let every row race.
         device: auto, cpu, cuda or cuda:N.
@@ -138,7 +138,7 @@ def race(  # noqa: PLR0913 - what a race can be asked for
         KeyboardInterrupt: a signal came; the race goes on with the next call.
     """
     check_device(device)
-    check_number("blocks", blocks, whole=True, minimum=MIN_BLOCKS)
+    check_number("blocks", blocks, whole=True, minimum=MIN_BLOCKS, maximum=MAX_BLOCKS)
     check_number("copies", copies, whole=True, minimum=1)
     check_deadline(until)
     check_observers(observers)
@@ -204,7 +204,7 @@ def _race_dataset(track: RaceTrack, request: RaceRequest, dataset: DatasetAnalys
         blocks=request.blocks,
         copies=request.copies,
     )
-    state = None if request.asked else racing.finished(track.folder, asked)
+    state = None if request.asked else _finished(track.folder, asked)
     state = state or racing.unfinished(track.folder, asked, blocks=request.blocks is not None)
     runner = racing.RaceRunner(
         weights=weights,
@@ -219,6 +219,15 @@ def _race_dataset(track: RaceTrack, request: RaceRequest, dataset: DatasetAnalys
         late = "the race was not started, because it would not be done in time; `harness race` runs it"
         return _not_run(dataset.name, (*remarks, late), in_time=False)
     return _run(runner, track, state or racing.begin(track.folder, asked), remarks)
+
+
+def _finished(folder: SuiteFolder, asked: Race) -> RaceState | None:
+    """Return the race that need not be run again; one whose environment changed on the way compares nothing."""
+    from harness.analysis.race.read import times_of
+
+    state = racing.finished(folder, asked)
+    changed = state is not None and state.complete_blocks >= MIN_BLOCKS and times_of(state) is None
+    return None if changed else state
 
 
 def _run(runner: racing.RaceRunner, track: RaceTrack, state: RaceState, remarks: tuple[str, ...]) -> RaceSummary:

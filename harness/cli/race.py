@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("results_dir", type=click.Path(path_type=Path))
-@click.option("--blocks", type=click.IntRange(min=2), metavar="N", help="Default: quick 3, standard 5, publish 9.")
+@click.option(
+    "--blocks", type=click.IntRange(2, 100), metavar="N", help="2 to 100; default: quick 3, standard 5, publish 9."
+)
 @click.option(
     "--row", "rows", multiple=True, metavar="NAME", help="Only rows of this label or architecture; repeatable."
 )

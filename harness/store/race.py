@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MIN_BLOCKS = 2  # one block says nothing of the difference between two
+MAX_BLOCKS = 100
 BLOCKS: Mapping[str, int] = {"quick": 3, "standard": 5, "publish": 9}  # by protocol level
 SECONDS: Mapping[str, float] = {"quick": 0.0, "standard": 3.0, "publish": 3.0}  # of timing, an entrant and block
 IMAGES = 20  # of an entrant and block, at least
@@ -77,7 +78,7 @@ class Race:
 
     dataset: str
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=MIN_ENTRANTS)]
-    blocks: Annotated[int, Field(ge=MIN_BLOCKS)]
+    blocks: Annotated[int, Field(ge=MIN_BLOCKS, le=MAX_BLOCKS)]
     level: Level
     images: _Count
     seconds: Annotated[float, Field(ge=0, le=1e12)]

@@ -139,11 +139,7 @@ def test_a_second_race_is_a_race_of_its_own(tmp_path: Path) -> None:
         summary, _ = run(folder, MadeExecutor(latency), blocks=blocks)
         assert summary.state is not None
         assert summary.state.folder.number == number
-    assert len(executor_turns(folder, 3)) == 4
-
-
-def executor_turns(folder: SuiteFolder, number: int) -> list[Path]:
-    return list(folder.races()[number - 1].path.glob("*/*/block.json"))
+    assert len(list(folder.races()[2].path.glob("*/*/block.json"))) == 4
 
 
 def test_weights_that_are_gone_are_told(tmp_path: Path) -> None:
@@ -189,7 +185,8 @@ def test_copies_of_each_row_say_how_often_equal_ones_seem_to_differ(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": 1}, "blocks: expected a whole number from 2 on, got 1"),
+        ({"blocks": 1}, "blocks: expected a whole number from 2 to 100, got 1"),
+        ({"blocks": 101}, "blocks: expected a whole number from 2 to 100, got 101"),
         ({"copies": 0}, "copies: expected a whole number from 1 on, got 0"),
         ({"rows": ["nobody"]}, f"--row nobody: no row has this name; the rows are:\n  {SLOW}"),
         ({"rows": FAST}, "a race needs two measured rows whose weights are there; there are 1"),
@@ -245,3 +242,17 @@ def test_a_run_whose_time_is_up_does_not_race(tiny_suite: Callable[..., Path], t
     assert summary.state is None
     assert "`harness race` runs it" in summary.remarks[0]
     assert executor.turns == []
+
+
+def test_a_race_whose_machine_changed_on_the_way_is_run_again(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """Two blocks there and one here compare nothing; once raced in one environment, it is not run again."""
+    plan = harness.plan(_suite(tiny_suite), results=tmp_path / "r")
+    harness.run(plan, executor=MadeExecutor())
+    for path in plan.folder.path.glob("races/1/[12]/*/block.json"):
+        path.write_text(path.read_text().replace('"torch": "2.15"', '"torch": "2.11"').replace("2026", "2025"))
+    for turns in (6, 0):
+        executor = MadeExecutor()
+        (summary,) = harness.run(plan, executor=executor).races
+        assert len(executor.turns) == turns
+        assert summary.times is not None
+        assert summary.times.number == 2

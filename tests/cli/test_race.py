@@ -95,7 +95,7 @@ def test_a_signal_ends_a_race_that_goes_on_later(harness_command: Command, train
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--blocks", "1"), "1 is not in the range x>=2"),
+        (("--blocks", "1"), "1 is not in the range 2<=x<=100"),
         (("--row", "nobody"), "--row nobody: no row has this name; the rows are:"),
         (
             ("--row", ROW),

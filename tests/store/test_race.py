@@ -113,6 +113,14 @@ def test_a_race_that_cannot_be_read_is_left_out(tmp_path: Path, caplog: pytest.L
     assert caplog.text.count("the race is left out") == 2
 
 
+def test_an_impossible_number_of_blocks_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Reading a billion of them would never end."""
+    place = write_race(SuiteFolder(tmp_path), make_race())
+    place.race.write_text(json.dumps({**json.loads(place.race.read_text()), "blocks": 10**9}))
+    assert read_race(place) is None
+    assert "blocks: Input should be less than or equal to 100" in caplog.text
+
+
 def test_a_document_keeps_every_field() -> None:
     """There and back."""
     race, result = make_race(copies=3), make_result()
