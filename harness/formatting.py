@@ -51,6 +51,12 @@ def mebibytes(size: Any) -> str:
     return number(None if size is None else size / _MEBIBYTE, 0)
 
 
+def memory(size: Any) -> str:
+    """Format a size, given in bytes, with its unit, the same for all sizes: `1,234 MiB`; a dash if it is not known."""
+    text = mebibytes(size)
+    return text if text == "–" else f"{text} MiB"
+
+
 def gibibytes(size: Any) -> str:
     """Format a size, given in bytes, as a number of GiB."""
     return number(None if size is None else size / _GIBIBYTE, 1)

@@ -22,7 +22,7 @@ import altair as alt
 
 from harness.analysis.frame import pareto_front
 from harness.errors import HarnessError
-from harness.formatting import mebibytes, metric_value, milliseconds, number
+from harness.formatting import memory, metric_value, milliseconds, number
 from harness.store import files, paths
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _numbers(row: pd.Series) -> dict[str, str]:
         "latency, median": f"{milliseconds(row['latency_median_s'])} ms",
         "latency, p95": f"{milliseconds(row['latency_p95_s'])} ms",
         "throughput": f"{number(row['throughput_images_per_s'], 1)} images/s",
-        "memory of inference": f"{mebibytes(row['inference_memory_bytes'])} MiB",
+        "memory of inference": memory(row["inference_memory_bytes"]),
         "parameters": f"{number(row['parameters'] / 1e6, 1)} M",
         "energy": f"{number(row['joules_per_image'], 2)} J per image",
         "seeds": number(row["n"], 0),
