@@ -86,6 +86,18 @@ def printable(text: object) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
 
 
+def short_name(name: object, length: int = 60) -> str:
+    """Return a name on one line, of at most `length` characters: of a longer one its beginning and its end.
+
+    Names come from users' files, and one of thousands of characters would fill the page and take minutes to draw.
+    """
+    shown = printable(name)
+    if len(shown) <= length:
+        return shown
+    end = length // 3
+    return f"{shown[: length - end - 1]}…{shown[-end:]}"
+
+
 def parse_quantity(text: str, units: Mapping[str, float], example: str) -> float:
     """Read a number with a unit, such as `30ms`; the case of the unit does not matter.
 
