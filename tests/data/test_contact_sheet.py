@@ -14,9 +14,9 @@ class _Counting(ImageFont.ImageFont):
     def __init__(self) -> None:
         self.measured = 0
 
-    def getlength(self, text: str | bytes, *_: object, **__: object) -> float:
+    def getlength(self, text: str | bytes | bytearray, *_: object, **__: object) -> int:
         self.measured += len(text)
-        return 6.0 * len(text)
+        return 6 * len(text)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.formatting import short_name
+from harness.formatting import counted, short_name
 from harness.report.markup import escape, table
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[s
         return ordered, ""
     half, hidden = _MAX_CLASSES // 2, len(ordered) - _MAX_CLASSES
     return [*ordered[:half], *ordered[-half:]], (
-        f"\n\nShown are the {half} most and the {half} least frequent classes; {hidden} lie between."
+        f"\n\nShown are the {half} most and the {half} least frequent classes; "
+        f"{counted(hidden, 'lies', 'lie')} between."
     )
 
 

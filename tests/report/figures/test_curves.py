@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 
 from harness.analysis.images import AnalysedRow
 from harness.report.figures import curves
@@ -56,7 +56,7 @@ def test_the_axis_is_whole_epochs_and_every_value_is_seen(
         assert len(ticks) >= 2
         assert all(tick == round(tick) for tick in ticks)
     (curve,) = accuracy.lines
-    assert [*curve.get_xdata()] == [*validated]
+    assert np.asarray(curve.get_xdata()).tolist() == [*validated]
     assert len(validated) > 1 or curve.get_marker() == "o"
 
 
@@ -77,13 +77,15 @@ def test_bins_of_few_detections_are_hollow_and_not_on_the_line(drawn: list[Figur
     _, line = axes.lines
     assert np.isfinite(np.asarray(line.get_ydata(), dtype=float)).nonzero()[0].tolist() == [0, 1, 2, 9]
     filled, hollow = axes.collections
+    assert isinstance(filled, PathCollection)
+    assert isinstance(hollow, PathCollection)
     sizes = filled.get_sizes()
     assert len(sizes) == 4
     assert sizes[0] > sizes[1] > sizes[2] == sizes[3] > 0
-    assert len(filled.get_facecolor()) == 1
+    assert len(np.asarray(filled.get_facecolor())) == 1
     assert len(hollow.get_sizes()) == 2
-    assert len(hollow.get_facecolor()) == 0
-    assert mpl.colors.to_rgba(hollow.get_edgecolor()[0])[3] < 1
+    assert len(np.asarray(hollow.get_facecolor())) == 0
+    assert np.asarray(hollow.get_edgecolor())[0, 3] < 1
 
 
 @pytest.mark.parametrize(
