@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.report import html, markdown
 from harness.report.figures import interactive
 from harness.report.figures.draw import draw
+from harness.report.figures.seeds import seed_points
 from harness.store import files
 from harness.store.results import read_plan
 
@@ -47,7 +48,13 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
     )
     files.replace(folder.report, text.encode())
     plots = {dataset.name: figures[dataset.name].paths.get("speed-accuracy") for dataset in suite.datasets}
-    charts = {path: dataset.rows for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
-    page = html.render(text, title=f"{name}: which detector to ship", charts=charts, root=folder.path)
+    drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
+    page = html.render(
+        text,
+        title=f"{name}: which detector to ship",
+        charts={path: dataset.rows for path, dataset in drawn.items()},
+        seeds={path: seed_points(dataset) for path, dataset in drawn.items()},
+        root=folder.path,
+    )
     files.replace(folder.page, page.encode())
     return folder.report

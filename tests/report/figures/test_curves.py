@@ -25,7 +25,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     figures: list[Figure] = []
 
     def keep(figure: Figure) -> bytes:
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         figures.append(figure)
         return b""
 
