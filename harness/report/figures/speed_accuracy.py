@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from harness.analysis.frame import pareto_front
 from harness.report.figures.place import Rectangle, place_names
@@ -143,7 +144,8 @@ def _write_names(drawn: Figure, axes: Axes, named: pd.DataFrame, marked: Sequenc
     points = 72 / drawn.dpi
     ordered = named.sort_values("map", ascending=False, kind="stable")
     names = [plain(label, _MAX_NAME) for label in ordered["label"]]
-    sizes = [tuple(TextPath((0, 0), name, size=_FONT).get_extents().size) if name.strip() else (0, 0) for name in names]
+    font = FontProperties(size=_FONT)
+    sizes = [text_to_path.get_text_width_height_descent(name, font, ismath=False)[:2] for name in names]
     anchors = _on_page(axes, ordered) * points
     box = axes.get_window_extent()
     places = place_names(
