@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.report.figures import interactive
+from harness.report.figures import interactive, vega
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -213,7 +213,7 @@ def _shape(tokens: Sequence[Token]) -> tuple[list[str], int]:
 
 def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
     page, style = _asset("page.js"), _asset("page.css")
-    libraries = interactive.libraries() if plots else None
+    libraries = vega.libraries() if plots else None
     modules = [libraries, _asset("plot.js")] if libraries else []
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
     # Inline styles are allowed, because markdown aligns table cells with them and Vega styles its picture with them.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness.report import html, markdown
-from harness.report.figures import interactive
+from harness.report.figures import vega
 from harness.report.figures.draw import draw
 from harness.report.figures.seeds import seed_points
 from harness.store import files
@@ -32,7 +32,7 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
         UsageError: the folder cannot be written.
     """
     if not suite.frame.empty and suite.frame["map"].notna().any():
-        interactive.prepare()
+        vega.prepare()
     figures = {
         dataset.name: draw(folder, dataset, max_bytes=_MAX_SHEET_BYTES // len(suite.datasets))
         for dataset in suite.datasets

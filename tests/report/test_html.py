@@ -15,7 +15,7 @@ import pytest
 
 from harness.analysis import frame
 from harness.report import html
-from harness.report.figures import interactive
+from harness.report.figures import interactive, vega
 from harness.report.markup import code, escape, fenced, table
 from harness.store import paths
 from harness.store.results import planned_trials, read_results
@@ -184,7 +184,7 @@ def test_data_cannot_end_a_script(page: str) -> None:
     assert "<" not in data
     assert json.loads(data)["spec"]["data"]
     assert html._json("</script>\u2028") == '"\\u003c/script>\\u2028"'
-    libraries = interactive.libraries()
+    libraries = vega.libraries()
     assert libraries is not None
     for mark in ("</script", "<script", "<!--", "\r", "\0"):
         assert mark not in libraries

@@ -1,35 +1,23 @@
 """The interactive picture of speed against accuracy, as data: the axes, the points, and a Vega-Lite spec.
 
-Owns the spec, which altair checks while it is built, and the libraries that draw it. `assets/plot.js` only puts the
-axis that the reader chooses into the spec; it computes nothing.
+Owns the spec, which altair checks while it is built. `assets/plot.js` puts the axis that the reader chooses into the
+spec, and hides names that lie over others; `vega` has the libraries that draw it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
-import logging
 import math
-import subprocess
-import sys
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from harness.analysis.frame import pareto_front
-from harness.errors import HarnessError
 from harness.formatting import memory, metric_value, milliseconds, number
 from harness.report.figures.speed_accuracy import MAX_LABELLED
-from harness.store import files, paths
 
 if TYPE_CHECKING:
     import pandas as pd
-
-log = logging.getLogger(__name__)
 
 _STAGES = {1: "one-stage", 2: "two-stage"}
 _OTHER = "stages unknown"
@@ -114,40 +102,6 @@ def _caption(points: list[dict[str, Any]], *, detailed: bool) -> str:
     if any(point["seed"] for point in points):
         sentences.append("Faint: single seeds.")
     return " ".join(sentences if detailed else [*sentences, "Only rows on the front have names and whiskers."])
-
-
-@functools.cache
-def prepare() -> Future[str]:
-    """Start to bundle the libraries in another process, once: it takes seconds, while the rest of the page is made."""
-    return ThreadPoolExecutor(1).submit(_bundle)
-
-
-def libraries() -> str | None:
-    """Return Vega, Vega-Lite and Vega-Embed as a JavaScript module that sets `window.vegaEmbed`; None if that fails."""
-    try:
-        return prepare().result()
-    except (OSError, subprocess.CalledProcessError) as error:
-        log.warning("the page has no interactive picture: %s", error)
-        return None
-
-
-def _bundle() -> str:
-    """Read the bundle that an earlier report of this user left in the cache, or make it."""
-    kept = paths.user_cache() / f"vega-{metadata.version('vl-convert-python')}.js"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        first_line, _, bundle = kept.read_text(encoding="utf-8").partition("\n")
-        if first_line == _checksum(bundle):
-            return bundle
-    code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;'))"
-    process = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, encoding="utf-8")
-    with contextlib.suppress(HarnessError):  # it is made again next time
-        files.make_folder(kept.parent)
-        files.replace(kept, f"{_checksum(process.stdout)}\n{process.stdout}".encode())
-    return process.stdout
-
-
-def _checksum(bundle: str) -> str:
-    return f"// sha256 {hashlib.sha256(bundle.encode()).hexdigest()}"
 
 
 def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:

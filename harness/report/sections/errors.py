@@ -108,5 +108,5 @@ _IMAGES = (
     "At each class's best threshold. The worst images have the lowest F1, and among equal ones the most errors. The "
     "number of disputes counts the objects that only one of the two found, and the difference of their false "
     "detections. In the pictures, labelled boxes are blue, detections are green if they are right (IoU 0.50) and red "
-    "if they are wrong, and missed objects are orange."
+    "if they are wrong, and missed objects are orange. Where names would hide a crowded image, numbers stand for them."
 )
