@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.textpath import text_to_path
 
 from harness.analysis.frame import pareto_front
@@ -165,7 +164,7 @@ def _write_names(drawn: Figure, axes: Axes, named: pd.DataFrame, marked: Sequenc
             ha="center",
             va="center",
             fontsize=_FONT,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.5},
             arrowprops={**_LEADER, "relpos": _nearest(place, x, y)},
             zorder=5,
         ).set_in_layout(False)
