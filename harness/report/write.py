@@ -12,10 +12,12 @@ from harness.report import html, markdown
 from harness.report.figures import vega
 from harness.report.figures.draw import draw
 from harness.report.figures.seeds import seed_points
+from harness.report.sections.files import with_problems
 from harness.store import files
 from harness.store.results import read_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.analysis.suite import SuiteAnalysis
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
 _MAX_SHEET_BYTES = 1_000_000  # all sheets of images together; the HTML page holds each a second time
 
 
-def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
+def write(folder: SuiteFolder, suite: SuiteAnalysis, problems: Sequence[str] = ()) -> Path:
     """Write `report.md`, its pictures and `report.html`, each replaced atomically; return the path of `report.md`.
+
+    Args:
+        folder: the results folder.
+        suite: its analysis.
+        problems: the stored files that could not be read, which the page names.
 
     Raises:
         MachineError: the disk is full or failing.
@@ -46,6 +53,7 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
         plan=read_plan(folder),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+    text = with_problems(text, problems, folder.path)
     files.replace(folder.report, text.encode())
     plots = {dataset.name: figures[dataset.name].paths.get("speed-accuracy") for dataset in suite.datasets}
     drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.name]) is not None}

@@ -49,6 +49,15 @@ _GROUND_TRUTH = {
 _DETECTIONS = {"image": "text", "class": "text", **dict.fromkeys(("score", *_BOX), "numbers")}
 _TIMINGS = {"pass": "text", **dict.fromkeys(("round", "image", "images"), "whole numbers"), "seconds": "numbers"}
 _TIMINGS |= {"variant": "text", "repeat": "whole numbers"}
+# What a number must lie between: far beyond what can be measured, and small enough to compute with.
+_RANGES = {
+    **dict.fromkeys(_BOX, (-1e9, 1e9)),
+    "area": (0, 1e18),
+    "score": (0, 1),
+    **dict.fromkeys(("round", "image", "repeat"), (0, 10**9)),
+    "images": (1, 10**9),
+    "seconds": (1e-12, 1e9),
+}
 _SINCE_0_2 = {"area", "variant", "repeat"}  # columns that older files do not have
 _MAX_PER_CLASS = 100  # detections of one class in one image that COCO's metrics look at
 
@@ -222,8 +231,6 @@ def read_timings(data: bytes) -> dict[str, StoredTimings]:
     passes = np.array(table["pass"].to_pylist(), dtype=np.str_)
     rounds, images, counts = (_integers(table, name) for name in ("round", "image", "images"))
     seconds = _floats(table, "seconds")
-    if (seconds <= 0).any() or (counts < 1).any():
-        raise UnreadableError("a timing of no time, or of no image")
     return {
         str(variant): StoredTimings(
             passes=passes[rows],
@@ -259,7 +266,7 @@ def _parquet(table: pa.Table) -> memoryview:
 
 
 def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] = ()) -> pa.Table:
-    """Read a file and see that its columns are there, of their kinds, and hold a finite value in each row.
+    """Read a file and see that its columns are there, of their kinds, and hold a possible value in each row.
 
     Args:
         columns: the kind of each column.
@@ -270,7 +277,7 @@ def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] =
     """
     try:
         table = pq.read_table(io.BytesIO(data))
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, pa.ArrowException) as error:  # ArrowInvalid is a ValueError
         raise UnreadableError(str(error)) from None
     missing = [name for name in columns if name not in {*table.column_names, *_SINCE_0_2}]
     if missing:
@@ -286,7 +293,22 @@ def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] =
             raise UnreadableError(f"the column {name}: a value is missing")
         if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise UnreadableError(f"the column {name}: a value is not finite")
+        if kind in {"numbers", "whole numbers"}:
+            _check_range(name, column)
     return table
+
+
+def _check_range(name: str, column: pa.ChunkedArray) -> None:
+    """Refuse a column with a number that cannot be.
+
+    Raises:
+        UnreadableError: it has one.
+    """
+    found = pc.min_max(column)
+    low, high = _RANGES[name]
+    for value in (found["min"].as_py(), found["max"].as_py()):
+        if value is not None and not low <= value <= high:
+            raise UnreadableError(f"the column {name}: {value:g} is not between {low:g} and {high:g}")
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

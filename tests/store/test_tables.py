@@ -203,9 +203,29 @@ def test_a_column_of_wrong_values_is_refused_by_its_name(name: str) -> None:
                 read(stream.getvalue())
 
 
-def test_a_timing_of_no_time_is_refused() -> None:
-    """Dividing by it would end the report."""
-    timings = _timings(9)
-    timings.seconds[4] = 0
-    with pytest.raises(UnreadableError, match="a timing of no time"):
-        tables.read_timings(bytes(tables.write_timings({AS_TRAINED: timings})))
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [
+        ("ground truth", "x1", (1e308, -1e10)),
+        ("ground truth", "area", (-1.0,)),
+        ("detections", "score", (1.5, -0.1, 1e308)),
+        ("detections", "y2", (1e20,)),
+        ("timings", "seconds", (0.0, -1.0, 1e-320, 1e300)),
+        ("timings", "images", (0, 2**62)),
+        ("timings", "image", (-1,)),
+        ("timings", "round", (2**40,)),
+        ("timings", "repeat", (-1,)),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(name: str, column: str, values: tuple[float, ...]) -> None:
+    """A timing of no time would end the report, and a box beyond all images the computation of its overlaps."""
+    write, read = WRITTEN[name]
+    table = pq.read_table(io.BytesIO(bytes(write())))
+    for wrong in values:
+        kept = table[column].to_pylist()
+        first = next(row for row, value in enumerate(kept) if value is not None)
+        kept[first] = wrong
+        stream = io.BytesIO()
+        pq.write_table(table.set_column(table.column_names.index(column), column, pa.array(kept)), stream)
+        with pytest.raises(UnreadableError, match=rf"the column {column}: .* is not between"):
+            read(stream.getvalue())
