@@ -111,9 +111,13 @@ def _put(path: Path, **values: object) -> bytes:
 DAMAGES: dict[str, dict[str, Callable[[Path], bytes | None]]] = {
     "empty": {name: lambda _path: b"" for name in FILES},
     "cut off": dict.fromkeys(FILES, _cut),
-    "a folder in its place": {name: lambda _path: None for name in ("record", "outcome", "preflight", "job")},
+    "a folder, or nested without end": {
+        "record": lambda _path: None,
+        "outcome": lambda _path: None,
+        "preflight": lambda _path: b"[" * 100_000,
+        "job": lambda _path: b"[" * 100_000,
+    },
     "of a newer version": dict.fromkeys(("record", "outcome", "preflight", "job"), _newer),
-    "nested without end": {name: lambda _path: b"[" * 100_000 for name in ("record", "outcome", "preflight", "job")},
     "text for numbers": {
         "record": lambda path: _put(path, metrics={**json.loads(path.read_bytes())["metrics"], "map": "0.5"}),
         "detections": lambda path: _table_of(path, "score", "high"),
@@ -128,12 +132,17 @@ DAMAGES: dict[str, dict[str, Callable[[Path], bytes | None]]] = {
         "detections": lambda path: _table_of(path, "score", 1e308),
         "ground truth": lambda path: _table_of(path, "x1", float("inf")),
         "samples": lambda path: _table_of(path, "seconds", 0.0),
-        "outcome": lambda path: _put(path, wall_s=1e308),
+        "outcome": lambda path: _put(path, started_at="9999-12-31T23:59:59-12:00"),
         "preflight": lambda path: _put(path, step_s=-1.0),
         "job": lambda path: _put(path, number=10**30),
     },
-    "impossible times": {"outcome": lambda path: _put(path, started_at="9999-12-31T23:59:59-12:00")},
 }
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many sets of images are drawn changes no reading of files."""
+    monkeypatch.setattr(average_precision, "REPLICATES", 10)
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +153,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> SuiteFolder:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_named_under_warnings(
-    damage: str, whole: SuiteFolder, tmp_path: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
+    damage: str, whole: SuiteFolder, tmp_path: Path, harness_command: Command
 ) -> None:
     """And every command does without it: exit code 0, or 1 where a check has nothing to judge."""
-    monkeypatch.setattr(average_precision, "REPLICATES", 10)
     folder = _made(tmp_path)
     expected = []
     for name, path in _each_file(folder).items():
@@ -177,7 +185,7 @@ def _without(folder: SuiteFolder, trial_id: str) -> bytes:
     return json.dumps({**plan, "trials": [one for one in plan["trials"] if one["trial_id"] != trial_id]}).encode()
 
 
-@pytest.mark.parametrize("content", [b"", b"[", b'{"schema_version": 99, "suite_file": null, "trials": []}', b"null"])
+@pytest.mark.parametrize("content", [b"[", b'{"schema_version": 99, "suite_file": null, "trials": []}'])
 def test_without_its_plan_all_trials_of_a_folder_count(
     content: bytes, whole: SuiteFolder, tmp_path: Path, harness_command: Command
 ) -> None:
