@@ -51,6 +51,12 @@ def mebibytes(size: Any) -> str:
     return number(None if size is None else size / _MEBIBYTE, 0)
 
 
+def memory(size: Any) -> str:
+    """Format a size, given in bytes, with its unit, the same for all sizes: `1,234 MiB`; a dash if it is not known."""
+    text = mebibytes(size)
+    return text if text == "–" else f"{text} MiB"
+
+
 def gibibytes(size: Any) -> str:
     """Format a size, given in bytes, as a number of GiB."""
     return number(None if size is None else size / _GIBIBYTE, 1)
@@ -78,6 +84,18 @@ def rough_duration(seconds: float) -> str:
 def printable(text: object) -> str:
     """Return the text on one line, without control characters and marks that change the direction of writing."""
     return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
+
+
+def short_name(name: object, length: int = 60) -> str:
+    """Return a name on one line, of at most `length` characters: of a longer one its beginning and its end.
+
+    Names come from users' files, and one of thousands of characters would fill the page and take minutes to draw.
+    """
+    shown = printable(name)
+    if len(shown) <= length:
+        return shown
+    end = length // 3
+    return f"{shown[: length - end - 1]}…{shown[-end:]}"
 
 
 def parse_quantity(text: str, units: Mapping[str, float], example: str) -> float:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from harness.formatting import counted, points
+from harness.formatting import counted, memory, points, short_name
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,26 @@ def test_one_is_no_plural(count: int, noun: str, plural: str | None, text: str) 
 def test_a_difference_that_rounds_to_nothing_has_no_sign(difference: float, text: str) -> None:
     """Else it has one, and a minus sign is a minus sign."""
     assert points(difference) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(2**20, "1 MiB"), (1234 * 2**20, "1,234 MiB"), (40 * 2**30, "40,960 MiB"), (None, "–")]
+)
+def test_every_size_has_the_same_unit(size: int | None, text: str) -> None:
+    """So that sizes on one page can be compared without converting them."""
+    assert memory(size) == text
+    assert memory(math.nan) == "–"
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "shown"),
+    [
+        ("disc", 60, "disc"),
+        ("x" * 60, 60, "x" * 60),
+        ("a" * 1500 + "b" * 1500, 60, "a" * 39 + "…" + "b" * 20),
+        ("one\ntwo\u202e", 60, "one two"),
+    ],
+)
+def test_a_long_name_keeps_its_beginning_and_its_end(name: str, length: int, shown: str) -> None:
+    """On one line."""
+    assert short_name(name, length) == shown

@@ -6,7 +6,6 @@ Parquet files beside each record.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +17,7 @@ from pandas.api.types import is_numeric_dtype, union_categoricals
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.store.arrays import StoredDetections, StoredTimings
 from harness.store.paths import stored
+from harness.store.problems import note
 from harness.store.record import AS_TRAINED
 from harness.store.results import planned_trials, read_results
 from harness.store.tables import UnreadableError, read_all_detections, read_timings
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from harness.store.paths import SuiteFolder
     from harness.store.results import TrialState
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _NONE = np.zeros(0, dtype=np.int64)
@@ -124,7 +122,7 @@ def _read(path: Path, decode: Callable[[bytes], T]) -> T | None:
     try:
         return decode(path.read_bytes())
     except (OSError, UnreadableError) as error:
-        log.warning("%s: cannot be read (%s): its rows are left out", path, error)
+        note(f"{path}: cannot be read ({error}): its rows are left out")
         return None
 
 

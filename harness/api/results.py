@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.api.arguments import check_number, no_progress, one_of, texts
 from harness.errors import UsageError
 from harness.scheduling import estimate
-from harness.store import files, lock, run_status
+from harness.store import files, lock, problems, run_status
 from harness.store.results import find_trial, planned_trials, read_plan, read_results, suite_folder
 from harness.suite.expand import configuration_key
 
@@ -89,7 +89,8 @@ def report(
     wrong = [name for name in exports or () if name not in FORMATS]
     if wrong:
         raise UsageError(f"exports: {', '.join(wrong)}: the formats are {', '.join(FORMATS)}")
-    analysis = analyse_suite(folder, bootstrap=bootstrap, baseline=baseline, progress=progress)
+    with problems.collected() as noted:
+        analysis = analyse_suite(folder, bootstrap=bootstrap, baseline=baseline, progress=progress)
     for name, place in (exports or {}).items():
         content = FORMATS[name](analysis.frame)
         if isinstance(place, str | Path):
@@ -99,7 +100,7 @@ def report(
                 place.write(content)
             except TypeError:
                 raise UsageError(f"exports: {name}: needs a stream of bytes, such as open(…, 'wb')") from None
-    return write.write(folder, analysis)
+    return write.write(folder, analysis, noted)
 
 
 def compare(

@@ -23,6 +23,7 @@ _MARGIN = 8
 _CAPTION = 20
 _FONT_SIZE = 13
 _GOLDEN = 0.618034  # turn of the colour wheel from one class to the next: it keeps neighbouring classes apart
+_MAX_DRAWN = 300  # characters of a text: no more fit into a sheet's cell
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (120, 120, 120)
 
 
@@ -145,12 +146,15 @@ def shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width
 
     Characters that cannot be printed become question marks.
     """
-    plain = "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
-    if font.getlength(plain) <= width:
+    end = text[-_MAX_DRAWN:]
+    plain = "".join(c if c.isprintable() else "?" for c in end.encode("utf-8", "replace").decode())
+    if len(end) == len(text) and font.getlength(plain) <= width:
         return plain
-    while plain and font.getlength(f"…{plain}") > width:
-        plain = plain[1:]
-    return f"…{plain}"
+    fits, cut = 0, len(plain)  # the last characters that fit are searched by bisection: measuring a text takes time
+    while cut - fits > 1:
+        middle = (fits + cut) // 2
+        fits, cut = (middle, cut) if font.getlength(f"…{plain[-middle:]}") <= width else (fits, middle)
+    return f"…{plain[-fits:]}" if fits else "…"
 
 
 def _wrap(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.report.figures import interactive
+from harness.report.figures import interactive, vega
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,9 +35,19 @@ _MAX_ONE_LINE = 40  # a cell of at most this many characters stays on one line
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 _LINKS = {"", "http", "https"}
 _CONTENTS = {"h2": 2, "h3": 3}
+_CELLS = {"th_open", "td_open"}
+_ESSENTIAL = re.compile(r"(mAP|rank|latency)\b")  # columns that a telephone shows beside the first one
+_ALL_COLUMNS = '<label class="columns"><input type="checkbox" autocomplete="off"> all columns</label>\n'
 
 
-def render(text: str, *, title: str, charts: Mapping[str, pd.DataFrame], root: Path) -> str:
+def render(
+    text: str,
+    *,
+    title: str,
+    charts: Mapping[str, pd.DataFrame],
+    root: Path,
+    seeds: Mapping[str, pd.DataFrame] | None = None,
+) -> str:
     """Return the report as one HTML file; the same arguments and files give the same bytes.
 
     Args:
@@ -46,8 +56,10 @@ def render(text: str, *, title: str, charts: Mapping[str, pd.DataFrame], root: P
         charts: the configurations of a dataset by the path of its static picture, as the text's image link names it;
             where scripts run, an interactive picture of them replaces the static one.
         root: the folder of `report.md`, which image paths are relative to; no file outside it is read.
+        seeds: the single seeds (`seeds.seed_points`) of a dataset, by the same paths.
     """
-    drawn = {path: made for path, rows in charts.items() if (made := interactive.speed_accuracy(rows)) is not None}
+    made = {path: interactive.speed_accuracy(rows, (seeds or {}).get(path)) for path, rows in charts.items()}
+    drawn = {path: chart for path, chart in made.items() if chart is not None}
     parser = _parser()
     tokens = parser.parse(text)
     contents = _anchor(tokens)
@@ -139,14 +151,12 @@ def _figure(image: str, drawn: dict[str, Any] | None) -> str:
     if drawn is None:
         return f"<figure>{image}</figure>\n"
     choices = "".join(f'<option value="{axis["name"]}">{escape(axis["choice"])}</option>' for axis in drawn["axes"])
-    whiskers = " Whiskers: 95 % interval over images." if drawn["whiskers"] else ""
     return (
         f'<figure class="plot">{image}\n<div class="interactive" hidden>\n<div class="controls">\n'
         f'<label>Against <select class="axis" autocomplete="off">{choices}</select></label>\n'
         '<label><input type="checkbox" class="log" autocomplete="off"> logarithmic</label>\n'
-        f'<label><input type="checkbox" class="labels" autocomplete="off"{" checked" if drawn["labels"] else ""}> names'
-        '</label>\n</div>\n<div class="drawing"></div>\n'
-        f"<figcaption>Point at a mark for its numbers. Dashed: the Pareto front on these axes.{whiskers}</figcaption>\n"
+        '<label><input type="checkbox" class="labels" autocomplete="off" checked> names</label>\n</div>\n'
+        f'<div class="drawing"></div>\n<figcaption>{escape(drawn["caption"])}</figcaption>\n'
         f'</div>\n<script type="application/json">{_json(drawn)}</script>\n</figure>\n'
     )
 
@@ -159,34 +169,51 @@ def _json(content: Any) -> str:
 def _wrap_tables(tokens: Sequence[Token]) -> Iterable[Token]:
     """Put each table into a box that scrolls and is named by its heading.
 
-    Long tables, and the first table of each dataset, also get a filter.
+    Long tables, and the first table of each dataset, also get a filter. The first table's columns that a narrow screen
+    has no room for are marked, and a box to tick shows them there.
     """
-    heading, first = "", False
+    heading, first, extra, column = "", False, set[int](), 0
     for position, token in enumerate(tokens):
         if token.type == "heading_open":
             heading = _plain(tokens[position + 1])
             first = first or token.tag == "h2"
         if token.type == "table_open":
-            rows = _rows(tokens[position:])
+            headers, rows = _shape(tokens[position:])
             data_filter = " data-filter" if first or rows >= _MIN_FILTERED_ROWS else ""
+            extra = {n for n, name in enumerate(headers) if n and not _ESSENTIAL.match(name)} if first else set()
             first = False
             yield _html(f'<div class="table" role="region" tabindex="0" aria-label="{escape(heading)}"{data_filter}>\n')
-        content = tokens[position + 1].content if token.type == "td_open" else ", "
-        if len(content) <= _MAX_ONE_LINE and ", " not in content:  # a list may take several lines
-            token.attrSet("class", "short")
+            yield _html(_ALL_COLUMNS if extra else "")
+        column = 0 if token.type == "tr_open" else column
+        if token.type in _CELLS:
+            _mark_cell(token, tokens[position + 1].content, extra=column in extra)
+            column += 1
         yield token
         if token.type == "table_close":
             yield _html("</div>\n")
 
 
-def _rows(tokens: Sequence[Token]) -> int:
+def _mark_cell(token: Token, content: str, *, extra: bool) -> None:
+    """Give a cell the classes that say how it is laid out."""
+    if (
+        token.type == "td_open" and len(content) <= _MAX_ONE_LINE and ", " not in content
+    ):  # a list may take several lines
+        token.attrJoin("class", "short")
+    if extra:
+        token.attrJoin("class", "extra")
+
+
+def _shape(tokens: Sequence[Token]) -> tuple[list[str], int]:
+    """Return the names of the columns of the table that begins here, and the number of its rows."""
     kinds = [token.type for token in tokens]
-    return kinds[: kinds.index("table_close")].count("tr_open") - 1
+    table = tokens[: kinds.index("table_close")]
+    names = [_plain(inline) for opened, inline in itertools.pairwise(table) if opened.type == "th_open"]
+    return names, sum(token.type == "tr_open" for token in table) - 1
 
 
 def _document(title: str, *, contents: str, body: str, plots: bool) -> str:
     page, style = _asset("page.js"), _asset("page.css")
-    libraries = interactive.libraries() if plots else None
+    libraries = vega.libraries() if plots else None
     modules = [libraries, _asset("plot.js")] if libraries else []
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in (page, *modules))
     # Inline styles are allowed, because markdown aligns table cells with them and Vega styles its picture with them.

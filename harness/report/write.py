@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness.report import html, markdown
-from harness.report.figures import interactive
+from harness.report.figures import vega
 from harness.report.figures.draw import draw
+from harness.report.figures.seeds import seed_points
+from harness.report.sections.files import with_problems
 from harness.store import files
 from harness.store.results import read_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.analysis.suite import SuiteAnalysis
@@ -23,15 +26,20 @@ if TYPE_CHECKING:
 _MAX_SHEET_BYTES = 1_000_000  # all sheets of images together; the HTML page holds each a second time
 
 
-def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
+def write(folder: SuiteFolder, suite: SuiteAnalysis, problems: Sequence[str] = ()) -> Path:
     """Write `report.md`, its pictures and `report.html`, each replaced atomically; return the path of `report.md`.
+
+    Args:
+        folder: the results folder.
+        suite: its analysis.
+        problems: the stored files that could not be read, which the page names.
 
     Raises:
         MachineError: the disk is full or failing.
         UsageError: the folder cannot be written.
     """
     if not suite.frame.empty and suite.frame["map"].notna().any():
-        interactive.prepare()
+        vega.prepare()
     figures = {
         dataset.name: draw(folder, dataset, max_bytes=_MAX_SHEET_BYTES // len(suite.datasets))
         for dataset in suite.datasets
@@ -45,9 +53,16 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis) -> Path:
         plan=read_plan(folder),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+    text = with_problems(text, problems, folder.path)
     files.replace(folder.report, text.encode())
     plots = {dataset.name: figures[dataset.name].paths.get("speed-accuracy") for dataset in suite.datasets}
-    charts = {path: dataset.rows for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
-    page = html.render(text, title=f"{name}: which detector to ship", charts=charts, root=folder.path)
+    drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
+    page = html.render(
+        text,
+        title=f"{name}: which detector to ship",
+        charts={path: dataset.rows for path, dataset in drawn.items()},
+        seeds={path: seed_points(dataset) for path, dataset in drawn.items()},
+        root=folder.path,
+    )
     files.replace(folder.page, page.encode())
     return folder.report

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.store.quantities import moment
+
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -145,7 +147,7 @@ def decode_event(line: bytes) -> Event | None:
     """Return the event of one line, of this or an earlier version; None where the line holds none."""
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, dict) or not isinstance(values.get("event"), str):
         return None
@@ -160,11 +162,7 @@ def decode_event(line: bytes) -> Event | None:
 
 def event_moment(event: Event) -> datetime | None:
     """Return when an event was written, in UTC; None if its time cannot be read."""
-    try:
-        moment = datetime.fromisoformat(event.time)
-    except (TypeError, ValueError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment(event.time)
 
 
 def read_events(path: Path) -> tuple[Event, ...]:
@@ -182,11 +180,12 @@ class EventReader:
 
     def read(self) -> list[Event]:
         """Return the events of the lines that were completed since the last call."""
-        if not self._path.exists():
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._position)
+                data = stream.read()
+        except OSError:  # not there yet, or not readable: nothing depends on it
             return []
-        with self._path.open("rb") as stream:
-            stream.seek(self._position)
-            data = stream.read()
         self._position += len(data)
         *lines, self._torn = (self._torn + data).split(b"\n")
         events = (decode_event(line) for line in lines)

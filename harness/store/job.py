@@ -12,6 +12,13 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.store.migrate import StoredKind
+from harness.store.quantities import (  # noqa: TC001 - pydantic reads the annotations
+    AtLeastOne,
+    Count,
+    Duration,
+    Moment,
+    NotNegative,
+)
 from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
@@ -50,13 +57,13 @@ class Job:
     """
 
     trial: Trial
-    number: int
+    number: Count
     device: str
-    threads: int
+    threads: Count
     import_folder: str
     preflight: str | None = None
-    accumulate: int | None = None
-    checkpoint_s: float = 600.0
+    accumulate: Count | None = None
+    checkpoint_s: NotNegative = 600.0
     weights: str | None = None
     variant: VariantName | None = None
     race: RaceTurn | None = None
@@ -73,8 +80,8 @@ class Outcome:
     outcome: OutcomeName
     reason: str | None
     retryable: bool
-    started_at: str
-    wall_s: float
+    started_at: Moment
+    wall_s: Duration
     cause: Cause | None = None
     traceback: str | None = None
 
@@ -97,22 +104,22 @@ class Preflight:
     """
 
     where: str
-    startup_s: float
-    step_s: float
-    evaluation_s: float
-    steps: int
-    evaluations: int
-    images: int
-    state_bytes: int
-    weights_bytes: int
-    accumulate: int
+    startup_s: Duration
+    step_s: Duration
+    evaluation_s: Duration
+    steps: Count
+    evaluations: Count
+    images: Count
+    state_bytes: Count
+    weights_bytes: Count
+    accumulate: AtLeastOne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt(Outcome):
     """An outcome with its attempt's number, as a record lists it."""
 
-    number: int
+    number: Count
 
 
 OUTCOME = StoredKind(name="outcome", adapter=TypeAdapter(Outcome))

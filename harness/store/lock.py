@@ -19,8 +19,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter, ValidationError
+
 from harness.errors import LockedError
 from harness.store import files
+from harness.store.quantities import Count, Moment  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +41,11 @@ class Holder:
     """The process that holds the lock: its machine, its id, and since when (UTC, ISO 8601)."""
 
     host: str
-    pid: int
-    since: str
+    pid: Count
+    since: Moment
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 @contextlib.contextmanager
@@ -105,8 +111,8 @@ def _take(handle: int, path: Path) -> None:
 
 def _read(handle: int) -> Holder | None:
     try:
-        return Holder(**json.loads(os.pread(handle, 4096, 0)))
-    except (ValueError, TypeError):  # being written, or left empty
+        return _HOLDER.validate_json(os.pread(handle, 4096, 0), strict=True)
+    except (ValidationError, OSError):  # being written, or left empty, or no file
         return None
 
 

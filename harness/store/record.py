@@ -13,26 +13,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from harness.data.stats import SplitStatistics  # noqa: TC001 - pydantic reads the annotations
 from harness.errors import HarnessError, UsageError
 from harness.store.job import Attempt, OutcomeName  # noqa: TC001 - pydantic reads the annotations
 from harness.store.migrate import SCHEMA_VERSION, NewerVersionError, StoredKind, migrate
+from harness.store.quantities import (  # noqa: TC001 - pydantic reads the annotations
+    Above0,
+    AtLeastOne,
+    Count,
+    Energy,
+    EvaluatedSplit,
+    FileName,
+    Fraction,
+    Loss,
+    NotNegative,
+)
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 T = TypeVar("T")
-
-# What is read must be possible: a damaged or edited record must neither win a comparison nor end the report.
-_MOST = 1e12  # of any quantity: far from what can be measured, and its square is still finite
-_Count = Annotated[int, Field(ge=0)]
-_Fraction = Annotated[float, Field(ge=0, le=1)]
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-_NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
-_Positive = Annotated[float, Field(gt=0, le=_MOST)]
 
 AS_TRAINED = "as trained"  # in samples.parquet and the report: the model itself, beside its variants
 _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
@@ -42,8 +45,8 @@ _TAIL = 1000  # samples: p99 of fewer would hang on less than ten
 class ClassMetrics:
     """Of one class: average precision over IoU 0.50:0.95, and average recall at 100 detections. None without boxes."""
 
-    map: _Fraction | None
-    mar_100: _Fraction | None
+    map: Fraction | None
+    mar_100: Fraction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +56,20 @@ class Metrics:
     `split` is what they were computed on, `images` how many that are.
     """
 
-    split: str
-    images: _Count
-    map: _Fraction | None
-    map_50: _Fraction | None
-    map_75: _Fraction | None
-    map_small: _Fraction | None
-    map_medium: _Fraction | None
-    map_large: _Fraction | None
-    mar_1: _Fraction | None
-    mar_10: _Fraction | None
-    mar_100: _Fraction | None
-    mar_small: _Fraction | None
-    mar_medium: _Fraction | None
-    mar_large: _Fraction | None
+    split: EvaluatedSplit
+    images: Count
+    map: Fraction | None
+    map_50: Fraction | None
+    map_75: Fraction | None
+    map_small: Fraction | None
+    map_medium: Fraction | None
+    map_large: Fraction | None
+    mar_1: Fraction | None
+    mar_10: Fraction | None
+    mar_100: Fraction | None
+    mar_small: Fraction | None
+    mar_medium: Fraction | None
+    mar_large: Fraction | None
     per_class: Mapping[str, ClassMetrics]
 
 
@@ -77,14 +80,14 @@ class Distribution:
     p99 is None below 1,000 samples, where it would hang on fewer than ten of them.
     """
 
-    median: _NotNegative
-    p95: _NotNegative
-    iqr: _NotNegative
-    mean: _NotNegative
-    std: _NotNegative
-    n: Annotated[int, Field(ge=1)]
-    round_medians: tuple[_NotNegative, ...]
-    p99: _NotNegative | None = None
+    median: NotNegative
+    p95: NotNegative
+    iqr: NotNegative
+    mean: NotNegative
+    std: NotNegative
+    n: AtLeastOne
+    round_medians: tuple[NotNegative, ...]
+    p99: NotNegative | None = None
 
 
 def _takes_time(latency: Distribution) -> Distribution:
@@ -104,10 +107,10 @@ class Memory:
     the libraries, which the allocator does not see.
     """
 
-    peak_allocated_bytes: _Count | None
-    peak_reserved_bytes: _Count | None
-    peak_resident_bytes: _Count | None
-    peak_driver_bytes: _Count | None = None
+    peak_allocated_bytes: Count | None
+    peak_reserved_bytes: Count | None
+    peak_resident_bytes: Count | None
+    peak_driver_bytes: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +130,13 @@ class MemoryPasses:
 class Epoch:
     """One point of the learning curve: mean losses over the epoch's steps; `val_map` where validation was asked for."""
 
-    epoch: _Count
-    lr: _NotNegative
-    loss: _Finite
-    loss_parts: Mapping[str, _Finite]
-    wall_s: _NotNegative
-    val_map: _Fraction | None
-    val_map_50: _Fraction | None
+    epoch: Count
+    lr: NotNegative
+    loss: Loss
+    loss_parts: Mapping[str, Loss]
+    wall_s: NotNegative
+    val_map: Fraction | None
+    val_map_50: Fraction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,7 @@ class Phases:
 class ThresholdLatency:
     """Latency at another score threshold, over the same images, taken in turn with the other thresholds."""
 
-    score_threshold: _Fraction
+    score_threshold: Fraction
     latency_s: _Latency
 
 
@@ -169,14 +172,14 @@ class Inference:
     """
 
     latency_s: _Latency
-    throughput_images_per_s: _Positive
-    throughput_batch_size: Annotated[int, Field(ge=1)]
+    throughput_images_per_s: Above0
+    throughput_batch_size: AtLeastOne
     memory: MemoryPasses
-    throughput_rounds: tuple[_Positive, ...] = ()
+    throughput_rounds: tuple[Above0, ...] = ()
     phases_s: Phases | None = None
     latency_by_threshold: tuple[ThresholdLatency, ...] = ()
-    joules_per_image: _Finite | None = None
-    repeats: Mapping[str, int] = field(default_factory=dict)
+    joules_per_image: Energy | None = None
+    repeats: Mapping[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +189,12 @@ class Measurements(Inference):
     `joules` is the GPU's energy over all of the trial.
     """
 
-    train_images_per_s: _Positive | None
-    data_wait_fraction: _Fraction | None
-    training_s: _NotNegative | None
-    evaluation_s: _NotNegative
+    train_images_per_s: Above0 | None
+    data_wait_fraction: Fraction | None
+    training_s: NotNegative | None
+    evaluation_s: NotNegative
     epochs: tuple[Epoch, ...]
-    joules: _Finite | None = None
+    joules: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,11 +206,11 @@ class Model:
     folder, or the path of weights that were given.
     """
 
-    parameters: _Count
-    trainable_parameters: _Count
-    flops: _Count
+    parameters: Count
+    trainable_parameters: Count
+    flops: Count
     head: Literal["new", "replaced", "kept"]
-    epoch: int | None
+    epoch: Count | None
     state_sha256: str
     checkpoint: str
 
@@ -223,18 +226,18 @@ class Environment:
 
     device: str
     device_name: str
-    device_memory_bytes: int | None
+    device_memory_bytes: Count | None
     driver: str | None
     cuda: str | None
-    cudnn: int | None
+    cudnn: Count | None
     tf32: bool
     cudnn_benchmark: bool
     deterministic: bool
     cpu: str
-    cores: int
-    threads: int
-    loader_workers: int
-    memory_bytes: int | None
+    cores: Count
+    threads: Count
+    loader_workers: Count
+    memory_bytes: Count | None
     platform: str
     python: str
     torch: str
@@ -244,10 +247,10 @@ class Environment:
     git_commit: str | None
     git_dirty: bool | None
     pci_id: str | None = None
-    power_limit_w: float | None = None
-    sm_clock_mhz: int | None = None
-    memory_clock_mhz: int | None = None
-    logical_cpus: int | None = None
+    power_limit_w: NotNegative | None = None
+    sm_clock_mhz: Count | None = None
+    memory_clock_mhz: Count | None = None
+    logical_cpus: Count | None = None
     governor: str | None = None
     thread_waiting: str | None = None
 
@@ -261,7 +264,7 @@ class Data:
     """
 
     splits: Mapping[str, SplitStatistics] | None = None
-    skipped: Mapping[str, int] | None = None
+    skipped: Mapping[str, Count] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,10 +286,10 @@ class Variant:
         file: what was exported, relative to the trial's folder.
     """
 
-    name: str
+    name: FileName
     how: str | None = None
     problem: str | None = None
-    compile_s: _NotNegative | None = None
+    compile_s: NotNegative | None = None
     file: str | None = None
     metrics: Metrics | None = None
     measurements: Inference | None = None
@@ -321,7 +324,17 @@ class NewerRecordError(UsageError):
     """A newer version of this program wrote a stored document: nothing of it is read, and nothing is set aside."""
 
 
-RECORD = StoredKind(name="record", adapter=TypeAdapter(Record))
+def _agrees_with_itself(record: Record) -> Record:
+    """Refuse a record whose parts cannot be of one trial, which every reader would have to look out for."""
+    if record.data.splits and record.metrics.split not in record.data.splits:
+        raise ValueError(f"data.splits does not have the evaluated split, {record.metrics.split}")
+    names = [AS_TRAINED, *(variant.name for variant in record.variants)]
+    if len(set(names)) < len(names):
+        raise ValueError("two variants have the same name")
+    return record
+
+
+RECORD = StoredKind(name="record", adapter=TypeAdapter(Annotated[Record, AfterValidator(_agrees_with_itself)]))
 VARIANT = StoredKind(name="variant", adapter=TypeAdapter(Variant))
 
 

@@ -1,25 +1,25 @@
 """Read a results folder as it is: the planned trials, those with a record, those that failed and why.
 
 Owns reading alone: nothing in the folder is changed, whatever state a run left it in. Documents of older versions are
-migrated in memory; one of a newer version ends the reading with `NewerRecordError`.
+migrated in memory. What cannot be read, and what a newer version wrote, is noted (`harness.store.problems`) and done
+without; where a run needs the record itself, `read_record` raises.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.store import record
-from harness.store.events import read_events
+from harness.store.events import event_moment, read_events
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Preflight
 from harness.store.migrate import StoredKind
 from harness.store.paths import SuiteFolder, stored
+from harness.store.problems import note
 from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from harness.store.paths import AttemptFolder, TrialFolder
     from harness.store.record import Record
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
+_UNREADABLE = (record.RecordError, record.NewerRecordError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class TrialState:
 
 def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
     """Every trial of the folder: the planned ones in their order, then any others by id."""
-    planned = read_plan(folder).trials
+    planned = {trial.trial_id: trial for trial in read_plan(folder).trials}.values()
     states = [_state(folder.trial(trial.trial_id), trial, planned=True) for trial in planned]
     planned_ids = {trial.trial_id for trial in planned}
     for trial_folder in folder.trials():
@@ -106,9 +107,9 @@ def read_plan(folder: SuiteFolder) -> SuitePlan:
     if not folder.plan.is_file():
         return nothing
     try:
-        return record.decode(_PLAN, folder.plan.read_bytes(), str(folder.plan))
-    except record.RecordError as error:
-        log.warning("%s; all trials in the folder count", error)
+        return _read(_PLAN, folder.plan)
+    except _UNREADABLE as error:
+        note(f"{error}; all trials in the folder count")
         return nothing
 
 
@@ -121,11 +122,15 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     """The trial's record; None where it has none.
 
     Raises:
-        RecordError: it is there and cannot be read.
+        RecordError: it is there and cannot be read, or it is another trial's.
+        NewerRecordError: a newer version of this program wrote it.
     """
     if not folder.record.is_file():
         return None
-    return record.decode(record.RECORD, folder.record.read_bytes(), str(folder.record))
+    finished = _read(record.RECORD, folder.record)
+    if finished.trial.trial_id != folder.path.name:
+        raise record.RecordError(f"{folder.record}: cannot be read: it is of the trial {finished.trial.trial_id}")
+    return finished
 
 
 def read_preflight(folder: TrialFolder) -> Preflight | None:
@@ -134,9 +139,9 @@ def read_preflight(folder: TrialFolder) -> Preflight | None:
     if not path.is_file():
         return None
     try:
-        return record.decode(PREFLIGHT, path.read_bytes(), str(path))
-    except record.RecordError as error:
-        log.warning("%s; the preflight is repeated", error)
+        return _read(PREFLIGHT, path)
+    except _UNREADABLE as error:
+        note(f"{error}; the preflight is repeated")
         return None
 
 
@@ -153,20 +158,21 @@ def _ended(attempt: AttemptFolder) -> Attempt:
     reason = "killed together with its runner"
     if attempt.outcome.is_file():
         try:
-            outcome = record.decode(OUTCOME, attempt.outcome.read_bytes(), str(attempt.outcome))
-        except record.RecordError as error:
+            outcome = _read(OUTCOME, attempt.outcome)
+        except _UNREADABLE as error:
             reason = str(error)
+            note(f"{error}; the attempt counts as interrupted")
         else:
             fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
-    times = [datetime.fromisoformat(event.time) for event in read_events(attempt.events) if event.time]
+    times = [moment for event in read_events(attempt.events) if (moment := event_moment(event)) is not None]
     return Attempt(
         number=attempt.number,
         outcome="interrupted",
         reason=reason,
         retryable=True,
         started_at=times[0].isoformat(timespec="seconds") if times else "",
-        wall_s=(times[-1] - times[0]).total_seconds() if times else 0.0,
+        wall_s=max(0.0, (times[-1] - times[0]).total_seconds()) if times else 0.0,
         cause="signal",
     )
 
@@ -177,6 +183,10 @@ def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
         finished = read_record(folder)
     except record.RecordError as error:
         problem = f"{error}; the next run sets it aside and measures the trial again"
+        note(problem)
+    except record.NewerRecordError as error:
+        problem = f"{error}; it is not read"
+        note(problem)
     aside = folder.set_aside()
     if aside and not finished:
         problem = problem or f"{aside[-1]}: a record that could not be read, set aside"
@@ -199,24 +209,40 @@ def last_job(folder: TrialFolder) -> Job | None:
 
     Raises:
         RecordError: it is there and cannot be read.
+        NewerRecordError: a newer version of this program wrote it.
     """
     for attempt in reversed(folder.attempts()):
         path = stored(attempt.job)
         if path.is_file():
-            return record.decode(JOB, path.read_bytes(), str(path))
+            return _read(JOB, path)
     return None
+
+
+def _read(kind: StoredKind[T], path: Path) -> T:
+    """A document from its file.
+
+    Raises:
+        RecordError: it cannot be read.
+        NewerRecordError: a newer version of this program wrote it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise record.RecordError(f"{path}: cannot be read: {error.strerror}") from None
+    return record.decode(kind, data, str(path))
 
 
 def _trial_of(folder: TrialFolder) -> Trial | None:
     """The trial of a folder that no plan names: from its record or its last job, if either can be read."""
-    try:
-        finished = read_record(folder)
-        if finished is not None:
-            return finished.trial
-        job = last_job(folder)
-    except record.RecordError:
-        return None
-    return job.trial if job is not None else None
+    for read in (read_record, last_job):
+        try:
+            document = read(folder)
+        except _UNREADABLE as error:
+            note(f"{error}; no plan names the trial")
+        else:
+            if document is not None and document.trial.trial_id == folder.path.name:
+                return document.trial
+    return None
 
 
 def suite_folder(path: Path) -> SuiteFolder:

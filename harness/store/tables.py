@@ -35,7 +35,7 @@ _KINDS: dict[str, Callable[[pa.DataType], bool]] = {
     "text": lambda kind: (
         (kind.value_type if pa.types.is_dictionary(kind) else kind) in {pa.string(), pa.large_string()}
     ),
-    "numbers": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+    "numbers": lambda kind: pa.types.is_float32(kind) or pa.types.is_float64(kind) or pa.types.is_integer(kind),
     "whole numbers": pa.types.is_integer,
     "true or false": pa.types.is_boolean,
 }
@@ -49,7 +49,17 @@ _GROUND_TRUTH = {
 _DETECTIONS = {"image": "text", "class": "text", **dict.fromkeys(("score", *_BOX), "numbers")}
 _TIMINGS = {"pass": "text", **dict.fromkeys(("round", "image", "images"), "whole numbers"), "seconds": "numbers"}
 _TIMINGS |= {"variant": "text", "repeat": "whole numbers"}
+# What a number must lie between: far beyond what can be measured, and small enough to compute with.
+_RANGES = {
+    **dict.fromkeys(_BOX, (-1e9, 1e9)),
+    "area": (0, 1e18),
+    "score": (0, 1),
+    **dict.fromkeys(("round", "image", "repeat"), (0, 10**9)),
+    "images": (1, 10**9),
+    "seconds": (1e-12, 1e9),
+}
 _SINCE_0_2 = {"area", "variant", "repeat"}  # columns that older files do not have
+_MAX_SIDE = 100_000  # pixels of an image
 _MAX_PER_CLASS = 100  # detections of one class in one image that COCO's metrics look at
 
 
@@ -94,6 +104,7 @@ def read_ground_truth(data: bytes, class_names: Sequence[str]) -> StoredGroundTr
         UnreadableError: it is not such a file, or it names a class that the detector does not know.
     """
     table = _table(data, _GROUND_TRUTH, of_boxes=("class", *_BOX, "crowd", "area"))
+    _check_files(table)
     rows, names = _numbers(table["image"])
     order = np.argsort(rows, kind="stable")
     _, first = np.unique(rows, return_index=True)
@@ -123,8 +134,13 @@ def read_thumbnails(data: bytes) -> dict[str, Thumbnail]:
     names = ["image", "thumbnail", "width", "height"]
     try:
         rows = pq.read_table(io.BytesIO(data), columns=names, filters=pc.field("thumbnail").is_valid()).to_pylist()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(str(error)) from None
+    sides = [row.get(side) for row in rows for side in ("width", "height")]
+    if not all(isinstance(row.get("thumbnail"), bytes) for row in rows) or not all(
+        isinstance(side, int) and 1 <= side <= _MAX_SIDE for side in sides
+    ):
+        raise UnreadableError("a thumbnail without a picture, or of no possible size")
     return {row["image"]: Thumbnail(jpeg=row["thumbnail"], width=row["width"], height=row["height"]) for row in rows}
 
 
@@ -222,8 +238,6 @@ def read_timings(data: bytes) -> dict[str, StoredTimings]:
     passes = np.array(table["pass"].to_pylist(), dtype=np.str_)
     rounds, images, counts = (_integers(table, name) for name in ("round", "image", "images"))
     seconds = _floats(table, "seconds")
-    if (seconds <= 0).any() or (counts < 1).any():
-        raise UnreadableError("a timing of no time, or of no image")
     return {
         str(variant): StoredTimings(
             passes=passes[rows],
@@ -259,7 +273,7 @@ def _parquet(table: pa.Table) -> memoryview:
 
 
 def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] = ()) -> pa.Table:
-    """Read a file and see that its columns are there, of their kinds, and hold a finite value in each row.
+    """Read a file and see that its columns are there, of their kinds, and hold a possible value in each row.
 
     Args:
         columns: the kind of each column.
@@ -270,7 +284,7 @@ def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] =
     """
     try:
         table = pq.read_table(io.BytesIO(data))
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, pa.ArrowException) as error:  # ArrowInvalid is a ValueError
         raise UnreadableError(str(error)) from None
     missing = [name for name in columns if name not in {*table.column_names, *_SINCE_0_2}]
     if missing:
@@ -286,7 +300,34 @@ def _table(data: bytes, columns: Mapping[str, str], *, of_boxes: Sequence[str] =
             raise UnreadableError(f"the column {name}: a value is missing")
         if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise UnreadableError(f"the column {name}: a value is not finite")
+        if kind in {"numbers", "whole numbers"}:
+            _check_range(name, column)
     return table
+
+
+def _check_files(table: pa.Table) -> None:
+    """Refuse names of files that are no text; there may be none.
+
+    Raises:
+        UnreadableError: they are of another type.
+    """
+    if "file" in table.column_names:
+        kind = table["file"].type
+        if not (_KINDS["text"](kind) or pa.types.is_null(kind)):
+            raise UnreadableError(f"the column file: expected text, got {kind}")
+
+
+def _check_range(name: str, column: pa.ChunkedArray) -> None:
+    """Refuse a column with a number that cannot be.
+
+    Raises:
+        UnreadableError: it has one.
+    """
+    found = pc.min_max(column)
+    low, high = _RANGES[name]
+    for value in (found["min"].as_py(), found["max"].as_py()):
+        if value is not None and not low <= value <= high:
+            raise UnreadableError(f"the column {name}: {value:g} is not between {low:g} and {high:g}")
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

@@ -110,6 +110,18 @@ def test_a_check_fails_where_a_limit_is_broken(
         ("mAP:-0.01", "'mAP' is none of map, map_50"),
         ("latency:+10", "'10' is no quantity such as 10% or 10ms (known: ms, s)"),
         ("map:-1ms", "map is between 0 and 1"),
+        ("map:-1", "'map:-1': map can never fall that far; the amount must be below 1, such as -0.01"),
+        ("map_50:-100%", "map_50 can never fall that far; the amount must be below 100%"),
+        ("throughput:-250%", "throughput can never fall that far"),
+        (
+            "map:+0.01",
+            "a rise of map is an improvement, which needs no limit; a limit is on getting worse: "
+            "+ for latency, p95, memory; - for map, map_50, map_75, throughput, train_speed",
+        ),
+        ("train_speed:+5%", "a rise of train_speed is an improvement"),
+        ("latency:-10%", "a fall of latency is an improvement"),
+        ("p95:-1ms", "a fall of p95"),
+        ("memory:-1MB", "a fall of memory"),
         ("", "no limit"),
     ],
 )

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from harness.store import lock
 from tests.faults.runs import leader_of, start, trials_of, wait_for
 
@@ -51,3 +53,14 @@ def test_a_text_of_somebody_dead_is_no_lock(tmp_path: Path) -> None:
         assert held is not None
         assert held.pid == os.getpid()
     assert lock.holder(path) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 4096, b'{"host": 1, "pid": "x", "since": 5}', b'{"host": "h", "pid": 1, "since": "now"}']
+)
+def test_a_damaged_lock_names_no_holder(tmp_path: Path, content: bytes) -> None:
+    """Nobody holds it, so `harness status` must neither end nor name somebody."""
+    path = tmp_path / "lock.json"
+    path.write_bytes(content)
+    assert lock.holder(path) is None
+    assert lock.holder(tmp_path) is None

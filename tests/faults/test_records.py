@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from harness import api
+from harness.errors import UsageError
 from harness.store import results
 from tests.executors.scripted import ScriptedExecutor
 from tests.store.make import make_folder, make_record, make_trial
@@ -51,3 +54,16 @@ def test_a_run_sets_it_aside(tmp_path: Path, tiny_suite: Callable[..., Path]) ->
     text = summary.report.read_text()
     assert aside.name in text
     assert "set aside" in text
+
+
+def test_a_run_leaves_results_of_a_newer_version_alone(tmp_path: Path, tiny_suite: Callable[..., Path]) -> None:
+    """It is refused with a sentence: to measure such a trial again would cost a night and hide the better record."""
+    plan = api.plan(tiny_suite(), results=tmp_path / "results", device="cpu")
+    (trial,) = plan.trials
+    folder = plan.folder.trial(trial.trial_id)
+    folder.next_attempt()
+    folder.record.write_bytes(b'{"schema_version": 99}')
+    with pytest.raises(UsageError, match="schema version 99.*update harness"):
+        api.run(plan, executor=ScriptedExecutor(("failed", "error")), preflight=False)
+    assert folder.record.read_bytes() == b'{"schema_version": 99}'
+    assert not folder.set_aside()

@@ -15,11 +15,12 @@ import pytest
 
 from harness.analysis import frame
 from harness.report import html
-from harness.report.figures import interactive
+from harness.report.figures import interactive, vega
 from harness.report.markup import code, escape, fenced, table
 from harness.store import paths
 from harness.store.results import planned_trials, read_results
 from tests.conftest import ROOT
+from tests.report.figures.rows import many_rows
 
 HOSTILE = "a|b<script>alert(1)</script><img src=x onerror=alert(1)>`c` $x$ </script><!-- \u202e 🦆"
 PLOT = "plots/speed.svg"
@@ -92,14 +93,19 @@ def page(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def browser_result(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what a real browser without a network reports about the page after some clicks."""
+    return _in_browser(page, _PROBE, folder, tmp_path_factory.mktemp("profile"))
+
+
+def _in_browser(page: str, probe: str, folder: Path, profile: Path, *, width: int = 1200) -> dict[str, Any]:
+    """Open the page with a script that leaves what it saw as JSON in an element of the id `result`."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no chromium is installed")
     path = folder / "page.html"
     # Before the policy's own element, so that the policy stands as it is written, and the probe beside it.
-    path.write_text(page.replace('<meta charset="utf-8">', f'<meta charset="utf-8"><script>{_PROBE}</script>', 1))
+    path.write_text(page.replace('<meta charset="utf-8">', f'<meta charset="utf-8"><script>{probe}</script>', 1))
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
-             f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1200,2000",
+             f"--user-data-dir={profile}", f"--window-size={width},2000",
              "--virtual-time-budget=20000", "--dump-dom")  # fmt: skip
     process = subprocess.run(
         [browser, *options, path.as_uri()], capture_output=True, text=True, timeout=120, check=True
@@ -178,7 +184,7 @@ def test_data_cannot_end_a_script(page: str) -> None:
     assert "<" not in data
     assert json.loads(data)["spec"]["data"]
     assert html._json("</script>\u2028") == '"\\u003c/script>\\u2028"'
-    libraries = interactive.libraries()
+    libraries = vega.libraries()
     assert libraries is not None
     for mark in ("</script", "<script", "<!--", "\r", "\0"):
         assert mark not in libraries
@@ -275,3 +281,78 @@ def test_the_committed_example_renders() -> None:
     tables = len(re.findall(r"^\| :?-", text, re.MULTILINE))
     assert body.count('<div class="table"') == body.count("<table>") == tables
     assert body.count('<figure class="plot"><img src="data:image/svg+xml') == 1
+
+
+_LEAVE = """
+addEventListener("load", async () => {
+  const result = document.createElement("pre");
+  result.id = "result";
+  result.textContent = JSON.stringify(await see().catch((problem) => ({ stopped: problem.stack })));
+  document.body.append(result);
+});
+"""
+_NARROW = """
+async function see() {
+  document.documentElement.style.width = "400px";
+  const box = document.querySelector("div.table");
+  const look = () => ({
+    headers: [...box.querySelectorAll("th")].filter((th) => th.offsetWidth).map((th) => th.textContent),
+    cells: [...box.querySelectorAll("tbody tr:first-child td")].filter((td) => td.offsetWidth).length,
+    scrolls: box.scrollWidth > box.clientWidth,
+  });
+  const few = look();
+  box.querySelector(".columns input").click();
+  return { few, all: look(), inputs: document.querySelectorAll(".columns").length };
+}
+"""
+_COLUMNS = (
+    "architecture", "mAP [95 %]", "rank", "latency ms", "p95 ms", "throughput img/s", "memory MiB", "parameters M",
+    "GFLOPs", "epochs", "images seen", "learning rate", "image size", "seeds", "warnings",
+)  # fmt: skip
+
+
+def test_a_telephone_shows_what_decides(tmp_path: Path) -> None:
+    """Architecture, mAP, rank and latency of a dataset's first table without scrolling; the rest on demand."""
+    row = ("fasterrcnn_mobilenet_v3_large_320_fpn", "0.312 [0.301–0.323]", "1–2", "1,234.5", *["12,345"] * 11)
+    text = f"# t\n\n## shapes\n\n{table(_COLUMNS, [row, row])}\n\n{table(_COLUMNS, [row])}"
+    page = html.render(text, title="t", charts={}, root=tmp_path)
+    seen = _in_browser(page, _NARROW + _LEAVE, tmp_path, tmp_path / "profile", width=500)
+    assert seen["few"] == {"headers": list(_COLUMNS[:4]), "cells": 4, "scrolls": False}
+    assert seen["all"] == {"headers": list(_COLUMNS), "cells": 15, "scrolls": True}
+    assert seen["inputs"] == 1
+
+
+_NAMES = """
+async function see() {
+  const pause = () => new Promise((resolve) => { setTimeout(resolve, 300); });
+  for (let tries = 0; tries < 30 && !document.querySelector("figure.plot.drawn"); tries += 1) await pause();
+  const place = (element) => { const r = element.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  return {
+    names: all(".drawing .mark-text.role-mark text").filter((t) => t.style.display !== "none").map(place),
+    labels: all(".drawing .mark-text.role-mark text").map((text) => text.textContent),
+    picture: place(document.querySelector(".drawing svg")),
+    marks: all(".drawing .mark-symbol.role-mark path").length,
+    whiskers: all(".drawing .mark-rule.role-mark line").length,
+    caption: document.querySelector("figcaption").textContent,
+  };
+}
+"""
+
+
+def test_of_many_rows_the_front_is_named_and_no_name_lies_on_another(folder: Path, tmp_path: Path) -> None:
+    """Two hundred rows with three seeds each: all have a mark; names and whiskers have those on the front alone."""
+    rows, seeds = many_rows(200)
+    front = set(frame.pareto_front(rows)["label"])
+    page = html.render(f"# t\n\n![Speed]({PLOT})", title="t", charts={PLOT: rows}, seeds={PLOT: seeds}, root=folder)
+    seen = _in_browser(page, _NAMES + _LEAVE, folder, tmp_path / "profile")
+    assert seen["marks"] == 200 + 600
+    assert set(seen["labels"]) == front
+    assert seen["whiskers"] == len(front) + rows.loc[rows["label"].isin(front), "latency_race_low_s"].notna().sum()
+    assert "Whiskers sideways" in seen["caption"]
+    left, top, right, bottom = seen["picture"]
+    assert len(seen["names"]) >= 3
+    for number, (x0, y0, x1, y1) in enumerate(seen["names"]):
+        assert left <= x0 < x1 <= right
+        assert top <= y0 < y1 <= bottom
+        assert not any(x0 < c and a < x1 and y0 < d and b < y1 for a, b, c, d in seen["names"][:number])

@@ -1,4 +1,4 @@
-"""The report of a suite of twelve trials stays small enough to mail and to commit."""
+"""The report stays small enough to mail and to commit, and readable, whatever the suite and its names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from harness import api
 from harness.analysis.detections import average_precision
-from harness.store.record import Epoch
+from harness.data.stats import SplitStatistics, Spread
+from harness.store.record import Data, Epoch
 from harness.suite.schema import FilesDataset
 from harness.suite.trial import TrialDataset
 from tests.report.made import drawn_detections, drawn_labels, of_classes, write
@@ -19,6 +20,9 @@ from tests.store.make import make_folder, make_record, make_trial
 
 if TYPE_CHECKING:
     import pytest
+
+_NAMES = ("x" * 3000, "y" * 3000, "disc")
+_SPREAD = Spread(min=1, median=1, max=1)
 
 
 def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +54,28 @@ def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch
     parts = [folder.report, folder.page, *folder.plots.iterdir()]
     assert {path.suffix for path in parts} == {".md", ".html", ".svg", ".jpg"}
     assert sum(path.stat().st_size for path in parts) <= 5_000_000
+
+
+def test_no_long_name_is_drawn_or_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every table, every figure and every sheet of images."""
+    drawn: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _pen, _place, text, *_, **__: drawn.append(text))
+    truth = drawn_labels(np.random.default_rng(0), images=2, max_boxes=12, names=_NAMES)
+    boxes = dict.fromkeys(_NAMES, 3)
+    split = SplitStatistics(
+        images=2, images_without_boxes=0, boxes=9, crowds=0, boxes_per_class=boxes, box_sizes={},
+        boxes_per_image=_SPREAD, image_width=_SPREAD, image_height=_SPREAD,
+    )  # fmt: skip
+    record = dataclasses.replace(
+        of_classes(make_record(make_trial()), truth), data=Data(splits={"val": split}, skipped={})
+    )
+    folder = make_folder(tmp_path, [record])
+    write(folder, record, truth, drawn_detections(np.random.default_rng(1), truth))
+    api.report(folder.path)
+    assert any("x" in text for text in drawn)
+    assert not any(letter * 61 in text for letter in "xy" for text in drawn)
+    for path in (folder.report, folder.page, *folder.plots.glob("*.svg")):
+        text = path.read_text()
+        assert not any(letter * 61 in text for letter in "xy"), path.name
+    for heading in ("Accuracy by size", "What goes wrong", "Score thresholds", "### Data"):
+        assert f"{'x' * 39}…{'x' * 20}" in folder.report.read_text().split(heading)[1].split("###")[0], heading

@@ -114,7 +114,15 @@ def test_the_moment_of_an_event_is_in_utc(time: str, hour: int) -> None:
     assert (moment.hour, moment.tzinfo) == (hour, UTC)
 
 
-@pytest.mark.parametrize("time", ["", "yesterday"])
+@pytest.mark.parametrize("time", ["", "yesterday", "9999-12-31T23:59:59-12:00"])
 def test_an_event_without_a_readable_time_has_no_moment(time: str) -> None:
     """As a damaged file may have it."""
     assert event_moment(StageEvent(stage="train", time=time)) is None
+
+
+def test_what_is_no_event_is_left_out(tmp_path: Path) -> None:
+    """Nested without end, or a folder in the place of the file."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"[" * 100_000 + b"\n" + encode_event(EVENTS[0]).encode())
+    assert read_events(path) == EVENTS[:1]
+    assert read_events(tmp_path) == ()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.data.stats import SplitStatistics, Spread
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, Job
 from harness.store.migrate import migrate
@@ -72,6 +74,39 @@ def test_no_detector_takes_no_time(place: tuple[str, ...]) -> None:
         inner = inner[key]
     inner[place[-1]] = 0
     with pytest.raises(record.RecordError, match=place[0]):
+        record.decode(record.RECORD, json.dumps(document).encode(), "record.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("metrics", "split"), "train", "metrics.split"),
+        (("metrics", "split"), "test", "data.splits does not have the evaluated split, test"),
+        (("variants", 1, "name"), "compile", "two variants have the same name"),
+        (("variants", 1, "name"), "as trained", "two variants have the same name"),
+        (("variants", 1, "name"), "../../x", "variants.1.name"),
+        (("model", "parameters"), 10**30, "model.parameters"),
+        (("environment", "memory_bytes"), -1, "environment.memory_bytes"),
+        (("attempts", 0, "wall_s"), 1e308, "attempts.0.wall_s"),
+        (("attempts", 0, "started_at"), "yesterday", "attempts.0.started_at"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(place: tuple[Any, ...], value: object, said: str) -> None:
+    """The page would end in the middle, or count a row twice."""
+    spread = Spread(min=1, median=1, max=1)
+    split = SplitStatistics(
+        images=2, images_without_boxes=0, boxes=2, crowds=0, boxes_per_class={"disc": 2}, box_sizes={"small": 2},
+        boxes_per_image=spread, image_width=spread, image_height=spread,
+    )  # fmt: skip
+    variants = tuple(record.Variant(name=name, problem="no") for name in ("compile", "onnxruntime"))
+    made = replace(make_record(make_trial()), data=record.Data(splits={"val": split}), variants=variants)
+    document = json.loads(record.encode(record.RECORD, made))
+    assert record.decode(record.RECORD, json.dumps(document).encode(), "x") == made
+    inner = document
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(record.RecordError, match=re.escape(said)):
         record.decode(record.RECORD, json.dumps(document).encode(), "record.json")
 
 

@@ -5,6 +5,7 @@ Chance plays no part here: the verdict of `harness.analysis.compare` stands besi
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.pairing import is_known
 from harness.errors import UsageError
-from harness.formatting import BYTES, SECONDS, mebibytes, metric_value, milliseconds, number, parse_quantity
+from harness.formatting import BYTES, SECONDS, memory, metric_value, milliseconds, number, parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,12 +31,14 @@ class Metric:
     Attributes:
         column: the column of the comparison that holds the number.
         kind: what must be equal on both sides for the number to compare.
+        worse: the direction that is worse, and that a gate limits: up (+1) or down (−1).
         show: the number as a reader sees it.
         units: the units that a gate's amount can have, each with its factor to the SI unit; empty: only a plain number.
     """
 
     column: str
     kind: Kind
+    worse: int
     show: Callable[[float], str]
     units: Mapping[str, float] = field(default_factory=dict)
 
@@ -48,23 +51,22 @@ def _milliseconds(value: float) -> str:
     return f"{milliseconds(value)} ms"
 
 
-def _mebibytes(value: float) -> str:
-    return f"{mebibytes(value)} MiB"
-
-
 EXAMPLES = "map:-0.01, latency:+10%, p95:+5ms, memory:+500MB or throughput:-10images/s"
 _RATES = {"images/s": 1.0, "img/s": 1.0}
 
 METRICS = {
-    "map": Metric(column="map", kind="accuracy", show=metric_value),
-    "map_50": Metric(column="map_50", kind="accuracy", show=metric_value),
-    "map_75": Metric(column="map_75", kind="accuracy", show=metric_value),
-    "latency": Metric(column="latency_median_s", kind="latency", show=_milliseconds, units=SECONDS),
-    "p95": Metric(column="latency_p95_s", kind="latency", show=_milliseconds, units=SECONDS),
-    "throughput": Metric(column="throughput_images_per_s", kind="throughput", show=_images_per_s, units=_RATES),
-    "memory": Metric(column="inference_memory_bytes", kind="memory", show=_mebibytes, units=BYTES),
-    "train_speed": Metric(column="train_images_per_s", kind="training", show=_images_per_s, units=_RATES),
+    "map": Metric(column="map", kind="accuracy", worse=-1, show=metric_value),
+    "map_50": Metric(column="map_50", kind="accuracy", worse=-1, show=metric_value),
+    "map_75": Metric(column="map_75", kind="accuracy", worse=-1, show=metric_value),
+    "latency": Metric(column="latency_median_s", kind="latency", worse=1, show=_milliseconds, units=SECONDS),
+    "p95": Metric(column="latency_p95_s", kind="latency", worse=1, show=_milliseconds, units=SECONDS),
+    "memory": Metric(column="inference_memory_bytes", kind="memory", worse=1, show=memory, units=BYTES),
+    "throughput": Metric(
+        column="throughput_images_per_s", kind="throughput", worse=-1, show=_images_per_s, units=_RATES
+    ),
+    "train_speed": Metric(column="train_images_per_s", kind="training", worse=-1, show=_images_per_s, units=_RATES),
 }
+_SIGNS = {1: "+", -1: "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +139,33 @@ def _parse_gate(text: str) -> RegressionGate:
         max_change = float(plain_number)
     else:
         raise UsageError(f"{text!r}: {metric} is between 0 and 1: a limit on it has no unit, or %")
+    _refuse_senseless(text, metric, sign, max_change, relative=unit == "%")
     return RegressionGate(
-        text=text, metric=metric, direction=1 if sign == "+" else -1, max_change=max_change, relative=unit == "%"
+        text=text, metric=metric, direction=METRICS[metric].worse, max_change=max_change, relative=unit == "%"
     )
+
+
+def _refuse_senseless(text: str, metric: str, sign: str, max_change: float, *, relative: bool) -> None:
+    """Refuse a limit on getting better, and one that no result can break: a check with it would say nothing.
+
+    Raises:
+        UsageError: says which limits there are.
+    """
+    worse = METRICS[metric].worse
+    if sign != _SIGNS[worse]:
+        kinds = (
+            f"{sign_} for {', '.join(name for name, other in METRICS.items() if other.worse == direction)}"
+            for direction, sign_ in _SIGNS.items()
+        )
+        change = "rise" if sign == "+" else "fall"
+        raise UsageError(
+            f"{text!r}: a {change} of {metric} is an improvement, which needs no limit; a limit is on getting worse: "
+            f"{'; '.join(kinds)}"
+        )
+    most = 1.0 if worse < 0 and (relative or METRICS[metric].kind == "accuracy") else math.inf
+    if max_change >= most:
+        allowed = "below 100%" if relative else "below 1, such as -0.01"
+        raise UsageError(f"{text!r}: {metric} can never fall that far; the amount must be {allowed}")
 
 
 def check_gates(rows: Sequence[ComparedPair], gates: Sequence[RegressionGate]) -> tuple[GateResult, ...]:

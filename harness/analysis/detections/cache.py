@@ -23,6 +23,7 @@ from harness.analysis.detections.analyse import DetectionAnalysis, analyse_detec
 from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.errors import HarnessError
 from harness.store import files, paths
+from harness.store.problems import note
 from harness.store.record import AS_TRAINED
 from harness.store.tables import UnreadableError, read_detections
 
@@ -97,10 +98,12 @@ def load_or_compute(
     new = [job for job in jobs if job.key not in analyses]
     done = len(jobs) - len(new)
     progress(done, len(jobs))
-    for number, (job, analysis) in enumerate(_analyse_all(new), 1):
-        if analysis is not None:
-            analyses[job.key] = analysis
-            _write(job.cached, analysis)
+    for number, (job, analysed) in enumerate(_analyse_all(new), 1):
+        if isinstance(analysed, str):
+            note(analysed)
+        else:
+            analyses[job.key] = analysed
+            _write(job.cached, analysed)
         progress(min(done + number, len(jobs)), len(jobs))
     return {job.key: analyses[job.key] for job in jobs if job.key in analyses}
 
@@ -120,7 +123,7 @@ def _jobs(folder: SuiteFolder, state: TrialState, opened: dict[str, Mapping[str,
         try:
             content = path.read_bytes()
         except OSError as error:
-            log.warning("%s: cannot be used: %s", path, error)
+            note(f"{path}: cannot be used: {error}")
             continue
         digest = hashlib.sha256(repr((_VERSION, ground_truth.fingerprint(), min_score)).encode())
         digest.update(content)
@@ -139,11 +142,11 @@ def _read_ground_truth(
     try:
         return ground_truth_of(folder, record, opened)
     except (OSError, UnreadableError) as error:
-        log.warning("%s: cannot be used: %s", paths.stored(folder.ground_truth), error)
+        note(f"{paths.stored(folder.ground_truth)}: cannot be used: {error}")
         return None
 
 
-def _analyse_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, DetectionAnalysis | None]]:
+def _analyse_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, DetectionAnalysis | str]]:
     """Yield each job with its analysis, in order; several processes work if the detections are large."""
     workers = min(len(jobs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if workers < 2 or sum(job.detections.stat().st_size for job in jobs) < _MIN_PARALLEL_BYTES:  # noqa: PLR2004 - one is this process
@@ -165,13 +168,13 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _analyse(job: _Job) -> DetectionAnalysis | None:
+def _analyse(job: _Job) -> DetectionAnalysis | str:
+    """Return the analysis, or why there is none: what another process notes is not told in this one."""
     try:
         detections = read_detections(job.detections.read_bytes(), job.ground_truth)
         return analyse_detections(job.ground_truth, detections, min_score=job.min_score)
     except (OSError, UnreadableError) as error:
-        log.warning("%s: cannot be used: %s", job.detections, error)
-        return None
+        return f"{job.detections}: cannot be used: {error}"
 
 
 def _write(path: Path, analysis: DetectionAnalysis) -> None:

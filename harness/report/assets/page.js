@@ -83,7 +83,8 @@ function addFilter(box, table) {
     const query = input.value.trim().toLowerCase();
     for (const row of table.originalRows) row.hidden = !row.textContent.toLowerCase().includes(query);
     const count = table.originalRows.filter((row) => !row.hidden).length;
-    shown.value = `${count} of ${table.originalRows.length} rows`;
+    const all = table.originalRows.length;
+    shown.value = `${count} of ${all} row${all === 1 ? "" : "s"}`;
   };
   input.addEventListener("input", apply);
   apply();

@@ -18,8 +18,31 @@ async function draw(figure, chart) {
   const options = { ast: true, renderer: "svg", actions: false };
   const { finalize } = await window.vegaEmbed(figure.querySelector(".drawing"), specWithChoices(figure, chart), options);
   figure.finalize = finalize;
+  placeNames(figure);
 }
 
+// Moves names that lie over others, or out of the picture, below their mark, and hides those without room there.
+// The names stand in the order of the rows, the most accurate first.
+function placeNames(figure) {
+  const kept = [];
+  const picture = figure.querySelector(".drawing svg").getBoundingClientRect();
+  for (const name of figure.querySelectorAll(".drawing .mark-text.role-mark text")) {
+    if (!name.textContent) continue;
+    const place = name.getAttribute("transform");
+    const free = [0, BELOW].some((down) => {
+      name.setAttribute("transform", `${place} translate(0,${down})`);
+      const { left, right, top, bottom } = name.getBoundingClientRect();
+      const inside = left >= picture.left && right <= picture.right && top >= picture.top && bottom <= picture.bottom;
+      if (!inside || kept.some((other) => left < other.right && other.left < right && top < other.bottom
+        && other.top < bottom)) return false;
+      kept.push({ left, right, top, bottom });
+      return true;
+    });
+    name.style.display = free ? "" : "none";
+  }
+}
+
+const BELOW = 28; // pixels from above a mark to below it
 const NARROW = 600; // pixels; a narrower picture has no room for names, so they are switched off at first
 
 for (const figure of document.querySelectorAll("figure.plot")) {

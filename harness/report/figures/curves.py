@@ -6,8 +6,10 @@ import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from harness.analysis.detections.average_precision import RECALLS
+from harness.analysis.detections.calibration import MIN_COUNT
 from harness.report.figures.style import figure, plain, svg
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ _STROKES = ("-", "--", ":", "-.")
 _MAX_PANELS, _COLUMNS = 12, 4  # panels of precision over recall, and how many stand side by side
 _MAX_MATRICES, _MAX_CLASSES = 3, 15  # confusion matrices, and the classes of each
 _MAX_WRITTEN = 10  # in a matrix of at most this many rows, cells have room for numbers
+_MAX_MARKED = 20  # a curve of at most this many values has a mark at each
 _POINTS = slice(None, None, 2)  # every second one of the 101 recalls
 
 
@@ -40,6 +43,7 @@ def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes |
     trained = [(label, epochs) for label, seeds in curves if (epochs := [seed for seed in seeds if seed])]
     if not trained:
         return None
+    last = max(1, *(epoch.epoch for _, seeds in trained for seed in seeds for epoch in seed))
     has_val = any(epoch.val_map is not None for _, seeds in trained for seed in seeds for epoch in seed)
     with figure(9 if has_val else 7, 4) as drawn:
         panels = drawn.subplots(1, 2 if has_val else 1, squeeze=False)[0]
@@ -55,7 +59,9 @@ def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes |
             panels[1].set_ylim(bottom=0)
         for axes in panels:
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            # The same whole epochs on both panels, also where val was evaluated once or the training was one epoch.
+            axes.set_xlim(0, last * 1.02)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(visible=True, color="#eeeeee")
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", frameon=False, ncols=2)
         return svg(drawn)
@@ -92,20 +98,22 @@ def precision_recall(analysed: Sequence[AnalysedRow]) -> bytes:
 
 
 def calibration(analysed: Sequence[AnalysedRow]) -> bytes:
-    """Draw the fraction of correct detections over their mean score, in bins of 0.1, as SVG."""
+    """Draw the fraction of correct detections over their mean score, in bins of 0.1, as SVG.
+
+    Larger marks stand for more detections; bins of few are hollow, and no line leads to them.
+    """
     with figure(6, 4.5) as drawn:
         axes = drawn.add_subplot()
         axes.plot((0, 1), (0, 1), color="#888888", linestyle="--", linewidth=1, label="calibrated")
         for (row, _, analysis), (colour, stroke) in zip(analysed, _styles(), strict=False):
-            filled = analysis.calibration_counts > 0
-            axes.plot(
-                analysis.calibration_scores[filled],
-                analysis.calibration_precision[filled],
-                color=colour,
-                linestyle=stroke,
-                marker="o",
-                markersize=4,
-                label=plain(row["label"]),
+            scores, correct = analysis.calibration_scores, analysis.calibration_precision
+            counts = analysis.calibration_counts
+            many, few = counts >= MIN_COUNT, (counts > 0) & (counts < MIN_COUNT)
+            line = np.where(many, correct, np.nan)
+            axes.plot(scores, line, color=colour, linestyle=stroke, label=plain(row["label"]))
+            axes.scatter(scores[many], correct[many], _mark_areas(counts[many]), color=colour, zorder=3)
+            axes.scatter(
+                scores[few], correct[few], _mark_areas(counts[few]), facecolors="none", edgecolors=colour, alpha=0.4
             )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
@@ -116,20 +124,25 @@ def calibration(analysed: Sequence[AnalysedRow]) -> bytes:
         return svg(drawn)
 
 
+def _mark_areas(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the areas of marks for these numbers of detections, in points²: tenfold detections, 15 points² more."""
+    return 5 + 15 * np.log10(counts)
+
+
 def confusion(analysed: Sequence[AnalysedRow]) -> bytes:
     """Draw the confusion matrices of the first architectures, as fractions of each labelled class, as SVG."""
     shown, names = analysed[:_MAX_MATRICES], analysed[0].analysis.class_names
     boxes = shown[0].analysis.confusion[:-1].sum(axis=1)
     classes = sorted(np.argsort(-boxes, kind="stable")[:_MAX_CLASSES].tolist())
     places = [*classes, len(names)]
-    labels = [*(plain(names[k])[:20] for k in classes), "nothing"]
+    labels = [*(plain(names[k], 20) for k in classes), "nothing"]
     side = 1.6 + 0.32 * len(labels)
     with figure(side * len(shown) + 0.8, side + 0.9) as drawn:
         panels = drawn.subplots(1, len(shown), squeeze=False)[0]
         for axes, (row, _, analysis) in zip(panels, shown, strict=True):
             counts, sums = analysis.confusion[np.ix_(places, places)], analysis.confusion[places].sum(axis=1)
             _matrix(axes, counts, sums, numbers=len(labels) <= _MAX_WRITTEN)
-            axes.set_title(plain(row["label"])[:34], fontsize=9)
+            axes.set_title(plain(row["label"], 34), fontsize=9)
             middles = np.arange(len(labels)) + 0.5
             axes.set_xticks(middles, labels, rotation=90, fontsize=8)
             axes.set_yticks(middles, labels, fontsize=8)
@@ -162,7 +175,9 @@ def _band(axes: Axes, seeds: Sequence[Sequence[tuple[int, float]]], label: str, 
         by_epoch.setdefault(epoch, []).append(value)
     epochs = sorted(by_epoch)
     colour, stroke = style
-    axes.plot(epochs, [np.mean(by_epoch[e]) for e in epochs], color=colour, linestyle=stroke, label=plain(label))
+    marker = "o" if len(epochs) <= _MAX_MARKED else None  # a single value has no line
+    means = [np.mean(by_epoch[e]) for e in epochs]
+    axes.plot(epochs, means, color=colour, linestyle=stroke, marker=marker, markersize=4, label=plain(label))
     if len(seeds) > 1:
         low, high = [min(by_epoch[e]) for e in epochs], [max(by_epoch[e]) for e in epochs]
         axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)

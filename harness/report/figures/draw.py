@@ -11,7 +11,9 @@ import numpy as np
 from harness.analysis import frame
 from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.analysis.images import MAX_ANALYSED_ROWS, analysed_rows, most_disputed, worst_images
+from harness.formatting import short_name
 from harness.report.figures import curves, image_grid, speed_accuracy
+from harness.report.figures.seeds import seed_points
 from harness.store import files
 from harness.store.paths import stored
 from harness.store.tables import UnreadableError, read_detections
@@ -42,7 +44,9 @@ def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, max_bytes: int) -> Dr
         UsageError: the folder cannot be written.
     """
     pictures: dict[str, bytes | None] = {
-        "speed-accuracy": speed_accuracy.speed_accuracy(dataset.rows, f"{dataset.name}: speed against accuracy"),
+        "speed-accuracy": speed_accuracy.speed_accuracy(
+            dataset.rows, f"{short_name(dataset.name, 40)}: speed against accuracy", seed_points(dataset)
+        ),
         "learning": curves.learning(
             [
                 (row["label"], [record.measurements.epochs for record in dataset.records(row)])

@@ -2,13 +2,14 @@
 
 A detection that is correct at IoU 0.50 is green, a wrong one is red, a missed object is orange. Only detections at or
 above each class's best threshold are shown. A sheet is made smaller until it fits the size that the page allows.
+Where names would hide a crowded image, classes are numbers, which the first lines explain; right detections have none.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, short
 from harness.data.images import read_pixels
 from harness.data.open import open_synthetic
 from harness.errors import DataError
+from harness.formatting import short_name
 from harness.store.paths import stored
 from harness.store.tables import read_thumbnails
 from harness.suite.schema import PythonDataset, SyntheticDataset
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
     from harness.store.paths import ResultFolder
     from harness.store.record import Record
 
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 log = logging.getLogger(__name__)
 
 _SIDES = (240, 200, 170, 140, 110, 80, 56, 40)  # the longer side of a picture in pixels; the first that fits is used
 _QUALITY = 82
 _MARGIN, _CAPTION = 6, 16
+_MAX_COVERED = 0.12  # of a picture by names
+_MAX_MEASURED = 100  # characters: a longer name is as wide as the picture in any case
 LABELLED, CORRECT, WRONG, MISSED = (64, 156, 255), (40, 200, 80), (255, 60, 60), (255, 165, 0)
 
 
@@ -68,9 +74,12 @@ class _Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Box:
+    """A box to draw, in pixels of the original; `number` is that of its class, None for a missed object."""
+
     corners: tuple[float, ...]
     text: str
     colour: tuple[int, int, int]
+    number: int | None = None
 
 
 def match_image(
@@ -165,19 +174,58 @@ def _sheet(
     font = ImageFont.load_default(max(9, side // 18))
     width, height = side + _MARGIN, side + _CAPTION + _MARGIN
     heads = ("labelled", *(architecture.name for architecture in architectures))
-    sheet = Image.new("RGB", (width * len(heads) + _MARGIN, height * len(pictures) + _CAPTION + _MARGIN), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for column, head in enumerate(heads):
-        pen.text((_MARGIN + column * width, 4), shorten(head, font, side), INK, font)
-    for row, (index, picture) in enumerate(pictures.items()):
-        top = _CAPTION + _MARGIN + row * height
-        pen.text((_MARGIN, top), shorten(ground_truth.images[index], font, side), FAINT, font)
+    rows, shown = [], set[int]()
+    for index, picture in pictures.items():
         columns = [_labelled_boxes(ground_truth, index)]
         columns += [_detected_boxes(ground_truth, architecture, index) for architecture in architectures]
+        if any(_crowded(picture, boxes, font, side) for boxes in columns):
+            columns = [[_numbered(box) for box in boxes] for boxes in columns]
+            shown |= {box.number for boxes in columns for box in boxes if box.text and box.number is not None}
+        rows.append((index, picture, columns))
+    legend = _legend(sorted(shown), ground_truth.class_names, font, width * len(heads) - _MARGIN)
+    top = _CAPTION + _MARGIN + _CAPTION * len(legend)
+    sheet = Image.new("RGB", (width * len(heads) + _MARGIN, top + height * len(rows)), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for number, line in enumerate(legend):
+        pen.text((_MARGIN, 4 + number * _CAPTION), line, INK, font)
+    for column, head in enumerate(heads):
+        pen.text((_MARGIN + column * width, 4 + _CAPTION * len(legend)), shorten(head, font, side), INK, font)
+    for index, picture, columns in rows:
+        pen.text((_MARGIN, top), shorten(ground_truth.images[index], font, side), FAINT, font)
         for column, boxes in enumerate(columns):
             drawn = _with_boxes(picture, boxes, side, font)
             sheet.paste(drawn, (_MARGIN + column * width, top + _CAPTION))
+        top += height
     return sheet
+
+
+def _crowded(picture: _Picture, boxes: Sequence[_Box], font: _Font, side: int) -> bool:
+    """Whether the names of the boxes would cover more of the picture than may be hidden."""
+    width, height = (length * side / max(picture.image.size) for length in picture.image.size)
+    covered = sum(min(width, font.getlength(box.text[:_MAX_MEASURED])) for box in boxes) * _line_height(font)
+    return covered > _MAX_COVERED * width * height
+
+
+def _line_height(font: _Font) -> float:
+    _, top, _, bottom = font.getbbox("Ag")
+    return bottom - top
+
+
+def _legend(numbers: Sequence[int], class_names: Sequence[str], font: _Font, width: float) -> list[str]:
+    """Return the lines that say which class each of these numbers stands for; none if there are none."""
+    lines: list[str] = []
+    for number in numbers:
+        word = f"{number + 1} {short_name(class_names[number], 24)}"
+        if lines and font.getlength(f"{lines[-1]}, {word}") <= width:
+            lines[-1] += f", {word}"
+        else:
+            lines.append(shorten(word, font, width))
+    return lines
+
+
+def _numbered(box: _Box) -> _Box:
+    """Return the box with the number of its class in place of a name; without one where it is right."""
+    return replace(box, text="" if box.number is None or box.colour == CORRECT else str(box.number + 1))
 
 
 def _labelled_boxes(ground_truth: StoredGroundTruth, index: int) -> list[_Box]:
@@ -186,6 +234,7 @@ def _labelled_boxes(ground_truth: StoredGroundTruth, index: int) -> list[_Box]:
             corners=tuple(ground_truth.boxes[box]),
             text=ground_truth.class_names[ground_truth.classes[box]] + (" (crowd)" if ground_truth.crowds[box] else ""),
             colour=LABELLED,
+            number=int(ground_truth.classes[box]),
         )
         for box in range(ground_truth.offsets[index], ground_truth.offsets[index + 1])
     ]
@@ -204,15 +253,14 @@ def _detected_boxes(ground_truth: StoredGroundTruth, architecture: ImageDetectio
             corners=tuple(detections.boxes[row]),
             text=f"{ground_truth.class_names[detections.classes[row]]} {detections.scores[row]:.2f}",
             colour=CORRECT if architecture.correct[row] else WRONG,
+            number=int(detections.classes[row]),
         )
         for row in np.flatnonzero(detections.images == index)[::-1]
     ]
     return boxes
 
 
-def _with_boxes(
-    picture: _Picture, boxes: Sequence[_Box], side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> Image.Image:
+def _with_boxes(picture: _Picture, boxes: Sequence[_Box], side: int, font: _Font) -> Image.Image:
     zoom = side / max(picture.image.size)
     size = max(1, round(picture.image.width * zoom)), max(1, round(picture.image.height * zoom))
     drawn = picture.image.resize(size, Image.Resampling.LANCZOS if zoom < 1 else Image.Resampling.BILINEAR)

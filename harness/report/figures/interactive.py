@@ -1,41 +1,32 @@
 """The interactive picture of speed against accuracy, as data: the axes, the points, and a Vega-Lite spec.
 
-Owns the spec, which altair checks while it is built, and the libraries that draw it. `assets/plot.js` only puts the
-axis that the reader chooses into the spec; it computes nothing.
+Owns the spec, which altair checks while it is built. `assets/plot.js` puts the axis that the reader chooses into the
+spec, and hides names that lie over others; `vega` has the libraries that draw it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
-import logging
 import math
-import subprocess
-import sys
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from harness.analysis.frame import pareto_front
-from harness.errors import HarnessError
-from harness.formatting import mebibytes, metric_value, milliseconds, number
-from harness.store import files, paths
+from harness.formatting import memory, metric_value, milliseconds, number
+from harness.report.figures.speed_accuracy import MAX_LABELLED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-log = logging.getLogger(__name__)
 
 _STAGES = {1: "one-stage", 2: "two-stage"}
 _OTHER = "stages unknown"
 # Each colour has a contrast of at least 3:1 to white and to near-black, which WCAG 2 requires of graphics.
 _COLOURS = {"one-stage": "#d9536a", "two-stage": "#1b8ea0", _OTHER: "#848b96"}
 _SHAPES = {"one-stage": "circle", "two-stage": "square", _OTHER: "triangle-up"}
-_MAX_LABELLED = 12  # with more points than these, names would overlap, so they are switched off at first
+# A star, and one with a hole in its shape: a path inside it that runs the other way.
+_STAR = "M0,-1L.26,-.36L.95,-.31L.43,.14L.59,.81L0,.46L-.59,.81L-.43,.14L-.95,-.31L-.26,-.36Z"
+_HOLLOW_STAR = f"{_STAR}M0,-.58L-.16,-.21L-.55,-.18L-.25,.08L-.34,.47L0,.27L.34,.47L.25,.08L.55,-.18L.16,-.21Z"
 
 _MIN_MARGIN = 0.01  # of mAP, above and below the points
 
@@ -66,15 +57,15 @@ _AXES = (
 )
 
 
-def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
+def speed_accuracy(rows: pd.DataFrame, seeds: pd.DataFrame | None = None) -> dict[str, Any] | None:
     """Return what the page needs to draw one dataset; None if no row has an mAP and a number for an axis.
 
     Args:
-        rows: the configurations of one dataset; `map_low` and `map_high` may be absent.
+        rows: the configurations of one dataset, with the columns that `figures.speed_accuracy` looks at.
+        seeds: what `seeds.seed_points` returns.
 
     Returns:
-        `spec` for Vega-Lite with its points inside, the `axes` to choose from, whether names are shown at first
-        (`labels`), and whether there are whiskers.
+        `spec` for Vega-Lite with its points inside, the `axes` to choose from, and a `caption`.
     """
     measured = rows.dropna(subset=["map"])
     axes = [axis for axis in _AXES if measured[axis.column].notna().any()]
@@ -82,9 +73,10 @@ def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
         return None
     fronts = {axis.name: _front(measured, axis) for axis in axes}
     points = [_point(index, row, axes, fronts) for index, row in measured.iterrows()]
-    labels = len(points) <= _MAX_LABELLED
+    points += [_seed_point(seed) for _, seed in seeds.iterrows()] if seeds is not None else []
+    detailed = len(measured) <= MAX_LABELLED
     return {
-        "spec": _spec(points, axes[0], labels=labels),
+        "spec": _spec(points, axes[0], detailed=detailed),
         "axes": [
             {
                 "name": axis.name,
@@ -94,43 +86,22 @@ def speed_accuracy(rows: pd.DataFrame) -> dict[str, Any] | None:
             }
             for axis in axes
         ],
-        "labels": labels,
-        "whiskers": any(point["low"] is not None for point in points),
+        "caption": _caption(points, detailed=detailed),
     }
 
 
-@functools.cache
-def prepare() -> Future[str]:
-    """Start to bundle the libraries in another process, once: it takes seconds, while the rest of the page is made."""
-    return ThreadPoolExecutor(1).submit(_bundle)
-
-
-def libraries() -> str | None:
-    """Return Vega, Vega-Lite and Vega-Embed as a JavaScript module that sets `window.vegaEmbed`; None if that fails."""
-    try:
-        return prepare().result()
-    except (OSError, subprocess.CalledProcessError) as error:
-        log.warning("the page has no interactive picture: %s", error)
-        return None
-
-
-def _bundle() -> str:
-    """Read the bundle that an earlier report of this user left in the cache, or make it."""
-    kept = paths.user_cache() / f"vega-{metadata.version('vl-convert-python')}.js"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        first_line, _, bundle = kept.read_text(encoding="utf-8").partition("\n")
-        if first_line == _checksum(bundle):
-            return bundle
-    code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;'))"
-    process = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, encoding="utf-8")
-    with contextlib.suppress(HarnessError):  # it is made again next time
-        files.make_folder(kept.parent)
-        files.replace(kept, f"{_checksum(process.stdout)}\n{process.stdout}".encode())
-    return process.stdout
-
-
-def _checksum(bundle: str) -> str:
-    return f"// sha256 {hashlib.sha256(bundle.encode()).hexdigest()}"
+def _caption(points: list[dict[str, Any]], *, detailed: bool) -> str:
+    """Say what the marks mean, as far as there are such marks."""
+    sentences = ["Point at a mark for its numbers.", "Dashed: the Pareto front on these axes, its rows as stars."]
+    if any(point["separated"] for point in points):
+        sentences.append("Filled stars: separated from their neighbours on the front in accuracy and in latency.")
+    if any(point["low"] is not None for point in points):
+        sentences.append("Whiskers upwards: 95 % interval of the mAP.")
+    if any(point["fast"] is not None for point in points):
+        sentences.append("Whiskers sideways: 95 % interval of the latency in the race.")
+    if any(point["seed"] for point in points):
+        sentences.append("Faint: single seeds.")
+    return " ".join(sentences if detailed else [*sentences, "Only rows on the front have names and whiskers."])
 
 
 def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:
@@ -142,17 +113,43 @@ def _front(rows: pd.DataFrame, axis: _Axis) -> set[Any]:
 
 
 def _point(index: Any, row: pd.Series, axes: list[_Axis], fronts: dict[str, set[Any]]) -> dict[str, Any]:
-    low, high = _finite(row.get("map_low")), _finite(row.get("map_high"))
+    low, high = _ends(row, "map_low", "map_high")
+    fast, slow = _ends(row, "latency_race_low_s", "latency_race_high_s", 1e3)
     return {
+        "seed": False,
         "label": row["label"],
         "stages": _STAGES.get(row["stages"], _OTHER),
         "map": float(row["map"]),
-        "low": None if high is None else low,
-        "high": None if low is None else high,
+        "low": low,
+        "high": high,
+        "fast": fast,
+        "slow": slow,
+        "separated": bool(row.get("front_separated", False)),
         "values": {axis.name: _finite(row[axis.column], axis.scale) for axis in axes},
         "front": [axis.name for axis in axes if index in fronts[axis.name]],
         "numbers": _numbers(row),
     }
+
+
+def _seed_point(seed: pd.Series) -> dict[str, Any]:
+    numbers = {"mAP": metric_value(seed["map"]), "latency, median": f"{milliseconds(seed['latency_median_s'])} ms"}
+    return {
+        "seed": True,
+        "label": seed["label"],
+        "stages": _STAGES.get(seed["stages"], _OTHER),
+        "map": float(seed["map"]),
+        **dict.fromkeys(("low", "high", "fast", "slow")),
+        "separated": False,
+        "values": {"latency": _finite(seed["latency_median_s"], 1e3)},
+        "front": [],
+        "numbers": {"title": f"one seed of {seed['label']}", **numbers},
+    }
+
+
+def _ends(row: pd.Series, low: str, high: str, scale: float = 1.0) -> tuple[float | None, float | None]:
+    """Return both ends of an interval; None twice if it is not known."""
+    ends = _finite(row.get(low), scale), _finite(row.get(high), scale)
+    return (None, None) if None in ends else ends
 
 
 def _finite(value: Any, scale: float = 1.0) -> float | None:
@@ -168,9 +165,10 @@ def _numbers(row: pd.Series) -> dict[str, str]:
         if "–" in (metric_value(low), metric_value(high))
         else f"{metric_value(low)} to {metric_value(high)}",
         "latency, median": f"{milliseconds(row['latency_median_s'])} ms",
+        "95 % interval in the race": _race(row),
         "latency, p95": f"{milliseconds(row['latency_p95_s'])} ms",
         "throughput": f"{number(row['throughput_images_per_s'], 1)} images/s",
-        "memory of inference": f"{mebibytes(row['inference_memory_bytes'])} MiB",
+        "memory of inference": memory(row["inference_memory_bytes"]),
         "parameters": f"{number(row['parameters'] / 1e6, 1)} M",
         "energy": f"{number(row['joules_per_image'], 2)} J per image",
         "seeds": number(row["n"], 0),
@@ -179,21 +177,32 @@ def _numbers(row: pd.Series) -> dict[str, str]:
     return {"title": row["label"], **{key: text for key, text in texts.items() if not text.startswith("–")}}
 
 
+def _race(row: pd.Series) -> str:
+    low, high = milliseconds(row.get("latency_race_low_s")), milliseconds(row.get("latency_race_high_s"))
+    return "–" if "–" in (low, high) else f"{low} to {high} ms"
+
+
 def _title(axis: _Axis) -> str:
     return f"{axis.title}, {'lower' if axis.lower_is_better else 'higher'} is better"
 
 
-def _spec(points: list[dict[str, Any]], first: _Axis, *, labels: bool) -> dict[str, Any]:
-    """Return the Vega-Lite spec of all layers; the parameters `axis` and `labels` say what is shown."""
+def _spec(points: list[dict[str, Any]], first: _Axis, *, detailed: bool) -> dict[str, Any]:
+    """Return the Vega-Lite spec of all layers; the parameters `axis` and `labels` say what is shown.
+
+    Args:
+        points: every point.
+        first: the axis that is shown first.
+        detailed: whether every row has a name and whiskers, not only those on the front.
+    """
     spec: dict[str, Any] = (
-        alt.layer(*_layers(points), data=alt.InlineData(values=[]))
+        alt.layer(*_layers(points, detailed=detailed), data=alt.InlineData(values=[]))
         .transform_calculate(x="datum.values[axis]")
         .transform_filter("isValid(datum.x)")
         .encode(
             x=alt.X("x:Q", title=_title(first), scale=alt.Scale(type="linear", zero=True)),
             y=alt.Y("map:Q", title="mAP, IoU 0.50:0.95, higher is better", scale=alt.Scale(domain=_heights(points))),
         )
-        .add_params(alt.param(name="axis", value=first.name), alt.param(name="labels", value=labels))
+        .add_params(alt.param(name="axis", value=first.name), alt.param(name="labels", value=True))
         .properties(width="container", height=420)
         .configure(font="system-ui, sans-serif", background="transparent")
         .configure_view(stroke=None)
@@ -213,30 +222,53 @@ def _heights(points: list[dict[str, Any]]) -> list[float]:
     return [max(0.0, min(ends) - margin), min(1.0, max(ends) + margin)]
 
 
-def _layers(points: list[dict[str, Any]]) -> list[alt.Chart]:
-    """Return front, whiskers, marks and names; layers without points are left out, since Vega would warn of them."""
+def _layers(points: list[dict[str, Any]], *, detailed: bool) -> list[alt.Chart]:
+    """Return seeds, front, whiskers, marks and names; layers without points are left out: Vega would warn of them."""
     stages = [name for name in _COLOURS if any(point["stages"] == name for point in points)]
-    legend = alt.Legend(orient="top", title=None)
-    shapes = alt.Scale(domain=stages, range=[_SHAPES[name] for name in stages])
     colours = alt.Scale(domain=stages, range=[_COLOURS[name] for name in stages])
-    shape = alt.Shape("stages:N", legend=legend, scale=shapes)
-    colour = alt.Color("stages:N", legend=legend, scale=colours)
-    base = alt.Chart()
+    colour = alt.Color("stages:N", legend=alt.Legend(orient="top", title=None, symbolOpacity=1), scale=colours)
+    rows = alt.Chart().transform_filter("!datum.seed").transform_calculate(star="indexof(datum.front, axis) >= 0")
+    front = rows.transform_filter("datum.star")
+    shown = rows if detailed else front
     layers = []
+    if any(point["seed"] for point in points):
+        seeds = alt.Chart().transform_filter("datum.seed").mark_point(filled=True, size=18, opacity=0.35)
+        layers.append(seeds.encode(color=colour, tooltip=alt.TooltipValue(alt.ExprRef("datum.numbers"))))
     if any(point["front"] for point in points):
-        front = base.transform_filter("indexof(datum.front, axis) >= 0")
         line = front.mark_line(color="#8a8f98", strokeDash=[5, 4], interpolate="step-after")
         layers.append(line.encode(order=alt.Order("x:Q")))
     if any(point["low"] is not None for point in points):
-        whiskers = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5)
-        layers.append(whiskers.encode(y=alt.Y("low:Q"), y2=alt.Y2("high"), color=colour))
-    marks = base.mark_point(filled=True, size=110, opacity=1).encode(
+        upwards = shown.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5)
+        layers.append(upwards.encode(y=alt.Y("low:Q"), y2=alt.Y2("high"), color=colour))
+    if any(point["fast"] is not None for point in points):
+        sideways = shown.transform_filter("axis === 'latency' && isValid(datum.fast)").mark_rule(strokeWidth=1.5)
+        layers.append(sideways.encode(x=alt.X("fast:Q"), x2=alt.X2("slow"), color=colour))
+    return [*layers, _marks(rows, stages, colour, size=110 if detailed else 40), _names(shown)]
+
+
+def _marks(rows: alt.Chart, stages: list[str], colour: alt.Color, *, size: int) -> alt.Chart:
+    """Return a mark for each row: a star on the front, hollow where it is not separated, on top of the others."""
+    shapes = alt.Scale(domain=stages, range=[_SHAPES[name] for name in stages])
+    stars = [
+        {"test": "datum.star && axis === 'latency' && datum.separated", "value": _STAR},
+        {"test": "datum.star", "value": _HOLLOW_STAR},
+    ]
+    legend = alt.Legend(orient="top", title=None, symbolOpacity=1)
+    marks: alt.Chart = rows.mark_point(filled=True, opacity=1).encode(
         color=colour,
-        shape=shape,
+        shape=alt.Shape("stages:N", legend=legend, scale=shapes, condition=stars),
+        size=alt.condition("datum.star", alt.value(260), alt.value(size)),
+        order=alt.Order("star:Q"),
         tooltip=alt.TooltipValue(alt.ExprRef("datum.numbers")),
         description=alt.DescriptionValue(alt.ExprRef("datum.label")),
     )
+    return marks
+
+
+def _names(rows: alt.Chart) -> alt.Chart:
+    """Return the name of each row; the page hides those that lie over others."""
     right = "scale('x', datum.x) > width / 2"  # names stand on the side where they stay inside the picture
     align, offset = alt.ExprRef(f"{right} ? 'right' : 'left'"), alt.ExprRef(f"{right} ? -9 : 9")
-    names = base.mark_text(align=align, dx=offset, dy=-9, fontSize=12, limit=alt.ExprRef("width / 2 - 12"))
-    return [*layers, marks, names.encode(text=alt.TextValue(alt.ExprRef("labels ? datum.label : ''")))]
+    names = rows.mark_text(align=align, dx=offset, dy=-9, fontSize=12, limit=alt.ExprRef("width / 2 - 12"))
+    named: alt.Chart = names.encode(text=alt.TextValue(alt.ExprRef("labels ? datum.label : ''")))
+    return named

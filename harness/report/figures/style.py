@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from harness.formatting import printable
+from harness.formatting import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_MAX_NAME = 60  # characters
 
 
 @contextmanager
@@ -43,7 +42,6 @@ def svg(drawn: Figure) -> bytes:
     return stream.getvalue()
 
 
-def plain(text: str) -> str:
+def plain(name: str, length: int = 60) -> str:
     """Return a name as a figure shows it: without formulas and unprintable characters, and shortened."""
-    shown = printable(text).replace("$", r"\$")
-    return shown if len(shown) <= _MAX_NAME else f"{shown[:_MAX_NAME]}…"
+    return short_name(name, length).replace("$", r"\$")

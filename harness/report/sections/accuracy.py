@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.frame import leading_rows, result_of_variant
-from harness.formatting import counted, metric_value
+from harness.formatting import counted, metric_value, short_name
 from harness.report.markup import escape, table
 from harness.report.sections.data import some_classes
 
@@ -44,7 +44,9 @@ def section(dataset: DatasetAnalysis) -> list[str]:
         return parts
     classes, note = some_classes(dataset.class_names, dataset.boxes())
     records = [dataset.records(row) for _, row in shown.iterrows()]
-    by_class = [(escape(name), *(metric_value(_class_map(seeds, name)) for seeds in records)) for name in classes]
+    by_class = [
+        (escape(short_name(name)), *(metric_value(_class_map(seeds, name)) for seeds in records)) for name in classes
+    ]
     heads = ("mAP of class", *(escape(row["label"]) for _, row in shown.iterrows()))
     return [*parts, table(heads, by_class), _class_note(dataset, shown, note)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.formatting import counted, short_name
 from harness.report.markup import escape, table
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def some_classes(names: Sequence[str], boxes: Mapping[str, int]) -> tuple[list[s
         return ordered, ""
     half, hidden = _MAX_CLASSES // 2, len(ordered) - _MAX_CLASSES
     return [*ordered[:half], *ordered[-half:]], (
-        f"\n\nShown are the {half} most and the {half} least frequent classes; {hidden} lie between."
+        f"\n\nShown are the {half} most and the {half} least frequent classes; "
+        f"{counted(hidden, 'lies', 'lie')} between."
     )
 
 
@@ -77,7 +79,9 @@ def _classes(splits: Mapping[str, SplitStatistics]) -> str:
     first = next(iter(splits.values())).boxes_per_class
     total = {name: sum(s.boxes_per_class.get(name, 0) for s in splits.values()) for name in first}
     shown, note = some_classes(list(first), total)
-    rows = [(escape(name), *(f"{s.boxes_per_class.get(name, 0):,}" for s in splits.values())) for name in shown]
+    rows = [
+        (escape(short_name(name)), *(f"{s.boxes_per_class.get(name, 0):,}" for s in splits.values())) for name in shown
+    ]
     return table(("boxes of class", *splits), rows) + note
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.detections.tide import KINDS
-from harness.formatting import number, points
+from harness.formatting import number, points, short_name
 from harness.report.markup import escape, figure, table
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ from harness.analysis.images import analysed_rows, errors_by_image, most_dispute
 
 _MAX_CONFUSIONS = 8
 _MAX_NAMED_IMAGES = 5
+_MAX_IMAGE_NAME = 200  # characters
 NOTHING = "nothing"
 
 
@@ -56,7 +57,7 @@ def _confusions(analysed: Sequence[AnalysedRow], names: Sequence[str]) -> list[t
     total = np.sum([analysis.confusion for _, _, analysis in analysed], axis=0)
     np.fill_diagonal(total, 0)
     order = np.argsort(-total, axis=None, kind="stable")[:_MAX_CONFUSIONS]
-    labels = [*map(escape, names), f"*{NOTHING}*"]
+    labels = [*(escape(short_name(name)) for name in names), f"*{NOTHING}*"]
     return [
         (labels[row], labels[column], *(f"{analysis.confusion[row, column]:,}" for _, _, analysis in analysed))
         for row, column in zip(*np.unravel_index(order, total.shape), strict=True)
@@ -69,16 +70,21 @@ def _images(analysed: Sequence[AnalysedRow], images: Sequence[str]) -> str:
     for row, _, analysis in analysed:
         f1, errors = errors_by_image(analysis)
         worst = [
-            f"{escape(images[image])} (F1 {number(f1[image], 2)}, {errors[image]} wrong or missed)"
+            f"{_image_name(images[image])} (F1 {number(f1[image], 2)}, {errors[image]} wrong or missed)"
             for image in worst_images(analysis, _MAX_NAMED_IMAGES)
         ]
         lines.append(f"- **Worst for {escape(row['label'])}:** {', '.join(worst) or 'none has an error'}")
     labels = [escape(row["label"]) for row, _, _ in analysed]
     disputed = [
-        f"{escape(images[image])} ({labels[first]} against {labels[second]}: {count})"
+        f"{_image_name(images[image])} ({labels[first]} against {labels[second]}: {count})"
         for image, first, second, count in most_disputed(analysed, _MAX_NAMED_IMAGES)
     ]
     return "\n".join([*lines, *([f"- **Most disputed:** {', '.join(disputed)}"] if disputed else [])])
+
+
+def _image_name(name: str) -> str:
+    """Return the name of an image's file, whole unless it is absurd: a person looks for it on disk."""
+    return escape(short_name(name, _MAX_IMAGE_NAME))
 
 
 _KINDS = (
@@ -102,5 +108,5 @@ _IMAGES = (
     "At each class's best threshold. The worst images have the lowest F1, and among equal ones the most errors. The "
     "number of disputes counts the objects that only one of the two found, and the difference of their false "
     "detections. In the pictures, labelled boxes are blue, detections are green if they are right (IoU 0.50) and red "
-    "if they are wrong, and missed objects are orange."
+    "if they are wrong, and missed objects are orange. Where names would hide a crowded image, numbers stand for them."
 )

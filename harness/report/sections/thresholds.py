@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.analysis.detections.calibration import BINS
+from harness.analysis.detections.calibration import BINS, MIN_COUNT
 from harness.analysis.frame import pareto_front
 from harness.analysis.images import analysed_rows
-from harness.formatting import metric_value, number
+from harness.formatting import metric_value, number, short_name
 from harness.report.markup import escape, figure, table
 from harness.report.sections.data import some_classes
 
@@ -38,12 +38,19 @@ def section(dataset: DatasetAnalysis, drawn: Drawn) -> list[str]:
         (
             escape(row["label"]),
             number(analysis.calibration_error, 3),
-            *(number(value, 2) for value in analysis.calibration_precision.tolist()),
+            *map(_fraction, analysis.calibration_precision.tolist(), analysis.calibration_counts.tolist()),
         )
         for row, _, analysis in analysed
     ]
     bins = (f"{k / BINS:.1f}–{(k + 1) / BINS:.1f}" for k in range(BINS))
-    return [*parts, table(("fraction correct, by score", "error", *bins), correct), _CALIBRATION]
+    return [*parts, table(("fraction correct (detections), by score", "error", *bins), correct), _CALIBRATION]
+
+
+def _fraction(correct: float, count: int) -> str:
+    """Format the fraction correct of a bin with its number of detections; only the number where these are few."""
+    if count == 0:
+        return "–"
+    return f"{number(correct, 2) if count >= MIN_COUNT else '–'} ({count:,})"
 
 
 def _class_table(analysis: DetectionAnalysis, classes: Sequence[str]) -> str:
@@ -59,7 +66,7 @@ def _class_table(analysis: DetectionAnalysis, classes: Sequence[str]) -> str:
         fractions = (analysis.f1[k], analysis.precision[k], analysis.recall[k], analysis.class_calibration_errors[k])
         cells.append(
             (
-                escape(name),
+                escape(short_name(name)),
                 metric_value(analysis.class_map[k]),
                 ends,
                 threshold,
@@ -77,5 +84,6 @@ _BEST_THRESHOLDS = (
 _CALIBRATION = (
     "A score is calibrated if it equals the fraction of correct detections. The error is the mean distance of the two "
     "over ten bins, weighted by their number of detections (expected calibration error), over the detections above the "
-    "deployment's threshold."
+    f"deployment's threshold. In brackets and by the size of the marks: how many detections a bin has. Of fewer than "
+    f"{MIN_COUNT} the fraction would be chance: it is left out of the table, and its mark is hollow."
 )

@@ -49,7 +49,7 @@ def test_it_is_computed_once_for_each_content(tmp_path: Path, monkeypatch: pytes
     analysed: list[tuple[str, str]] = []
     original = module._analyse
 
-    def record_and_analyse(job: module._Job) -> DetectionAnalysis | None:
+    def record_and_analyse(job: module._Job) -> DetectionAnalysis | str:
         analysed.append(job.key)
         return original(job)
 

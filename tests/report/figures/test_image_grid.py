@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from harness.errors import DataError
 from harness.report.figures import image_grid
@@ -94,3 +94,19 @@ def test_unusual_names_can_be_drawn(name: str) -> None:
     truth = labels([(DISC, BOX)], classes=(name, "b"))
     architecture = image_grid.match_image(name, truth, detections((0, DISC, 0.9, BOX)), np.array([0.5, 0.5]))
     assert image_grid.sheet([0], truth, [architecture], _grey, max_bytes=10**6)
+
+
+def test_names_never_hide_a_crowded_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers stand for the classes, which the first line names; what is right has only its colour."""
+    texts: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _pen, _place, text, *_, **__: texts.append(text))
+    cells = [(float(x), float(y), x + 18.0, y + 18.0) for x in range(0, 100, 25) for y in range(0, 100, 25)]
+    truth = labels([(DISC, box) for box in cells[:15]] + [(1, cells[15])], classes=("disc", "square"))
+    found = [*((0, DISC, 0.9, box) for box in cells[:14]), (0, 1, 0.8, cells[14])]
+    architecture = image_grid.match_image("a", truth, detections(*found), np.array([0.5, 0.5]))
+    image_grid.sheet([0], truth, [architecture], _grey, max_bytes=10**6)
+    assert texts == ["1 disc, 2 square", "labelled", "a", "0.png", *["1"] * 15, "2", "2"]
+    texts.clear()
+    few = labels([(DISC, BOX), (1, OTHER)])
+    image_grid.sheet([0], few, [], _grey, max_bytes=10**6)
+    assert texts == ["labelled", "0.png", "disc", "square"]

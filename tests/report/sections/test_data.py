@@ -62,6 +62,12 @@ def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
     assert "| class500 " not in text
 
 
+def test_a_single_class_between_lies_there(tmp_path: Path) -> None:
+    """In English."""
+    text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(31)})}, skipped={}))
+    assert "; 1 lies between" in text
+
+
 def test_records_without_statistics_of_data_have_no_section(tmp_path: Path) -> None:
     """Such as those of a user's own Dataset, and older records."""
     assert "### Data" not in _page(tmp_path, Data())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.figures import interactive
+from harness.report.figures import vega
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
 def test_they_are_bundled_once(bundled: list[tuple[str, ...]], tmp_path: Path) -> None:
     """The next report reads them from the cache; a file that is cut or changed there is made again."""
     for _ in range(2):
-        assert interactive._bundle() == "export\nlibraries: ä"
+        assert vega._bundle() == "export\nlibraries: ä"
     assert len(bundled) == 1
     (kept,) = (tmp_path / "cache").rglob("*.js")
     whole = kept.read_bytes()
     for damaged in (b"", whole[:-1], whole.replace(b"export", b"import"), b"\xff"):
         kept.write_bytes(damaged)
-        assert interactive._bundle() == "export\nlibraries: ä"
+        assert vega._bundle() == "export\nlibraries: ä"
         assert kept.read_bytes() == whole
     assert len(bundled) == 5
 
@@ -41,5 +41,5 @@ def test_they_are_bundled_once(bundled: list[tuple[str, ...]], tmp_path: Path) -
 def test_a_cache_that_cannot_be_written_is_done_without(bundled: list[tuple[str, ...]], tmp_path: Path) -> None:
     """As in a container without a home."""
     (tmp_path / "cache").write_text("no folder")
-    assert interactive._bundle() == "export\nlibraries: ä"
+    assert vega._bundle() == "export\nlibraries: ä"
     assert len(bundled) == 1
