@@ -7,13 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SECONDS = {"ms": 1e-3, "s": 1.0}
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 _MEBIBYTE = 2**20
-_GIBIBYTE = 2**30
 _MINUTE = 60
 _HOUR = 3600
 
@@ -41,6 +40,11 @@ def points(difference: float) -> str:
     return text[1:] if float(text[1:]) == 0 else text  # no sign where nothing is left
 
 
+def bracketed(low: float, high: float, show: Callable[[float], str] = metric_value) -> str:
+    """Format the ends of an interval: `[0.312–0.452]`; empty if they are not known."""
+    return "" if math.isnan(low) or math.isnan(high) else f"[{show(low)}–{show(high)}]"
+
+
 def milliseconds(seconds: Any) -> str:
     """Format a time, given in seconds, as a number of milliseconds."""
     return number(None if seconds is None else seconds * 1e3, 1)
@@ -55,11 +59,6 @@ def memory(size: Any) -> str:
     """Format a size, given in bytes, with its unit, the same for all sizes: `1,234 MiB`; a dash if it is not known."""
     text = mebibytes(size)
     return text if text == "–" else f"{text} MiB"
-
-
-def gibibytes(size: Any) -> str:
-    """Format a size, given in bytes, as a number of GiB."""
-    return number(None if size is None else size / _GIBIBYTE, 1)
 
 
 def duration(seconds: float) -> str:

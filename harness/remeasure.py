@@ -21,7 +21,6 @@ from harness.processes.watch import Timeouts
 from harness.store import files, lock, paths, record
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder, TrialFolder
-from harness.store.record import AS_TRAINED
 from harness.store.results import find_trial, last_job, read_record
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
@@ -30,7 +29,6 @@ from harness.suite.schema import Hyperparameters, ImageSize, at_level
 from harness.suite.trial import TrialArchitecture
 
 if TYPE_CHECKING:
-    from harness.analysis.statistics import LatencyRatio
     from harness.executors.base import Executor
     from harness.processes.watch import OnEvent
     from harness.store.paths import AttemptFolder, ResultFolder
@@ -81,17 +79,15 @@ class Measurement:
     folder: AttemptFolder
     recorded: tuple[Record, ResultFolder] | None = None
 
-    def latency_ratio(self) -> LatencyRatio | None:
-        """This latency divided by that of the trial's own record, from the raw timings; None if one side has none."""
-        from harness.analysis import statistics  # pandas takes a second, which a message of an error need not wait for
+    def latency_ratio(self) -> float | None:
+        """The median latency divided by that of the trial's own record; None if there is no such record.
 
+        Each is of one process: by how much two processes of the same weights differ, only a race can tell.
+        """
         if self.record is None or self.recorded is None:
             return None
-        now, before = (
-            statistics.read_latencies(folder.samples).get(AS_TRAINED)
-            for folder in (self.folder.result, self.recorded[1])
-        )
-        return None if now is None or before is None else statistics.compare_latency(now, before)
+        now, before = (one.measurements.latency_s.median for one in (self.record, self.recorded[0]))
+        return now / before
 
     def environment_differences(self) -> tuple[str, ...]:
         """In what this environment differs from that of the trial's own record."""

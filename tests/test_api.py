@@ -158,7 +158,7 @@ def test_two_results_are_compared(tmp_path: Path) -> None:
     b = make_folder(tmp_path / "b", [make_record(make_trial(), map=0.5, latency_s=0.04)])
     comparison = harness.compare(a.path, str(b.path), gates=("map:-0.01", "latency:+10%"))
     (row,) = comparison.rows
-    assert (row.pair.label, row.accuracy.word) == (RETINA, "tie")
+    assert (row.pair.label, row.accuracy.word, row.speed.word) == (RETINA, "not comparable", "not raced")
     assert [gate.broken for gate in comparison.gates] == [False, True]
     assert not comparison.passed
     assert list(comparison.datasets) == ["shapes"]
@@ -173,10 +173,14 @@ def test_a_detector_is_recommended(tmp_path: Path) -> None:
     (advice,) = harness.recommend(str(folder.path), max_latency_s=0.03)
     assert advice.chosen is not None
     assert (advice.label, advice.chosen["map"]) == (FASTER, 0.4)
+    assert advice.ships  # alone within the limit
     assert str(advice).startswith(f"shapes: ship {FASTER}: map 0.400 at 20.0 ms")
     assert advice.lost == ((RETINA, "40.0 ms is over 30.0 ms"),)
     (advice,) = harness.recommend(folder.path, min_metric=0.9)
-    assert (advice.chosen, advice.label) == (None, None)
+    assert (advice.chosen, advice.label, advice.ships) == (None, None, False)
+    (advice,) = harness.recommend(folder.path)
+    assert (advice.label, advice.ships) == (RETINA, False)
+    assert advice.remarks[-1] == "how certain the accuracy of 2 rows is, is not known"
     with pytest.raises(UsageError, match="metric: 'mAP' is not one of map, map_50, map_75"):
         harness.recommend(folder.path, metric="mAP")
     with pytest.raises(UsageError, match="max_latency_s: expected a number from 0 on, got '30ms'"):

@@ -1,50 +1,93 @@
-"""Everything that the report's sections on one dataset are written from."""
+"""Everything that the report's sections on one table of comparable rows are written from."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.environments import differences
+import pandas as pd
+
+from harness.analysis.frame import pareto_front
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    import pandas as pd
-
     from harness.analysis.detections.analyse import DetectionAnalysis
     from harness.analysis.significance import Significance
+    from harness.analysis.speed import Speeds
     from harness.store.record import Record
     from harness.store.results import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetAnalysis:
-    """The results of one dataset.
+    """The results of one dataset whose accuracies compare: equal data, split and protocol.
 
     Attributes:
         name: the name of the dataset.
-        rows: the dataset's rows of `frame.configuration_frame`, the most accurate first.
-        states: the dataset's trials.
+        apart: why other rows of the dataset stand in another table; empty if all compare.
+        conditions: what distinguishes this table from those, in words; empty if all compare.
+        rows: the rows of `frame.configuration_frame`, the most accurate first.
+        states: the trials of these rows.
         measured: the record of each trial that has one, by trial id.
         analyses: what each trial's stored detections tell, by trial id and variant.
-        significance: which rows differ in accuracy.
+        significance: which rows are separated in accuracy.
+        speeds: which rows are separated in speed, and whose speeds compare at all.
         baseline: the index of the row that all others are compared with; None if nothing is measured.
     """
 
     name: str
+    apart: tuple[str, ...]
+    conditions: str
     rows: pd.DataFrame
     states: tuple[TrialState, ...]
     measured: Mapping[str, Record]
     analyses: Mapping[tuple[str, str], DetectionAnalysis]
     significance: Significance
+    speeds: Speeds
     baseline: Hashable | None
 
     @property
-    def mixed(self) -> bool:
-        """Whether the trials ran in different environments, so that their speeds cannot be compared."""
-        return bool(differences([record.environment for record in self.measured.values()]))
+    def title(self) -> str:
+        """The dataset's name, with what distinguishes this table if the dataset has several."""
+        return f"{self.name}: {self.conditions}" if self.conditions else self.name
+
+    @property
+    def candidates(self) -> pd.DataFrame:
+        """The rows that can be chosen: measured, and on all images unless all rows are subsets."""
+        measured = self.rows.dropna(subset=["map", "latency_median_s"])
+        full = measured[~measured["subset"]]
+        return measured if full.empty else full
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The rows that no other row of their environment beats in both speed and accuracy, the fastest first."""
+        rows = self.rows[~self.rows["subset"]]
+        fronts = [pareto_front(rows.loc[rows.index.isin(group)]) for group in self.speeds.groups]
+        return pd.concat(fronts) if fronts else rows.head(0)
+
+    def separated_on_front(self) -> frozenset[Hashable]:
+        """Return the rows of the front that are separated from their neighbours there, in accuracy and in speed.
+
+        A front of one row has no neighbours: it must be separated so from the most accurate of the others.
+        """
+        separated = set()
+        for group in self.speeds.groups:
+            indices = [index for index in self.front.index if index in group]
+            others = [index for index in self.candidates.index if index in group and index not in indices]
+            ordered = indices if len(indices) > 1 else [*indices, *others[:1]]
+            pairs = list(itertools.pairwise(ordered))
+            for index in indices:
+                own = [pair for pair in pairs if index in pair]
+                if own and all(self._separated(*pair) for pair in own):
+                    separated.add(index)
+        return frozenset(separated)
+
+    def _separated(self, first: Hashable, second: Hashable) -> bool:
+        pair = self.significance.pair(first, second)
+        return pair is not None and pair.separated and self.speeds.claim(first, second).separated
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis import statistics
+from harness.analysis import latency
 from harness.analysis.settings import distinguishing_settings, image_size, weights_name
 from harness.store.record import AS_TRAINED
 from harness.suite.catalog.registry import BUILT_IN
@@ -52,6 +52,9 @@ _MEANS = (
     "latency_p99_s",
     "latency_low_s",
     "latency_high_s",
+    "epochs",
+    "images_seen",
+    "training_s",
 )
 
 
@@ -78,6 +81,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "stages": row.stages if row else None,
             "weights": weights_name(trial),
             "image_size": image_size(trial),
+            "lr": trial.hyperparameters.lr,
             "seed": trial.seed,
             "subset": trial.max_images is not None,
         }
@@ -85,7 +89,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
         lines = [{**fixed, **named, **_trained(state)}]
         lines += [{**fixed, **_variant(variant, state)} for variant in (state.record.variants if state.record else ())]
         if folder is not None and state.record is not None:
-            samples = statistics.read_latencies(folder.trial(trial.trial_id).samples)
+            samples = latency.read_latencies(folder.trial(trial.trial_id).samples)
             lines = [{**line, **_interval(samples.get(line["variant"]))} for line in lines]
         rows += lines
     return pd.DataFrame(rows)
@@ -94,7 +98,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
 def _interval(samples: pd.DataFrame | None) -> dict[str, float]:
     if samples is None:
         return {}
-    interval = statistics.median_latency(samples)
+    interval = latency.median_latency(samples)
     return {"latency_low_s": interval.low, "latency_high_s": interval.high}
 
 
@@ -102,20 +106,23 @@ def configuration_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """Build a frame with one row for each configuration and variant, best mAP first and subset rows last.
 
     Numbers are means over seeds. `map_std` and `latency_std_s` are standard deviations over seeds (ddof 1), `n` is the
-    number of seeds that succeeded, `trial_ids` are their trials, and `outcomes` says how all seeds ended.
+    number of seeds that succeeded, `trial_ids` are their trials, `asked` is the number of seeds that the suite asks
+    for, `all_trial_ids` are their trials, and `outcomes` says how all seeds ended.
 
     The median and the p95 of latency are averaged over seeds like the others: each is a statistic of its own trial.
     """
     if trials.empty:
-        return trials.assign(n=[], map_std=[], outcomes=[], warnings=[], trial_ids=[])
+        return trials.assign(n=[], asked=[], map_std=[], outcomes=[], warnings=[], trial_ids=[], all_trial_ids=[])
     groups = trials.groupby(["configuration", "variant"], sort=False)
-    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "subset"]
+    fixed = ["dataset", "architecture", "setting", "backbone", "stages", "weights", "image_size", "lr", "subset"]
     frame = groups[fixed].first()
     means = [*_MEANS, *(name for name in trials if name.startswith(AT_THRESHOLD))]
     frame[means] = groups[means].mean()
     frame["map_std"] = groups["map"].std(ddof=1)
     frame["latency_std_s"] = groups["latency_median_s"].std(ddof=1)
     frame["n"] = groups["map"].count()
+    frame["asked"] = groups.size()
+    frame["all_trial_ids"] = groups["trial_id"].agg(tuple)
     frame["latency_n"] = groups["latency_n"].sum(min_count=1)
     # This interval is over the images of one model; the spread over seeds is another one, which `latency_std_s` holds.
     frame.loc[groups.size() > 1, ["latency_low_s", "latency_high_s"]] = float("nan")
@@ -189,6 +196,21 @@ def _trained(state: TrialState) -> dict[str, Any]:
         "training_memory_bytes": _peak(measured.memory.training),
         "wall_s": sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed"),
         "joules": measured.joules,
+        **_budget(record),
+    }
+
+
+def _budget(record: Record) -> dict[str, float]:
+    """Return how much training went into a trial: epochs, images seen with their repetitions, seconds."""
+    epochs = len(record.measurements.epochs)
+    trial, splits = record.trial, record.data.splits
+    images = splits["train"].images if splits and "train" in splits else float("nan")
+    images = min(images, trial.max_images) if trial.max_images is not None else images
+    seconds = record.measurements.training_s
+    return {
+        "epochs": epochs,
+        "images_seen": epochs * images,
+        "training_s": float("nan") if seconds is None else seconds,
     }
 
 
@@ -205,6 +227,7 @@ def _variant(variant: Variant, state: TrialState) -> dict[str, Any]:
             "warnings": warnings,
         }
     numbers = _deployed(state.record, variant.metrics, variant.measurements, variant.warnings)
+    numbers |= _budget(state.record)
     return {**numbers, **named, "outcome": "succeeded", "compile_s": variant.compile_s}
 
 

@@ -1,49 +1,44 @@
-"""Which detector to ship within limits, and why each other one lost: arithmetic over the frame of configurations."""
+"""Which detector to ship within limits, and why each other one lost: `harness.analysis.choice` for every table."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis import environments
-from harness.analysis.frame import CANNOT, configuration_frame, trial_frame
-from harness.formatting import mebibytes, metric_value, milliseconds, points
+from harness.analysis.choice import Bounds, choose
+from harness.formatting import memory, metric_value, milliseconds, points
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import pandas as pd
 
-    from harness.store.results import TrialState
+    from harness.analysis.choice import Choice
+    from harness.analysis.dataset import DatasetAnalysis
+    from harness.analysis.suite import SuiteAnalysis
 
 METRICS = ("map", "map_50", "map_75")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """The limits that a detector must keep to; None is no limit."""
-
-    max_latency_s: float | None = None
-    max_memory_bytes: int | None = None
-    min_metric: float | None = None
+__all__ = ["METRICS", "Advice", "Bounds", "advise", "sentence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What to ship for one dataset.
+    """What to ship for one dataset, or for one table of its rows if not all of them compare.
 
     Attributes:
-        dataset: the name of the dataset.
-        metric: the metric that the chosen detector is the best in.
+        dataset: the name of the dataset, with what distinguishes the table if it has several.
+        metric: the metric that the detectors were compared in.
         chosen: the row of `Results.rows` to ship; None if no row is within the limits.
+        ships: whether it can be called the one to ship; if not, `remarks` say why it is only the best known here.
         lost: (label, reason) of every other row, the best one first.
-        remarks: what weakens the advice, such as speeds that were measured on different machines.
+        remarks: what it was chosen from, what it was measured by, and what weakens the advice.
     """
 
     dataset: str
     metric: str
     chosen: pd.Series | None
+    ships: bool
     lost: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...] = ()
 
@@ -61,73 +56,72 @@ class Advice:
         """One line: the chosen detector with its accuracy, latency and memory."""
         if self.chosen is None:
             return f"{self.dataset}: nothing keeps to these limits"
-        return f"{self.dataset}: ship {self.label}: {sentence(self.chosen, self.metric)}"
+        word = "ship" if self.ships else "no advice to ship; best here:"
+        return f"{self.dataset}: {word} {self.label}: {sentence(self.chosen, self.metric)}"
 
 
-def advise_for(states: Sequence[TrialState], bounds: Bounds, metric: str) -> tuple[Advice, ...]:
-    """What to ship for each dataset of these trials, with a remark if they were measured in different environments."""
-    advices = advise(configuration_frame(trial_frame(states)), bounds, metric)
-    others = environments.differences([state.record.environment for state in states if state.record])
-    if not others:
-        return advices
-    remark = f"measured in different environments ({'; '.join(others)}): their speeds do not compare"
-    return tuple(replace(advice, remarks=(remark,)) for advice in advices)
-
-
-def advise(frame: pd.DataFrame, bounds: Bounds, metric: str) -> tuple[Advice, ...]:
-    """What to ship for each dataset: the best in `metric` within the bounds, and of equal rows the faster one.
+def advise(suite: SuiteAnalysis, bounds: Bounds, metric: str) -> tuple[Advice, ...]:
+    """Say for each table of rows that compare which one to ship within the limits.
 
     Args:
-        frame: what `configuration_frame` returns; subset rows never win.
+        suite: the analysis that the page is written from.
         bounds: the limits.
         metric: map, map_50 or map_75.
     """
-    return tuple(_advise(str(dataset), rows, bounds, metric) for dataset, rows in frame.groupby("dataset", sort=False))
+    return tuple(_advise(dataset, choose(dataset, bounds, metric)) for dataset in suite.datasets)
 
 
 def sentence(row: pd.Series, metric: str) -> str:
     """Describe a row by its accuracy, latency and memory."""
-    memory = row["inference_memory_bytes"]
+    used = memory(row["inference_memory_bytes"])
     return (
         f"{metric} {metric_value(row[metric])} at {milliseconds(row['latency_median_s'])} ms "
-        f"(p95 {milliseconds(row['latency_p95_s'])})" + ("" if math.isnan(memory) else f" in {mebibytes(memory)} MiB")
+        f"(p95 {milliseconds(row['latency_p95_s'])})" + ("" if used == "–" else f" in {used}")
     )
 
 
-def _advise(dataset: str, rows: pd.DataFrame, bounds: Bounds, metric: str) -> Advice:
-    ordered = rows.sort_values([metric, "latency_median_s"], ascending=[False, True], kind="stable")
-    objections = {index: _objections(row, bounds, metric) for index, row in ordered.iterrows()}
-    chosen = next((ordered.loc[index] for index, reasons in objections.items() if not reasons), None)
-    lost = []
-    for index, row in ordered.iterrows():
-        if chosen is None or index != chosen.name:
-            lost.append((row["label"], "; ".join(objections[index]) or _behind(row, chosen, metric)))
-    return Advice(dataset=dataset, metric=metric, chosen=chosen, lost=tuple(lost))
+def _advise(dataset: DatasetAnalysis, choice: Choice) -> Advice:
+    rows = dataset.rows
+    ordered = rows.sort_values([choice.metric, "latency_median_s"], ascending=[False, True], kind="stable")
+    lost = [
+        (row["label"], choice.objections.get(index) or _behind(dataset, choice, index))
+        for index, row in ordered.iterrows()
+        if index != choice.chosen
+    ]
+    return Advice(
+        dataset=dataset.title,
+        metric=choice.metric,
+        chosen=None if choice.chosen is None else rows.loc[choice.chosen],
+        ships=choice.ships,
+        lost=tuple(lost),
+        remarks=(*_remarks(dataset, choice), *choice.doubts, *dataset.apart, *dataset.speeds.reasons),
+    )
 
 
-def _objections(row: pd.Series, bounds: Bounds, metric: str) -> list[str]:
-    """Return the reasons why a row cannot be shipped; empty if it can."""
-    if row["subset"]:
-        return ["only a subset of the images"]
-    if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
-        problem = next((reason for name, reason in row["warnings"] if name == CANNOT), None)
-        return [f"not measured: {problem or row['outcomes']}"]
-    reasons = []
-    if bounds.max_latency_s is not None and row["latency_median_s"] > bounds.max_latency_s:
-        reasons.append(f"{milliseconds(row['latency_median_s'])} ms is over {milliseconds(bounds.max_latency_s)} ms")
-    memory = row["inference_memory_bytes"]
-    if bounds.max_memory_bytes is not None and math.isnan(memory):
-        reasons.append("its memory is not known")
-    elif bounds.max_memory_bytes is not None and memory > bounds.max_memory_bytes:
-        reasons.append(f"{mebibytes(memory)} MiB is over {mebibytes(bounds.max_memory_bytes)} MiB")
-    if bounds.min_metric is not None and row[metric] < bounds.min_metric:
-        reasons.append(f"{metric} {metric_value(row[metric])} is below {metric_value(bounds.min_metric)}")
-    return reasons
+def _remarks(dataset: DatasetAnalysis, choice: Choice) -> Sequence[str]:
+    """Say what the choice was made from."""
+    if choice.chosen is None:
+        return ()
+    remarks = []
+    together = len(choice.tied) + 1
+    if choice.tied and choice.fastest_by:
+        by = "in their race" if choice.fastest_by == "race" else "by medians of one process each"
+        remarks.append(f"the fastest, {by}, of {together} whose {choice.metric} is not separated from the best")
+    elif choice.tied:
+        remarks.append(f"the best of {together} whose {choice.metric} is not separated from it")
+    if dataset.rows.loc[choice.chosen, "n"] == 1:
+        remarks.append("one seed each: this holds for these weights")
+    return remarks
 
 
-def _behind(row: pd.Series, chosen: pd.Series | None, metric: str) -> str:
-    """Say how far a row that keeps to the limits is behind the chosen one."""
-    assert chosen is not None
-    times = chosen["latency_median_s"] / row["latency_median_s"]
-    speed = f"{times:.1f}× faster" if times >= 1 else f"{1 / times:.1f}× slower"
-    return f"{metric} {metric_value(row[metric])}, {points(row[metric] - chosen[metric])}, {speed}"
+def _behind(dataset: DatasetAnalysis, choice: Choice, index: Hashable) -> str:
+    """Say how far a row that keeps to the limits is behind the chosen one, and in what."""
+    metric, row, chosen = choice.metric, dataset.rows.loc[index], dataset.rows.loc[choice.chosen]
+    text = f"{metric} {metric_value(row[metric])}, {points(row[metric] - chosen[metric])}"
+    claim = dataset.speeds.claim(index, choice.chosen)
+    if claim.word == "not comparable":
+        return f"{text}, its speed does not compare"
+    if claim.separated:
+        return f"{text}, {max(claim.times, 1 / claim.times):.2f}× {claim.word}"
+    by = "by medians of one process each" if claim.word == "not raced" else "not separated in their race"
+    return f"{text}, {claim.times:.2f}× as fast ({by})"

@@ -1,24 +1,30 @@
-"""Analyse a whole suite: the frame of its records, extended by what its stored detections tell."""
+"""Analyse a whole suite: the frame of its records, extended by what its stored detections and its races tell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analysis import significance
+from harness.analysis import comparable, significance, speed
+from harness.analysis.contradiction import without_contradictions
 from harness.analysis.dataset import DatasetAnalysis
 from harness.analysis.detections.cache import load_or_compute
 from harness.analysis.frame import configuration_frame, trial_frame
+from harness.analysis.race.read import read_times
 from harness.errors import UsageError
 from harness.store.results import TrialState, planned_trials, read_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
+    from harness.analysis.detections.analyse import DetectionAnalysis
+    from harness.analysis.race.read import RaceTimes
     from harness.analysis.significance import Significance
     from harness.store.paths import SuiteFolder
+
+    Analyses = Mapping[tuple[str, str], DetectionAnalysis]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +34,9 @@ class SuiteAnalysis:
     Attributes:
         states: the trials that the report covers.
         n_other_trials: how many trials lie in the folder that the suite, as last run, does not ask for.
-        frame: `frame.configuration_frame` with the columns `map_low`, `map_high` (95 % over images) and `tie_group`.
-        datasets: one analysis for each dataset, in the order of the frame.
+        frame: `frame.configuration_frame` with the columns `map_low`, `map_high` (the 95 % interval), `rank_low`,
+            `rank_high` and `letters`, and those of `speed.with_race`.
+        datasets: one analysis for each table of rows that compare, in the order of the frame.
     """
 
     states: tuple[TrialState, ...]
@@ -45,7 +52,7 @@ def analyse_suite(
     baseline: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> SuiteAnalysis:
-    """Read a results folder and analyse its records and its stored detections.
+    """Read a results folder and analyse its records, its stored detections and its races.
 
     Args:
         folder: the suite's results folder.
@@ -58,24 +65,16 @@ def analyse_suite(
     """
     all_states = read_results(folder)
     states = planned_trials(all_states)
-    frame = configuration_frame(trial_frame(states, folder))
     analyses = load_or_compute(folder, states, progress=progress) if bootstrap else {}
-    datasets = []
-    for name in dict.fromkeys(frame["dataset"] if not frame.empty else ()):
-        rows = frame[frame["dataset"] == name]
-        dataset_significance = significance.compare_all(rows[~rows["subset"]], analyses)
-        dataset_states = tuple(state for state in states if state.trial.dataset.name == name)
-        datasets.append(
-            DatasetAnalysis(
-                name=str(name),
-                rows=_with_intervals(rows, dataset_significance),
-                states=dataset_states,
-                measured={state.trial.trial_id: state.record for state in dataset_states if state.record},
-                analyses=analyses,
-                significance=dataset_significance,
-                baseline=_baseline(rows, baseline),
-            )
+    states = without_contradictions(states, analyses)
+    frame = configuration_frame(trial_frame(states, folder))
+    datasets = [
+        dataset
+        for name in dict.fromkeys(frame["dataset"] if not frame.empty else ())
+        for dataset in _tables(
+            str(name), frame[frame["dataset"] == name], states, analyses, read_times(folder, str(name)), baseline
         )
+    ]
     if baseline is not None and all(dataset.baseline is None for dataset in datasets):
         labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
         raise UsageError(f"--baseline {baseline}: no measured row has this name; the rows are:\n{labels}")
@@ -87,14 +86,83 @@ def analyse_suite(
     )
 
 
-def _with_intervals(rows: pd.DataFrame, significance: Significance) -> pd.DataFrame:
-    """Add the columns `map_low`, `map_high` and `tie_group`, NaN where they are not known."""
+def _tables(
+    name: str,
+    rows: pd.DataFrame,
+    states: Sequence[TrialState],
+    analyses: Analyses,
+    race: RaceTimes | None,
+    baseline: str | None,
+) -> Iterator[DatasetAnalysis]:
+    """Yield one analysis for each group of a dataset's rows whose accuracies compare."""
+    by_id = {state.trial.trial_id: state for state in states}
+    groups = comparable.groups(rows, by_id, "accuracy")
+    measured = [_measured(rows.loc[list(group)], by_id) for group in groups]
+    apart = comparable.different([one for group in measured for one in group], "accuracy") if len(groups) > 1 else ()
+    for number, group in enumerate(groups):
+        yield _table(
+            name,
+            speed.with_race(rows.loc[list(group)], race),
+            by_id,
+            analyses,
+            race,
+            baseline,
+            apart=apart,
+            conditions=comparable.conditions(measured, number),
+        )
+
+
+def _measured(rows: pd.DataFrame, states: Mapping[str, TrialState]) -> list[tuple[TrialState, str]]:
+    full = rows[~rows["subset"]]
+    return [(states[trial_id], row["variant"]) for _, row in full.iterrows() for trial_id in row["trial_ids"]]
+
+
+def _table(
+    name: str,
+    rows: pd.DataFrame,
+    states: Mapping[str, TrialState],
+    analyses: Analyses,
+    race: RaceTimes | None,
+    baseline: str | None,
+    *,
+    apart: tuple[str, ...],
+    conditions: str,
+) -> DatasetAnalysis:
+    errors = significance.compare_all(rows[~rows["subset"]], analyses)
+    rows = _with_intervals(rows, errors)
+    groups = comparable.groups(rows, states, "latency")
+    mixed = comparable.mixed(rows, states, "latency")
+    reasons = comparable.different(_measured(rows, states), "latency") if len(groups) > 1 or mixed else ()
+    own = {trial_id: states[trial_id] for trial_ids in rows["all_trial_ids"] for trial_id in trial_ids}
+    dataset = DatasetAnalysis(
+        name=name,
+        apart=apart,
+        conditions=conditions,
+        rows=rows,
+        states=tuple(own.values()),
+        measured={trial_id: state.record for trial_id, state in own.items() if state.record},
+        analyses=analyses,
+        significance=errors,
+        speeds=speed.compare_speeds(rows, race, groups=groups, reasons=reasons, mixed=mixed),
+        baseline=_baseline(rows, baseline),
+    )
+    separated = dataset.separated_on_front()
+    return replace(dataset, rows=rows.assign(front_separated=[index in separated for index in rows.index]))
+
+
+def _with_intervals(rows: pd.DataFrame, errors: Significance) -> pd.DataFrame:
+    """Add the columns of accuracy's error, NaN or empty where it is not known."""
     nan = float("nan")
-    intervals = [significance.intervals.get(index) for index in rows.index]
+    estimates = [errors.estimates.get(index) for index in rows.index]
+    ranks = [errors.ranks.get(index, (nan, nan)) for index in rows.index]
     return rows.assign(
-        map_low=[interval.low if interval else nan for interval in intervals],
-        map_high=[interval.high if interval else nan for interval in intervals],
-        tie_group=[significance.groups.get(index, nan) for index in rows.index],
+        map_low=[estimate.low if estimate else nan for estimate in estimates],
+        map_high=[estimate.high if estimate else nan for estimate in estimates],
+        map_inflation=[estimate.inflation if estimate else nan for estimate in estimates],
+        inflated=[bool(estimate and estimate.inflated) for estimate in estimates],
+        rank_low=[low for low, _ in ranks],
+        rank_high=[high for _, high in ranks],
+        letters=[errors.letters.get(index, "") for index in rows.index],
     )
 
 

@@ -110,7 +110,7 @@ def compare(
     gates: Sequence[str] = (),
     progress: Callable[[int, int], None] = no_progress,
 ) -> ResultComparison:
-    """Compare the results of two runs: whether each detector is better, worse, or neither.
+    """Compare the results of two runs: whether each detector is more or less accurate, or not separated.
 
     Args:
         reference: a suite's results folder, or `FOLDER@COMMIT`: the folder as git has it in a commit.
@@ -145,8 +145,11 @@ def recommend(
     max_memory_bytes: int | None = None,
     min_metric: float | None = None,
     metric: str = "map",
+    progress: Callable[[int, int], None] = no_progress,
 ) -> tuple[Advice, ...]:
-    """Say for each dataset which detector to ship within limits, and why each other one lost.
+    """Say for each dataset which detector to ship within limits, and why each other one lost, as the report does.
+
+    It is the fastest of those whose accuracy is not separated from the best one's within the limits.
 
     Args:
         results: the suite's results folder, results/<suite>.
@@ -154,11 +157,16 @@ def recommend(
         max_memory_bytes: the highest peak memory of inference; None: no limit.
         min_metric: the lowest value of `metric`; None: no limit.
         metric: what the detector is to be best in: map, map_50 or map_75.
+        progress: called with how many trials' detections are analysed, and of how many.
+
+    Returns:
+        One advice for each table of rows that compare; `ships` says whether it can be followed.
 
     Raises:
         UsageError: there are no such results, or no such metric.
     """
-    from harness.analysis.recommend import METRICS, Bounds, advise_for
+    from harness.analysis.recommend import METRICS, Bounds, advise
+    from harness.analysis.suite import analyse_suite
 
     one_of("metric", metric, METRICS)
     for name, limit in (
@@ -167,9 +175,8 @@ def recommend(
         ("min_metric", min_metric),
     ):
         check_number(name, limit)
-    states = planned_trials(read_results(suite_folder(Path(results))))
     bounds = Bounds(max_latency_s=max_latency_s, max_memory_bytes=max_memory_bytes, min_metric=min_metric)
-    return advise_for(states, bounds, metric)
+    return advise(analyse_suite(suite_folder(Path(results)), progress=progress), bounds, metric)
 
 
 def load_results(results: str | Path) -> Results:

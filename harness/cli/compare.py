@@ -13,7 +13,7 @@ from harness.cli.errors import FAILED, exit_codes, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COLOURS = {"better": "green", "worse": "red"}
+_COLOURS = {"more accurate": "green", "less accurate": "red"}
 
 
 @click.command()
@@ -29,7 +29,7 @@ _COLOURS = {"better": "green", "worse": "red"}
     "throughput:-10images/s. Repeat it, or separate limits by commas.",
 )
 def compare(a: str, b: str, *, as_json: bool, gates: tuple[str, ...]) -> None:
-    """Say of each detector whether B is better than A, worse, or neither, in accuracy and in speed.
+    """Say of each detector whether B is more or less accurate than A, or not separated from it, and how speeds moved.
 
     A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.gates import METRICS
 from harness.analysis.compare.pairing import NUMBERS, setting_differences
-from harness.analysis.compare.verdicts import NOT_COMPARABLE, count_verdicts
+from harness.analysis.compare.verdicts import ACCURACY_WORDS, NOT_COMPARABLE, SPEED_WORDS, count_verdicts
 from harness.formatting import metric_value, milliseconds, points, printable
 from harness.report.markup import table as markdown_table
 
@@ -102,10 +102,10 @@ def _remarks(rows: Sequence[ComparedPair]) -> Iterator[str]:
 
 
 def _summary(rows: Sequence[ComparedPair]) -> str:
-    """Count the verdicts: `accuracy: 1 better, 2 tie; speed: 3 tie`."""
+    """Count the verdicts: `accuracy: 1 more accurate, 2 not separated; speed: 3 not raced`."""
     counts = {
-        "accuracy": count_verdicts([row.accuracy for row in rows]),
-        "speed": count_verdicts([row.speed for row in rows]),
+        "accuracy": count_verdicts([row.accuracy for row in rows], ACCURACY_WORDS),
+        "speed": count_verdicts([row.speed for row in rows], SPEED_WORDS),
     }
     return "; ".join(
         f"{name}: {', '.join(f'{count} {word}' for word, count in verdicts.items() if count) or 'nothing'}"
@@ -142,8 +142,8 @@ def data(names: tuple[str, str], rows: Sequence[ComparedPair], gates: Sequence[G
         "b": names[1],
         "rows": [_row(row) for row in rows],
         "summary": {
-            "accuracy": count_verdicts([row.accuracy for row in rows]),
-            "speed": count_verdicts([row.speed for row in rows]),
+            "accuracy": count_verdicts([row.accuracy for row in rows], ACCURACY_WORDS),
+            "speed": count_verdicts([row.speed for row in rows], SPEED_WORDS),
         },
         "limits": [
             {
@@ -172,7 +172,7 @@ def _row(compared: ComparedPair) -> dict[str, Any]:
         "a": _side(pair.reference),
         "b": _side(pair.candidate),
         "accuracy": {**_verdict(compared.accuracy, "difference"), "p": compared.accuracy.p},
-        "speed": {**_verdict(compared.speed, "ratio"), "drift": compared.speed.drift},
+        "speed": _verdict(compared.speed, "ratio"),
         "remarks": compared.remarks,
     }
 

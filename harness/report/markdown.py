@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis import environments
-from harness.analysis.frame import pareto_front
+from harness.formatting import short_name
 from harness.report.markup import escape, figure
 from harness.report.sections import accuracy, data, errors, methodology, models, pairwise, speed, summary, thresholds
 from harness.report.sections.summary import NOT_COMPARABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.suite import SuiteAnalysis
     from harness.report.figures.drawn import Drawn
-    from harness.store.record import Record
     from harness.store.results import SuitePlan
-from harness.report.sections.ranking import speed_table
+from harness.report.sections.ranking import main_tables
 from harness.report.sections.run import coverage, failures
 from harness.report.sections.warnings import section
 
@@ -48,7 +46,7 @@ def render(
             "(`--max-images`). They show that the suite runs; they say nothing about which detector is better."
         )
     for dataset in suite.datasets:
-        parts += _dataset(dataset, figures[dataset.name], plan)
+        parts += _dataset(dataset, figures[dataset.title], plan)
     parts += section(suite)
     parts += failures(states, root, plan.suite_file)
     parts += methodology.footer(states)
@@ -59,14 +57,16 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, plan: SuitePlan) -> list[st
     """Return all sections on one dataset: the answer first, then the numbers that it is based on."""
     rows = dataset.rows
     return [
-        f"## {escape(dataset.name)}",
-        *_environments([state.record for state in dataset.states if state.record]),
+        f"## {escape(short_name(dataset.title))}",
+        *_apart(dataset),
         *summary.section(dataset),
         "### Accuracy and speed",
-        speed_table(rows, mixed=dataset.mixed),
-        *figure(drawn, "speed-accuracy", f"Speed against accuracy on {dataset.name}, with the Pareto front"),
+        *main_tables(dataset),
+        *figure(
+            drawn, "speed-accuracy", f"Speed against accuracy on {short_name(dataset.title)}, with the Pareto front"
+        ),
         *pairwise.section(dataset),
-        *speed.sections(rows, pareto_front(rows[~rows["subset"]])),
+        *speed.sections(dataset),
         *accuracy.section(dataset),
         *_learning(drawn),
         *errors.section(dataset, drawn),
@@ -83,12 +83,11 @@ def _learning(drawn: Drawn) -> list[str]:
     return ["### Learning curves", *picture, "Means over seeds; the band reaches from the lowest seed to the highest."]
 
 
-def _environments(records: Sequence[Record]) -> list[str]:
-    """Return a banner if the trials ran in different environments."""
-    differences = environments.differences([record.environment for record in records])
-    if not differences:
+def _apart(dataset: DatasetAnalysis) -> list[str]:
+    """Return a banner if other rows of the dataset stand in another table."""
+    if not dataset.apart:
         return []
     return [
-        f"> **Not one ranking:** these trials ran in different environments ({escape('; '.join(differences))}). "
-        "Their accuracy can be compared; their speed, memory and energy cannot."
+        f"> **Not one ranking:** other rows of this dataset stand apart, because their accuracy does not compare "
+        f"({escape('; '.join(dataset.apart))})."
     ]

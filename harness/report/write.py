@@ -41,7 +41,7 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis, problems: Sequence[str] = (
     if not suite.frame.empty and suite.frame["map"].notna().any():
         vega.prepare()
     figures = {
-        dataset.name: draw(folder, dataset, max_bytes=_MAX_SHEET_BYTES // len(suite.datasets))
+        dataset.title: draw(folder, dataset, max_bytes=_MAX_SHEET_BYTES // len(suite.datasets))
         for dataset in suite.datasets
     }
     name = suite.states[0].trial.suite if suite.states else folder.path.name
@@ -55,8 +55,8 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis, problems: Sequence[str] = (
     )
     text = with_problems(text, problems, folder.path)
     files.replace(folder.report, text.encode())
-    plots = {dataset.name: figures[dataset.name].paths.get("speed-accuracy") for dataset in suite.datasets}
-    drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.name]) is not None}
+    plots = {dataset.title: figures[dataset.title].paths.get("speed-accuracy") for dataset in suite.datasets}
+    drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.title]) is not None}
     page = html.render(
         text,
         title=f"{name}: which detector to ship",

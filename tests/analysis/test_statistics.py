@@ -1,91 +1,48 @@
-"""Comparisons of latency give no more false alarms than promised, and detect real differences."""
+"""The jackknife, intervals and corrections give textbook numbers."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
-from harness.analysis import statistics
-from harness.store import tables
-from harness.trial.arrays import stored_timings
-from harness.trial.measure.timing import Sample
+from harness.analysis import statistics, student
 
 
-def _timed(rng: np.random.Generator, *, images: int = 60, slower: float = 1.0, drift: float = 0.0) -> pd.DataFrame:
-    """Three rounds over images of different cost: skewed noise, now and then a stall, rounds that drift."""
-    cost = np.random.default_rng(7).lognormal(np.log(0.03), 0.2, images)
-    rounds = []
-    for number in (1, 2, 3):
-        noise = rng.lognormal(0, 0.05, images) * np.where(rng.random(images) < 0.02, 3.0, 1.0)
-        seconds = cost * slower * noise * (1 + rng.normal(0, drift))
-        rounds.append(pd.DataFrame({"round": number, "image": np.arange(images), "seconds": seconds}))
-    return pd.concat(rounds, ignore_index=True)
+def test_the_jackknife_of_a_mean_is_its_variance() -> None:
+    """Leaving one value out at a time gives s² / n exactly, and the covariance of two means likewise."""
+    values = np.random.default_rng(0).normal(0, 1, (2, 50))
+    replicates = (values.sum(axis=1, keepdims=True) - values) / 49
+    assert statistics.jackknife_covariance(replicates) == pytest.approx(np.cov(values) / 50)
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.02])
-def test_a_model_hardly_ever_differs_from_itself(drift: float) -> None:
-    """A/A: of 200 simulated pairs of the same model at most 5 % are called different."""
-    rng = np.random.default_rng(0)
-    different = sum(
-        statistics.compare_latency(_timed(rng, drift=drift), _timed(rng, drift=drift)).differs for _ in range(200)
-    )
-    assert different <= 10
+def test_holm_adjusts_as_published() -> None:
+    """The smallest of n p-values is multiplied by n, the next by n - 1; results never fall and never exceed 1."""
+    assert list(statistics.holm([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([0.9, 0.8]) == (1.0, 1.0)
+    assert statistics.holm([]) == ()
 
 
-def test_a_real_difference_is_found() -> None:
-    """10 % slower is called different in nearly every pair, and the ratio is right."""
-    rng = np.random.default_rng(0)
-    pairs = [statistics.compare_latency(_timed(rng, slower=1.1), _timed(rng)) for _ in range(100)]
-    assert sum(pair.differs for pair in pairs) >= 95
-    assert np.mean([pair.ratio.value for pair in pairs]) == pytest.approx(1.1, abs=0.01)
+def test_an_interval_holds_the_value_and_the_value_without_inflation() -> None:
+    """Each with its error on its side; without inflation it is Student's."""
+    plain = statistics.inflated_interval(0.5, 0.0, 0.1, 4)
+    assert (plain.low, plain.high) == pytest.approx((0.22236, 0.77764), abs=1e-4)
+    wide = statistics.inflated_interval(0.5, 0.2, 0.1, 4)
+    assert wide.low == pytest.approx(plain.low - 0.2)
+    assert wide.high == pytest.approx(plain.high)
 
 
-def test_other_images_are_compared_without_pairs() -> None:
-    """Two measurements on different images still compare; the interval is wider."""
-    rng = np.random.default_rng(0)
-    first, second = _timed(rng), _timed(rng)
-    paired = statistics.compare_latency(first, second).ratio
-    second["image"] += 1000
-    unpaired = statistics.compare_latency(first, second).ratio
-    assert unpaired.high - unpaired.low > paired.high - paired.low
-    assert unpaired.low < 1 < unpaired.high
+def test_a_corrected_interval_excludes_0_where_the_verdict_does() -> None:
+    """At an adjusted p-value of exactly 0.05 it ends at 0."""
+    p = student.p_value(0.3, 0.1, 10)
+    factor = 0.05 / p
+    level = statistics.corrected_level(p, p * factor)
+    assert statistics.inflated_interval(0.3, 0.0, 0.1, 10, level).low == pytest.approx(0)
+    assert statistics.corrected_level(0.0, 0.0) == statistics.LEVEL
 
 
-def test_the_interval_of_a_median_covers_it() -> None:
-    """In about 95 of 100 draws of images the interval holds the median of all images."""
-    rng = np.random.default_rng(0)
-    population = rng.lognormal(0, 0.3, 100_000)
-    hits = 0.0
-    for _ in range(200):
-        seconds = rng.choice(population, 80)
-        interval = statistics.median_latency(pd.DataFrame({"round": 1, "image": np.arange(80), "seconds": seconds}))
-        hits += float(interval.low <= np.median(population) <= interval.high)
-    assert 180 <= hits <= 200
-
-
-def test_the_last_repetition_of_the_right_variant_is_read(tmp_path: Path) -> None:
-    """Earlier repetitions, other passes and other variants stay in the file and out of the statistics."""
-
-    def sample(seconds: float, *, repeat: int = 0, name: str = "latency") -> Sample:
-        return Sample(name=name, round=1, index=0, images=1, seconds=seconds, repeat=repeat)
-
-    path = tmp_path / "samples.parquet"
-    path.write_bytes(
-        tables.write_timings(
-            {
-                "as trained": stored_timings([sample(9.0), sample(1.0, repeat=1), sample(7.0, name="throughput")]),
-                "onnxruntime": stored_timings([sample(3.0)]),
-            }
-        )
-    )
-    interval = statistics.read_latencies(path)
-    assert {variant: rows["seconds"].tolist() for variant, rows in interval.items()} == {
-        "as trained": [1.0],
-        "onnxruntime": [3.0],
-    }
-    assert statistics.read_latencies(tmp_path / "none.parquet") == {}
-    path.write_bytes(path.read_bytes()[:-30])
-    assert statistics.read_latencies(path) == {}, "a torn file costs an interval, not the report"
+def test_students_t_is_that_of_the_tables() -> None:
+    """97.5 % quantiles for 1, 4 and endless degrees of freedom (NIST/SEMATECH e-Handbook, 1.3.6.7.2)."""
+    found = [student.quantile(0.95, degrees) for degrees in (1, 4, float("inf"))]
+    assert found == pytest.approx([12.706, 2.776, 1.960], abs=1e-3)
+    assert student.p_value(2.776, 1, 4) == pytest.approx(0.05, abs=1e-4)
+    assert (student.p_value(0, 0, 4), student.p_value(1, 0, 4)) == (1, 0)

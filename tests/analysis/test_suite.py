@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import numpy as np
 import pytest
 
 from harness import api
+from harness.store.arrays import StoredDetections, StoredGroundTruth
 from harness.store.paths import SuiteFolder
-from harness.store.record import Record
-from tests.report.made import detections, drawn_detections, drawn_labels, labels, of_classes, write
+from tests.report.made import agreeing, detections, drawn_detections, drawn_labels, labels, make_detected, write
+from tests.report.pages import first_screens, main_tables, page_of, pairs, tables
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
@@ -21,13 +21,9 @@ DISC, SQUARE = 0, 1
 TRUTH = labels([(DISC, BOX)], [(DISC, BOX)], [(SQUARE, BOX)], [(SQUARE, BOX)], [])
 
 
-def _folder(root: Path, predictions: dict[str, object], truth: object = TRUTH, **records: object) -> SuiteFolder:
+def _folder(root: Path, predictions: dict[str, StoredDetections], truth: StoredGroundTruth = TRUTH) -> SuiteFolder:
     """Write a folder with one trial for each architecture, whose detections are these."""
-    records_by_name = {name: of_classes(make_record(make_trial(name), **records), truth) for name in predictions}  # type: ignore[arg-type]
-    folder = make_folder(root, list(records_by_name.values()))
-    for name, detections_of_trial in predictions.items():
-        write(folder, records_by_name[name], truth, detections_of_trial)  # type: ignore[arg-type]
-    return folder
+    return make_detected(root, truth, [(make_record(make_trial(name)), stored) for name, stored in predictions.items()])
 
 
 def _row(text: str, table: str, name: str) -> list[str]:
@@ -63,22 +59,26 @@ def test_the_page_has_the_best_threshold_of_each_class(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_equal_detectors_are_a_tie_and_a_worse_one_is_not(tmp_path: Path) -> None:
-    """Two rows with the same detections share a group; one that finds a tenth is less accurate than either."""
+def test_equal_detectors_are_not_separated_and_a_worse_one_is(tmp_path: Path) -> None:
+    """Two rows with the same detections share a letter and both ranks; one that finds a tenth is less accurate."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=80, crowds=0.0)
     good = drawn_detections(rng, truth, hits=0.9, shift=1.0)
     bad = drawn_detections(rng, truth, hits=0.1)
-    folder = _folder(tmp_path, {FASTER: good, MOBILE: good, RETINA: bad}, truth)
-    _measured(folder, {FASTER: (0.70, 0.04), MOBILE: (0.70, 0.02), RETINA: (0.10, 0.01)})
-    text = api.report(folder.path).read_text()
-    assert f"**{MOBILE}** and **{FASTER}** are a tie on accuracy" in text or (
-        f"**{FASTER}** and **{MOBILE}** are a tie on accuracy" in text
-    )
-    groups = [next(cell for cell in _row(text, "architecture ", name) if cell.startswith("group"))
-              for name in (f"{FASTER}", f"{MOBILE} ★", f"{RETINA} ★")]  # fmt: skip
-    assert groups == ["group: 1", "group: 1", "group: 2"]
-    assert re.search(rf"\| {RETINA} .*less accurate", text)
+    named = ((FASTER, good, 0.04), (MOBILE, good, 0.02), (RETINA, bad, 0.01))
+    rows = [(make_record(make_trial(name), latency_s=seconds), stored) for name, stored, seconds in named]
+    text = page_of(make_detected(tmp_path, truth, rows))
+    (lines,) = first_screens(text).values()
+    assert lines[0].startswith(f"- **Ship {MOBILE}:** ")
+    assert f"- **Not separated** in accuracy: {FASTER} (0." in "\n".join(lines)
+    (table,) = main_tables(text)
+    ranks = {row["architecture"].split()[0]: row["rank"] for row in table}
+    assert ranks == {FASTER: "1–2 a", MOBILE: "1–2 a", RETINA: "3 b"}
+    assert [(row["architecture"], row["against"], row["accuracy"]) for row in pairs(text)] == [
+        (MOBILE, FASTER, "not separated"),
+        (RETINA, FASTER, "less accurate"),
+        (MOBILE, RETINA, "more accurate"),
+    ]
 
 
 def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) -> None:
@@ -86,12 +86,14 @@ def test_the_interval_of_the_page_is_of_the_stored_detections(tmp_path: Path) ->
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=40)
     folder = _folder(tmp_path, {RETINA: drawn_detections(rng, truth)}, truth)
-    text = api.report(folder.path).read_text()
-    low, high = map(float, re.findall(r"95 % interval (0\.\d+) … (0\.\d+)", text)[0])
-    (analyses,) = _stored_maps(folder)
-    assert low < analyses < high
+    ((row,),) = main_tables(api.report(folder.path).read_text())
+    value, low, high = map(float, re.findall(r"0\.\d{3}", row["mAP [95 %]"]))
+    (stored,) = _stored_maps(folder)
+    assert low < stored < high
+    assert value == pytest.approx(stored, abs=5e-4)
     without = api.report(folder.path, bootstrap=False).read_text()
-    assert "95 % interval 0" not in without
+    ((row,),) = main_tables(without)
+    assert row["mAP [95 %]"] == f"{stored:.3f}"
     assert "What goes wrong" not in without
     for path in tmp_path.glob("trials/*/ground_truth.parquet"):
         path.unlink()
@@ -110,64 +112,56 @@ def test_the_baseline_is_the_named_row(tmp_path: Path) -> None:
         api.report(folder.path, baseline="nobody")
 
 
-def test_seeds_and_images_are_two_spreads(tmp_path: Path) -> None:
-    """± over seeds is beside the interval over images; the error of a difference over seeds has its own column."""
+def test_seeds_and_images_are_one_error(tmp_path: Path) -> None:
+    """An interval is over both, wider than over images alone; ± over seeds, their standard deviation, stands apart."""
     rng = np.random.default_rng(0)
-    truth = drawn_labels(rng, images=40)
-    records = [
-        of_classes(make_record(make_trial(name, seed=seed), map=value), truth)
-        for name, values in ((FASTER, (0.5, 0.6)), (RETINA, (0.3, 0.5)))
-        for seed, value in enumerate(values)
-    ]
-    folder = make_folder(tmp_path, records)
-    for record in records:
-        write(folder, record, truth, drawn_detections(rng, truth))
-    text = api.report(folder.path).read_text()
-    assert "0.550 ± 0.071" in text
-    assert _row(text, "architecture ", RETINA)[0]
-    assert "± 0.112" in text  # √(0.0707²/2 + 0.1414²/2)
-    assert "± is the standard deviation over 2 seeds" in text
-    assert "intervals show chance over images" in text
+    truth = drawn_labels(rng, images=40, crowds=0.0)
+    found = {
+        (name, seed): drawn_detections(rng, truth, hits=hits)
+        for name, spread in ((FASTER, (0.9, 0.7)), (RETINA, (0.5, 0.3)))
+        for seed, hits in enumerate(spread)
+    }
+    rows = [(make_record(make_trial(name, seed=seed)), stored) for (name, seed), stored in found.items()]
+    folder = make_detected(tmp_path / "seeds", truth, rows)
+    text = page_of(folder)
+    (both,) = main_tables(text)
+    (one,) = main_tables(page_of(make_detected(tmp_path / "one", truth, rows[:1])))
+    assert _width(both[0]) > 2 * _width(one[0])
+    assert "Intervals are over images and seeds." in text
+    assert "2 seeds each; 95 % intervals over images and seeds" in text
+    maps = _stored_maps(folder)
+    ((first, _),) = tables(text, "architecture", "± over seeds")
+    assert first["± over seeds"] == f"{np.std(maps[:2], ddof=1):.3f}"
+
+
+def _width(row: dict[str, str]) -> float:
+    _, low, high = map(float, re.findall(r"0\.\d{3}", row["mAP [95 %]"]))
+    return high - low
 
 
 def test_partial_and_mixed_results_are_reported_as_far_as_they_go(tmp_path: Path) -> None:
     """A failed seed, a pending one, another environment and a record without labels are all reported."""
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=30)
-    records = [
-        of_classes(make_record(make_trial(FASTER, seed=seed), device_name=f"GPU {seed}"), truth) for seed in (0, 1)
-    ]
-    old = make_record(make_trial(MOBILE), map=0.4)
+    found = [drawn_detections(rng, truth) for _ in (0, 1)]
+    records = [agreeing(make_record(make_trial(FASTER, seed=seed), device_name=f"GPU {seed}"), truth, stored)
+               for seed, stored in enumerate(found)]  # fmt: skip
+    old = agreeing(make_record(make_trial(MOBILE), device_name="GPU 0"), truth, found[0])
     folder = make_folder(
         tmp_path, [*records, old],
         failed=((make_trial(RETINA), make_outcome()),), left=(make_trial(FASTER, seed=2),),
     )  # fmt: skip
-    for record in records:
-        write(folder, record, truth, drawn_detections(rng, truth))
+    for record, stored in zip(records, found, strict=True):
+        write(folder, record, truth, stored)
     text = api.report(folder.path).read_text()
     assert "3 of 5 trials measured, **1 failed**, 1 left" in text
-    assert "Not one ranking" in text
+    assert "different environment: device name GPU 0 / GPU 1" in text
     assert "2 succeeded, 1 not run yet" in text
-    assert _row(text, "architecture ", MOBILE)[2] == "95 % interval: –"
+    (lines,) = first_screens(text).values()
+    assert "1 of 3 rows is not measured" in "\n".join(lines)
+    rows = [row for table in main_tables(text) for row in table]
+    assert sorted(re.sub(r"[\d.]+", "0", row["mAP [95 %]"]) for row in rows) == ["0", "0 [0–0] ‡", "–"]
     assert (folder.path / "report.html").is_file()
-
-
-def _measured(folder: SuiteFolder, numbers: dict[str, tuple[float, float]]) -> None:
-    """Set the mAP and the latency of each architecture's record."""
-    from harness.store import record as records
-    from harness.store.results import read_results
-
-    for state in read_results(folder):
-        assert state.record is not None
-        value, latency = numbers[state.trial.architecture.name]
-        changed: Record = dataclasses.replace(
-            state.record,
-            metrics=dataclasses.replace(state.record.metrics, map=value),
-            measurements=dataclasses.replace(
-                state.record.measurements, latency_s=records.distribution([[latency] * 20])
-            ),
-        )
-        folder.trial(state.trial.trial_id).record.write_bytes(records.encode(records.RECORD, changed))
 
 
 def _stored_maps(folder: SuiteFolder) -> list[float]:

@@ -12,12 +12,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.store import record
 from harness.store.paths import SuiteFolder
+from harness.store.results import read_results
 from harness.suite.trial import TrialArchitecture
 from tests.conftest import ROOT, Command
+from tests.report.doubtful import DOUBTFUL, GOOD, TRUTH
+from tests.report.made import make_detected
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 MOBILE, RETINA = "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
+AP = {10: 26 / 101, 36: 91 / 101}  # of 10 and of 36 boxes of 40 found: precision 1 at so many of COCO's 101 recalls
 
 
 def _made(root: Path, *, map: float = 0.5, latency_s: float = 0.02, second: bool = True) -> SuiteFolder:
@@ -41,14 +46,20 @@ def _detected(folder: SuiteFolder, right: int) -> None:
         path.write_bytes(stream.getvalue())
 
 
+def _rewrite(folder: SuiteFolder, map: float) -> None:
+    """Let the record say another mAP."""
+    changed = record.encode(record.RECORD, make_record(make_trial(), map=map))
+    folder.trial(make_trial().trial_id).record.write_bytes(changed)
+
+
 def _git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")
     subprocess.run(("git", *identity, *arguments), cwd=folder, check=True, capture_output=True)
 
 
-def test_a_table_says_what_is_better(harness_command: Command, tmp_path: Path) -> None:
+def test_a_table_says_what_is_more_accurate(harness_command: Command, tmp_path: Path) -> None:
     """From stored detections, with the interval; what does not compare with its reason; counts at the end; exit 0."""
-    a, b = _made(tmp_path / "a", map=0.25), _made(tmp_path / "b", map=0.9, second=False)
+    a, b = _made(tmp_path / "a", map=AP[10]), _made(tmp_path / "b", map=AP[36], second=False)
     _detected(a, right=10)
     _detected(b, right=36)
     done = harness_command("compare", a.path, b.path)
@@ -56,11 +67,11 @@ def test_a_table_says_what_is_better(harness_command: Command, tmp_path: Path) -
     table = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert len({len(line) for line in table}) == 1
     cells = [cell.strip() for cell in next(line for line in table if RETINA in line).split("|")[1:-1]]
-    assert cells[:3] == [RETINA, "0.250", "0.900"]
+    assert cells[:3] == [RETINA, "0.257", "0.901"]
     assert cells[3].startswith("+0.6")
-    assert cells[4:] == ["better", "20.0", "20.0", "+0.0 %", "tie"]
+    assert cells[4:] == ["more accurate", "20.0", "20.0", "+0.0 %", "not separated"]
     assert f"{MOBILE}: accuracy and speed not comparable: not measured in B: failed: killed by signal 9" in done.stdout
-    assert "accuracy: 1 better, 1 not comparable; speed: 1 tie, 1 not comparable" in done.stdout
+    assert "accuracy: 1 more accurate, 1 not comparable; speed: 1 not separated, 1 not comparable" in done.stdout
 
 
 def test_json_says_the_same(harness_command: Command, tmp_path: Path) -> None:
@@ -70,16 +81,48 @@ def test_json_says_the_same(harness_command: Command, tmp_path: Path) -> None:
     assert done.returncode == 1
     told = json.loads(done.stdout)
     first, second = told["rows"]
-    assert first["accuracy"]["reasons"] == ["no stored detections in A and B, one seed"]
+    assert first["accuracy"]["reasons"] == ["no stored detections in A and B, so chance over images is not known"]
     assert (first["a"]["map"], first["b"]["map"], second["b"]["map"]) == (0.5, 0.4, None)
     assert first["b"]["latency_median_s"] == 0.02
-    assert first["speed"]["verdict"] == "tie"
-    assert told["summary"]["speed"] == {"better": 0, "worse": 0, "tie": 1, "not comparable": 1}
+    assert first["speed"]["verdict"] == "not separated"
+    assert told["summary"]["speed"] == {"not separated": 1, "not raced": 0, "not comparable": 1}
     broken = {(one["limit"], one["label"]): one["broken"] for one in told["limits"]}
     assert broken == {
         ("map:-0.05", RETINA): True, ("map:-0.05", MOBILE): True,
         ("latency:+10%", RETINA): False, ("latency:+10%", MOBILE): True,
     }  # fmt: skip
+
+
+def test_a_record_that_contradicts_its_detections_is_not_compared(harness_command: Command, tmp_path: Path) -> None:
+    """By more than rounding: no verdict, and both numbers in the reason."""
+    a, b = (_made(tmp_path / name, map=AP[10]) for name in "ab")
+    for folder in (a, b):
+        _detected(folder, right=10)
+    _rewrite(b, AP[10] + 5e-7)
+    sound = harness_command("compare", a.path, b.path)
+    assert "accuracy: 1 not separated, 1 not comparable" in sound.stdout
+    _rewrite(b, 0.9)
+    done = harness_command("compare", a.path, b.path, "--fail-on", "map:-0.01")
+    assert "accuracy: 2 not comparable" in done.stdout
+    reason = "its record has mAP 0.900, but its stored detections have 0.257 on the stored labels"
+    assert f"{RETINA}: accuracy and speed not comparable: not measured in B: unreadable: {reason}" in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["score thresholds", "detections an image", "val beside test", "fingerprints"])
+def test_what_stands_apart_on_the_page_does_not_compare(harness_command: Command, tmp_path: Path, name: str) -> None:
+    """The same rule as on the page and in `recommend`, for the same reason."""
+    doubtful = DOUBTFUL[name]
+    rows = [state.record for state in read_results(doubtful.make(tmp_path / "both")) if state.record]
+    rows.sort(key=lambda row: row.trial.architecture.name, reverse=True)
+    folders = []
+    for side, row in zip("ab", rows, strict=True):
+        architecture = replace(row.trial.architecture, name=RETINA)
+        alike = replace(row, trial=replace(row.trial, architecture=architecture))
+        folders.append(make_detected(tmp_path / side, TRUTH, [(alike, GOOD)]))
+    done = harness_command("compare", *(folder.path for folder in folders))
+    assert "accuracy: 1 not comparable" in done.stdout
+    assert doubtful.advice in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -136,22 +179,23 @@ def test_wrong_limits_are_told(harness_command: Command, tmp_path: Path, limit: 
 def test_a_commit_is_read_as_it_was(harness_command: Command, tmp_path: Path) -> None:
     """Detections and records from git, though the folder has other ones now, or none; the work tree is not touched."""
     repository = tmp_path / "repository"
-    folder = _made(repository / "results" / "made", map=0.25)
+    folder = _made(repository / "results" / "made", map=AP[10])
     _detected(folder, right=10)
     _git(repository, "init", "-q")
     _git(repository, "add", ".")
     _git(repository, "commit", "-qm", "one")
+    _rewrite(folder, AP[36])
     _detected(folder, right=36)
     _git(repository, "commit", "-qam", "two")
     before = subprocess.run(("git", "status", "--short"), cwd=repository, capture_output=True, check=True).stdout
     done = harness_command("compare", f"{folder.path}@HEAD~1", f"{folder.path}@HEAD")
     assert done.returncode == 0, done.stderr
-    assert "accuracy: 1 better, 1 tie" in done.stdout
+    assert "accuracy: 1 more accurate, 1 not comparable" in done.stdout
     after = subprocess.run(("git", "status", "--short"), cwd=repository, capture_output=True, check=True).stdout
     assert before == after == b""
     _git(repository, "rm", "-rqf", "results")
     gone = harness_command("compare", f"{folder.path}@HEAD@{{0}}", f"{folder.path}@HEAD~1")
-    assert "accuracy: 1 worse, 1 tie" in gone.stdout, gone.stderr
+    assert "accuracy: 1 less accurate, 1 not comparable" in gone.stdout, gone.stderr
 
 
 @pytest.mark.parametrize(
@@ -192,9 +236,9 @@ def test_names_do_nothing_in_a_terminal(harness_command: Command, tmp_path: Path
     assert all(letter.isprintable() or letter == "\n" for letter in done.stdout)
 
 
-def test_the_committed_example_ties_with_itself(harness_command: Command, tmp_path: Path) -> None:
+def test_the_committed_example_is_not_separated_from_itself(harness_command: Command, tmp_path: Path) -> None:
     """Real records."""
     example = shutil.copytree(ROOT / "results" / "examples" / "quickstart", tmp_path / "quickstart")
     done = harness_command("compare", example, example, "--fail-on", "map:-0.01,latency:+10%,memory:+1%")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "accuracy: 3 tie; speed: 3 tie" in done.stdout
+    assert "accuracy: 3 not separated; speed: 3 not separated" in done.stdout

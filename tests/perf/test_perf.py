@@ -58,18 +58,19 @@ def test_report(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     assert benchmark.pedantic(lambda: api.report(folder.path), rounds=3, warmup_rounds=1).is_file()
 
 
-def test_bootstrap_of_a_pair(benchmark: BenchmarkFixture) -> None:
-    """Intervals and difference of two detectors: 1,000 draws of 5,000 images, 100 detections each, 80 classes."""
-    from harness.analysis import significance
+def test_error_of_a_pair(benchmark: BenchmarkFixture) -> None:
+    """Intervals and difference of two detectors: 5,000 images in 1,000 groups, 100 detections each, 80 classes."""
+    from harness.analysis.accuracy import Accuracies, Difference, SeedAnalyses
     from harness.analysis.detections.analyse import analyse_detections
 
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=5000, classes=80, max_boxes=14, crowds=0.01)
     found = [drawn_detections(rng, truth, each=100, hits=0.15) for _ in range(2)]
 
-    def both() -> significance.Difference:
-        ours, theirs = (analyse_detections(truth, one, min_score=0.05) for one in found)
-        return significance.map_difference([ours], [theirs])
+    def both() -> Difference:
+        analyses = (analyse_detections(truth, one, min_score=0.05) for one in found)
+        rows = [SeedAnalyses(trial_ids=(str(number),), analyses=(one,)) for number, one in enumerate(analyses)]
+        return Accuracies(rows).difference(0, 1)
 
     assert benchmark.pedantic(both, rounds=1).p <= 1
 

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.analysis.detections.analyse import analyse_detections
 from harness.store import tables
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from harness.store.record import ClassMetrics
+from tests.store.make import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.store.job import Outcome
     from harness.store.paths import SuiteFolder
     from harness.store.record import Record
+    from harness.suite.trial import Trial
 
 Box = tuple[float, float, float, float]
 CLASSES = ("disc", "square")
@@ -119,6 +123,47 @@ def of_classes(record: Record, truth: StoredGroundTruth) -> Record:
     per_class = {name: ClassMetrics(map=record.metrics.map, mar_100=0.5) for name in truth.class_names}
     metrics = dataclasses.replace(record.metrics, per_class=per_class, images=len(truth.images))
     return dataclasses.replace(record, metrics=metrics)
+
+
+def agreeing(record: Record, truth: StoredGroundTruth, predictions: StoredDetections) -> Record:
+    """Return the record with the accuracy of these detections as a trial stores them."""
+    return _with_metrics(of_classes(record, truth), _metrics(truth, predictions))
+
+
+def _with_metrics(record: Record, metrics: dict[str, float]) -> Record:
+    changed = dataclasses.replace(
+        record.metrics, map=metrics["map"], map_50=metrics["map_50"], map_75=metrics["map_75"]
+    )
+    return dataclasses.replace(record, metrics=changed)
+
+
+def _metrics(truth: StoredGroundTruth, predictions: StoredDetections) -> dict[str, float]:
+    stored_truth = tables.read_ground_truth(bytes(tables.write_ground_truth(truth, {})), truth.class_names)
+    stored = tables.read_detections(
+        bytes(tables.write_detections(predictions, truth.images, truth.class_names)), stored_truth
+    )
+    values = analyse_detections(stored_truth, stored, min_score=0.05).values
+    return dict(zip(("map", "map_50", "map_75"), values.tolist(), strict=True))
+
+
+def make_detected(
+    root: Path,
+    truth: StoredGroundTruth,
+    found: Sequence[tuple[Record, StoredDetections]],
+    *,
+    failed: tuple[tuple[Trial, Outcome], ...] = (),
+    left: tuple[Trial, ...] = (),
+) -> SuiteFolder:
+    """Write a results folder whose records have the accuracy of their detections."""
+    metrics = {id(predictions): _metrics(truth, predictions) for _, predictions in found}  # many rows can share them
+    agreed = [
+        (_with_metrics(of_classes(record, truth), metrics[id(predictions)]), predictions)
+        for record, predictions in found
+    ]
+    folder = make_folder(root, [record for record, _ in agreed], failed=failed, left=left)
+    for record, predictions in agreed:
+        write(folder, record, truth, predictions)
+    return folder
 
 
 def _sorted(images: np.ndarray, classes: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> StoredDetections:

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
+import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
 
 from harness import api
+from harness.analysis import suite as suite_analysis
+from harness.analysis.race.read import RaceTimes
 from harness.store import files, paths, record, results
 from harness.store.job import OUTCOME
+from harness.store.race import Entrant
 from harness.store.record import MeasurementWarning
+from harness.suite.expand import configuration_key
+from harness.suite.schema import ImageSize
 from tests.conftest import ROOT
+from tests.report.doubtful import AS_GOOD, DOUBTFUL, GOOD, POOR, TRUTH, contradicting, drawn
+from tests.report.made import drawn_detections, drawn_labels, make_detected
+from tests.report.pages import first_screens, main_tables, page_of, pairs, sections
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
+
+if TYPE_CHECKING:
+    from harness.store.arrays import StoredDetections
+    from harness.store.paths import SuiteFolder
+    from harness.store.record import Record
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
 
 
-def _three() -> list[object]:
+def _three() -> list[Record]:
     return [
         make_record(make_trial(FASTER), map=0.412, latency_s=0.040),
         make_record(make_trial(MOBILE), map=0.381, latency_s=0.020),
@@ -24,36 +44,67 @@ def _three() -> list[object]:
     ]
 
 
+def _detected(root: Path, *found: tuple[str, StoredDetections, float]) -> SuiteFolder:
+    """Write a folder of rows with these detections and latencies."""
+    rows = [(make_record(make_trial(name), latency_s=seconds), stored) for name, stored, seconds in found]
+    return make_detected(root, TRUTH, rows)
+
+
+def _raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], *, spread: float) -> None:
+    """Let a race of five blocks have measured these architectures, with such a spread of their ratio over blocks."""
+    blocks = spread * np.outer((1, -1, 2, -2, 0), [(-1) ** number for number in range(len(seconds))])
+    times = RaceTimes(
+        number=1,
+        entrants=tuple(
+            Entrant(label=name, configuration=configuration_key(make_trial(name)), variant="as trained", trial_ids=())
+            for name in seconds
+        ),
+        seconds=np.array([*seconds.values()]) * np.exp(blocks),
+        environment=make_record(make_trial()).environment,
+    )
+    monkeypatch.setattr(suite_analysis, "read_times", lambda _folder, _dataset: times)
+
+
 def test_the_answer_comes_first(tmp_path: Path) -> None:
-    """What to ship, which rows are faster, the steps of the front, and how certain that is stand before any table."""
-    text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
+    """What to ship, what a faster one costs, and how certain that is stand before any table."""
+    folder = _detected(tmp_path, (FASTER, GOOD, 0.04), (MOBILE, drawn(5, 0.5), 0.02), (RETINA, POOR, 0.03))
+    text = page_of(folder)
     answer = text[: text.index("| architecture")]
     assert "3 of 3 trials measured" in answer
-    assert f"**Ship {FASTER}:** 0.412 mAP at 40.0 ms (p95 40.0) in " in answer
-    assert f"**{MOBILE}** is 2.0× faster for −0.031 mAP." in answer
-    assert f"fastest first: {MOBILE}; then {FASTER}, +0.031 mAP for 2.0× the latency." in answer
-    assert "n=1" in answer
+    (lines,) = first_screens(text).values()
+    interval = r"0\.\d{3} \[0\.\d{3}–0\.\d{3}\]"
+    assert re.fullmatch(
+        rf"- \*\*Ship {FASTER}:\*\* mAP {interval}, 40\.0 ms \(p95 40\.0\), 1,024 MiB; "
+        r"one seed: holds for these weights\.",
+        lines[0],
+    ), lines[0]
+    assert re.fullmatch(
+        rf"- \*\*{MOBILE}:\*\* 2\.00× the speed, by medians; mAP −0\.\d+ \[−0\.\d+ to −0\.\d+\], less accurate\.",
+        lines[1],
+    ), lines[1]
+    assert lines[-1].startswith("- **How sure:** 40 val images, 1 seed each; 95 % intervals over images alone")
 
 
 def test_all_columns_are_there(tmp_path: Path) -> None:
     """Every number has a column with its unit, and every row is in every table."""
-    text = api.report(make_folder(tmp_path, _three()).path).read_text()  # type: ignore[arg-type]
+    text = api.report(make_folder(tmp_path, _three()).path).read_text()
     for column in (
-        "architecture", "mAP", "mAP50", "mAP75", "latency median ms", "p95 ms", "throughput img/s", "outcome",
-        "backbone", "stages", "weights", "image size", "parameters M", "GFLOPs", "training img/s",
-        "peak memory training MiB", "peak memory inference MiB", "wall time",
+        "architecture", "mAP [95 %]", "rank", "latency ms", "p95 ms", "img/s (batch)", "memory MiB", "parameters M",
+        "GFLOPs", "epochs", "images seen", "learning rate", "image size", "seeds", "outcome", "mAP50", "mAP75",
+        "backbone", "stages", "weights", "training img/s", "peak memory training MiB", "peak memory inference MiB",
+        "wall time",
     ):  # fmt: skip
         assert re.search(rf"\| +{re.escape(column)} +\|", text) or f"| {column} " in text, column
     assert text.count(f"| {RETINA}") == 5
     assert "mobilenet_v3_large" in text
-    tables = [block for block in text.split("\n\n") if block.startswith("| architecture")]
-    for table in tables:
+    blocks = [block for block in text.split("\n\n") if block.startswith("| architecture")]
+    for table in blocks:
         assert len({len(line) for line in table.splitlines()}) == 1
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     """The page and the plot are equal, except for the time of writing."""
-    folder = make_folder(tmp_path, _three())  # type: ignore[arg-type]
+    folder = make_folder(tmp_path, _three())
     first = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
     second = api.report(folder.path).read_text(), next(folder.plots.iterdir()).read_bytes()
     assert re.sub(r"Written .*", "", first[0]) == re.sub(r"Written .*", "", second[0])
@@ -74,45 +125,235 @@ def test_failures_have_their_reason_and_log(tmp_path: Path) -> None:
     (link,) = re.findall(r"\(<(.+log\.txt)>\)", text)
     assert (tmp_path / link).is_file()
     assert text.count("not run yet") == 1
-    assert max(len(line) for line in text.splitlines() if line.startswith("|")) < 150
 
 
 def test_subsets_are_marked_and_never_replace_full_trials(tmp_path: Path) -> None:
     """A subset of higher mAP is not recommended if there is a full trial, and its row says not comparable."""
     subset = make_record(make_trial(FASTER, max_images=4), map=0.9, latency_s=0.001,
                          warnings=(MeasurementWarning(name="subset", reason="only the first 4 images"),))  # fmt: skip
-    text = api.report(make_folder(tmp_path, [subset, make_record(make_trial(), map=0.3)]).path).read_text()
-    assert f"**Ship {RETINA}:** 0.300 mAP" in text
-    assert f"{RETINA} alone: nothing else is faster or more accurate" in text
+    text = page_of(make_detected(tmp_path / "both", TRUTH, [(subset, GOOD), (make_record(make_trial()), POOR)]))
+    (lines,) = first_screens(text).values()
+    assert lines[0].startswith(f"- **Ship {RETINA}:** mAP 0.1")
+    assert FASTER not in "\n".join(lines)
     assert "succeeded, not comparable" in text
-    alone = api.report(make_folder(tmp_path / "alone", [subset]).path).read_text()
-    assert f"**Most accurate (not comparable) {FASTER}, subset:** 0.900 mAP" in alone
+    alone = page_of(make_folder(tmp_path / "alone", [subset]))
+    assert f"**Most accurate (not comparable) {FASTER}, subset:** mAP 0.900" in alone
 
 
-def test_seeds_show_their_spread_and_two_machines_a_banner(tmp_path: Path) -> None:
-    """± is the std over seeds; a banner says that records are from two environments."""
-    records = [make_record(make_trial(seed=seed), map=0.4 + seed / 10, device_name=f"GPU {seed}") for seed in (0, 1)]
-    text = api.report(make_folder(tmp_path, records).path).read_text()
-    assert "0.450 ± 0.071" in text
-    assert "over 2 seeds" in text
-    banner = text.index("> **Not one ranking:** these trials ran in different environments (device name GPU 0 / GPU 1)")
-    assert banner < text.index("| architecture")
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_what_stands_against_an_answer_is_on_the_first_screen(tmp_path: Path, name: str) -> None:
+    """And nothing is called the one to ship: neither on failed seeds or rows, nor on what does not compare."""
+    doubtful = DOUBTFUL[name]
+    text = page_of(doubtful.make(tmp_path / "made"))
+    screens = first_screens(text)
+    assert len(screens) == doubtful.tables
+    for lines in screens.values():
+        assert "**Ship" not in "\n".join(lines)
+        assert doubtful.page in "\n".join(lines)
+        assert lines[0].startswith(("- **Best here, but in doubt: ", "- **Nothing to ship yet:** "))
+    assert doubtful.advice in html.unescape(text)
+
+
+@pytest.mark.parametrize("name", ["score thresholds", "detections an image", "val beside test", "fingerprints"])
+def test_rows_that_do_not_compare_have_tables_of_their_own(tmp_path: Path, name: str) -> None:
+    """Each with the reason in a banner, and with what distinguishes it in its heading; no pair is compared."""
+    text = page_of(DOUBTFUL[name].make(tmp_path / "made"))
+    reason = DOUBTFUL[name].advice
+    found = sections(text)
+    for title, value in zip(found, reason.split(": ")[1].split(" / "), strict=True):
+        assert value in title
+        assert "> **Not one ranking:** " in found[title]
+        assert f"({reason})" in found[title].split("- **")[0]
+        ((row,),) = main_tables(found[title])
+        assert row["rank"] == "1 a"
+    assert not pairs(text)
+
+
+def test_a_record_that_contradicts_its_detections_never_wins(tmp_path: Path) -> None:
+    """It is left out with both numbers, under Warnings; a difference of rounding is none."""
+    text = page_of(contradicting(tmp_path / "wrong"))
+    (lines,) = first_screens(text).values()
+    assert FASTER not in "\n".join(lines)
+    (warning,) = [line for line in text.split("## Warnings")[1].splitlines() if "left out of every comparison" in line]
+    numbers = re.findall(r"0\.\d{3}", warning.split("its record")[1])
+    assert float(numbers[0]) - float(numbers[1]) == pytest.approx(0.1)
+    for by in (2e-6, -2e-6):
+        assert "left out of every comparison" in page_of(contradicting(tmp_path / f"{by}", by))
+    assert "## Warnings" not in page_of(contradicting(tmp_path / "rounded", 5e-7))
+
+
+def test_seeds_show_their_spread_and_two_machines_a_reason(tmp_path: Path) -> None:
+    """± is the standard deviation over seeds; what differs between the machines of one row's seeds is said."""
+    seeds = [(make_record(make_trial(seed=seed), latency_s=0.02 + seed / 100, device_name=f"GPU {seed}"), stored)
+             for seed, stored in enumerate((GOOD, AS_GOOD))]  # fmt: skip
+    text = page_of(make_detected(tmp_path, TRUTH, seeds))
+    ((row,),) = main_tables(text)
+    assert (row["seeds"], row["latency ms"]) == ("2", "25.0")
+    assert "(different environment: device name GPU 0 / GPU 1)" in text
+    assert "| ± over seeds |" in text
+    assert "7.1" in text  # ms: of 20 and 30
 
 
 def test_speeds_of_two_machines_are_not_ranked(tmp_path: Path) -> None:
-    """No row is called faster or is on a front, and there is no ratio; accuracy is still ranked."""
-    records = [make_record(make_trial(FASTER), map=0.4, device_name="A"),
-               make_record(make_trial(RETINA), map=0.3, latency_s=0.01, device_name="B")]  # fmt: skip
-    text = api.report(make_folder(tmp_path, records).path).read_text()
-    assert "their speeds cannot be compared" in text
-    assert "× faster" not in text
+    """Accuracy is ranked in one; the main table has a part for each machine, with the reason, and no ratio."""
+    records = [make_record(make_trial(FASTER), device_name="A"),
+               make_record(make_trial(RETINA), latency_s=0.01, device_name="B")]  # fmt: skip
+    text = page_of(make_detected(tmp_path, TRUTH, list(zip(records, (GOOD, POOR), strict=True))))
+    (lines,) = first_screens(text).values()
+    assert lines[0].startswith(f"- **Ship {FASTER}:** mAP 0.4")
+    assert "- **Speed:** not all ran in one environment by one protocol; each of these has its own table." in lines
+    assert "**Speeds that compare, 1 of 2** (apart from the others: different environment: device name A / B)" in text
+    assert [[row["rank"] for row in table] for table in main_tables(text)] == [["1 a"], ["2 b"]]
+    (pair,) = pairs(text)
+    assert (pair["accuracy"], pair["times as fast [95 %]"], pair["speed"]) == ("less accurate", "–", "not comparable")
+
+
+def test_latencies_of_two_protocols_are_not_ranked(tmp_path: Path) -> None:
+    """They are like those of two machines, though accuracies compare."""
+    trial = make_trial(RETINA)
+    other = dataclasses.replace(trial, protocol=dataclasses.replace(trial.protocol, deployment_score_threshold=0.3))
+    rows = [(make_record(make_trial(FASTER)), GOOD), (make_record(other, latency_s=0.01), POOR)]
+    text = page_of(make_detected(tmp_path, TRUTH, rows))
+    assert len(main_tables(text)) == 2
+    assert "different protocol: deployment_score_threshold 0.05 / 0.3" in text
+    (pair,) = pairs(text)
+    assert (pair["accuracy"], pair["speed"]) == ("less accurate", "not comparable")
+
+
+def test_without_a_race_nobody_is_called_faster(tmp_path: Path) -> None:
+    """Not by the largest ratio of medians: the page says that these are of one process each. No star is filled."""
+    text = page_of(_detected(tmp_path, (FASTER, GOOD, 0.4), (MOBILE, AS_GOOD, 0.2), (RETINA, POOR, 0.001)))
+    (lines,) = first_screens(text).values()
+    assert "- **Speed:** by medians of one process each; without `harness race` no row is called faster." in lines
+    assert f"**Ship {MOBILE}:**" in lines[0]
+    assert "; the fastest by medians of 2 not separated" in lines[0]
+    rest = text.replace("no row is called faster", "").replace("the fastest by medians", "")
+    assert not re.search(r"\b(fast|slow)(er|est)\b", rest)
+    assert {pair["speed"] for pair in pairs(text)} == {"not raced"}
     assert "★" not in text
-    assert f"**Ship {FASTER}:** 0.400 mAP" in text
+    assert "☆" in text
+
+
+@pytest.mark.parametrize(("spread", "word"), [(0.02, "faster"), (1.0, "not separated")])
+def test_a_race_decides_who_is_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spread: float, word: str
+) -> None:
+    """By its interval, which excludes 1 beside "faster" and holds it beside "not separated"; only then a star fills."""
+    folder = _detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, POOR, 0.02))
+    _raced(monkeypatch, {FASTER: 0.04, RETINA: 0.02}, spread=spread)
+    text = page_of(folder)
+    (pair,) = pairs(text)
+    value, low, high = map(float, re.findall(r"[\d.]+", pair["times as fast [95 %]"]))
+    assert pair["speed"] == word
+    assert (low <= 1 <= high) == (word == "not separated")
+    assert low < value < high
+    assert ("★ is on the Pareto front, and separated" in text) == (word == "faster")
+    (lines,) = first_screens(text).values()
+    assert "- **Speed:** raced in 5 blocks of fresh processes." in lines
+
+
+@pytest.mark.parametrize("hits", [0.9, 0.8, 0.7, 0.5, 0.3])
+def test_an_interval_beside_a_verdict_says_the_same(tmp_path: Path, hits: float) -> None:
+    """Beside "not separated" it holds 0, else it does not; ± is the standard deviation over seeds, and nothing else."""
+    rows = [
+        (make_record(make_trial(name, seed=seed)), drawn(10 * number + seed, quality))
+        for number, (name, quality) in enumerate(((FASTER, 0.9), (MOBILE, hits), (RETINA, 0.6)))
+        for seed in (0, 1)
+    ]
+    text = page_of(make_detected(tmp_path, TRUTH, rows))
+    compared = pairs(text)
+    assert len(compared) >= 2
+    for pair in compared:
+        value, low, high = (float(end.replace("−", "-")) for end in re.findall(r"[−+]?0\.\d+", pair["mAP [95 %]"]))
+        assert low <= value <= high
+        # to the three digits shown
+        assert (low <= 0 <= high) or pair["accuracy"] == ("more accurate" if value > 0 else "less accurate")
+        assert not low < 0 < high or pair["accuracy"] == "not separated"
+    named = text.replace("± over seeds", "").replace("± is the standard deviation over seeds", "")
+    assert "±" not in named
+    ((first, *_),) = main_tables(text)
+    assert re.fullmatch(r"0\.\d{3} \[0\.\d{3}–0\.\d{3}\]( ‡)?", first["mAP [95 %]"])
+
+
+def _budget(name: str, *, lr: float, epochs: int, size: int) -> Record:
+    trial = make_trial(name, h={"lr": lr})
+    architecture = dataclasses.replace(trial.architecture, image_size=ImageSize(min=size, max=size))
+    made = make_record(dataclasses.replace(trial, architecture=architecture))
+    passed = tuple(
+        record.Epoch(epoch=k, lr=lr, loss=1.0, loss_parts={}, wall_s=1.0, val_map=None, val_map_50=None)
+        for k in range(1, epochs + 1)
+    )
+    return dataclasses.replace(made, measurements=dataclasses.replace(made.measurements, epochs=passed))
+
+
+def test_other_budgets_are_on_the_first_screen(tmp_path: Path) -> None:
+    """Epochs, learning rates and image sizes that differ, and beside each row's numbers; not where all are equal."""
+    rows = [(_budget(FASTER, lr=0.02, epochs=3, size=64), GOOD), (_budget(RETINA, lr=0.01, epochs=8, size=96), POOR)]
+    text = page_of(make_detected(tmp_path / "other", TRUTH, rows))
+    (lines,) = first_screens(text).values()
+    assert "- **Budgets differ:** epochs 3 to 8; learning rates 0.01 to 0.02; image sizes 64/64 and 96/96." in lines
+    ((first, second),) = main_tables(text)
+    columns = ("epochs", "learning rate", "image size")
+    assert [tuple(row[name] for name in columns) for row in (first, second)] == [
+        ("3", "0.02", "64/64"), ("8", "0.01", "96/96"),
+    ]  # fmt: skip
+    equal = [(_budget(name, lr=0.01, epochs=3, size=64), stored) for name, stored in ((FASTER, GOOD), (RETINA, POOR))]
+    assert "Budgets differ" not in page_of(make_detected(tmp_path / "equal", TRUTH, equal))
+
+
+def test_the_choice_on_the_images_that_score_it_is_said(tmp_path: Path) -> None:
+    """Where there was something to choose from."""
+    said = "chosen on the images that score it, so the best looks a little too good"
+    assert said in "\n".join(*first_screens(page_of(DOUBTFUL["two machines"].make(tmp_path / "two"))).values())
+    assert said not in page_of(_detected(tmp_path / "one", (FASTER, GOOD, 0.02)))
+
+
+_SMALL = drawn_labels(np.random.default_rng(1), images=12, crowds=0.0)
+
+
+def _many(count: int) -> list[tuple[Record, StoredDetections]]:
+    """Make rows of long names that tie in accuracy or do not, with other budgets and with warnings."""
+    warnings = (MeasurementWarning(name="unstable", reason="rounds lie 9 % apart"),)
+    qualities = [drawn_detections(np.random.default_rng((stream, 3)), _SMALL, hits=hits, shift=1.0, each=6)
+                 for stream, hits in enumerate((0.9, 0.9, 0.85, 0.1))]  # fmt: skip
+    rows = []
+    for number in range(count):
+        made = _budget(f"{number} {'a_b-c' * 60}", lr=(number + 1) / 1234, epochs=1 + number % 4, size=64 + number % 9)
+        latency = record.distribution([[0.02 + number / 1e4] * 20])
+        measured = dataclasses.replace(made.measurements, latency_s=latency)
+        trial = dataclasses.replace(made.trial, trial_id=f"t{number}")
+        changed = dataclasses.replace(made, trial=trial, measurements=measured, warnings=warnings)
+        rows.append((changed, qualities[number % 4]))
+    return rows
+
+
+def _on_machines(made: Record, number: int) -> Record:
+    environment = dataclasses.replace(made.environment, cpu=f"{'c' * 99}{number}")
+    return dataclasses.replace(made, environment=environment)
+
+
+@pytest.mark.parametrize("case", ["many", "many machines", "many failed"])
+def test_the_first_screen_of_two_hundred_rows_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """At most eight lines and 900 characters, with long names, ties, other budgets, failed rows and warnings."""
+    monkeypatch.setattr(os, "fsync", lambda _file: None)  # takes most of the time of 200 records
+    found = _many({"many": 200, "many machines": 30, "many failed": 20}[case])
+    failed = tuple((make_trial(f"{number}"), make_outcome()) for number in range(180)) if case == "many failed" else ()
+    if case == "many machines":
+        found = [(_on_machines(made, number % 3), stored) for number, (made, stored) in enumerate(found)]
+    (lines,) = first_screens(page_of(make_detected(tmp_path, _SMALL, found, failed=failed))).values()
+    text = "\n".join(lines)
+    assert len(lines) <= 8
+    assert len(text) <= 900, text
+    for start in ("Not separated", "In doubt", "Speed", "How sure", "Budgets differ"):
+        assert f"- **{start}" in text, start
+    assert re.search(r"and \d+ more; \[what it would take\]", text)
 
 
 def test_a_detector_that_learnt_nothing_is_not_recommended(tmp_path: Path) -> None:
     """Not even if it is the best one."""
-    text = api.report(make_folder(tmp_path, [make_record(make_trial(), map=0.002)]).path).read_text()
+    text = page_of(make_folder(tmp_path, [make_record(make_trial(), map=0.002)]))
     assert "**Nothing to ship yet:**" in text
     assert "**Ship" not in text
 
@@ -126,7 +367,7 @@ def test_trials_outside_the_suite_are_left_out_and_counted(tmp_path: Path) -> No
     assert "1 of 1 trials measured." in text
     assert "2 more lie in trials/" in text
     assert "0.400" in text
-    assert "±" not in text
+    assert main_tables(text)[0][0]["seeds"] == "1"
     assert "killed by" not in text
     folder.plan.unlink()
     assert "2 of 3 trials measured, **1 failed**" in api.report(folder.path).read_text()

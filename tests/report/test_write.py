@@ -15,8 +15,8 @@ from harness.data.stats import SplitStatistics, Spread
 from harness.store.record import Data, Epoch
 from harness.suite.schema import FilesDataset
 from harness.suite.trial import TrialDataset
-from tests.report.made import drawn_detections, drawn_labels, of_classes, write
-from tests.store.make import make_folder, make_record, make_trial
+from tests.report.made import drawn_detections, drawn_labels, make_detected
+from tests.store.make import make_record, make_trial
 
 if TYPE_CHECKING:
     import pytest
@@ -27,7 +27,7 @@ _SPREAD = Spread(min=1, median=1, max=1)
 
 def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With photographs as hard to compress as noise, 80 classes and 26 epochs."""
-    monkeypatch.setattr(average_precision, "REPLICATES", 20)  # how many there are changes no size
+    monkeypatch.setattr(average_precision, "MAX_GROUPS", 20)  # how many there are changes no size
     rng = np.random.default_rng(0)
     truth = drawn_labels(rng, images=80, classes=80, max_boxes=8)
     paths = []
@@ -41,15 +41,14 @@ def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch
         Epoch(epoch=k, lr=0.1, loss=1 / k, loss_parts={}, wall_s=1.0, val_map=k / 100, val_map_50=None)
         for k in range(1, 27)
     )
-    records = []
+    drawn = [drawn_detections(rng, truth, each=100, hits=0.3) for _ in range(3)]
+    rows = []
     for number in range(1, 13):
         trial = dataclasses.replace(make_trial(h={"lr": number / 1000}), dataset=dataset)
-        record = of_classes(make_record(trial, map=0.01 * number, latency_s=0.01 * number), truth)
+        record = make_record(trial, latency_s=0.01 * number)
         measured = dataclasses.replace(record.measurements, epochs=epochs)
-        records.append(dataclasses.replace(record, measurements=measured))
-    folder = make_folder(tmp_path / "results", records)
-    for record in records:
-        write(folder, record, truth, drawn_detections(rng, truth, each=100, hits=0.3))
+        rows.append((dataclasses.replace(record, measurements=measured), drawn[number % 3]))
+    folder = make_detected(tmp_path / "results", truth, rows)
     api.report(folder.path)
     parts = [folder.report, folder.page, *folder.plots.iterdir()]
     assert {path.suffix for path in parts} == {".md", ".html", ".svg", ".jpg"}
@@ -66,11 +65,8 @@ def test_no_long_name_is_drawn_or_written_whole(tmp_path: Path, monkeypatch: pyt
         images=2, images_without_boxes=0, boxes=9, crowds=0, boxes_per_class=boxes, box_sizes={},
         boxes_per_image=_SPREAD, image_width=_SPREAD, image_height=_SPREAD,
     )  # fmt: skip
-    record = dataclasses.replace(
-        of_classes(make_record(make_trial()), truth), data=Data(splits={"val": split}, skipped={})
-    )
-    folder = make_folder(tmp_path, [record])
-    write(folder, record, truth, drawn_detections(np.random.default_rng(1), truth))
+    record = dataclasses.replace(make_record(make_trial()), data=Data(splits={"val": split}, skipped={}))
+    folder = make_detected(tmp_path, truth, [(record, drawn_detections(np.random.default_rng(1), truth))])
     api.report(folder.path)
     assert any("x" in text for text in drawn)
     assert not any(letter * 61 in text for letter in "xy" for text in drawn)

@@ -203,16 +203,6 @@ def test_a_column_of_wrong_values_is_refused_by_its_name(name: str) -> None:
                 read(stream.getvalue())
 
 
-def test_numbers_of_a_kind_that_nothing_writes_are_refused() -> None:
-    """Half floats, with which most operations cannot compute."""
-    table = pq.read_table(io.BytesIO(bytes(tables.write_timings({AS_TRAINED: _timings(9)}))))
-    half = pa.array(np.full(9, 0.5, dtype=np.float16))
-    stream = io.BytesIO()
-    pq.write_table(table.set_column(table.column_names.index("seconds"), "seconds", half), stream)
-    with pytest.raises(UnreadableError, match="the column seconds: expected numbers, got halffloat"):
-        tables.read_timings(stream.getvalue())
-
-
 @pytest.mark.parametrize(
     ("name", "column", "values"),
     [
@@ -239,19 +229,3 @@ def test_a_number_that_cannot_be_is_refused(name: str, column: str, values: tupl
         pq.write_table(table.set_column(table.column_names.index(column), column, pa.array(kept)), stream)
         with pytest.raises(UnreadableError, match=rf"the column {column}: .* is not between"):
             read(stream.getvalue())
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("file", 5), ("file", 0.5), ("thumbnail", "x"), ("width", None), ("width", 0), ("height", 10**9), ("height", "x")],
-)
-def test_a_picture_that_cannot_be_is_refused(column: str, value: object) -> None:
-    """A name of a file that is no text, a thumbnail that is none, a size that would fill the memory."""
-    thumbnail = make_thumbnail(np.full((60, 40, 3), 77, dtype=np.uint8))
-    table = pq.read_table(io.BytesIO(bytes(tables.write_ground_truth(TRUTH, {0: thumbnail}))))
-    stream = io.BytesIO()
-    at = table.column_names.index(column)
-    pq.write_table(table.set_column(at, column, pa.array([value] * len(table))), stream)
-    read = tables.read_thumbnails if column != "file" else lambda data: tables.read_ground_truth(data, CLASSES)
-    with pytest.raises(UnreadableError, match="the column file|a thumbnail"):
-        read(stream.getvalue())

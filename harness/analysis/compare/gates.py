@@ -18,7 +18,7 @@ from harness.formatting import BYTES, SECONDS, memory, metric_value, millisecond
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.analysis.compare.comparability import Kind
+    from harness.analysis.comparable import Kind
     from harness.analysis.compare.verdicts import ComparedPair, Word
 
 _TOLERANCE = 1e-9  # as a fraction of the numbers: 0.50 - 0.49 is more than 0.01 in floating point

@@ -158,6 +158,7 @@ def _problem(line: pd.Series, states: Sequence[TrialState]) -> str:
     """Say why a row has no numbers: its outcomes, and the first reason that one of its trials gives."""
     outcomes = str(line["outcomes"]).replace("_", " ")
     reasons = [reason for name, reason in line["warnings"] if name == CANNOT]
+    reasons += [state.problem for state in states if state.problem is not None]
     reasons += [state.last.reason for state in states if state.last is not None and state.last.reason]
     return f"{outcomes}: {reasons[0].splitlines()[0]}" if reasons else outcomes
 

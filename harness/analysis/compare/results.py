@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.compare import pairing, verdicts
 from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.gates import check_gates
+from harness.analysis.contradiction import without_contradictions
 from harness.analysis.detections.cache import load_or_compute
 from harness.store.results import planned_trials, read_results
 
@@ -26,7 +27,8 @@ class ResultComparison:
 
     Attributes:
         rows: one for each pair of rows, and for each row that only one folder has. `row.pair.label` names it;
-            `row.accuracy` and `row.speed` are verdicts: `.word` is better, worse, tie or not comparable.
+            `row.accuracy` and `row.speed` are verdicts on the candidate: `.word` is one of `verdicts.ACCURACY_WORDS` or
+            `verdicts.SPEED_WORDS`.
         gates: every gate, checked on every row of the reference: `.broken` says whether the candidate fell behind it.
     """
 
@@ -63,10 +65,12 @@ def compare_results(
         progress: called with how many trials' detections are analysed, and of how many.
     """
     folders = reference, candidate
-    rows = [pairing.rows(planned_trials(read_results(folder))) for folder in folders]
-    pairs = pairing.pair(*rows)
+    states = [planned_trials(read_results(folder)) for folder in folders]
+    pairs = pairing.pair(*map(pairing.rows, states))
     analyses = _analyses(reference, pairs, 0, progress), _analyses(candidate, pairs, 1, progress)
-    compared = verdicts.compare(pairs, folders, analyses)
+    sound = [without_contradictions(side, known) for side, known in zip(states, analyses, strict=True)]
+    pairs = pairing.pair(*map(pairing.rows, sound))
+    compared = verdicts.compare(pairs, analyses)
     return ResultComparison(rows=compared, gates=check_gates(compared, gates))
 
 

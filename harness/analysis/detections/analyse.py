@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.analysis.detections.average_precision import (
+    METRICS,
     average_precisions,
-    draw_images,
     every_image_once,
+    expected_precisions,
+    leave_groups_out,
     mean_average_precision,
 )
 from harness.analysis.detections.calibration import calibrate
 from harness.analysis.detections.matching import find_overlaps, match
 from harness.analysis.detections.thresholds import best_f1, confusion, reach_threshold
 from harness.analysis.detections.tide import break_down
-from harness.analysis.statistics import bias_corrected
+from harness.analysis.statistics import inflated_interval, jackknife_covariance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +35,10 @@ class DetectionAnalysis:
     Attributes:
         ground_truth_fingerprint: identifies the images and their ground truth; only analyses of equal ones compare.
         class_names: the K classes.
-        map: COCO's mAP on all images.
-        replicates: float64 [1000], mAP on images drawn with replacement; the same draws for equal ground truth.
+        values: float64 [3], COCO's mAP, mAP50 and mAP75 on all images, as `average_precision.METRICS` names them.
+        inflations: float64 [3], by about how much they are above those of a much larger set, because classes have few
+            boxes.
+        replicates: float64 [3, G], each without one group of images at a time; the same groups for equal ground truth.
         class_map: float64 [K], the mAP of each class; NaN if the class has no boxes.
         class_low: float64 [K], the lower end of the 95 % interval of `class_map` over images.
         class_high: float64 [K], its upper end.
@@ -58,7 +63,8 @@ class DetectionAnalysis:
 
     ground_truth_fingerprint: str
     class_names: tuple[str, ...]
-    map: float
+    values: NDArray[np.float64]
+    inflations: NDArray[np.float64]
     replicates: NDArray[np.float64]
     class_map: NDArray[np.float64]
     class_low: NDArray[np.float64]
@@ -81,6 +87,11 @@ class DetectionAnalysis:
     n_false_positives: NDArray[np.int64]
     n_ground_truth: NDArray[np.int64]
 
+    @property
+    def map(self) -> float:
+        """COCO's mAP on all images; NaN if there is no box."""
+        return float(self.values[0])
+
 
 def analyse_detections(
     ground_truth: StoredGroundTruth, detections: StoredDetections, *, min_score: float
@@ -96,9 +107,10 @@ def analyse_detections(
     matches = match(ground_truth, detections, overlaps)
     images = len(ground_truth.images)
     precisions = average_precisions(ground_truth, detections, matches, every_image_once(images))
-    drawn_precisions = average_precisions(ground_truth, detections, matches, draw_images(images))
+    left_out = average_precisions(ground_truth, detections, matches, leave_groups_out(images))
+    inflation = precisions - expected_precisions(ground_truth, detections, matches)
     class_map = precisions.mean(axis=0)[:, 0]
-    low, high = _class_intervals(class_map, drawn_precisions.mean(axis=0))
+    low, high = _class_intervals(class_map, inflation.mean(axis=0)[:, 0], left_out.mean(axis=0))
     errors = break_down(ground_truth, detections, matches, overlaps)
     best = best_f1(ground_truth, detections, matches)
     calibration = calibrate(ground_truth, detections, matches, min_score=min_score)
@@ -109,8 +121,9 @@ def analyse_detections(
     return DetectionAnalysis(
         ground_truth_fingerprint=ground_truth.fingerprint(),
         class_names=ground_truth.class_names,
-        map=float(mean_average_precision(precisions)[0]),
-        replicates=mean_average_precision(drawn_precisions),
+        values=_metrics(precisions)[:, 0],
+        inflations=_metrics(inflation)[:, 0],
+        replicates=_metrics(left_out),
         class_map=class_map,
         class_low=low,
         class_high=high,
@@ -134,11 +147,22 @@ def analyse_detections(
     )
 
 
+def _metrics(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return mAP, mAP50 and mAP75 of each replicate: float64 [3, R]."""
+    return np.array([mean_average_precision(precisions[thresholds]) for thresholds in METRICS.values()])
+
+
 def _class_intervals(
-    values: NDArray[np.float64], replicates: NDArray[np.float64]
+    values: NDArray[np.float64], inflation: NDArray[np.float64], replicates: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lower and upper ends of each class's 95 % interval: two float64 [K], NaN if a class has no box."""
+    """Return the lower and upper ends of each class's 95 % interval: two float64 [K].
+
+    NaN where a class has boxes in fewer than two groups of images, so that leaving one out tells nothing.
+    """
     low, high = np.full((2, len(values)), np.nan)
     for number in np.flatnonzero(~np.isnan(values)):
-        low[number], high[number] = bias_corrected(replicates[number], float(values[number]))
+        if np.isfinite(replicates[number]).all():
+            error = math.sqrt(jackknife_covariance(replicates[number : number + 1])[0, 0])
+            interval = inflated_interval(values[number], inflation[number], error, replicates.shape[1] - 1)
+            low[number], high[number] = max(0.0, interval.low), min(1.0, interval.high)
     return low, high

@@ -1,9 +1,10 @@
-"""COCO's average precision, computed from matches, on the evaluated images and on images drawn with replacement.
+"""COCO's average precision, computed from matches: on all evaluated images, and without some of them at a time.
 
-Drawing images with replacement only changes how often each image counts: detections keep their order and their matches.
-So an image's matches are weighted by how often it was drawn, for many replicates at once. Precision matters only at
-true positives (between them it falls), so one cumulative weight over a class's detections serves all ten thresholds.
-The numbers equal pycocotools' on the drawn set, up to rounding.
+Leaving images out only changes whether each image counts: detections keep their order and their matches. So an image's
+matches are weighted by 0 or 1, for many replicates at once. Precision matters only at true positives (between them it
+falls), so one cumulative weight over a class's detections serves all ten thresholds. The numbers equal pycocotools' on
+the images that are left. With whole weights above 1 they equal its numbers on copied images where no two detections
+have the same score: copies of equal scores can be ordered in several ways.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from harness.analysis.detections.matching import Matches
     from harness.store.arrays import StoredDetections, StoredGroundTruth
 
+# The thresholds that each metric is the mean over, as places in `IOUS`.
+METRICS = {"map": slice(None), "map_50": slice(0, 1), "map_75": slice(5, 6)}
 RECALLS = np.linspace(0.0, 1.0, 101)
 _RECALLS_AND_END = np.append(RECALLS, np.inf)
-REPLICATES = 1000
+MAX_GROUPS = 1000  # of images that are left out together: more would take longer and tell no more
 _SEED = 0
 _MAX_CELLS = 500_000  # of replicates by one class's detections at once, which fit in the processor's cache
 
@@ -85,17 +88,57 @@ def mean_average_precision(precisions: NDArray[np.float64]) -> NDArray[np.float6
     return means
 
 
-def draw_images(images: int) -> NDArray[np.int32]:
-    """Draw images with replacement: how often each counts in each replicate, int32 [R, I]; equal for equal `images`."""
-    drawn = np.random.default_rng(_SEED).integers(0, images, (REPLICATES, images))
-    cells = drawn + np.arange(REPLICATES)[:, None] * images
-    counts = np.bincount(cells.ravel(), minlength=REPLICATES * images)
-    return counts.reshape(REPLICATES, images).astype(np.int32)
+def leave_groups_out(images: int) -> NDArray[np.int32]:
+    """Leave out one group of images at a time: whether each counts in each replicate, int32 [G, I].
+
+    A group is a single image; of more than 1,000 images, groups are drawn at random and as equal in size as possible.
+    The result is the same for equal `images`, so that replicates of several detectors are paired.
+    """
+    groups = min(images, MAX_GROUPS)
+    group_of = np.random.default_rng(_SEED).permutation(images) % groups if groups else np.zeros(0, dtype=np.int64)
+    weights = np.ones((groups, images), dtype=np.int32)
+    weights[group_of, np.arange(images)] = 0
+    return weights
 
 
 def every_image_once(images: int) -> NDArray[np.int32]:
     """Return the weights of a single replicate in which every image counts once: int32 [1, I]."""
     return np.ones((1, images), dtype=np.int32)
+
+
+def expected_precisions(
+    ground_truth: StoredGroundTruth, detections: StoredDetections, matches: Matches
+) -> NDArray[np.float64]:
+    """Return the average precisions as a much larger set of such images would have them: float64 [10, K, 1].
+
+    Average precision takes the precision at each true positive with that true positive itself counted, and then the
+    best one at any higher recall, so a class with few boxes gets too much of it. Here each true positive gets the
+    precision of the detections above it: (k - 1) / (r - 1) for the k-th true positive at rank r, which is the unbiased
+    estimate of a proportion under inverse sampling (Haldane, Biometrika 33, 1945). One that stands first of all gets
+    the precision of the first two detections.
+
+    NaN if a class has no box. Simulations (`tests/analysis/test_coverage.py`) show what is left of the bias.
+    """
+    classes = len(ground_truth.class_names)
+    expected = np.full((len(IOUS), classes, 1), np.nan)
+    counts = np.bincount(ground_truth.classes[~ground_truth.crowds], minlength=classes)
+    for number in np.flatnonzero(counts):
+        rows = np.flatnonzero(detections.classes == number)
+        rows = rows[np.argsort(-detections.scores[rows], kind="stable")]
+        for threshold in range(len(IOUS)):
+            bit = np.uint16(1 << threshold)
+            kept = rows[(matches.ignored[rows] & bit) == 0]
+            expected[threshold, number] = _precision_above((matches.true[kept] & bit) != 0).sum() / counts[number]
+    return expected
+
+
+def _precision_above(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return for each true positive the precision of the detections above it; see `expected_precisions`."""
+    above = np.flatnonzero(hits)
+    precision = np.arange(len(above)) / np.maximum(above, 1)
+    if len(above) and above[0] == 0:
+        precision[0] = hits[:2].mean()
+    return precision
 
 
 def _class_precisions(

@@ -63,6 +63,6 @@ def _that_matter(rows: pd.DataFrame, significance: Significance) -> list[Hashabl
     for index, row in rows.drop(front.index).iterrows():
         faster = front[front["latency_median_s"] <= row["latency_median_s"]]
         pair = significance.pair(index, faster.index[-1])
-        if pair is None or pair.tie:
+        if pair is None or not pair.separated:
             others.append(index)
     return [*(index for index in rows.index if index in front.index), *others]

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from harness.analysis import student
-from harness.analysis.significance import holm
-from harness.analysis.statistics import LEVEL, Interval
+from harness.analysis.statistics import LEVEL, Interval, corrected_level, holm
 from harness.store.race import MIN_BLOCKS
 
 if TYPE_CHECKING:
@@ -54,13 +53,23 @@ class SpeedVerdict:
 
     Attributes:
         word: faster or slower only where the adjusted p-value is below 0.05.
-        ratio: how many times as long the first takes.
+        ratio: how many times as long the first takes, for this pair alone.
         adjusted_p: the p-value, adjusted for all pairs that were compared together.
     """
 
     word: Word
     ratio: SpeedRatio
     adjusted_p: float
+
+    @property
+    def interval(self) -> SpeedRatio:
+        """The ratio with its 95 % interval, corrected as the verdict is."""
+        degrees = self.ratio.blocks - 1
+        level = corrected_level(self.ratio.p, self.adjusted_p)
+        factor = student.quantile(level, degrees) / student.quantile(LEVEL, degrees)
+        half_width = math.log(self.ratio.high / self.ratio.low) / 2 * factor
+        ends = self.ratio.value * math.exp(-half_width), self.ratio.value * math.exp(half_width)
+        return replace(self.ratio, low=ends[0], high=ends[1])
 
 
 def ratio(times: RaceTimes, first: int, second: int) -> SpeedRatio | None:
@@ -89,6 +98,18 @@ def ratio_of(first: NDArray[np.float64], second: NDArray[np.float64]) -> SpeedRa
         p=student.p_value(mean, error, count - 1),
         blocks=count,
     )
+
+
+def latency_of(times: RaceTimes, entrant: int) -> Interval | None:
+    """Return an entrant's latency in seconds, the geometric mean over blocks, with its 95 % interval over blocks.
+
+    None with fewer than two blocks.
+
+    Args:
+        entrant: its index, from 0.
+    """
+    seconds = times.seconds[:, entrant]
+    return ratio_of(seconds, np.ones(len(seconds)))
 
 
 def compare(times: RaceTimes, pairs: Iterable[Pair]) -> dict[Pair, SpeedVerdict]:

@@ -45,7 +45,7 @@ def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, max_bytes: int) -> Dr
     """
     pictures: dict[str, bytes | None] = {
         "speed-accuracy": speed_accuracy.speed_accuracy(
-            dataset.rows, f"{short_name(dataset.name, 40)}: speed against accuracy", seed_points(dataset)
+            dataset.rows, f"{short_name(dataset.title, 60)}: speed against accuracy", seed_points(dataset)
         ),
         "learning": curves.learning(
             [
@@ -65,7 +65,7 @@ def draw(folder: SuiteFolder, dataset: DatasetAnalysis, *, max_bytes: int) -> Dr
         sheets, images = _sheets(folder, dataset, analysed, max_bytes)
         pictures |= sheets
     paths = {
-        kind: _write(folder, f"{kind}-{dataset.name}", picture)
+        kind: _write(folder, f"{kind}-{dataset.title}", picture)
         for kind, picture in pictures.items()
         if picture is not None
     }

@@ -29,15 +29,19 @@ def section(dataset: DatasetAnalysis) -> list[str]:
     measured = dataset.rows[dataset.rows["map"].notna()]
     if measured.empty:
         return []
-    names = (*(f"map_{size}" for size in _SIZES), "mar_100")
+    names = ("map_50", "map_75", *(f"map_{size}" for size in _SIZES), "mar_100")
     cells = []
     for _, row in measured.iterrows():
         results = [result_of_variant(record, row["variant"]) for record in dataset.records(row)]
         metrics = [result.metrics for result in results if result is not None]
         cells.append(
-            (escape(row["label"]), *(metric_value(_mean([getattr(m, name) for m in metrics])) for name in names))
+            (
+                escape(row["label"]),
+                metric_value(row["map_std"]),
+                *(metric_value(_mean([getattr(m, name) for m in metrics])) for name in names),
+            )
         )
-    header = ("mAP of objects that are", *_SIZES, "recall, 100 detections")
+    header = ("architecture", "± over seeds", "mAP50", "mAP75", *_SIZES, "recall, 100 detections")
     parts = ["### Accuracy by size and class", table(header, cells)]
     shown = leading_rows(dataset.rows, _MAX_COLUMNS)
     if shown.empty or len(dataset.class_names) < 2:  # noqa: PLR2004 - with one class, the table above has all numbers

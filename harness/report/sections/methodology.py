@@ -47,7 +47,7 @@ def _protocol(records: Sequence[Record]) -> str:
             )
             + ", images ÷ wall time, in rounds; under onnxruntime one image at a time.",
             f"- Accuracy: COCO mAP, IoU 0.50:0.95, score threshold {p.score_threshold:g}, {p.detections} detections an "
-            "image, for every architecture alike; the weights and the precision "
+            "image; the weights and the precision "
             f"({', '.join(precisions)}) are those whose speed was measured.",
         ]
     lines += [

@@ -1,74 +1,111 @@
-"""The page's section on which accuracies differ: pairs on the Pareto front, and everything against the baseline."""
+"""The page's section on which rows differ, in accuracy and in speed, and on what it would take to tell more apart."""
 
 from __future__ import annotations
 
 import itertools
+import math
+from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.analysis.frame import pareto_front
 from harness.analysis.statistics import LEVEL
-from harness.formatting import number
+from harness.formatting import counted, metric_value, number
 from harness.report.markup import escape, table
-from harness.report.sections.summary import change, seeds_error
+from harness.report.sections.summary import change, smallest_difference, times
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
+    from harness.analysis.accuracy import Error
     from harness.analysis.dataset import DatasetAnalysis
+
+_FOUR = 4  # times the images or seeds: half the error
 
 
 def section(dataset: DatasetAnalysis) -> list[str]:
     """Return a table of compared pairs and its explanation; empty if no two rows can be compared."""
-    rows, significance = dataset.rows, dataset.significance
-    if not significance.pairs:
-        return []
+    rows = dataset.rows
     cells = []
     for first, second in _pairs(dataset):
-        pair = significance.pair(first, second)
+        pair, claim = dataset.significance.pair(first, second), dataset.speeds.claim(first, second)
         if pair is None:
             continue
-        a, b = rows.loc[first], rows.loc[second]
         cells.append(
             (
-                escape(a["label"]),
-                escape(b["label"]),
-                change(pair.difference),
+                escape(rows.loc[first, "label"]),
+                escape(rows.loc[second, "label"]),
+                change(dataset, first, second),
                 "< 0.001" if pair.adjusted_p < 0.001 else number(pair.adjusted_p, 3),  # noqa: PLR2004 - three digits are shown
-                "tie" if pair.tie else "more accurate" if pair.difference.value > 0 else "less accurate",
-                f"± {number(seeds_error(a, b), 3)}".replace("± –", "–"),
-                "–" if dataset.mixed else f"{number(a['latency_median_s'] / b['latency_median_s'], 2)}×",
+                pair.word,
+                times(claim),
+                claim.word,
             )
         )
     if not cells:
         return []
-    header = (
-        "architecture", "against", "difference of mAP (95 % interval)", "p", "verdict", "seeds' standard error",
-        "latency ratio",
-    )  # fmt: skip
-    return ["### Which differences are real", table(header, cells, left=2), _meaning(dataset)]
+    header = ("architecture", "against", "mAP [95 %]", "p", "accuracy", "times as fast [95 %]", "speed")
+    return ["### Which differences are real", table(header, cells, left=2), _what_it_takes(dataset), _meaning(dataset)]
 
 
 def _pairs(dataset: DatasetAnalysis) -> Iterator[tuple[Hashable, Hashable]]:
-    """Yield each pair once: every row with the baseline, then the other pairs on the front, the better one first."""
-    rows = dataset.rows
-    on_front = set(pareto_front(rows[~rows["subset"]]).index)
-    front = [index for index in rows.index if index in on_front]
-    pairs = [
-        (index, dataset.baseline) for index in rows.index if dataset.baseline is not None and index != dataset.baseline
-    ]
+    """Yield each pair once: every row with the baseline, then neighbours on the front, the more accurate one first."""
+    rows, baseline = dataset.rows, dataset.baseline
+    pairs = [(index, baseline) for index in rows.index if baseline is not None and index != baseline]
     with_baseline = {frozenset(pair) for pair in pairs}
     yield from pairs
-    yield from (pair for pair in itertools.combinations(front, 2) if frozenset(pair) not in with_baseline)
+    for faster, slower in itertools.pairwise(dataset.front.index):
+        if frozenset((faster, slower)) not in with_baseline:
+            yield slower, faster
+
+
+def _what_it_takes(dataset: DatasetAnalysis) -> str:
+    """Say which difference could have been seen, and how many more images or seeds would halve it."""
+    smallest = smallest_difference(dataset)
+    pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
+    errors = [pair.difference.error for pair in pairs if pair is not None]
+    if smallest is None:
+        return ""
+    images = max(record.metrics.images for record in dataset.measured.values())
+    seeds = int(dataset.candidates["n"].min())
+    text = (
+        f"**What this could show:** a difference of {metric_value(smallest)} mAP from the baseline would be called "
+        "separated with a probability of 80 % (the median of these rows, each compared alone)."
+    )
+    if all(error.seeds is None for error in errors):
+        return (
+            f"{text} Half of that takes about {_FOUR * images:,} images. With one seed each, this is about these "
+            "weights: whether training again would keep the order, a second seed would begin to tell."
+        )
+    by_images, by_seeds = _factor(errors, "images"), _factor(errors, "seeds")
+    ways = [f"{math.ceil(by_images * images):,} images"] if by_images else []
+    ways += [counted(math.ceil(by_seeds * seeds), "seed")] if by_seeds else []
+    if ways:
+        return f"{text} Half of that takes about {' or '.join(ways)}, with all else as it is."
+    return f"{text} Half of that takes both, about {_FOUR * images:,} images and {_FOUR * seeds} seeds."
+
+
+def _factor(errors: list[Error], part: str) -> float | None:
+    """Return how many times as many of what lowers a part of the error would halve it; None if they alone cannot."""
+    factors = []
+    for error in errors:
+        own = (error.images if part == "images" else error.seeds) or 0.0
+        rest = error.standard**2 - own
+        left = (own + rest) / _FOUR - rest
+        factors.append(own / left if left > 0 else math.inf)
+    factor = median(factors)
+    return None if math.isinf(factor) else factor
 
 
 def _meaning(dataset: DatasetAnalysis) -> str:
     baseline = escape(dataset.rows.loc[dataset.baseline, "label"]) if dataset.baseline is not None else "none"
-    return (
-        f"Baseline: {baseline}. Both detectors are evaluated on the same images, drawn with replacement 1,000 times "
-        "from the evaluated split (a paired bootstrap, bias-corrected intervals). A verdict other than *tie* has p "
-        f"below {1 - LEVEL:.2f} after Holm's correction for all {len(dataset.significance.pairs)} pairs of this "
-        "dataset; an interval is that of its pair alone. In the table above, the rows of a group tie with its first "
-        "row. Intervals and verdicts take chance over images into account, with the weights as they were trained. What "
-        "other seeds would change is in neither: see the column beside them. A difference within twice that error may "
-        "well change its sign when the models are trained again."
+    text = (
+        f"Baseline: {baseline}. Two rows are separated if p is below {1 - LEVEL:.2f} after Holm's correction for all "
+        "pairs of rows that are not clearly apart anyway; intervals are corrected alike. The error of a difference "
+        "holds chance over images (the jackknife, on the same images for both) and over seeds (Student's t, with the "
+        "spread of the seeds shared by rows of similar accuracy)."
     )
+    if dataset.speeds.race is not None:
+        text += (
+            " Speeds are from the race: in each block both ran in fresh processes in random order, so the ratio has an "
+            "interval over blocks, corrected for all pairs of the race."
+        )
+    return text

@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING
 from harness.analysis.frame import AT_THRESHOLD, CANNOT
 from harness.formatting import metric_value, milliseconds, number, points
 from harness.report.markup import escape, table
+from harness.report.sections.summary import times
 from harness.store.record import AS_TRAINED
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
 
+    from harness.analysis.dataset import DatasetAnalysis
 
-def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
-    """Return latency in detail, the variants if there are any, and latency by score threshold on the front.
 
-    Args:
-        rows: all rows of the dataset.
-        front: the rows on the Pareto front.
-    """
+def sections(dataset: DatasetAnalysis) -> list[str]:
+    """Return latency in detail, the variants if there are any, and latency by score threshold on the front."""
+    rows, front = dataset.rows, dataset.front
     parts: list[str] = []
     if rows["latency_median_s"].notna().any():
         parts += ["### Latency in detail", _detail(rows), _DETAIL]
     if (rows["variant"] != AS_TRAINED).any():
-        parts += ["### The same weights, deployed in other ways", _variants(rows)]
+        parts += ["### The same weights, deployed in other ways", _variants(dataset)]
     columns = [name for name in rows if name.startswith(AT_THRESHOLD)]
     trained = rows[(rows["variant"] == AS_TRAINED) & rows["configuration"].isin(front["configuration"])]
     best = trained.dropna(subset=columns, how="all") if columns else trained.head(0)
@@ -35,7 +36,8 @@ def sections(rows: pd.DataFrame, front: pd.DataFrame) -> list[str]:
 
 
 _DETAIL = (
-    "n counts the timings of all rounds and seeds. The 95 % interval of the median is over images, from "
+    "The trials' own timings, each of one process; n counts those of all rounds and seeds, ± is the standard deviation "
+    "over seeds. The 95 % interval of the median is over images, from "
     "`samples.parquet`; only a row of one seed has it. With several seeds, the other columns are means over seeds. "
     "Phases are timed in separate rounds, which alternate with those of whole images: their sum should equal the "
     "median, and the last column shows how near it comes. onnxruntime does not show its phases."
@@ -49,8 +51,8 @@ _THRESHOLDS = (
 
 def _detail(rows: pd.DataFrame) -> str:
     header = (
-        "architecture", "n", "median ms", "95 % interval", "IQR ms", "p99 ms", "transform ms", "forward ms",
-        "post-processing ms", "sum ÷ median",
+        "architecture", "n", "median ms", "± over seeds", "95 % interval", "IQR ms", "p99 ms",
+        "transform ms", "forward ms", "post-processing ms", "sum ÷ median",
     )  # fmt: skip
     cells = []
     for _, row in rows.dropna(subset=["latency_median_s"]).iterrows():
@@ -62,26 +64,37 @@ def _detail(rows: pd.DataFrame) -> str:
             (
                 escape(row["label"]),
                 number(row["latency_n"], 0),
-                milliseconds(row["latency_median_s"]),
+                milliseconds(row["latency_trial_s"]),
+                milliseconds(row["latency_std_s"]),
                 interval,
                 milliseconds(row["latency_iqr_s"]),
                 milliseconds(row["latency_p99_s"]),
                 milliseconds(row["transform_s"]),
                 milliseconds(row["forward_s"]),
                 milliseconds(row["postprocess_s"]),
-                number(total / row["latency_median_s"], 2),
+                number(total / row["latency_trial_s"], 2),
             )
         )
     return table(header, cells)
 
 
-def _variants(rows: pd.DataFrame) -> str:
+def _variants(dataset: DatasetAnalysis) -> str:
     """Return a table of each variant beside the model as it was trained."""
-    header = ("architecture", "variant", "mAP", "difference", "latency ms", "faster", "compile s", "what it is")
+    header = (
+        "architecture",
+        "variant",
+        "mAP",
+        "difference",
+        "latency ms",
+        "times as fast",
+        "speed",
+        "compile s",
+        "what it is",
+    )
     cells = []
-    for _, group in rows.groupby("configuration", sort=False):
+    for _, group in dataset.rows.groupby("configuration", sort=False):
         trained = group[group["variant"] == AS_TRAINED].iloc[0]
-        for _, row in group.iterrows():
+        for index, row in group.iterrows():
             is_trained = row["variant"] == AS_TRAINED
             description = "; ".join(
                 (row["how"], *(reason for name, reason in row["warnings"] if name == CANNOT))
@@ -93,14 +106,17 @@ def _variants(rows: pd.DataFrame) -> str:
                     metric_value(row["map"]),
                     "" if is_trained else points(row["map"] - trained["map"]),
                     milliseconds(row["latency_median_s"]),
-                    ""
-                    if is_trained
-                    else f"{number(trained['latency_median_s'] / row['latency_median_s'], 2)}×".replace("–×", "–"),
+                    *(("", "") if is_trained else _speed(dataset, index, trained.name)),
                     number(row["compile_s"], 1),
                     escape(description),
                 )
             )
     return table(header, cells, left=2)
+
+
+def _speed(dataset: DatasetAnalysis, first: Hashable, second: Hashable) -> tuple[str, str]:
+    claim = dataset.speeds.claim(first, second)
+    return ("–", "–") if math.isnan(claim.times) else (times(claim), claim.word)
 
 
 def _thresholds(best: pd.DataFrame, columns: list[str]) -> str:

@@ -1,175 +1,226 @@
-"""The page's first lines: what to ship, what the alternatives are, and how certain that is."""
+"""The page's first lines: what to ship, what the alternatives cost, what is not separated, and how certain that is.
+
+At most eight lines and 900 characters, however many rows there are; every line is a claim that `harness.analysis` made.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
+from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.analysis.frame import pareto_front
-from harness.formatting import counted, gibibytes, metric_value, milliseconds, points
+from harness.analysis.choice import MIN_MAP, choose
+from harness.formatting import bracketed, counted, memory, metric_value, milliseconds, number, points, short_name
 from harness.report.markup import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     import pandas as pd
 
+    from harness.analysis.choice import Choice
     from harness.analysis.dataset import DatasetAnalysis
-    from harness.analysis.significance import Significance
-    from harness.analysis.statistics import Interval
-    from harness.store.results import TrialState
+    from harness.analysis.speed import SpeedClaim
 
 NOT_COMPARABLE = "not comparable"
-_MIN_MAP = 0.01  # a model of lower mAP detects nothing
-_WEIGHTS_OF = {
-    "test": "test split, with the weights of the epoch that was best on val, or of the last one without val",
-    "val": "val split, with the last epoch's weights",
-}
+_MAX_CHARACTERS = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Detail:
+    """How much the lines say.
+
+    Attributes:
+        name: the longest name, in characters.
+        named: how many rows or doubts a line names; it counts the others.
+        alternatives: how many faster rows have a line.
+    """
+
+    name: int = 40
+    named: int = 2
+    alternatives: int = 2
+
+
+# Where it would be too much, names are shortened first, and then goes what the tables say as well.
+_DETAILS = (
+    _Detail(),
+    _Detail(name=24),
+    _Detail(name=24, alternatives=1),
+    _Detail(name=24, alternatives=0),
+    _Detail(name=24, alternatives=0, named=1),
+)
+_FASTER = {"not raced": "the speed, by medians", "not separated": "the speed, not separated", "slower": "the speed"}
 
 
 def section(dataset: DatasetAnalysis) -> list[str]:
-    """Return what to ship, which rows are faster, which ones tie, the Pareto front, and how certain that is."""
-    rows, significance = dataset.rows, dataset.significance
-    measured = rows.dropna(subset=["map", "latency_median_s"])
-    if measured["subset"].any() and not measured["subset"].all():
-        measured = measured[~measured["subset"]]
-    if measured.empty and rows["latency_median_s"].notna().any():
+    """Return what to ship, the alternatives, what is not separated or in doubt, and how sure that is."""
+    rows = dataset.candidates
+    if rows.empty and dataset.rows["latency_median_s"].notna().any():
         return ["The evaluated split has no boxes: the tables below show speed, but no accuracy."]
-    if measured.empty:
+    if rows.empty:
         return ["Nothing is measured here yet."]
-    best = measured.sort_values(["map", "latency_median_s"], ascending=[False, True], kind="stable").iloc[0]
-    lines = [_ship(best, significance, subset=bool(measured["subset"].any()))]
-    front = pareto_front(measured)
-    if dataset.mixed:
-        lines.append("**Speed:** the trials ran in different environments, so their speeds cannot be compared.")
-    else:
-        lines += [_faster(row, best, significance) for index, row in front[::-1].iterrows() if index != best.name]
-    lines += _ties(measured, best, significance)
-    lines += [] if dataset.mixed else [_front(front)]
-    lines += [_how_certain(measured, dataset.states, significance), *_warnings(measured)]
-    return ["\n".join(f"- {line}" for line in lines)]
+    if rows["subset"].any():
+        best = rows.iloc[0]
+        return [f"- **Most accurate ({NOT_COMPARABLE}) {_name(best, _DETAILS[0])}:** {_numbers(best)}."]
+    choice = choose(dataset)
+    texts = (_text(dataset, choice, detail) for detail in _DETAILS)
+    shortest = _text(dataset, choice, _DETAILS[-1])
+    return [next((text for text in texts if len(text) <= _MAX_CHARACTERS), shortest)]
 
 
-def latency(row: pd.Series) -> str:
-    """Format the median latency in ms, with the standard deviation over seeds where there are several."""
-    spread = f" ± {milliseconds(row['latency_std_s'])}" if row["n"] > 1 else ""
-    return f"{milliseconds(row['latency_median_s'])}{spread}"
+def _text(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> str:
+    lines = [
+        _answer(dataset, choice, detail),
+        *_alternatives(dataset, choice, detail),
+        *_not_separated(dataset, choice, detail),
+        *_in_doubt(dataset, choice, detail),
+        *_speed(dataset),
+        _how_sure(dataset),
+        *_budget(dataset, detail),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _name(row: pd.Series, detail: _Detail) -> str:
+    return escape(short_name(row["label"], detail.name))
 
 
 def accuracy(row: pd.Series) -> str:
-    """Format the mAP, with the standard deviation over seeds where there are several."""
-    spread = f" ± {row['map_std']:.3f}" if row["n"] > 1 else ""
-    return f"{metric_value(row['map'])}{spread}"
+    """Format a row's mAP with its 95 % interval."""
+    return f"{metric_value(row['map'])} {bracketed(row['map_low'], row['map_high'])}".strip()
 
 
-def span(interval: Interval | None) -> str:
-    """Format the ends of a metric's interval."""
-    return "–" if interval is None else f"{metric_value(interval.low)} … {metric_value(interval.high)}"
+def change(dataset: DatasetAnalysis, first: Hashable, second: Hashable) -> str:
+    """Format the difference of two rows' mAPs with its 95 % interval, if that is known."""
+    pair = dataset.significance.pair(first, second)
+    if pair is None:
+        return points(dataset.rows.loc[first, "map"] - dataset.rows.loc[second, "map"])
+    ends = pair.interval
+    return f"{points(ends.value)} [{points(ends.low)} to {points(ends.high)}]"
 
 
-def change(interval: Interval) -> str:
-    """Format a difference with its interval."""
-    return f"{points(interval.value)} ({points(interval.low)} … {points(interval.high)})"
+def times(claim: SpeedClaim) -> str:
+    """Format how many times as fast a row is, with its 95 % interval if the two raced."""
+    if math.isnan(claim.times):
+        return "–"
+    ends = bracketed(claim.interval.low, claim.interval.high, _ratio) if claim.interval else ""
+    return f"{_ratio(claim.times)}× {ends}".strip()
 
 
-def seeds_error(a: pd.Series, b: pd.Series) -> float:
-    """Return the standard error, over seeds, of the difference of two mean mAPs; NaN if a row has a single seed.
-
-    Seeds are independent, so the variances of the two means add.
-    """
-    return math.hypot(*(row["map_std"] / math.sqrt(row["n"]) if row["n"] > 1 else math.nan for row in (a, b)))
-
-
-def _ship(best: pd.Series, significance: Significance, *, subset: bool) -> str:
-    memory = best["inference_memory_bytes"]
-    interval = significance.intervals.get(best.name)
-    interval_text = f" (95 % interval {span(interval)})" if interval else ""
-    numbers = (
-        f"{accuracy(best)} mAP{interval_text} at {latency(best)} ms (p95 {milliseconds(best['latency_p95_s'])})"
-        + ("" if math.isnan(memory) else f" in {gibibytes(memory)} GiB")
-    )  # fmt: skip
-    if best["map"] < _MIN_MAP:
-        name = escape(best["label"])
-        return f"**Nothing to ship yet:** the best, {name}, has {numbers}: train longer, or look at the data."
-    word = f"Most accurate ({NOT_COMPARABLE})" if subset else "Ship"
-    return f"**{word} {escape(best['label'])}:** {numbers}."
+def smallest_difference(dataset: DatasetAnalysis) -> float | None:
+    """Return the difference from the baseline that would be seen with 80 %, the median over rows; None if unknown."""
+    pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
+    found = [pair.difference.detectable for pair in pairs if pair is not None]
+    return median(found) if found else None
 
 
-def _faster(row: pd.Series, best: pd.Series, significance: Significance) -> str:
-    times = best["latency_median_s"] / row["latency_median_s"]
-    pair, error = significance.pair(row.name, best.name), seeds_error(row, best)
-    value = pair.difference.value if pair else row["map"] - best["map"]
-    errors = []
-    if pair:
-        errors.append(f"95 % interval {points(pair.difference.low)} … {points(pair.difference.high)}")
-    if not math.isnan(error):
-        errors.append(f"± {error:.3f} by seeds")
-    cost = f"{points(value)} mAP" + (f" ({'; '.join(errors)})" if errors else "")
-    if abs(value) < 2 * error:
-        cost += "; with other seeds the sign may change"
-    return f"**{escape(row['label'])}** is {times:.1f}× faster for {cost}."
+def _ratio(value: float) -> str:
+    return number(value, 2)
 
 
-def _ties(measured: pd.DataFrame, best: pd.Series, significance: Significance) -> list[str]:
-    """Return a line on the rows whose accuracy cannot be told from the best one's; empty if there are none."""
-    tied = [index for index in measured.index if _tie(significance, index, best.name)]
-    if not tied:
-        return []
-    indices = [*tied, best.name]
-    fastest = measured.loc[measured.loc[indices, "latency_median_s"].idxmin(), "label"]
-    names = _listed([f"**{escape(measured.loc[index, 'label'])}**" for index in indices])
-    return [
-        f"{names} are a tie on accuracy: on these images a difference of this size may be chance. The fastest of them "
-        f"is {escape(fastest)}."
-    ]
+def _numbers(row: pd.Series) -> str:
+    used = memory(row["inference_memory_bytes"])
+    text = f"mAP {accuracy(row)}, {milliseconds(row['latency_median_s'])} ms (p95 {milliseconds(row['latency_p95_s'])})"
+    return text if used == "–" else f"{text}, {used}"
 
 
-def _warnings(measured: pd.DataFrame) -> list[str]:
-    """Return a line on the rows that have measurement warnings, so that the first screen does not hide them."""
-    by_label = {
-        row["label"]: list(dict.fromkeys(name for name, _ in row["warnings"])) for _, row in measured.iterrows()
-    }
-    names = [f"{escape(label)} ({escape(', '.join(warnings))})" for label, warnings in by_label.items() if warnings]
-    return [f"**Warnings:** {', '.join(names)}; [why](#warnings)."] if names else []
+def _answer(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> str:
+    row = dataset.rows.loc[choice.chosen]
+    if dataset.rows.loc[choice.best, "map"] < MIN_MAP:
+        text = f"the best, {_name(row, detail)}, has {_numbers(row)}: train longer, or look at the data."
+        return f"**Nothing to ship yet:** {text}"
+    word = "Ship" if choice.ships else "Best here, but in doubt:"
+    text = f"**{word} {_name(row, detail)}:** {_numbers(row)}"
+    if choice.tied and choice.fastest_by:
+        by = "in the race" if choice.fastest_by == "race" else "by medians"
+        text += f"; the fastest {by} of {len(choice.tied) + 1} not separated"
+    return f"{text}; one seed: holds for these weights." if row["n"] == 1 else f"{text}."
 
 
-def _tie(significance: Significance, first: Hashable, second: Hashable) -> bool:
-    pair = significance.pair(first, second)
-    return pair is not None and pair.tie
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _front(front: pd.DataFrame) -> str:
-    steps = [row for _, row in front.iterrows()]
-    if len(steps) == 1:
-        return f"**Pareto front:** {escape(steps[0]['label'])} alone: nothing else is faster or more accurate."
-    text = f"**Pareto front,** fastest first: {escape(steps[0]['label'])}"
-    for before, after in itertools.pairwise(steps):
-        times = after["latency_median_s"] / before["latency_median_s"]
-        text += (
-            f"; then {escape(after['label'])}, {points(after['map'] - before['map'])} mAP for {times:.1f}× the latency"
+def _alternatives(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> Iterator[str]:
+    """Yield what the nearest and the fastest of the faster rows on the front cost."""
+    rows, chosen = dataset.rows, choice.chosen
+    front = [index for index in dataset.front.index if dataset.speeds.compare_together((index, chosen))]
+    faster = [index for index in front if rows.loc[index, "latency_median_s"] < rows.loc[chosen, "latency_median_s"]]
+    for index in list(dict.fromkeys([*faster[-1:], *faster[:1]]))[: detail.alternatives]:
+        claim, pair = dataset.speeds.claim(index, chosen), dataset.significance.pair(index, chosen)
+        word = f", {pair.word}" if pair is not None else ""
+        yield (
+            f"**{_name(rows.loc[index], detail)}:** {times(claim)} {_FASTER.get(claim.word, claim.word)}; mAP "
+            f"{change(dataset, index, chosen)}{word}."
         )
+
+
+def _not_separated(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> list[str]:
+    """Return a line on the rows whose accuracy cannot be told from the best one's; empty if there are none."""
+    if not choice.tied:
+        return []
+    others = [index for index in (choice.best, *choice.tied) if index != choice.chosen]
+    rows = dataset.rows
+    texts = [f"{_name(rows.loc[index], detail)} ({metric_value(rows.loc[index, 'map'])})" for index in others]
+    names = _listed(texts, detail)
+    return [f"**Not separated** in accuracy: {names}; [what it would take](#which-differences-are-real)."]
+
+
+def _in_doubt(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> list[str]:
+    """Return a line on what stands against the answer, and on how many rows have measurement warnings."""
+    texts = list(choice.doubts[: detail.named])
+    hidden = len(choice.doubts) - detail.named
+    texts += [f"{hidden} more"] if hidden > 0 else []
+    warned = [row for _, row in dataset.candidates.iterrows() if row["warnings"]]
+    if warned:
+        texts.append(f"[measurement warnings](#warnings) of {counted(len(warned), 'row')}")
+    return [f"**In doubt:** {'; '.join(texts)}."] if texts else []
+
+
+def _speed(dataset: DatasetAnalysis) -> list[str]:
+    """Return what speeds were compared by; empty if there is nothing to compare."""
+    if len(dataset.candidates) == 1:
+        return []
+    if len(dataset.speeds.groups) > 1:
+        return ["**Speed:** not all ran in one environment by one protocol; each of these has its own table."]
+    if dataset.speeds.race is None:
+        return ["**Speed:** by medians of one process each; without `harness race` no row is called faster."]
+    return [f"**Speed:** raced in {counted(len(dataset.speeds.race.seconds), 'block')} of fresh processes."]
+
+
+def _how_sure(dataset: DatasetAnalysis) -> str:
+    records = list(dataset.measured.values())
+    split = " and ".join(sorted({record.metrics.split for record in records}))
+    images = _span([record.metrics.images for record in records])
+    seeds = dataset.candidates["n"].astype(int).tolist()
+    text = f"**How sure:** {images} {split} images, {_span(seeds)} seed{'' if set(seeds) == {1} else 's'} each"
+    if dataset.significance.estimates:
+        text += "; 95 % intervals over images" + (" and seeds" if max(seeds) > 1 else " alone")
+    detectable = smallest_difference(dataset)
+    if detectable is not None:
+        text += f"; a difference below {metric_value(detectable)} would mostly go unseen"
+    if len(dataset.candidates) > 1:
+        text += "; chosen on the images that score it, so the best looks a little too good"
     return f"{text}."
 
 
-def _how_certain(measured: pd.DataFrame, states: Sequence[TrialState], significance: Significance) -> str:
-    seeds = sorted(set(measured["n"]))
-    datasets = set(measured["dataset"])
-    records = [state.record for state in states if state.record and state.trial.dataset.name in datasets]
-    splits = {record.metrics.split for record in records}
-    images = sorted({record.metrics.images for record in records})
-    data = f"accuracy is on the {' and '.join(_WEIGHTS_OF[split] for split in sorted(splits))}"
-    data += f" ({' or '.join([*(f'{count:,}' for count in images[:-1]), counted(images[-1], 'image')])})"
-    text = "**How sure:** "
-    if significance.intervals:
-        text += "intervals show chance over images, with these trained weights; "
-    if seeds == [1]:
-        return (
-            f"{text}one seed each (n=1), {data}; training again changes mAP by a point or more, so a small difference "
-            "here decides nothing."
-        )
-    return f"{text}± is the standard deviation over {' or '.join(map(str, seeds))} seeds; {data}."
+def _budget(dataset: DatasetAnalysis, detail: _Detail) -> list[str]:
+    """Return a line on the training budgets, if the rows had different ones."""
+    rows = dataset.candidates
+    sizes = list(dict.fromkeys(rows["image_size"]))
+    texts = {
+        "epochs": _span(rows["epochs"].dropna().round().astype(int).tolist()),
+        "images seen": _span(rows["images_seen"].dropna().round().astype(int).tolist()),
+        "learning rates": _span(rows["lr"].tolist(), "g"),
+    }
+    differing = [f"{key} {text}" for key, text in texts.items() if " to " in text]
+    differing += [f"image sizes {_listed(sizes, detail)}"] if len(sizes) > 1 else []
+    return [f"**Budgets differ:** {'; '.join(differing)}."] if differing else []
+
+
+def _span(values: Sequence[float], style: str = ",") -> str:
+    """Format the range of some values: `3 to 8`, or `3` if all are equal; a dash if there are none."""
+    return " to ".join(f"{value:{style}}" for value in sorted({min(values), max(values)})) if values else "–"
+
+
+def _listed(names: Sequence[str], detail: _Detail) -> str:
+    """Name the first ones, and count the others."""
+    hidden = len(names) - detail.named
+    return f"{', '.join(names[: detail.named])} and {hidden} more" if hidden > 0 else " and ".join(names)

@@ -1,9 +1,8 @@
-"""Average precision equals pycocotools', on all images and on drawn ones; intervals cover what they promise."""
+"""Average precision equals pycocotools', on all images, without some of them, and on copied ones."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.detections import average_precision
-from harness.analysis.detections.analyse import analyse_detections
-from harness.analysis.detections.matching import Matches, find_overlaps, match
-from harness.analysis.significance import map_interval
+from harness.analysis.detections.matching import find_overlaps, match
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
 
@@ -67,12 +64,14 @@ def _precisions(truth: StoredGroundTruth, predictions: StoredDetections, weights
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_map_on_drawn_images_equals_pycocotools(seed: int) -> None:
-    """On the set itself and on drawn ones, with crowds, empty images and classes that a draw lacks."""
+def test_map_on_fewer_and_on_copied_images_equals_pycocotools(seed: int) -> None:
+    """On the set itself, without an image, and on drawn ones, with crowds, empty images and classes that go missing."""
     rng = np.random.default_rng(seed)
     truth = drawn_labels(rng, images=15, classes=4, max_boxes=3)
     predictions = drawn_detections(rng, truth)
-    weights = np.concatenate([average_precision.every_image_once(15), average_precision.draw_images(15)[:6]])
+    drawn = rng.multinomial(15, np.full(15, 1 / 15), size=4).astype(np.int32)
+    left_out = average_precision.leave_groups_out(15)[:4]
+    weights = np.concatenate([average_precision.every_image_once(15), left_out, drawn])
     ours = average_precision.mean_average_precision(_precisions(truth, predictions, weights))
     theirs = [_pycocotools(truth, predictions, np.repeat(np.arange(15), counts).tolist()) for counts in weights]
     assert np.abs(ours - theirs).max() < 1e-6
@@ -105,79 +104,23 @@ def test_known_sets_have_known_precision() -> None:
     ).all()
 
 
-def test_draws_are_the_same_for_the_same_number_of_images() -> None:
-    """Equal draws pair two detectors; each replicate draws as many images as there are."""
-    first = average_precision.draw_images(7)
-    assert np.array_equal(first, average_precision.draw_images(7))
-    assert first.shape == (average_precision.REPLICATES, 7)
-    assert (first.sum(axis=1) == 7).all()
+def test_each_image_is_left_out_once() -> None:
+    """In groups of one, or of several beyond 1,000 images; the same for equal numbers, so that detectors are paired."""
+    few, many = average_precision.leave_groups_out(7), average_precision.leave_groups_out(2500)
+    assert few.shape == (7, 7)
+    assert many.shape == (average_precision.MAX_GROUPS, 2500)
+    assert np.array_equal(many, average_precision.leave_groups_out(2500))
+    for weights in (few, many):
+        assert ((1 - weights).sum(axis=0) == 1).all()
+    assert set((1 - many).sum(axis=1)) == {2, 3}
+    assert average_precision.leave_groups_out(0).shape == (0, 0)
 
 
-def _world(
-    rng: np.random.Generator, images: int, classes: int = 2
-) -> tuple[StoredGroundTruth, StoredDetections, Matches]:
-    """Simulate a detector on images of an endless world; hard images have fewer true and more false detections."""
-    counts = rng.poisson(2.0, images)
-    hardness = rng.normal(0, 0.6, images)
-    image_of = np.repeat(np.arange(images), counts)
-    box_classes = rng.integers(0, classes, len(image_of))
-    quality = rng.normal(0.4, 1, len(image_of)) - hardness[image_of]
-    detected = quality > -0.6
-    n_thresholds = np.clip(((quality[detected] + 0.6) / 2.2 * 10).astype(int) + 1, 1, 10)
-    images_of_false = np.repeat(np.arange(images), rng.poisson(1.5 * np.exp(hardness * 0.5)))
-    images_of_detections = np.concatenate([image_of[detected], images_of_false])
-    classes_of_detections = np.concatenate([box_classes[detected], rng.integers(0, classes, len(images_of_false))])
-    logits = np.concatenate(
-        [quality[detected] + rng.normal(0, 0.7, detected.sum()), rng.normal(-1, 1, len(images_of_false))]
-    )
-    bits = np.concatenate([(1 << n_thresholds) - 1, np.zeros(len(images_of_false), int)]).astype(np.uint16)
-    order = np.lexsort((-logits, images_of_detections))
-    truth = StoredGroundTruth(
-        class_names=tuple(f"class {number}" for number in range(classes)),
-        images=tuple(map(str, range(images))),
-        files=(None,) * images,
-        offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        boxes=np.zeros((len(image_of), 4)),
-        classes=box_classes,
-        crowds=np.zeros(len(image_of), dtype=np.bool_),
-        areas=np.ones(len(image_of)),
-    )
-    predictions = StoredDetections(
-        images=images_of_detections[order],
-        classes=classes_of_detections[order],
-        scores=logits[order],
-        boxes=np.zeros((len(images_of_detections), 4)),
-    )
-    nothing = np.zeros(len(images_of_detections), dtype=np.uint16)
-    return truth, predictions, Matches(true=bits[order], ignored=nothing, boxes=np.full(len(images_of_detections), -1))
-
-
-def test_of_500_simulated_sets_the_interval_holds_the_truth_in_95_percent() -> None:
-    """Within two points; the true mAP is that of 100,000 images of the same world."""
-    truth, predictions, matches = _world(np.random.default_rng(1), 100_000)
-    true_map = float(
-        average_precision.mean_average_precision(
-            average_precision.average_precisions(
-                truth, predictions, matches, average_precision.every_image_once(100_000)
-            )
-        )[0]
-    )
-    covered, blank = 0, analyse_detections(labels([(0, BOX)]), detections(), min_score=0.05)
-    for seed in range(500):
-        truth, predictions, matches = _world(np.random.default_rng((7, seed)), 100)
-        precisions = average_precision.average_precisions(
-            truth, predictions, matches, average_precision.every_image_once(100)
-        )
-        drawn_precisions = average_precision.average_precisions(
-            truth, predictions, matches, average_precision.draw_images(100)
-        )
-        value = float(average_precision.mean_average_precision(precisions)[0])
-        interval = map_interval(
-            [
-                dataclasses.replace(
-                    blank, map=value, replicates=average_precision.mean_average_precision(drawn_precisions)
-                )
-            ]
-        )
-        covered += interval.low <= true_map <= interval.high
-    assert 0.93 <= covered / 500 <= 0.97
+def test_the_precision_above_a_true_positive_is_that_of_the_detections_before_it() -> None:
+    """(k - 1) / (r - 1) for the k-th true positive at rank r; of the first of all, that of the first two."""
+    truth = labels(*[[(0, BOX)]] * 4, classes=("disc",))
+    away = (50, 50, 60, 60)
+    found = detections((0, 0, 0.9, BOX), (1, 0, 0.8, away), (2, 0, 0.7, BOX), (3, 0, 0.6, BOX))
+    expected = average_precision.expected_precisions(truth, found, match(truth, found, find_overlaps(truth, found)))
+    assert expected.shape == (10, 1, 1)
+    assert expected[0, 0, 0] == pytest.approx((1 / 2 + 1 / 2 + 2 / 3) / 4)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.accuracy import Difference, Error
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.analysis.race.entrants import entrants
-from harness.analysis.significance import Difference, Pair, Significance
+from harness.analysis.significance import Pair, Significance
 from harness.store.record import Record
 from harness.store.results import TrialState
 from harness.suite.schema import Protocol
@@ -33,18 +34,12 @@ def record(name: str, map: float | None, latency_s: float, **changes: Any) -> Re
 
 
 def significance(rows: pd.DataFrame, *separated: tuple[str, str]) -> Significance:
-    """Every pair ties but those named."""
+    """Of the pairs, only those named are compared, and separated."""
     index = {label: position for position, label in rows["label"].items()}
-    pairs = [
-        Pair(
-            first=index[first],
-            second=index[second],
-            difference=Difference(value=0.1, low=0.05, high=0.15, p=0.0),
-            adjusted_p=0.0,
-        )
-        for first, second in separated
-    ]
-    return Significance(intervals={}, pairs=tuple(pairs), groups={})
+    error = Error(images=1e-6, seeds=None, degrees=99)
+    difference = Difference(value=0.1, low=0.05, high=0.15, inflation=0.0, p=0.0, error=error)
+    pairs = {(index[first], index[second]): Pair(difference=difference, adjusted_p=0.0) for first, second in separated}
+    return Significance(estimates={}, ranks={}, letters={}, pairs=pairs)
 
 
 def labels(rows: pd.DataFrame, significant: Significance, **options: Any) -> list[str]:

@@ -28,6 +28,11 @@ def _split(boxes: dict[str, int]) -> SplitStatistics:
     )
 
 
+def _many(classes: int) -> Data:
+    split = _split({f"class{n}": n for n in range(classes)})
+    return Data(splits={"train": split, "val": split}, skipped={})
+
+
 def _page(tmp_path: Path, data: Data) -> str:
     records = [replace(make_record(make_trial(seed=seed)), data=data) for seed in (0, 1)]
     return api.report(make_folder(tmp_path, records).path).read_text()
@@ -48,14 +53,18 @@ def test_splits_and_classes_are_tables(tmp_path: Path) -> None:
 def test_what_was_skipped_is_counted(tmp_path: Path) -> None:
     """Each code is listed with its count, in bold."""
     text = _page(
-        tmp_path, Data(splits={"train": _split({"a": 1})}, skipped={"missing_image": 3, "degenerate_box": 1200})
+        tmp_path,
+        Data(
+            splits={"train": _split({"a": 1}), "val": _split({"a": 1})},
+            skipped={"missing_image": 3, "degenerate_box": 1200},
+        ),
     )
     assert "**Left out as bad (`on_bad_data: skip`): 3 × missing_image, 1,200 × degenerate_box.**" in text
 
 
 def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
     """The table has the fifteen commonest and the fifteen rarest, and says how many lie between."""
-    text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(1000)})}, skipped={}))
+    text = _page(tmp_path, _many(1000))
     assert "970 lie between" in text
     assert "| class999 " in text
     assert "| class0 " in text
@@ -64,7 +73,7 @@ def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
 
 def test_a_single_class_between_lies_there(tmp_path: Path) -> None:
     """In English."""
-    text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(31)})}, skipped={}))
+    text = _page(tmp_path, _many(31))
     assert "; 1 lies between" in text
 
 
