@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.race.ratios import compare, latency_of
+from harness.analysis.race.ratios import compare_all, latency_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -55,8 +55,9 @@ class Speeds:
         reasons: in what the groups differ, or the seeds of one row.
         mixed: the rows whose own seeds do not compare, so that their mean latency is nobody's.
         latencies: the latency of each row, in seconds: of the race where it raced, else of its trials.
-        race: the blocks of the newest race; None if there is none.
-        verdicts: who is faster, for the pairs of rows that were compared.
+        race: the blocks of the newest race; None if there is none that counts.
+        race_elsewhere: in what the environment of the newest race differs from that of the trials: it does not count.
+        verdicts: who is faster, for every two rows that raced, each way round.
     """
 
     groups: tuple[tuple[Hashable, ...], ...]
@@ -64,6 +65,7 @@ class Speeds:
     mixed: frozenset[Hashable]
     latencies: Mapping[Hashable, float]
     race: RaceTimes | None
+    race_elsewhere: tuple[str, ...]
     verdicts: Mapping[tuple[Hashable, Hashable], SpeedVerdict]
 
     def compare_together(self, rows: Sequence[Hashable]) -> bool:
@@ -74,15 +76,10 @@ class Speeds:
         """Return what may be said of the first row's speed against the second's."""
         if not self.compare_together((first, second)):
             return SpeedClaim(word="not comparable", times=math.nan)
-        if (first, second) in self.verdicts:
-            verdict = self.verdicts[first, second]
+        verdict = self.verdicts.get((first, second))
+        if verdict is not None:
             faster = verdict.interval.inverse()
             return SpeedClaim(word=verdict.word, times=faster.value, interval=faster)
-        if (second, first) in self.verdicts:
-            verdict = self.verdicts[second, first]
-            turned: dict[str, Word] = {"faster": "slower", "slower": "faster"}
-            word = turned.get(verdict.word, "not separated")
-            return SpeedClaim(word=word, times=verdict.ratio.value, interval=verdict.interval)
         return SpeedClaim(word="not raced", times=self.latencies[second] / self.latencies[first])
 
 
@@ -112,10 +109,9 @@ def compare_speeds(
     groups: tuple[tuple[Hashable, ...], ...],
     reasons: tuple[str, ...],
     mixed: frozenset[Hashable] = frozenset(),
+    race_elsewhere: tuple[str, ...] = (),
 ) -> Speeds:
-    """Compare the speeds of a table's rows by the newest race: every two that raced, corrected for all of them.
-
-    Fewer pairs would need less correction, but which ones the page shows depends on who was fast in the race.
+    """Compare the speeds of a table's rows by the newest race: every two that raced.
 
     Args:
         rows: what `with_race` returns.
@@ -123,16 +119,18 @@ def compare_speeds(
         groups: the rows whose speeds compare.
         reasons: in what the groups differ, or the seeds of one row.
         mixed: the rows whose own seeds do not compare.
+        race_elsewhere: in what the environment of a race differs that therefore does not count.
     """
     places = _places(rows, race) if race is not None else {}
-    pairs = list(itertools.combinations(places, 2))
-    verdicts = compare(race, [(places[first], places[second]) for first, second in pairs]) if race else {}
+    verdicts = compare_all(race) if race is not None else {}
+    pairs = itertools.permutations(places, 2)
     return Speeds(
         groups=groups,
         reasons=reasons,
         mixed=mixed,
         latencies=rows["latency_median_s"].to_dict(),
         race=race,
+        race_elsewhere=race_elsewhere,
         verdicts={
             (first, second): verdicts[places[first], places[second]]
             for first, second in pairs

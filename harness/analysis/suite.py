@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analysis import comparable, significance, speed
+from harness.analysis import comparable, environments, significance, speed
 from harness.analysis.contradiction import without_contradictions
 from harness.analysis.dataset import DatasetAnalysis
 from harness.analysis.detections.cache import load_or_compute
@@ -71,9 +71,7 @@ def analyse_suite(
     datasets = [
         dataset
         for name in dict.fromkeys(frame["dataset"] if not frame.empty else ())
-        for dataset in _tables(
-            str(name), frame[frame["dataset"] == name], states, analyses, read_times(folder, str(name)), baseline
-        )
+        for dataset in _tables(folder, str(name), frame[frame["dataset"] == name], states, analyses, baseline)
     ]
     if baseline is not None and all(dataset.baseline is None for dataset in datasets):
         labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
@@ -87,11 +85,11 @@ def analyse_suite(
 
 
 def _tables(
+    folder: SuiteFolder,
     name: str,
     rows: pd.DataFrame,
     states: Sequence[TrialState],
     analyses: Analyses,
-    race: RaceTimes | None,
     baseline: str | None,
 ) -> Iterator[DatasetAnalysis]:
     """Yield one analysis for each group of a dataset's rows whose accuracies compare."""
@@ -100,16 +98,30 @@ def _tables(
     measured = [_measured(rows.loc[list(group)], by_id) for group in groups]
     apart = comparable.different([one for group in measured for one in group], "accuracy") if len(groups) > 1 else ()
     for number, group in enumerate(groups):
+        members = rows.loc[list(group)]
+        race = read_times(folder, name, set(zip(members["configuration"], members["variant"], strict=True)))
+        elsewhere = _elsewhere(race, measured[number])
         yield _table(
             name,
-            speed.with_race(rows.loc[list(group)], race),
+            members,
             by_id,
             analyses,
-            race,
+            None if elsewhere else race,
             baseline,
             apart=apart,
             conditions=comparable.conditions(measured, number),
+            race_elsewhere=elsewhere,
         )
+
+
+def _elsewhere(race: RaceTimes | None, measured: Sequence[tuple[TrialState, str]]) -> tuple[str, ...]:
+    """Return in what the environment of a race differs from that of the trials; a newer harness may race them."""
+    if race is None:
+        return ()
+    used = [state.record.environment for state, _ in measured if state.record]
+    raced = race.environment
+    alike = [replace(one, harness=raced.harness, tf32=raced.tf32) for one in used]
+    return environments.differences([raced, *alike])
 
 
 def _measured(rows: pd.DataFrame, states: Mapping[str, TrialState]) -> list[tuple[TrialState, str]]:
@@ -117,7 +129,7 @@ def _measured(rows: pd.DataFrame, states: Mapping[str, TrialState]) -> list[tupl
     return [(states[trial_id], row["variant"]) for _, row in full.iterrows() for trial_id in row["trial_ids"]]
 
 
-def _table(
+def _table(  # noqa: PLR0913 - what a table is made from
     name: str,
     rows: pd.DataFrame,
     states: Mapping[str, TrialState],
@@ -127,7 +139,9 @@ def _table(
     *,
     apart: tuple[str, ...],
     conditions: str,
+    race_elsewhere: tuple[str, ...],
 ) -> DatasetAnalysis:
+    rows = speed.with_race(rows, race)
     errors = significance.compare_all(rows[~rows["subset"]], analyses)
     rows = _with_intervals(rows, errors)
     groups = comparable.groups(rows, states, "latency")
@@ -143,7 +157,9 @@ def _table(
         measured={trial_id: state.record for trial_id, state in own.items() if state.record},
         analyses=analyses,
         significance=errors,
-        speeds=speed.compare_speeds(rows, race, groups=groups, reasons=reasons, mixed=mixed),
+        speeds=speed.compare_speeds(
+            rows, race, groups=groups, reasons=reasons, mixed=mixed, race_elsewhere=race_elsewhere
+        ),
         baseline=_baseline(rows, baseline),
     )
     separated = dataset.separated_on_front()

@@ -59,14 +59,14 @@ class RaceSummary:
         return {} if self.state is None else _failures(self.state)
 
     def verdicts(self) -> dict[str, SpeedVerdict]:
-        """Whether each entrant is faster than the most accurate one, by its label, corrected for their number."""
-        from harness.analysis.race.ratios import compare
+        """Whether each entrant is faster than the most accurate one, by its label, corrected for all pairs."""
+        from harness.analysis.race.ratios import compare_all
 
         if self.times is None:
             return {}
         labels = [entrant.label for entrant in self.times.entrants]
-        found = compare(self.times, [(index, 0) for index in range(1, len(labels))])
-        return {labels[index]: verdict for (index, _), verdict in found.items()}
+        found = compare_all(self.times)
+        return {labels[index]: found[index, 0] for index in range(1, len(labels)) if (index, 0) in found}
 
     def copies_called_different(self) -> tuple[int, int]:
         """Of a race of copies: how many pairs of equal entrants are called different (p < 0.05), and of how many."""

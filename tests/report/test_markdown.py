@@ -62,7 +62,7 @@ def _raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], *, spread
         seconds=np.array([*seconds.values()]) * np.exp(blocks),
         environment=make_record(make_trial()).environment,
     )
-    monkeypatch.setattr(suite_analysis, "read_times", lambda _folder, _dataset: times)
+    monkeypatch.setattr(suite_analysis, "read_times", lambda _folder, _dataset, _rows: times)
 
 
 def test_the_answer_comes_first(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ class SpeedVerdict:
     ratio: SpeedRatio
     adjusted_p: float
 
+    def turned(self) -> SpeedVerdict:
+        """Return the same of the second of the pair against the first."""
+        words: dict[Word, Word] = {"faster": "slower", "slower": "faster", "not separated": "not separated"}
+        return replace(self, word=words[self.word], ratio=self.ratio.inverse())
+
     @property
     def interval(self) -> SpeedRatio:
         """The ratio with its 95 % interval, corrected as the verdict is."""
@@ -127,6 +132,15 @@ def compare(times: RaceTimes, pairs: Iterable[Pair]) -> dict[Pair, SpeedVerdict]
         pair: SpeedVerdict(word=_word(found, p), ratio=found, adjusted_p=p)
         for (pair, found), p in zip(ratios.items(), adjusted, strict=True)
     }
+
+
+def compare_all(times: RaceTimes) -> dict[Pair, SpeedVerdict]:
+    """Return the verdict on every two entrants, each way round, corrected for all of them together.
+
+    Fewer pairs would need less correction, but which ones a page shows depends on who was fast in the race.
+    """
+    found = compare(times, itertools.combinations(range(len(times.entrants)), 2))
+    return found | {(second, first): verdict.turned() for (first, second), verdict in found.items()}
 
 
 def pairs_of_copies(times: RaceTimes) -> tuple[SpeedRatio, ...]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis import environments
-from harness.store.race import MIN_BLOCKS, read_races
+from harness.store.race import MIN_BLOCKS, MIN_ENTRANTS, read_races
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from harness.store.paths import SuiteFolder
@@ -49,13 +51,19 @@ class RaceTimes:
         return None
 
 
-def read_times(folder: SuiteFolder, dataset: str) -> RaceTimes | None:
-    """Return the newest race of a dataset with at least two complete blocks; None where there is none.
+def read_times(folder: SuiteFolder, dataset: str, rows: Collection[tuple[str, str]]) -> RaceTimes | None:
+    """Return the newest race with at least two of these rows and two complete blocks; None where there is none.
 
     A race of copies, which compares equal rows, is never the one.
+
+    Args:
+        folder: the suite's results folder.
+        dataset: the name of the dataset.
+        rows: the (configuration, variant) of the rows that are to be compared.
     """
     for state in read_races(folder, dataset):
-        if state.race.copies == 1 and (times := times_of(state)) is not None:
+        raced = [one for one in state.race.entrants if (one.configuration, one.variant) in rows]
+        if state.race.copies == 1 and len(raced) >= MIN_ENTRANTS and (times := times_of(state)) is not None:
             return times
     return None
 

@@ -181,7 +181,9 @@ def _speed(dataset: DatasetAnalysis) -> list[str]:
     if len(dataset.speeds.groups) > 1:
         return ["**Speed:** not all ran in one environment by one protocol; each of these has its own table."]
     if dataset.speeds.race is None:
-        return ["**Speed:** by medians of one process each; without `harness race` no row is called faster."]
+        medians = "**Speed:** by medians of one process each; without `harness race` no row is called faster"
+        elsewhere = " (the race ran in another environment)" if dataset.speeds.race_elsewhere else ""
+        return [f"{medians}{elsewhere}."]
     return [f"**Speed:** raced in {counted(len(dataset.speeds.race.seconds), 'block')} of fresh processes."]
 
 

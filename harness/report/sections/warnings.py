@@ -22,4 +22,10 @@ def section(suite: SuiteAnalysis) -> list[str]:
         for state in suite.states
         if state.problem is not None
     ]
+    lines += [
+        f"- {escape(dataset.title)}: the newest race does not count, because it ran in another environment than the "
+        f"trials: {escape('; '.join(dataset.speeds.race_elsewhere))}"
+        for dataset in suite.datasets
+        if dataset.speeds.race_elsewhere
+    ]
     return ["## Warnings", "\n".join(dict.fromkeys(lines))] if lines else []
