@@ -57,14 +57,12 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, plan: SuitePlan) -> list[st
     """Return all sections on one dataset: the answer first, then the numbers that it is based on."""
     rows = dataset.rows
     return [
-        f"## {escape(short_name(dataset.title))}",
+        f"## {escape(_title(dataset))}",
         *_apart(dataset),
         *summary.section(dataset),
         "### Accuracy and speed",
         *main_tables(dataset),
-        *figure(
-            drawn, "speed-accuracy", f"Speed against accuracy on {short_name(dataset.title)}, with the Pareto front"
-        ),
+        *figure(drawn, "speed-accuracy", f"Speed against accuracy on {_title(dataset)}, with the Pareto front"),
         *pairwise.section(dataset),
         *speed.sections(dataset),
         *accuracy.section(dataset),
@@ -74,6 +72,12 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, plan: SuitePlan) -> list[st
         *models.sections(rows, plan.cost),
         *data.section(dataset.name, dataset.states),
     ]
+
+
+def _title(dataset: DatasetAnalysis) -> str:
+    """Return the dataset's name, shortened, and in full what distinguishes this table from its others."""
+    name = short_name(dataset.name)
+    return f"{name}: {dataset.conditions}" if dataset.conditions else name
 
 
 def _learning(drawn: Drawn) -> list[str]:
