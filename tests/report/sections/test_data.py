@@ -47,15 +47,13 @@ def test_splits_and_classes_are_tables(tmp_path: Path) -> None:
 
 def test_what_was_skipped_is_counted(tmp_path: Path) -> None:
     """Each code is listed with its count, in bold."""
-    text = _page(
-        tmp_path, Data(splits={"train": _split({"a": 1})}, skipped={"missing_image": 3, "degenerate_box": 1200})
-    )
+    text = _page(tmp_path, Data(splits={"val": _split({"a": 1})}, skipped={"missing_image": 3, "degenerate_box": 1200}))
     assert "**Left out as bad (`on_bad_data: skip`): 3 × missing_image, 1,200 × degenerate_box.**" in text
 
 
 def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
     """The table has the fifteen commonest and the fifteen rarest, and says how many lie between."""
-    text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(1000)})}, skipped={}))
+    text = _page(tmp_path, Data(splits={"val": _split({f"class{n}": n for n in range(1000)})}, skipped={}))
     assert "970 lie between" in text
     assert "| class999 " in text
     assert "| class0 " in text
@@ -64,7 +62,7 @@ def test_a_thousand_classes_stay_readable(tmp_path: Path) -> None:
 
 def test_a_single_class_between_lies_there(tmp_path: Path) -> None:
     """In English."""
-    text = _page(tmp_path, Data(splits={"train": _split({f"class{n}": n for n in range(31)})}, skipped={}))
+    text = _page(tmp_path, Data(splits={"val": _split({f"class{n}": n for n in range(31)})}, skipped={}))
     assert "; 1 lies between" in text
 
 
