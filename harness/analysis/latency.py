@@ -5,21 +5,19 @@ How two detectors compare is not here: processes of the same weights differ by m
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.statistics import Interval
+from harness.store.problems import note
 from harness.store.tables import UnreadableError, read_timings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.store.arrays import StoredTimings
-
-log = logging.getLogger(__name__)
 
 
 def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
@@ -29,7 +27,7 @@ def read_latencies(samples: Path) -> dict[str, pd.DataFrame]:
     try:
         timings = read_timings(samples.read_bytes())
     except (OSError, UnreadableError) as error:
-        log.warning("%s: cannot be read (%s): intervals of latencies are left out", samples, error)
+        note(f"{samples}: cannot be read ({error}): intervals of latencies are left out")
         return {}
     return {variant: _standing_latencies(group) for variant, group in timings.items() if "latency" in group.passes}
 

@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 from harness.formatting import short_name
 from harness.report.markup import escape, figure
-from harness.report.sections import accuracy, data, errors, methodology, models, pairwise, speed, summary, thresholds
+from harness.report.sections import (
+    accuracy,
+    data,
+    errors,
+    methodology,
+    models,
+    pairwise,
+    speed,
+    summary,
+    thresholds,
+    warnings,
+)
 from harness.report.sections.summary import NOT_COMPARABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.analysis.dataset import DatasetAnalysis
@@ -22,11 +33,17 @@ if TYPE_CHECKING:
     from harness.store.results import SuitePlan
 from harness.report.sections.ranking import main_tables
 from harness.report.sections.run import coverage, failures
-from harness.report.sections.warnings import section
 
 
 def render(
-    name: str, suite: SuiteAnalysis, *, figures: Mapping[str, Drawn], root: Path, plan: SuitePlan, generated: str
+    name: str,
+    suite: SuiteAnalysis,
+    *,
+    figures: Mapping[str, Drawn],
+    root: Path,
+    plan: SuitePlan,
+    problems: Sequence[str],
+    generated: str,
 ) -> str:
     """Return the whole page.
 
@@ -36,6 +53,7 @@ def render(
         figures: the pictures of each dataset, by its name.
         root: the folder of the page; the paths of logs are relative to it.
         plan: the suite's file, which the commands that repeat a trial name, and its prices.
+        problems: the stored files that could not be read.
         generated: when the page is written, for its first line.
     """
     states, frame = suite.states, suite.frame
@@ -47,7 +65,7 @@ def render(
         )
     for dataset in suite.datasets:
         parts += _dataset(dataset, figures[dataset.title], plan)
-    parts += section(suite)
+    parts += warnings.section(suite, problems, root)
     parts += failures(states, root, plan.suite_file)
     parts += methodology.footer(states)
     return "\n\n".join(parts) + "\n"

@@ -12,7 +12,6 @@ from harness.report import html, markdown
 from harness.report.figures import vega
 from harness.report.figures.draw import draw
 from harness.report.figures.seeds import seed_points
-from harness.report.sections.files import with_problems
 from harness.store import files
 from harness.store.results import read_plan
 
@@ -51,9 +50,9 @@ def write(folder: SuiteFolder, suite: SuiteAnalysis, problems: Sequence[str] = (
         figures=figures,
         root=folder.path,
         plan=read_plan(folder),
+        problems=problems,
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    text = with_problems(text, problems, folder.path)
     files.replace(folder.report, text.encode())
     plots = {dataset.title: figures[dataset.title].paths.get("speed-accuracy") for dataset in suite.datasets}
     drawn = {path: dataset for dataset in suite.datasets if (path := plots[dataset.title]) is not None}

@@ -171,8 +171,8 @@ def test_a_damaged_file_is_named_under_warnings(
         if name == "job":
             folder.trial(path.parent.parent.parent.name).record.unlink()
             files.replace(folder.plan, _without(folder, path.parent.parent.parent.name))
-        # A folder is no file that could be read; samples are told by `harness.analysis.statistics`.
-        if content is not None and name != "samples":
+        # A folder is no file that could be read.
+        if content is not None:
             expected.append(str(path.relative_to(folder.path)))
     warnings = _run_all(folder, whole, harness_command)
     assert not [path for path in expected if path.replace("_", "\\_") not in warnings and path not in warnings]

@@ -25,6 +25,7 @@ def page_of(folder: SuiteFolder, suite: SuiteAnalysis | None = None) -> str:
         figures={dataset.title: _NO_PICTURES for dataset in suite.datasets},
         root=folder.path,
         plan=read_plan(folder),
+        problems=(),
         generated="now",
     )
 

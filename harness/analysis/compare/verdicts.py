@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 Word = Literal["more accurate", "less accurate", "not separated", "not raced", "not comparable"]
 ACCURACY_WORDS: tuple[Word, ...] = ("more accurate", "less accurate", "not separated", "not comparable")
-SPEED_WORDS: tuple[Word, ...] = ("not separated", "not raced", "not comparable")
+SPEED_WORDS: tuple[Word, ...] = ("not raced", "not comparable")
 NOT_COMPARABLE: Word = "not comparable"
-_TOLERANCE = 1e-12  # means over the same seeds in another order differ by less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +148,6 @@ def _speed(pair: Pair) -> Verdict:
     reasons = incomparable_because(pair, "latency")
     if reasons or pair.reference is None or pair.candidate is None:
         return Verdict(word=NOT_COMPARABLE, reasons=reasons)
-    medians = [row.numbers["latency_median_s"] for row in (pair.reference, pair.candidate)]
-    if math.isclose(*medians, rel_tol=_TOLERANCE):
-        return Verdict(word="not separated", basis="equal numbers")
     return Verdict(word="not raced", basis="medians of one process each: only a race shows who is faster")
 
 

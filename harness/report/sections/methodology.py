@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from harness.formatting import counted
 from harness.report.markup import escape
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def _protocol(records: Sequence[Record]) -> str:
     lines = []
     for p in protocols:
         lines += [
-            f"- Protocol {p.level}: latency in {p.rounds} rounds over at least {p.latency_images} images each"
+            f"- Protocol {p.level}: latency in {counted(p.rounds, 'round')} over at least {p.latency_images} "
+            "images each"
             + (f", {p.latency_s:g} s in all" if p.latency_s else "")
             + f", after a warm-up of at least {p.warmup} images and every input shape once.",
             "- Latency: batch 1, real images of the evaluated split, decoded beforehand. The clock covers the copy "
@@ -82,7 +84,8 @@ def _environment(environment: Environment, first: Environment) -> str:
     return "\n".join(
         (
             f"- device {device}",
-            f"- CPU {escape(e.cpu)}, {e.threads} threads{waiting}, {e.loader_workers} loader workers",
+            f"- CPU {escape(e.cpu)}, {counted(e.threads, 'thread')}{waiting}, "
+            f"{counted(e.loader_workers, 'loader worker')}",
             f"- {escape(e.platform)}, Python {e.python}, torch {e.torch}, torchvision {e.torchvision}, "
             f"torchmetrics {e.torchmetrics}, harness {e.harness}{commit}",
         )

@@ -20,12 +20,13 @@ _TIME = "%Y-%m-%d %H:%M"
 def coverage(states: Sequence[TrialState], n_other_trials: int, generated: str) -> str:
     """Return the page's first line: how many trials are measured, failed and pending, and when they ran."""
     measured, failed, pending = run_status.counts(states)
-    counts = [f"{measured} of {len(states)} trials measured"]
+    counts = [f"{measured} of {counted(len(states), 'trial')} measured"]
     counts += [f"**{failed} failed**"] if failed else []
     counts += [f"{pending} left"] if pending else []
     span = run_status.span(states)
     when = f" First started {span[0]:{_TIME}}, last ended {span[1]:{_TIME}} UTC." if span else ""
-    others = f" {n_other_trials} more lie in trials/ but not in the suite as last run." if n_other_trials else ""
+    lie = "lies" if n_other_trials == 1 else "lie"
+    others = f" {n_other_trials} more {lie} in trials/ but not in the suite as last run." if n_other_trials else ""
     return f"{', '.join(counts)}.{when} Written {generated}.{others}"
 
 

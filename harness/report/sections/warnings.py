@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.formatting import short_name
 from harness.report.markup import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from harness.analysis.suite import SuiteAnalysis
 
 
-def section(suite: SuiteAnalysis) -> list[str]:
-    """Return every warning of every row, and why records are left out."""
-    lines = [
+_MAX_LINE = 400  # characters
+
+
+def section(suite: SuiteAnalysis, problems: Sequence[str], root: Path) -> list[str]:
+    """Return what could not be read, every warning of every row, and why records are left out.
+
+    Args:
+        suite: the results to report.
+        problems: the stored files that could not be read, as `harness.store.problems` collected them.
+        root: the results folder, from which files are named.
+    """
+    lines = [f"- {escape(short_name(problem.replace(f'{root}/', ''), _MAX_LINE))}" for problem in problems]
+    lines += [
         f"- {escape(row['label'])} on {escape(row['dataset'])}: {escape(name)}: {escape(reason)}"
         for _, row in suite.frame.iterrows()
         for name, reason in row["warnings"]
