@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.analysis import significance
+from harness.analysis.contradiction import ROUNDING
 from harness.analysis.frame import CANNOT
 from harness.formatting import counted, number
 
@@ -88,6 +89,9 @@ def choose(dataset: DatasetAnalysis, bounds: Bounds | None = None, metric: str =
         learnt = [index for index in tied if within.loc[index, "map"] >= MIN_MAP]
         chosen = min((best, *learnt), key=lambda index: within.loc[index, "latency_median_s"])
     doubts = tuple(_doubts(dataset, within, (best, *tied), chosen, errors, bounds))
+    stored = errors.estimates.get(chosen)
+    if stored is not None and abs(stored.value - within.loc[chosen, metric]) > ROUNDING:
+        doubts += (f"its stored detections have another {metric}, {number(stored.value, 3)}",)
     return Choice(
         metric=metric,
         best=best,

@@ -69,9 +69,9 @@ def test_a_table_says_what_is_more_accurate(harness_command: Command, tmp_path: 
     cells = [cell.strip() for cell in next(line for line in table if RETINA in line).split("|")[1:-1]]
     assert cells[:3] == [RETINA, "0.257", "0.901"]
     assert cells[3].startswith("+0.6")
-    assert cells[4:] == ["more accurate", "20.0", "20.0", "+0.0 %", "not separated"]
+    assert cells[4:] == ["more accurate", "20.0", "20.0", "+0.0 %", "not raced"]
     assert f"{MOBILE}: accuracy and speed not comparable: not measured in B: failed: killed by signal 9" in done.stdout
-    assert "accuracy: 1 more accurate, 1 not comparable; speed: 1 not separated, 1 not comparable" in done.stdout
+    assert "accuracy: 1 more accurate, 1 not comparable; speed: 1 not raced, 1 not comparable" in done.stdout
 
 
 def test_json_says_the_same(harness_command: Command, tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_json_says_the_same(harness_command: Command, tmp_path: Path) -> None:
     assert first["accuracy"]["reasons"] == ["no stored detections in A and B, so chance over images is not known"]
     assert (first["a"]["map"], first["b"]["map"], second["b"]["map"]) == (0.5, 0.4, None)
     assert first["b"]["latency_median_s"] == 0.02
-    assert first["speed"]["verdict"] == "not separated"
-    assert told["summary"]["speed"] == {"not separated": 1, "not raced": 0, "not comparable": 1}
+    assert first["speed"]["verdict"] == "not raced"
+    assert told["summary"]["speed"] == {"not raced": 1, "not comparable": 1}
     broken = {(one["limit"], one["label"]): one["broken"] for one in told["limits"]}
     assert broken == {
         ("map:-0.05", RETINA): True, ("map:-0.05", MOBILE): True,
@@ -241,4 +241,4 @@ def test_the_committed_example_is_not_separated_from_itself(harness_command: Com
     example = shutil.copytree(ROOT / "results" / "examples" / "quickstart", tmp_path / "quickstart")
     done = harness_command("compare", example, example, "--fail-on", "map:-0.01,latency:+10%,memory:+1%")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "accuracy: 3 not separated; speed: 3 not separated" in done.stdout
+    assert "accuracy: 3 not separated; speed: 3 not raced" in done.stdout

@@ -20,7 +20,7 @@ from harness.store.job import JOB, OUTCOME, PREFLIGHT, Job, Preflight
 from harness.store.paths import SuiteFolder, TrialFolder
 from harness.store.record import AS_TRAINED
 from tests.conftest import Command
-from tests.report.made import drawn_detections, drawn_labels, of_classes, write
+from tests.report.made import agreeing, drawn_detections, drawn_labels, write
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
 
 # One trial for each file that is damaged, so that one page has to name all of them.
@@ -39,7 +39,8 @@ def _made(root: Path) -> SuiteFolder:
     """A trial for each of `FILES` with all files that a trial can have, and one that stays whole."""
     truth = drawn_labels(np.random.default_rng(0), images=2)
     trials = [make_trial(seed=seed) for seed in range(len(FILES) + 1)]
-    records = [of_classes(make_record(trial), truth) for trial in trials]
+    found = [drawn_detections(np.random.default_rng(number), truth, each=3) for number in range(len(trials))]
+    records = [agreeing(make_record(trial), truth, one) for trial, one in zip(trials, found, strict=True)]
     folder = make_folder(root, records)
     count = 8
     timings = StoredTimings(
@@ -48,9 +49,9 @@ def _made(root: Path) -> SuiteFolder:
     )  # fmt: skip
     preflight = Preflight(where="here", startup_s=1.0, step_s=1.0, evaluation_s=1.0, steps=3, evaluations=2, images=2,
                           state_bytes=1, weights_bytes=1, accumulate=1)  # fmt: skip
-    for number, made in enumerate(records):
+    for made, one in zip(records, found, strict=True):
         trial = folder.trial(made.trial.trial_id)
-        write(folder, made, truth, drawn_detections(np.random.default_rng(number), truth, each=3))
+        write(folder, made, truth, one)
         trial.samples.write_bytes(tables.write_timings({AS_TRAINED: timings}))
         trial.preflight.write_bytes(record.encode(PREFLIGHT, preflight))
         attempt = trial.attempts()[0]
@@ -140,9 +141,9 @@ DAMAGES: dict[str, dict[str, Callable[[Path], bytes | None]]] = {
 
 
 @pytest.fixture(autouse=True)
-def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many sets of images are drawn changes no reading of files."""
-    monkeypatch.setattr(average_precision, "REPLICATES", 10)
+def _few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In how many groups images are left out changes no reading of files."""
+    monkeypatch.setattr(average_precision, "MAX_GROUPS", 10)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ _TIME = "%Y-%m-%d %H:%M"
 def coverage(states: Sequence[TrialState], n_other_trials: int, generated: str) -> str:
     """Return the page's first line: how many trials are measured, failed and pending, and when they ran."""
     measured, failed, pending = run_status.counts(states)
-    counts = [f"{measured} of {counted(len(states), 'trial')} measured"]
+    counts = [f"{measured} of {len(states)} trials measured"]
     counts += [f"**{failed} failed**"] if failed else []
     counts += [f"{pending} left"] if pending else []
     span = run_status.span(states)

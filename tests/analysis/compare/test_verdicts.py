@@ -104,7 +104,7 @@ def test_the_only_rows_of_an_architecture_are_paired_and_say_what_differs(tmp_pa
     compared = _compare_one(tmp_path, [make_record(make_trial())],
                  [make_record(make_trial(h={"lr": 0.02, "precision": "bf16"}))])  # fmt: skip
     assert compared.remarks == ("differs in lr 0.01 / 0.02, precision fp32 / bf16",)
-    assert (compared.accuracy.word, compared.speed.word) == ("not separated", "not separated")
+    assert (compared.accuracy.word, compared.speed.word) == ("not separated", "not raced")
 
 
 def test_variants_are_paired_by_name(tmp_path: Path) -> None:
@@ -277,16 +277,14 @@ def test_without_detections_nothing_is_said_of_accuracy(tmp_path: Path) -> None:
     assert one.reasons == ("no stored detections in B, so chance over images is not known",)
 
 
-@pytest.mark.parametrize("after", [0.001, 0.0205, 0.026, 0.5])
+@pytest.mark.parametrize("after", [0.001, 0.02, 0.0205, 0.026, 0.5])
 def test_nobody_is_called_faster_without_a_race(tmp_path: Path, after: float) -> None:
-    """However far two medians of one process each lie apart, with one seed or several; equal ones are equal."""
+    """However far two medians of one process each lie apart, or near, with one seed or several."""
     for count in (1, 3):
         a, b = ([make_record(make_trial(seed=seed), latency_s=s) for seed in range(count)] for s in (0.02, after))
         speed = _compare_one(tmp_path / str(count), a, b).speed
         assert (speed.word, speed.interval) == ("not raced", None)
         assert speed.basis == "medians of one process each: only a race shows who is faster"
-    same = _compare_one(tmp_path / "same", a, a).speed
-    assert (same.word, same.basis) == ("not separated", "equal numbers")
 
 
 @pytest.mark.parametrize(
