@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 from harness import api
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from harness.store.paths import SuiteFolder
+from harness.suite.expand import configuration_key
 from tests.report.made import agreeing, detections, drawn_detections, drawn_labels, labels, make_detected, write
 from tests.report.pages import first_screens, main_tables, page_of, pairs, tables
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
+from tests.store.make_race import make_entrant, make_environment, make_race, make_result, write_race, write_result
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
 BOX, PART, OTHER = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 4.0), (30.0, 30.0, 40.0, 40.0)
@@ -170,3 +173,28 @@ def _stored_maps(folder: SuiteFolder) -> list[float]:
     from harness.store.results import read_results
 
     return [predictions.map for predictions in load_or_compute(folder, read_results(folder)).values()]
+
+
+@pytest.mark.parametrize("torch", ["2.15", "2.11"])
+def test_a_race_counts_only_where_the_trials_ran(tmp_path: Path, torch: str) -> None:
+    """In another environment its latencies do not stand beside the trials'; the page says why."""
+    names = ("a", "b")
+    folder = make_folder(tmp_path, [make_record(make_trial(name), map=0.5, latency_s=0.02) for name in names])
+    entrants = [
+        replace(make_entrant(name), configuration=configuration_key(make_trial(name)), trial_ids=(f"{name}-s0",))
+        for name in names
+    ]
+    place = write_race(folder, make_race(*entrants))
+    for block in (1, 2, 3):
+        for number, name in enumerate(names, start=1):
+            environment = make_environment(torch=torch, harness="9.9.9")
+            seconds = 0.01 * number * (1 + block / 100)
+            write_result(place, block, number, make_result(f"{name}-s0", seconds, environment=environment))
+    page = page_of(folder)
+    if torch == "2.15":
+        assert "**Speed:** raced in 3 blocks of fresh processes." in page
+        assert [row["latency ms"] for row in main_tables(page)[0]] == ["10.2", "20.4"]
+    else:
+        assert "without `harness race` no row is called faster (the race ran in another environment)" in page
+        assert "because it ran in another environment than the trials: torch 2.11 / 2.15" in page
+        assert [row["latency ms"] for row in main_tables(page)[0]] == ["20.0", "20.0"]

@@ -197,7 +197,7 @@ def _how_sure(dataset: DatasetAnalysis) -> str:
         text += "; 95 % intervals over images" + (" and seeds" if max(seeds) > 1 else " alone")
     detectable = smallest_difference(dataset)
     if detectable is not None:
-        text += f"; a difference below {metric_value(detectable)} would mostly go unseen"
+        text += f"; a difference of {metric_value(detectable)} would be seen 4 times in 5"
     if len(dataset.candidates) > 1:
         text += "; chosen on the images that score it, so the best looks a little too good"
     return f"{text}."
