@@ -180,7 +180,7 @@ def test_a_detector_is_recommended(tmp_path: Path) -> None:
     assert (advice.chosen, advice.label, advice.ships) == (None, None, False)
     (advice,) = harness.recommend(folder.path)
     assert (advice.label, advice.ships) == (RETINA, False)
-    assert advice.remarks[-1] == "how certain the accuracy of 2 rows is, is not known"
+    assert advice.remarks[-1] == "it is not known how certain the accuracy of 2 rows is"
     with pytest.raises(UsageError, match="metric: 'mAP' is not one of map, map_50, map_75"):
         harness.recommend(folder.path, metric="mAP")
     with pytest.raises(UsageError, match="max_latency_s: expected a number from 0 on, got '30ms'"):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.analysis.significance import Significance
     from harness.analysis.speed import Speeds
 
+FastestBy = Literal["race", "chance", "medians", ""]
 MIN_MAP = 0.01  # a model of lower mAP detects nothing
 
 
@@ -44,7 +45,8 @@ class Choice:
         best: the most accurate row within the limits; None if there is none.
         tied: the other rows within the limits whose accuracy is not separated from it, the most accurate first.
         chosen: of these and the best one the fastest that learnt anything; the best one if their speeds do not compare.
-        fastest_by: what the chosen one was found to be the fastest by; empty if the speeds do not compare.
+        fastest_by: what the chosen one was found to be the fastest by: the race, the race but within chance, or medians
+            of one process each; empty if the speeds do not compare.
         doubts: why it is no more than the best that is known here; empty if it can be shipped.
         objections: why each row outside of the limits is.
     """
@@ -53,7 +55,7 @@ class Choice:
     best: Hashable | None
     tied: tuple[Hashable, ...]
     chosen: Hashable | None
-    fastest_by: Literal["medians", "race", ""]
+    fastest_by: FastestBy
     doubts: tuple[str, ...]
     objections: Mapping[Hashable, str]
 
@@ -87,7 +89,7 @@ def choose(dataset: DatasetAnalysis, bounds: Bounds | None = None, metric: str =
     chosen = best
     if dataset.speeds.compare_together((best, *tied)):
         learnt = [index for index in tied if within.loc[index, "map"] >= MIN_MAP]
-        chosen = min((best, *learnt), key=lambda index: within.loc[index, "latency_median_s"])
+        chosen = dataset.speeds.fastest((best, *learnt))
     doubts = tuple(_doubts(dataset, within, (best, *tied), chosen, errors, bounds))
     stored = errors.estimates.get(chosen)
     if stored is not None and abs(stored.value - within.loc[chosen, metric]) > ROUNDING:
@@ -108,12 +110,14 @@ def _not_separated(errors: Significance, best: Hashable, other: Hashable) -> boo
     return pair is not None and not pair.separated
 
 
-def _fastest_by(speeds: Speeds, chosen: Hashable, together: tuple[Hashable, ...]) -> Literal["medians", "race", ""]:
+def _fastest_by(speeds: Speeds, chosen: Hashable, together: tuple[Hashable, ...]) -> FastestBy:
     """Say by what one of several rows was found to be the fastest; empty if their speeds do not compare."""
     if not speeds.compare_together(together):
         return ""
     words = {speeds.claim(chosen, other).word for other in together if other != chosen}
-    return "medians" if "not raced" in words else "race"
+    if "not raced" in words:
+        return "medians"
+    return "race" if words <= {"faster"} else "chance"
 
 
 def _doubts(
@@ -139,13 +143,15 @@ def _doubts(
         )
     unknown = [index for index in within.index if index not in errors.estimates]
     if unknown and len(within) > 1:
-        doubts.append(f"how certain the accuracy of {counted(len(unknown), 'row')} is, is not known")
+        doubts.append(f"it is not known how certain the accuracy of {counted(len(unknown), 'row')} is")
     if chosen in dataset.speeds.mixed:
         doubts.append("its seeds were measured in different environments")
     elif not dataset.speeds.compare_together(together):
         doubts.append("the speeds of those not separated in accuracy do not compare")
     elif bounds.max_latency_s is not None and not dataset.speeds.compare_together(tuple(within.index)):
         doubts.append("the speeds of the rows do not compare, so neither do they with one limit")
+    if dataset.speeds.failed_in_race(row["configuration"], row["variant"]):
+        doubts.append("it failed in the race")
     if dataset.apart:
         doubts.append("other rows of this dataset do not compare with it")
     return doubts

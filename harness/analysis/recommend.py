@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.suite import SuiteAnalysis
 
+_BY_MEDIANS = "by medians of one process each"
 METRICS = ("map", "map_50", "map_75")
 
 __all__ = ["METRICS", "Advice", "Bounds", "advise", "sentence"]
@@ -55,7 +56,7 @@ class Advice:
     def __str__(self) -> str:
         """One line: the chosen detector with its accuracy, latency and memory."""
         if self.chosen is None:
-            return f"{self.dataset}: nothing keeps to these limits"
+            return f"{self.dataset}: nothing to ship: no row is measured on all images and keeps to the limits"
         word = "ship" if self.ships else "no advice to ship; best here:"
         return f"{self.dataset}: {word} {self.label}: {sentence(self.chosen, self.metric)}"
 
@@ -105,12 +106,14 @@ def _remarks(dataset: DatasetAnalysis, choice: Choice) -> Sequence[str]:
     remarks = []
     together = len(choice.tied) + 1
     if choice.tied and choice.fastest_by:
-        by = "in their race" if choice.fastest_by == "race" else "by medians of one process each"
-        remarks.append(f"the fastest, {by}, of {together} whose {choice.metric} is not separated from the best")
+        by = {"race": "in their race", "chance": "in their race but within chance", "medians": _BY_MEDIANS}
+        remarks.append(
+            f"the fastest, {by[choice.fastest_by]}, of {together} whose {choice.metric} is not separated from the best"
+        )
     elif choice.tied:
         remarks.append(f"the best of {together} whose {choice.metric} is not separated from it")
     if dataset.rows.loc[choice.chosen, "n"] == 1:
-        remarks.append("one seed each: this holds for these weights")
+        remarks.append("one seed: this holds for these weights")
     return remarks
 
 
@@ -123,5 +126,5 @@ def _behind(dataset: DatasetAnalysis, choice: Choice, index: Hashable) -> str:
         return f"{text}, its speed does not compare"
     if claim.separated:
         return f"{text}, {max(claim.times, 1 / claim.times):.2f}× {claim.word}"
-    by = "by medians of one process each" if claim.word == "not raced" else "not separated in their race"
+    by = _BY_MEDIANS if claim.word == "not raced" else "not separated in their race"
     return f"{text}, {claim.times:.2f}× as fast ({by})"

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from harness.analysis.race.ratios import compare_all, latency_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Speeds:
         reasons: in what the groups differ, or the seeds of one row.
         mixed: the rows whose own seeds do not compare, so that their mean latency is nobody's.
         latencies: the latency of each row, in seconds: of the race where it raced, else of its trials.
+        own_latencies: the latency of each row's own trials, in seconds, by which two compare that did not race.
         race: the blocks of the newest race; None if there is none that counts.
         race_elsewhere: in what the environment of the newest race differs from that of the trials: it does not count.
         verdicts: who is faster, for every two rows that raced, each way round.
@@ -64,6 +67,7 @@ class Speeds:
     reasons: tuple[str, ...]
     mixed: frozenset[Hashable]
     latencies: Mapping[Hashable, float]
+    own_latencies: Mapping[Hashable, float]
     race: RaceTimes | None
     race_elsewhere: tuple[str, ...]
     verdicts: Mapping[tuple[Hashable, Hashable], SpeedVerdict]
@@ -71,6 +75,11 @@ class Speeds:
     def compare_together(self, rows: Sequence[Hashable]) -> bool:
         """Whether the speeds of all these rows compare."""
         return any(set(rows) <= set(group) for group in self.groups) and not self.mixed & set(rows)
+
+    def failed_in_race(self, configuration: str, variant: str) -> bool:
+        """Whether this row left the race because its process failed."""
+        place = self.race.find(configuration, variant) if self.race is not None else None
+        return self.race is not None and place is not None and self.race.entrants[place].label in self.race.failed
 
     def claim(self, first: Hashable, second: Hashable) -> SpeedClaim:
         """Return what may be said of the first row's speed against the second's."""
@@ -80,23 +89,31 @@ class Speeds:
         if verdict is not None:
             faster = verdict.interval.inverse()
             return SpeedClaim(word=verdict.word, times=faster.value, interval=faster)
-        return SpeedClaim(word="not raced", times=self.latencies[second] / self.latencies[first])
+        return SpeedClaim(word="not raced", times=self.own_latencies[second] / self.own_latencies[first])
+
+    def fastest(self, rows: Sequence[Hashable]) -> Hashable:
+        """Return the row of lowest latency, the first of equals: in the race of those that raced, else by medians."""
+        raced = [row for row in rows if any((row, other) in self.verdicts for other in rows)]
+        best = min(raced, key=self.latencies.__getitem__, default=None)
+        return min((row for row in rows if row == best or row not in raced), key=self.own_latencies.__getitem__)
 
 
 def with_race(rows: pd.DataFrame, race: RaceTimes | None) -> pd.DataFrame:
-    """Put the latency of the race in the place of the trials' own for each row that raced.
+    """Put the latency of the race in the place of the trials' own for each row that raced, and its p95 as well.
 
-    The trials' own stays as `latency_trial_s`; `latency_race_low_s` and `latency_race_high_s` are the ends of the 95 %
-    interval over blocks, NaN for a row that did not race.
+    The trials' own median stays as `latency_trial_s`; `latency_race_low_s` and `latency_race_high_s` are the ends of
+    the 95 % interval over blocks, NaN for a row that did not race.
     """
     places = _places(rows, race) if race is not None else {}
     raced = {index: latency for index, place in places.items() if race and (latency := latency_of(race, place))}
     nan = math.nan
+    p95 = {index: float(np.nanmean(race.p95_s[:, places[index]])) for index in raced} if race else {}
     return rows.assign(
         latency_trial_s=rows["latency_median_s"],
         latency_median_s=[
             raced[index].value if index in raced else own for index, own in rows["latency_median_s"].items()
         ],
+        latency_p95_s=[p95.get(index, own) for index, own in rows["latency_p95_s"].items()],
         latency_race_low_s=[raced[index].low if index in raced else nan for index in rows.index],
         latency_race_high_s=[raced[index].high if index in raced else nan for index in rows.index],
     )
@@ -129,6 +146,7 @@ def compare_speeds(
         reasons=reasons,
         mixed=mixed,
         latencies=rows["latency_median_s"].to_dict(),
+        own_latencies=rows["latency_trial_s"].to_dict(),
         race=race,
         race_elsewhere=race_elsewhere,
         verdicts={

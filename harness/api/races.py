@@ -56,7 +56,7 @@ class RaceSummary:
     @property
     def failed(self) -> dict[str, str]:
         """Why an entrant left the race, by its label."""
-        return {} if self.state is None else _failures(self.state)
+        return {} if self.state is None else self.state.reasons
 
     def verdicts(self) -> dict[str, SpeedVerdict]:
         """Whether each entrant is faster than the most accurate one, by its label, corrected for all pairs."""
@@ -241,7 +241,7 @@ def _run(runner: racing.RaceRunner, track: RaceTrack, state: RaceState, remarks:
         remarks += (
             f"the race stopped after {done}, because the next would not be done in time; `harness race` goes on",
         )
-    remarks += tuple(f"{label} left the race: {reason}" for label, reason in _failures(state).items())
+    remarks += tuple(f"{label} left the race: {reason}" for label, reason in state.reasons.items())
     return RaceSummary(
         dataset=race.dataset,
         state=state,
@@ -254,10 +254,6 @@ def _run(runner: racing.RaceRunner, track: RaceTrack, state: RaceState, remarks:
 
 def _not_run(dataset: str, remarks: tuple[str, ...], *, in_time: bool = True) -> RaceSummary:
     return RaceSummary(dataset=dataset, state=None, times=None, remarks=remarks, in_time=in_time)
-
-
-def _failures(state: RaceState) -> dict[str, str]:
-    return {state.race.entrants[n - 1].label: end.reason or end.outcome for n, end in sorted(state.failed.items())}
 
 
 def _weights(

@@ -83,15 +83,13 @@ def race_lines(summary: RaceSummary) -> Iterator[str]:
             "(p < 0.05 each, uncorrected)"
         )
         return
-    blocks = f"{summary.state.complete_blocks} blocks"
-    yield f"{summary.dataset}: speed against {race.entrants[0].label}, over {blocks} (95 % intervals, p by Holm):"
+    blocks = f"{summary.times.blocks} blocks"
+    yield f"{summary.dataset}: speed against {race.entrants[0].label}, over {blocks} (95 % intervals and p by Holm):"
     for label, verdict in summary.verdicts().items():
         yield f"  {label}: {_verdict(verdict)}"
 
 
 def _verdict(verdict: SpeedVerdict) -> str:
-    ratio = verdict.ratio.inverse() if verdict.word == "faster" else verdict.ratio
-    text = f"{ratio.value:.2f}× [{ratio.low:.2f}–{ratio.high:.2f}]"
-    if verdict.word == "not separated":
-        return f"not separated: takes {text} as long, p = {verdict.adjusted_p:.2g}"
-    return f"{text} {verdict.word}, p = {verdict.adjusted_p:.2g}"
+    times = verdict.interval.inverse()
+    text = f"{times.value:.2f}× [{times.low:.2f}–{times.high:.2f}] as fast"
+    return f"{text}: {verdict.word}, p = {verdict.adjusted_p:.2g}"

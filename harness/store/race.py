@@ -8,7 +8,6 @@ ratio.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from pydantic import Field, TypeAdapter
 from harness.store import record
 from harness.store.job import OUTCOME, Outcome
 from harness.store.migrate import StoredKind
+from harness.store.problems import note
 from harness.store.record import Distribution, Environment  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.schema import Level  # noqa: TC001 - pydantic reads the annotations
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.store.paths import AttemptFolder, RaceFolder, SuiteFolder
-
-log = logging.getLogger(__name__)
 
 MIN_BLOCKS = 2  # one block says nothing of the difference between two
 MAX_BLOCKS = 100
@@ -154,6 +152,11 @@ class RaceState:
         return tuple(turn for turn in self.race.turns if turn[1] not in self.failed and turn not in self.results)
 
     @property
+    def reasons(self) -> dict[str, str]:
+        """Why each entrant that failed did, by its label."""
+        return {self.race.entrants[n - 1].label: end.reason or end.outcome for n, end in sorted(self.failed.items())}
+
+    @property
     def complete_blocks(self) -> int:
         """How many blocks have run for every entrant that did not fail."""
         incomplete = {block for block, _ in self.missing}
@@ -168,7 +171,7 @@ def read_race(folder: RaceFolder) -> RaceState | None:
     except OSError:  # killed between the folder and its first file
         return None
     except record.RecordError as error:
-        log.warning("%s; the race is left out", error)
+        note(f"{error}; the race is left out")
         return None
     results: dict[tuple[int, int], BlockResult] = {}
     failed: dict[int, Outcome] = {}
@@ -198,10 +201,10 @@ def _read_result(turn: AttemptFolder, entrant: Entrant) -> BlockResult | None:
     try:
         result = record.decode(BLOCK, path.read_bytes(), str(path))
     except (OSError, record.RecordError) as error:
-        log.warning("%s; it is left out of the race", error)
+        note(f"{error}; it is left out of the race")
         return None
     if result.trial_id not in entrant.trial_ids or result.variant != entrant.variant:
-        log.warning("%s: is of %s, which is not who races here; it is left out of the race", path, result.trial_id)
+        note(f"{path}: is of {result.trial_id}, which is not who races here; it is left out of the race")
         return None
     return result
 
@@ -213,6 +216,6 @@ def _read_failure(turn: AttemptFolder) -> Outcome | None:
     try:
         outcome = record.decode(OUTCOME, turn.outcome.read_bytes(), str(turn.outcome))
     except (OSError, record.RecordError) as error:
-        log.warning("%s; the turn is taken again", error)
+        note(f"{error}; the turn is taken again")
         return None
     return outcome if outcome.outcome not in {"succeeded", "interrupted"} else None

@@ -21,6 +21,7 @@ def _rows(*latencies: float) -> pd.DataFrame:
             "variant": "as trained",
             "map": [0.5 - 0.1 * number for number in range(len(latencies))],
             "latency_median_s": latencies,
+            "latency_p95_s": latencies,
         }
     )
 
@@ -30,7 +31,10 @@ def _race(*seconds: list[float]) -> RaceTimes:
         Entrant(label=f"r{n}", configuration=f"c{n}", variant="as trained", trial_ids=("t",))
         for n in range(len(seconds))
     )
-    return RaceTimes(number=1, entrants=entrants, seconds=np.array(seconds).T, environment=make_environment())
+    array = np.array(seconds).T
+    return RaceTimes(
+        number=1, entrants=entrants, seconds=array, p95_s=array * 1.5, failed={}, environment=make_environment()
+    )
 
 
 def test_medians_of_one_process_each_call_nobody_faster() -> None:
@@ -48,6 +52,7 @@ def test_a_race_separates_what_its_blocks_agree_on() -> None:
     race = _race([0.20, 0.21, 0.19, 0.20, 0.22], [0.10, 0.105, 0.094, 0.101, 0.108])
     rows = speed.with_race(_rows(0.5, 0.5), race)
     assert rows["latency_median_s"].tolist() == pytest.approx([0.204, 0.1015], abs=0.001)
+    assert rows["latency_p95_s"].tolist() == pytest.approx([0.306, 0.1524])
     assert rows["latency_trial_s"].tolist() == [0.5, 0.5]
     speeds = speed.compare_speeds(rows, race, groups=((0, 1),), reasons=())
     claim, turned = speeds.claim(1, 0), speeds.claim(0, 1)
@@ -76,9 +81,19 @@ def test_speeds_of_two_machines_have_no_ratio() -> None:
 
 
 def test_a_row_that_did_not_race_keeps_its_own_latency() -> None:
-    """A third row beside two that raced."""
+    """A third row beside two that raced: it is compared by medians of the trials, whatever the hour of the race was."""
     race = _race([0.20, 0.21, 0.19], [0.10, 0.105, 0.094])
-    rows = speed.with_race(_rows(0.2, 0.1, 0.3), race)
-    assert rows["latency_median_s"][2] == 0.3
+    rows = speed.with_race(_rows(0.1, 0.05, 0.3), race)
+    assert rows["latency_median_s"][2] == rows["latency_p95_s"][2] == 0.3
     assert math.isnan(rows["latency_race_low_s"][2])
-    assert speed.compare_speeds(rows, race, groups=((0, 1, 2),), reasons=()).claim(2, 0).word == "not raced"
+    claim = speed.compare_speeds(rows, race, groups=((0, 1, 2),), reasons=()).claim(2, 0)
+    assert claim.word == "not raced"
+    assert claim.times == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("own", "fastest"), [((0.1, 0.05, 0.06), 1), ((0.1, 0.05, 0.04), 2), ((0.05, 0.1, 0.06), 2)])
+def test_the_fastest_is_found_by_what_compares(own: tuple[float, float, float], fastest: int) -> None:
+    """In the race of those that raced, where the second won; against one that did not race by medians of the trials."""
+    race = _race([0.20, 0.21, 0.19], [0.10, 0.105, 0.094])
+    rows = speed.with_race(_rows(*own), race)
+    assert speed.compare_speeds(rows, race, groups=((0, 1, 2),), reasons=()).fastest((0, 1, 2)) == fastest

@@ -11,11 +11,16 @@ import numpy as np
 import pytest
 
 import harness
+from harness.analysis.race.read import times_of
+from harness.cli.race import race_lines
 from harness.executors.base import Executor
+from harness.store.paths import SuiteFolder
+from harness.store.race import read_race
 from harness.store.tables import read_timings
 from tests.conftest import TOY, Command
 from tests.executors import forked
 from tests.faults.runs import wait_for
+from tests.store.make_race import make_entrant, make_race, write_race
 
 SUITE = (
     "suite: tiny\ndatasets:\n"
@@ -139,3 +144,17 @@ def test_what_fails_in_a_turn_is_told(harness_command: Command, trained: Path) -
     assert "left the race: " in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert len(_blocks(trained, len(list(trained.glob("races/*"))))) == 4
+
+
+def test_the_lines_of_a_race_say_what_the_page_says(tmp_path: Path) -> None:
+    """Each interval is corrected as its verdict is: of three equal pairs it is wider than that of one alone."""
+    folder = SuiteFolder(tmp_path)
+    seconds = [[0.100, 0.095, 0.060], [0.102, 0.0935, 0.061], [0.099, 0.0945, 0.059]]
+    place = write_race(folder, make_race(*map(make_entrant, "abc"), blocks=9), seconds)
+    state = read_race(place)
+    assert state is not None
+    summary = harness.RaceSummary(dataset="shapes", state=state, times=times_of(state), remarks=())
+    head, second, third = race_lines(summary)
+    assert head == "shapes: speed against a, over 3 blocks (95 % intervals and p by Holm):"
+    assert second == "  b: 1.06× [1.01–1.12] as fast: faster, p = 0.04"
+    assert third == "  c: 1.67× [1.65–1.70] as fast: faster, p = 4.3e-05"

@@ -22,6 +22,7 @@ from harness.store.record import AS_TRAINED
 from tests.conftest import Command
 from tests.report.made import agreeing, drawn_detections, drawn_labels, write
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
+from tests.store.make_race import make_entrant, make_race, write_end, write_race
 
 # One trial for each file that is damaged, so that one page has to name all of them.
 FILES: dict[str, Callable[[TrialFolder], Path]] = {
@@ -207,3 +208,18 @@ def test_a_record_in_the_folder_of_another_trial_counts_for_neither(tmp_path: Pa
     text = api.report(folder.path).read_text()
     assert "1 of 2 trials measured" in text
     assert "it is of the trial" in text
+
+
+@pytest.mark.parametrize("name", ["race.json", "block.json", "outcome.json"])
+def test_a_damaged_file_of_a_race_is_named_under_warnings(tmp_path: Path, name: str) -> None:
+    """The page goes on without the turn, or without the race."""
+    trials = [make_trial(seed=seed) for seed in (0, 1)]
+    folder = make_folder(tmp_path, [make_record(trial) for trial in trials])
+    entrants = [make_entrant(str(number)) for number in (0, 1)]
+    place = write_race(folder, make_race(*entrants), [[0.02, 0.03], [0.02, 0.03], [0.02]])
+    write_end(place, 3, 2, "interrupted")
+    turn = place.turn(3, 2)
+    path = {"race.json": place.race, "block.json": place.turn(1, 2).committed, "outcome.json": turn.outcome}[name]
+    path.write_text("torn")
+    page = api.report(folder.path).read_text()
+    assert f"\n- {path.relative_to(folder.path)}: cannot be read" in page[page.index("## Warnings") :]

@@ -130,8 +130,8 @@ DOUBTFUL = {
     ),
     "no detections": Doubtful(
         _without_detections,
-        "how certain the accuracy of 2 rows is, is not known",
-        "how certain the accuracy of 2 rows is, is not known",
+        "it is not known how certain the accuracy of 2 rows is",
+        "it is not known how certain the accuracy of 2 rows is",
     ),
     "two machines": Doubtful(
         _two_machines,

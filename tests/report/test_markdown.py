@@ -27,10 +27,13 @@ from tests.report.doubtful import AS_GOOD, DOUBTFUL, GOOD, POOR, TRUTH, contradi
 from tests.report.made import drawn_detections, drawn_labels, make_detected
 from tests.report.pages import first_screens, main_tables, page_of, pairs, sections
 from tests.store.make import make_folder, make_outcome, make_record, make_trial
+from tests.store.make_race import make_race, write_end, write_race
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.store.arrays import StoredDetections
-    from harness.store.paths import SuiteFolder
+    from harness.store.paths import RaceFolder, SuiteFolder
     from harness.store.record import Record
 
 FASTER, MOBILE, RETINA = "fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "retinanet_resnet50_fpn"
@@ -60,6 +63,8 @@ def _raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], *, spread
             for name in seconds
         ),
         seconds=np.array([*seconds.values()]) * np.exp(blocks),
+        p95_s=np.array([*seconds.values()]) * np.exp(blocks) * 1.5,
+        failed={},
         environment=make_record(make_trial()).environment,
     )
     monkeypatch.setattr(suite_analysis, "read_times", lambda _folder, _dataset, _rows: times)
@@ -250,6 +255,101 @@ def test_a_race_decides_who_is_faster(
     assert ("★ is on the Pareto front, and separated" in text) == (word == "faster")
     (lines,) = first_screens(text).values()
     assert "- **Speed:** raced in 5 blocks of fresh processes." in lines
+
+
+def _raced_in_files(folder: SuiteFolder, *names: str, seconds: Sequence[Sequence[float]]) -> RaceFolder:
+    """Write a race of these architectures' only trials."""
+    entrants = [
+        Entrant(
+            label=name,
+            configuration=configuration_key(make_trial(name)),
+            variant="as trained",
+            trial_ids=(make_trial(name).trial_id,),
+        )
+        for name in names
+    ]
+    return write_race(folder, make_race(*entrants, blocks=5), seconds)
+
+
+def test_rows_that_did_not_race_are_compared_by_their_own_medians(tmp_path: Path) -> None:
+    """The race ran at a slower hour, over two of its five blocks so far; its rows show its latency and its p95."""
+    folder = _detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, AS_GOOD, 0.03), (MOBILE, POOR, 0.02))
+    _raced_in_files(folder, FASTER, RETINA, seconds=[[0.08, 0.06], [0.08, 0.0602], [0.08]])
+    text = page_of(folder)
+    (lines,) = first_screens(text).values()
+    assert re.match(
+        rf"- \*\*Ship {RETINA}:\*\* mAP .*, 60\.1 ms \(p95 60\.1\), .* in the race of 2 not separated;", lines[0]
+    )
+    assert lines[1].startswith(f"- **{MOBILE}:** 1.50× the speed, by medians; ")
+    assert (
+        "- **Speed:** 2 of 3 rows raced in 2 blocks of fresh processes; the others by medians of one process each."
+        in lines
+    )
+    (table,) = main_tables(text)
+    assert [(row["latency ms"], row["p95 ms"]) for row in table] == [
+        ("80.0", "80.0"),
+        ("60.1", "60.1"),
+        ("20.0", "20.0"),
+    ]
+    words = {(pair["architecture"], pair["against"]): pair["times as fast [95 %]"] for pair in pairs(text)}
+    assert words[MOBILE, FASTER] == "2.00×"
+
+
+def test_the_fastest_of_a_race_may_be_so_by_chance(tmp_path: Path) -> None:
+    """Then the line says it."""
+    folder = _detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, AS_GOOD, 0.03))
+    _raced_in_files(folder, FASTER, RETINA, seconds=[[0.04, 0.05], [0.05, 0.03], [0.05, 0.04]])
+    (lines,) = first_screens(page_of(folder)).values()
+    assert lines[0].startswith(f"- **Ship {RETINA}:** ")
+    assert "; the fastest in the race, but within chance, of 2 not separated" in lines[0]
+    (advice,) = api.recommend(folder.path)
+    by = "the fastest, in their race but within chance, of 2 whose map is not separated from the best"
+    assert advice.remarks[0] == by
+
+
+def test_a_row_that_failed_in_the_race_is_in_doubt(tmp_path: Path) -> None:
+    """With the reason under the warnings; it is not called the one to ship."""
+    folder = _detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, AS_GOOD, 0.03), (MOBILE, drawn(7, 0.9), 0.02))
+    place = _raced_in_files(folder, FASTER, RETINA, MOBILE, seconds=[[0.04, 0.03], [0.04, 0.03], [0.04, 0.03]])
+    write_end(place, 1, 3, "failed", "no memory")
+    text = page_of(folder)
+    (lines,) = first_screens(text).values()
+    assert lines[0].startswith(f"- **Best here, but in doubt: {MOBILE}:** ")
+    assert "- **In doubt:** it failed in the race." in lines
+    assert f"\n- {MOBILE} on shapes: left the race: no memory\n" in text
+    assert "2 of 3 rows raced in 3 blocks of fresh processes; [1 row failed in it](#warnings);" in text
+    (advice,) = api.recommend(folder.path)
+    assert not advice.ships
+
+
+def test_one_row_alone_is_ahead_of_nobody(tmp_path: Path) -> None:
+    """No star, nor a word on neighbours."""
+    text = page_of(_detected(tmp_path, (FASTER, GOOD, 0.04)))
+    assert "Pareto front by" not in text
+    assert "☆" not in text
+
+
+def test_rows_that_found_the_same_leave_nothing_to_be_seen(tmp_path: Path) -> None:
+    """Their difference is 0 and certain: it says nothing about which difference could have been seen."""
+    text = page_of(_detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, GOOD, 0.02)))
+    assert "would mostly go unseen" not in text
+    assert "What this could show" not in text
+    three = page_of(_detected(tmp_path / "3", (FASTER, GOOD, 0.04), (RETINA, GOOD, 0.02), (MOBILE, POOR, 0.02)))
+    two = page_of(_detected(tmp_path / "2", (FASTER, GOOD, 0.04), (MOBILE, POOR, 0.02)))
+    (seen,) = set(re.findall(r"a difference below (0\.\d+) would", three))
+    assert float(seen) > 0
+    assert f"a difference below {seen} would" in two
+
+
+def test_one_image_is_told_in_english(tmp_path: Path) -> None:
+    """And chance over images is not known."""
+    truth = drawn_labels(np.random.default_rng(3), images=1, crowds=0.0)
+    found = [
+        (make_record(make_trial(name)), drawn_detections(np.random.default_rng(1), truth)) for name in (FASTER, RETINA)
+    ]
+    text = page_of(make_detected(tmp_path, truth, found))
+    assert "**How sure:** 1 val image, 1 seed each;" in text
+    assert "it is not known how certain the accuracy of 2 rows is" in text
 
 
 @pytest.mark.parametrize("hits", [0.9, 0.8, 0.7, 0.5, 0.3])

@@ -5,25 +5,23 @@ Blocks count together only where they ran in one environment: the newest one's.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.analysis import environments
+from harness.store.problems import note
 from harness.store.race import MIN_BLOCKS, MIN_ENTRANTS, read_races
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
     from harness.store.paths import SuiteFolder
     from harness.store.race import BlockResult, Entrant, RaceState
     from harness.store.record import Environment
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +33,22 @@ class RaceTimes:
         entrants: the rows that raced.
         seconds: float64 [blocks, entrants], the median over images of each image's median latency; NaN where an entrant
             did not run in a block, or ran in another environment.
+        p95_s: float64 [blocks, entrants], the 95th percentile of all timings of each of these.
+        failed: why an entrant left the race, by its label.
         environment: where it ran.
     """
 
     number: int
     entrants: tuple[Entrant, ...]
     seconds: NDArray[np.float64]
+    p95_s: NDArray[np.float64]
+    failed: Mapping[str, str]
     environment: Environment
+
+    @property
+    def blocks(self) -> int:
+        """In how many blocks at least two entrants ran."""
+        return int((np.isfinite(self.seconds).sum(axis=1) >= MIN_ENTRANTS).sum())
 
     def find(self, configuration: str, variant: str) -> int | None:
         """Return which entrant is this row, counted from 0; None where it did not race."""
@@ -75,19 +82,23 @@ def times_of(state: RaceState) -> RaceTimes | None:
         return None
     alike = {turn: result for turn, result in state.results.items() if _alike(result, newest)}
     if len(alike) < len(state.results):
-        log.warning(
-            "%s: %d of %d turns ran in another environment than the newest one and do not count",
-            state.folder.path,
-            len(state.results) - len(alike),
-            len(state.results),
+        note(
+            f"{state.folder.path}: {len(state.results) - len(alike)} of {len(state.results)} turns ran in another "
+            "environment than the newest one and do not count"
         )
     if replace(state, results=alike).complete_blocks < MIN_BLOCKS:
         return None
-    seconds = np.full((state.race.blocks, len(state.race.entrants)), np.nan)
+    seconds, p95 = np.full((2, state.race.blocks, len(state.race.entrants)), np.nan)
     for (block, entrant), result in alike.items():
         seconds[block - 1, entrant - 1] = result.image_median_s
+        p95[block - 1, entrant - 1] = result.latency_s.p95
     return RaceTimes(
-        number=state.folder.number, entrants=state.race.entrants, seconds=seconds, environment=newest.environment
+        number=state.folder.number,
+        entrants=state.race.entrants,
+        seconds=seconds,
+        p95_s=p95,
+        failed=state.reasons,
+        environment=newest.environment,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.statistics import LEVEL
 from harness.formatting import counted, metric_value, number
 from harness.report.markup import escape, table
-from harness.report.sections.summary import change, smallest_difference, times
+from harness.report.sections.summary import change, smallest_difference, times, uncertain_differences
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -60,8 +60,7 @@ def _pairs(dataset: DatasetAnalysis) -> Iterator[tuple[Hashable, Hashable]]:
 def _what_it_takes(dataset: DatasetAnalysis) -> str:
     """Say which difference could have been seen, and how many more images or seeds would halve it."""
     smallest = smallest_difference(dataset)
-    pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
-    errors = [pair.difference.error for pair in pairs if pair is not None]
+    errors = [difference.error for difference in uncertain_differences(dataset)]
     if smallest is None:
         return ""
     images = max(record.metrics.images for record in dataset.measured.values())
@@ -106,6 +105,7 @@ def _meaning(dataset: DatasetAnalysis) -> str:
     if dataset.speeds.race is not None:
         text += (
             " Speeds are from the race: in each block both ran in fresh processes in random order, so the ratio has an "
-            "interval over blocks, corrected for all pairs of the race."
+            "interval over blocks, corrected for all pairs of the race. A pair that did not race is compared by the "
+            "medians of its trials, of one process each."
         )
     return text

@@ -27,7 +27,8 @@ _HEADER = (
 def main_tables(dataset: DatasetAnalysis) -> list[str]:
     """Return a table for each group of rows whose speeds compare, then the notes."""
     rows, groups = dataset.rows, dataset.speeds.groups
-    front = {index: bool(row["front_separated"]) for index, row in dataset.front.iterrows()}
+    alone = len(dataset.candidates) == 1  # on a front of its own: there is nothing that it could be ahead of
+    front = {} if alone else {index: bool(row["front_separated"]) for index, row in dataset.front.iterrows()}
     letters = len(set("".join(rows["letters"]))) <= _MAX_LETTERS
     parts = []
     for number_, group in enumerate(groups, start=1):
@@ -75,7 +76,10 @@ def _notes(dataset: DatasetAnalysis, front: dict[Hashable, bool], *, letters: bo
     if any(front.values()):
         notes.append("★ is on the Pareto front, and separated from its neighbours there in accuracy and in speed.")
     if not all(front.values()):
-        notes.append("☆ is on the Pareto front by these numbers, but not separated from a neighbour there.")
+        notes.append(
+            "☆ is on the Pareto front by these numbers, but not separated from "
+            + ("a neighbour there." if len(front) > 1 else "the most accurate of the others.")
+        )
     if dataset.significance.estimates:
         shared = "; two rows share a letter exactly where they are not" if letters else ""
         over = "images and seeds" if rows["n"].max() > 1 else "images, for these weights"
@@ -90,7 +94,9 @@ def _notes(dataset: DatasetAnalysis, front: dict[Hashable, bool], *, letters: bo
         reasons = escape("; ".join(dataset.speeds.reasons))
         notes.append(f"Where a row's seeds do not compare in speed ({reasons}), its latency is a mean of such numbers.")
     if rows["latency_race_low_s"].notna().any():
-        notes.append("Latency is that of the race for the rows that raced, else the median of the trials' own.")
+        notes.append(
+            "Latency and p95 are those of the race for the rows that raced, else the trials' own, of another hour."
+        )
     if rows.loc[~rows["subset"] & rows["map"].notna(), "map_low"].isna().any():
         notes.append(
             "An mAP has no interval if its labels or detections are missing (an older version, `--no-bootstrap`) or "

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from harness.analysis.accuracy import Difference
     from harness.analysis.choice import Choice
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.speed import SpeedClaim
@@ -50,7 +51,12 @@ _DETAILS = (
     _Detail(name=24, alternatives=0),
     _Detail(name=24, alternatives=0, named=1),
 )
-_FASTER = {"not raced": "the speed, by medians", "not separated": "the speed, not separated", "slower": "the speed"}
+_SPEED = {"not raced": "the speed, by medians", "not separated": "the speed, not separated"}
+_FASTEST = {
+    "race": "the fastest in the race of {} not separated",
+    "chance": "the fastest in the race, but within chance, of {} not separated",
+    "medians": "the fastest by medians of {} not separated",
+}
 
 
 def section(dataset: DatasetAnalysis) -> list[str]:
@@ -110,9 +116,14 @@ def times(claim: SpeedClaim) -> str:
 
 def smallest_difference(dataset: DatasetAnalysis) -> float | None:
     """Return the difference from the baseline that would be seen with 80 %, the median over rows; None if unknown."""
-    pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
-    found = [pair.difference.detectable for pair in pairs if pair is not None]
+    found = [difference.detectable for difference in uncertain_differences(dataset)]
     return median(found) if found else None
+
+
+def uncertain_differences(dataset: DatasetAnalysis) -> list[Difference]:
+    """Return each row's difference from the baseline; rows that found exactly the same have none that is uncertain."""
+    pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
+    return [pair.difference for pair in pairs if pair is not None and pair.difference.error.standard > 0]
 
 
 def _ratio(value: float) -> str:
@@ -133,21 +144,20 @@ def _answer(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> str:
     word = "Ship" if choice.ships else "Best here, but in doubt:"
     text = f"**{word} {_name(row, detail)}:** {_numbers(row)}"
     if choice.tied and choice.fastest_by:
-        by = "in the race" if choice.fastest_by == "race" else "by medians"
-        text += f"; the fastest {by} of {len(choice.tied) + 1} not separated"
+        text += f"; {_FASTEST[choice.fastest_by].format(len(choice.tied) + 1)}"
     return f"{text}; one seed: holds for these weights." if row["n"] == 1 else f"{text}."
 
 
 def _alternatives(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> Iterator[str]:
     """Yield what the nearest and the fastest of the faster rows on the front cost."""
     rows, chosen = dataset.rows, choice.chosen
-    front = [index for index in dataset.front.index if dataset.speeds.compare_together((index, chosen))]
-    faster = [index for index in front if rows.loc[index, "latency_median_s"] < rows.loc[chosen, "latency_median_s"]]
-    for index in list(dict.fromkeys([*faster[-1:], *faster[:1]]))[: detail.alternatives]:
-        claim, pair = dataset.speeds.claim(index, chosen), dataset.significance.pair(index, chosen)
+    claims = {index: dataset.speeds.claim(index, chosen) for index in dataset.front.index}
+    faster = sorted((index for index in claims if claims[index].times > 1), key=lambda index: claims[index].times)
+    for index in list(dict.fromkeys([*faster[:1], *faster[-1:]]))[: detail.alternatives]:
+        claim, pair = claims[index], dataset.significance.pair(index, chosen)
         word = f", {pair.word}" if pair is not None else ""
         yield (
-            f"**{_name(rows.loc[index], detail)}:** {times(claim)} {_FASTER.get(claim.word, claim.word)}; mAP "
+            f"**{_name(rows.loc[index], detail)}:** {times(claim)} {_SPEED.get(claim.word, claim.word)}; mAP "
             f"{change(dataset, index, chosen)}{word}."
         )
 
@@ -184,7 +194,13 @@ def _speed(dataset: DatasetAnalysis) -> list[str]:
         medians = "**Speed:** by medians of one process each; without `harness race` no row is called faster"
         elsewhere = " (the race ran in another environment)" if dataset.speeds.race_elsewhere else ""
         return [f"{medians}{elsewhere}."]
-    return [f"**Speed:** raced in {counted(len(dataset.speeds.race.seconds), 'block')} of fresh processes."]
+    race, rows = dataset.speeds.race, dataset.candidates
+    raced, blocks = int(rows["latency_race_low_s"].notna().sum()), counted(race.blocks, "block")
+    failed = f"; [{counted(len(race.failed), 'row')} failed in it](#warnings)" if race.failed else ""
+    if raced == len(rows):
+        return [f"**Speed:** raced in {blocks} of fresh processes{failed}."]
+    others = "the others by medians of one process each"
+    return [f"**Speed:** {raced} of {len(rows)} rows raced in {blocks} of fresh processes{failed}; {others}."]
 
 
 def _how_sure(dataset: DatasetAnalysis) -> str:
@@ -192,7 +208,8 @@ def _how_sure(dataset: DatasetAnalysis) -> str:
     split = " and ".join(sorted({record.metrics.split for record in records}))
     images = _span([record.metrics.images for record in records])
     seeds = dataset.candidates["n"].astype(int).tolist()
-    text = f"**How sure:** {images} {split} images, {_span(seeds)} seed{'' if set(seeds) == {1} else 's'} each"
+    noun = "image" if images == "1" else "images"
+    text = f"**How sure:** {images} {split} {noun}, {_span(seeds)} seed{'' if set(seeds) == {1} else 's'} each"
     if dataset.significance.estimates:
         text += "; 95 % intervals over images" + (" and seeds" if max(seeds) > 1 else " alone")
     detectable = smallest_difference(dataset)

@@ -42,4 +42,10 @@ def section(suite: SuiteAnalysis, problems: Sequence[str], root: Path) -> list[s
         for dataset in suite.datasets
         if dataset.speeds.race_elsewhere
     ]
+    lines += [
+        f"- {escape(label)} on {escape(dataset.title)}: left the race: {escape(reason)}"
+        for dataset in suite.datasets
+        if dataset.speeds.race is not None
+        for label, reason in dataset.speeds.race.failed.items()
+    ]
     return ["## Warnings", "\n".join(dict.fromkeys(lines))] if lines else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ def times(seconds: NDArray[np.float64] | list[list[float]]) -> RaceTimes:
     """A race with these latencies, a row for each block."""
     array = np.array(seconds, dtype=np.float64)
     entrants = tuple(make_entrant(f"row {number}") for number in range(array.shape[1]))
-    return RaceTimes(number=1, entrants=entrants, seconds=array, environment=make_environment())
+    return RaceTimes(number=1, entrants=entrants, seconds=array, p95_s=array, failed={}, environment=make_environment())
 
 
 def equal_entrants(rng: np.random.Generator, blocks: int, count: int) -> NDArray[np.float64]:
@@ -124,5 +125,5 @@ def test_copies_of_a_row_are_paired_with_each_other_alone() -> None:
     """Two rows entered three times each make six pairs of equals."""
     entrants = tuple(make_entrant(name) for name in "aaabbb")
     raced = times(equal_entrants(np.random.default_rng(0), 3, 6))
-    raced = RaceTimes(number=1, entrants=entrants, seconds=raced.seconds, environment=raced.environment)
+    raced = replace(raced, entrants=entrants)
     assert len(pairs_of_copies(raced)) == 6

@@ -9,7 +9,15 @@ import pytest
 
 from harness.analysis.race.read import read_times
 from harness.store.paths import SuiteFolder
-from tests.store.make_race import make_entrant, make_environment, make_race, make_result, write_race, write_result
+from tests.store.make_race import (
+    make_entrant,
+    make_environment,
+    make_race,
+    make_result,
+    write_end,
+    write_race,
+    write_result,
+)
 
 ROWS = {("a", "as trained"), ("b", "as trained"), ("c", "as trained")}
 
@@ -36,6 +44,19 @@ def test_a_race_that_goes_on_counts_with_the_blocks_it_has(tmp_path: Path) -> No
     times = read_times(SuiteFolder(tmp_path), "shapes", ROWS)
     assert times is not None
     assert np.isnan(times.seconds).tolist() == [[False, False], [False, False], [False, True], [True, True]]
+    assert times.blocks == 2
+    assert times.p95_s[:2].tolist() == [[0.02, 0.04], [0.03, 0.05]]
+
+
+def test_who_left_a_race_is_told_with_the_reason(tmp_path: Path) -> None:
+    """The others raced on, in all blocks."""
+    race = make_race(*map(make_entrant, "abc"))
+    place = write_race(SuiteFolder(tmp_path), race, [[0.02, 0.04, 0.01], [0.03, 0.05], [0.03, 0.05]])
+    write_end(place, 2, 3, "failed", "no memory")
+    times = read_times(SuiteFolder(tmp_path), "shapes", ROWS)
+    assert times is not None
+    assert times.failed == {"c": "no memory"}
+    assert times.blocks == 3
 
 
 @pytest.mark.parametrize(("old", "counted"), [(1, 2), (2, None)])
