@@ -341,6 +341,34 @@ def test_rows_that_found_the_same_leave_nothing_to_be_seen(tmp_path: Path) -> No
     assert f"a difference below {seen} would" in two
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_what_halves_the_smallest_difference_counts_that_spread_is_known_better(tmp_path: Path, seeds: int) -> None:
+    """Of few seeds, twice as many do more than halve the error of the error; the number is the first that is enough."""
+    found = [
+        (make_record(make_trial(name, seed=seed)), drawn(10 * number + seed, 0.9 - 0.02 * (seed % 2)))
+        for number, name in enumerate((FASTER, RETINA))
+        for seed in range(seeds)
+    ]
+    folder = make_detected(tmp_path, TRUTH, found)
+    (dataset,) = suite_analysis.analyse_suite(folder).datasets
+    pair = dataset.significance.pair(*dataset.rows.index)
+    assert pair is not None
+    error = pair.difference.error
+    (enough,) = map(int, re.findall(r"Half of that takes about (?:[\d,]+ images or )?(\d+) seeds", page_of(folder)))
+    seen = [error.with_more(seeds=number / seeds).detectable for number in (enough, enough - 1, seeds)]
+    assert seen[0] <= seen[2] / 2 < seen[1]
+
+
+def test_two_seeds_and_one_may_show_nothing(tmp_path: Path) -> None:
+    """No difference of two mAPs is above 1, and no interval of one goes beyond."""
+    found = [(make_record(make_trial(MOBILE, seed=seed)), drawn(seed + 2, 0.5)) for seed in (0, 1)]
+    text = page_of(make_detected(tmp_path, TRUTH, [(make_record(make_trial(FASTER)), GOOD), *found]))
+    assert "; with so few seeds or images no difference would mostly be seen;" in text
+    assert "**What this could show:** no difference, however large" in text
+    (pair,) = pairs(text)
+    assert "[−1.000 to +1.000]" in pair["mAP [95 %]"]
+
+
 def test_one_image_is_told_in_english(tmp_path: Path) -> None:
     """And chance over images is not known."""
     truth = drawn_labels(np.random.default_rng(3), images=1, crowds=0.0)
@@ -448,7 +476,7 @@ def test_the_first_screen_of_two_hundred_rows_is_short(
     assert len(text) <= 900, text
     for start in ("Not separated", "In doubt", "Speed", "How sure", "Budgets differ"):
         assert f"- **{start}" in text, start
-    assert re.search(r"and \d+ more; \[what it would take\]", text)
+    assert re.search(r"and \d+ more; what it would take is said below\.", text)
 
 
 def test_a_detector_that_learnt_nothing_is_not_recommended(tmp_path: Path) -> None:
