@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.analysis import student
 from harness.analysis.detections.average_precision import METRICS
+from harness.analysis.error import Error, satterthwaite
 from harness.analysis.seeds import SeedVariance, seed_variances
 from harness.analysis.statistics import LEVEL, Interval, corrected_level, inflated_interval, jackknife_covariance
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Word = Literal["more accurate", "less accurate", "not separated"]
 _ROUNDING = 1e-9  # of mAP: means over the same seeds in another order differ by less
-_POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +37,6 @@ class SeedAnalyses:
 
     trial_ids: tuple[str, ...]
     analyses: tuple[DetectionAnalysis, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Error:
-    """The variance of an mAP, or of a difference of two, in its parts.
-
-    Attributes:
-        images: the variance that more images would lower.
-        seeds: the variance that more seeds would lower; None if it is not known, because there is one seed.
-        degrees: the degrees of freedom of Student's t.
-    """
-
-    images: float
-    seeds: float | None
-    degrees: float
-
-    @property
-    def standard(self) -> float:
-        """The standard error."""
-        return math.sqrt(self.images + (self.seeds or 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +79,11 @@ class Difference(Interval):
     @property
     def detectable(self) -> float:
         """The difference that would be called separated with a probability of 80 %, compared alone."""
-        quantiles = student.quantile(LEVEL, self.error.degrees) + student.quantile(2 * _POWER - 1, math.inf)
-        return quantiles * self.error.standard
+        return self.error.detectable
 
     def corrected(self, adjusted_p: float) -> Interval:
         """Return the interval that excludes 0 exactly where the adjusted p-value is below 0.05."""
-        level = corrected_level(self.p, adjusted_p)
-        return inflated_interval(self.value, self.inflation, self.error.standard, self.error.degrees, level)
+        return _interval(self.value, self.inflation, self.error, corrected_level(self.p, adjusted_p))
 
     def word(self, adjusted_p: float) -> Word:
         """Return the verdict on the first row, by a p-value that was adjusted for all comparisons shown."""
@@ -178,7 +156,7 @@ class Accuracies:
             error = self._error((first, second), float(c[first, first] + c[second, second] - 2 * c[first, second]))
         value = self.value(first) - self.value(second)
         inflation = float(self._inflations[first] - self._inflations[second])
-        interval = inflated_interval(value, inflation, error.standard, error.degrees)
+        interval = _interval(value, inflation, error)
         # A difference that fewer boxes a class could explain counts only as far as it stands without them.
         surely = min(abs(value), abs(value - inflation)) if value * (value - inflation) > 0 else 0.0
         surely = surely if surely > _ROUNDING else 0.0
@@ -194,11 +172,17 @@ class Accuracies:
         """
         known = [variance for row in rows if (variance := self._seeds[row]) is not None]
         if len(known) < len(rows):
-            return Error(images=max(0.0, images), seeds=None, degrees=self._groups - 1)
+            return Error(images=max(0.0, images), image_degrees=self._groups - 1)
         counts = [len(self._maps[row]) for row in rows]
         shared = sum(self._interaction(row) / count for row, count in zip(rows, counts, strict=True))
         parts = [variance.variance / count for variance, count in zip(known, counts, strict=True)]
-        return _total(max(0.0, images - shared), self._groups - 1, sum(parts), _seed_degrees(known, parts))
+        return Error(
+            images=max(0.0, images - shared),
+            image_degrees=self._groups - 1,
+            seeds=sum(parts),
+            seed_degrees=_seed_degrees(known, parts),
+            seed_rows=len({row for variance in known for row in variance.pool}),
+        )
 
     def _error_of_same_trials(self, first: int, second: int) -> Error:
         """Return the error of the difference of two deployments of the same weights, which pairs them seed by seed."""
@@ -206,10 +190,16 @@ class Accuracies:
         images = float(jackknife_covariance(replicates.mean(axis=0, keepdims=True))[0, 0])
         seeds = len(replicates)
         if seeds == 1:
-            return Error(images=images, seeds=None, degrees=self._groups - 1)
+            return Error(images=images, image_degrees=self._groups - 1)
         spread = float(np.var(self._maps[first] - self._maps[second], ddof=1))
         shared = float(np.trace(jackknife_covariance(replicates - replicates.mean(axis=0)))) / (seeds - 1) / seeds
-        return _total(max(0.0, images - shared), self._groups - 1, spread / seeds, seeds - 1)
+        return Error(
+            images=max(0.0, images - shared),
+            image_degrees=self._groups - 1,
+            seeds=spread / seeds,
+            seed_degrees=seeds - 1,
+            seed_rows=1,
+        )
 
     def _interaction(self, row: int) -> float:
         """Return the variance over images of what distinguishes one seed; with one seed, as in the rows near it."""
@@ -217,6 +207,12 @@ class Accuracies:
             return self._interactions[row]
         seeds = self._seeds[row]
         return float(np.mean([self._interactions[other] for other in seeds.pool])) if seeds is not None else 0.0
+
+
+def _interval(value: float, inflation: float, error: Error, level: float = LEVEL) -> Interval:
+    """Return the interval of a difference of two mAPs, which is between −1 and 1."""
+    interval = inflated_interval(value, inflation, error.standard, error.degrees, level)
+    return replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
 
 
 def analysable(analyses: Sequence[DetectionAnalysis]) -> bool:
@@ -234,23 +230,4 @@ def _seed_degrees(variances: Sequence[SeedVariance], parts: Sequence[float]) -> 
         return variances[0].degrees
     if set(variances[0].pool) & set(variances[1].pool):
         return min(variance.degrees for variance in variances)
-    return _satterthwaite(parts, [variance.degrees for variance in variances])
-
-
-def _total(images: float, image_degrees: float, seeds: float, seed_degrees: float) -> Error:
-    """Add the two variances, with the degrees of freedom of their sum.
-
-    A variance of few degrees that came out small by chance would lend the sum the degrees of the other one, and give
-    too many verdicts (7 % instead of 5 with two seeds each), so it enters the degrees a little larger than it is.
-    """
-    likely = seeds * (1 + 4 / seed_degrees**2)
-    degrees = _satterthwaite((images, likely), (image_degrees, seed_degrees))
-    return Error(images=images, seeds=seeds, degrees=degrees)
-
-
-def _satterthwaite(variances: Sequence[float], degrees: Sequence[float]) -> float:
-    """Return the degrees of freedom of a sum of independent variances (Welch, Biometrika 34, 1947)."""
-    total = sum(variances)
-    if total == 0:
-        return min(degrees)
-    return total**2 / sum(part**2 / df for part, df in zip(variances, degrees, strict=True))
+    return satterthwaite(parts, [variance.degrees for variance in variances])

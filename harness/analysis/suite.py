@@ -57,7 +57,8 @@ def analyse_suite(
     Args:
         folder: the suite's results folder.
         bootstrap: False leaves out everything that is computed from detections.
-        baseline: the label or architecture of the row that others are compared with; None: the most accurate row.
+        baseline: the label or architecture of the row that others are compared with; None: the most accurate row, as in
+            a table without a row of this name.
         progress: called with the number of trials whose detections are analysed, and of all such trials.
 
     Raises:
@@ -68,14 +69,14 @@ def analyse_suite(
     analyses = load_or_compute(folder, states, progress=progress) if bootstrap else {}
     states = without_contradictions(states, analyses)
     frame = configuration_frame(trial_frame(states, folder))
+    if baseline is not None and (frame.empty or _named(frame, baseline).empty):
+        labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
+        raise UsageError(f"--baseline {baseline}: no measured row has this name; the rows are:\n{labels}")
     datasets = [
         dataset
         for name in dict.fromkeys(frame["dataset"] if not frame.empty else ())
         for dataset in _tables(folder, str(name), frame[frame["dataset"] == name], states, analyses, baseline)
     ]
-    if baseline is not None and all(dataset.baseline is None for dataset in datasets):
-        labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
-        raise UsageError(f"--baseline {baseline}: no measured row has this name; the rows are:\n{labels}")
     return SuiteAnalysis(
         states=states,
         n_other_trials=len(all_states) - len(states),
@@ -183,8 +184,13 @@ def _with_intervals(rows: pd.DataFrame, errors: Significance) -> pd.DataFrame:
 
 
 def _baseline(rows: pd.DataFrame, name: str | None) -> Hashable | None:
-    """Return the index of the most accurate row, or of the most accurate one that has this name."""
-    measured = rows[~rows["subset"] & rows["map"].notna()]
-    if name is not None:
-        measured = measured[(measured["label"] == name) | (measured["architecture"] == name)]
+    """Return the index of the most accurate row of this name; of the most accurate row where none has it."""
+    measured = _named(rows, name)
+    measured = _named(rows, None) if measured.empty else measured
     return None if measured.empty else measured.index[0]
+
+
+def _named(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:
+    """Return the rows that are measured on all images, of this label or architecture if there is one."""
+    measured = rows[~rows["subset"] & rows["map"].notna()]
+    return measured if name is None else measured[(measured["label"] == name) | (measured["architecture"] == name)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import api
+from harness.analysis import suite
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from harness.store.paths import SuiteFolder
 from harness.suite.expand import configuration_key
@@ -113,6 +114,20 @@ def test_the_baseline_is_the_named_row(tmp_path: Path) -> None:
     assert f"Baseline: {RETINA}." in api.report(folder.path, baseline=RETINA).read_text()
     with pytest.raises(UsageError, match=f"(?s)--baseline nobody.*{FASTER}"):
         api.report(folder.path, baseline="nobody")
+
+
+def test_a_table_without_the_baseline_has_its_most_accurate_row(tmp_path: Path) -> None:
+    """Two datasets, of which one has the row: both say which differences are real."""
+    folder = make_folder(
+        tmp_path,
+        [
+            make_record(make_trial(name, dataset=dataset), map=value)
+            for dataset, name, value in (("a", FASTER, 0.5), ("a", RETINA, 0.4), ("b", FASTER, 0.5), ("b", "toy", 0.4))
+        ],
+    )
+    first, second = suite.analyse_suite(folder, baseline=RETINA).datasets
+    assert first.rows.loc[first.baseline, "architecture"] == RETINA
+    assert second.rows.loc[second.baseline, "architecture"] == FASTER
 
 
 def test_seeds_and_images_are_one_error(tmp_path: Path) -> None:

@@ -332,13 +332,41 @@ def test_one_row_alone_is_ahead_of_nobody(tmp_path: Path) -> None:
 def test_rows_that_found_the_same_leave_nothing_to_be_seen(tmp_path: Path) -> None:
     """Their difference is 0 and certain: it says nothing about which difference could have been seen."""
     text = page_of(_detected(tmp_path, (FASTER, GOOD, 0.04), (RETINA, GOOD, 0.02)))
-    assert "would mostly go unseen" not in text
+    assert "would be seen 4 times in 5" not in text
     assert "What this could show" not in text
     three = page_of(_detected(tmp_path / "3", (FASTER, GOOD, 0.04), (RETINA, GOOD, 0.02), (MOBILE, POOR, 0.02)))
     two = page_of(_detected(tmp_path / "2", (FASTER, GOOD, 0.04), (MOBILE, POOR, 0.02)))
-    (seen,) = set(re.findall(r"a difference below (0\.\d+) would", three))
+    (seen,) = set(re.findall(r"a difference of (0\.\d+) would", three))
     assert float(seen) > 0
     assert f"a difference below {seen} would" in two
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_what_halves_the_smallest_difference_counts_that_spread_is_known_better(tmp_path: Path, seeds: int) -> None:
+    """Of few seeds, twice as many do more than halve the error of the error; the number is the first that is enough."""
+    found = [
+        (make_record(make_trial(name, seed=seed)), drawn(10 * number + seed, 0.9 - 0.02 * (seed % 2)))
+        for number, name in enumerate((FASTER, RETINA))
+        for seed in range(seeds)
+    ]
+    folder = make_detected(tmp_path, TRUTH, found)
+    (dataset,) = suite_analysis.analyse_suite(folder).datasets
+    pair = dataset.significance.pair(*dataset.rows.index)
+    assert pair is not None
+    error = pair.difference.error
+    (enough,) = map(int, re.findall(r"Half of that takes about (?:[\d,]+ images or )?(\d+) seeds", page_of(folder)))
+    seen = [error.with_more(seeds=number / seeds).detectable for number in (enough, enough - 1, seeds)]
+    assert seen[0] <= seen[2] / 2 < seen[1]
+
+
+def test_two_seeds_and_one_may_show_nothing(tmp_path: Path) -> None:
+    """No difference of two mAPs is above 1, and no interval of one goes beyond."""
+    found = [(make_record(make_trial(MOBILE, seed=seed)), drawn(seed + 2, 0.5)) for seed in (0, 1)]
+    text = page_of(make_detected(tmp_path, TRUTH, [(make_record(make_trial(FASTER)), GOOD), *found]))
+    assert "; with so few seeds or images no difference could be relied on to be seen;" in text
+    assert "**What this could show:** no difference, however large" in text
+    (pair,) = pairs(text)
+    assert "[−1.000 to +1.000]" in pair["mAP [95 %]"]
 
 
 def test_one_image_is_told_in_english(tmp_path: Path) -> None:
@@ -448,7 +476,7 @@ def test_the_first_screen_of_two_hundred_rows_is_short(
     assert len(text) <= 900, text
     for start in ("Not separated", "In doubt", "Speed", "How sure", "Budgets differ"):
         assert f"- **{start}" in text, start
-    assert re.search(r"and \d+ more; \[what it would take\]", text)
+    assert re.search(r"and \d+ more; what it would take is said below\.", text)
 
 
 def test_a_detector_that_learnt_nothing_is_not_recommended(tmp_path: Path) -> None:
@@ -517,7 +545,8 @@ def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
     """Writing the report again gives the same pages and pictures, except for the time of writing."""
     example = paths.SuiteFolder(ROOT / "results" / "examples" / "quickstart")
     again = paths.SuiteFolder(tmp_path / "quickstart")
-    shutil.copytree(example.path / "trials", again.path / "trials")
+    for name in ("trials", "races"):
+        shutil.copytree(example.path / name, again.path / name)
     shutil.copy(example.plan, again.plan)
     api.report(again.path)
     for made, committed in ((again.report, example.report), (again.page, example.page)):

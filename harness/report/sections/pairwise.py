@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
-import math
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.analysis.statistics import LEVEL
 from harness.formatting import counted, metric_value, number
@@ -13,12 +13,13 @@ from harness.report.markup import escape, table
 from harness.report.sections.summary import change, smallest_difference, times, uncertain_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
-    from harness.analysis.accuracy import Error
     from harness.analysis.dataset import DatasetAnalysis
+    from harness.analysis.error import Error
 
 _FOUR = 4  # times the images or seeds: half the error
+_TOO_MANY = 100  # times the images or seeds: nobody has so many
 
 
 def section(dataset: DatasetAnalysis) -> list[str]:
@@ -65,33 +66,41 @@ def _what_it_takes(dataset: DatasetAnalysis) -> str:
         return ""
     images = max(record.metrics.images for record in dataset.measured.values())
     seeds = int(dataset.candidates["n"].min())
+    if smallest >= 1:
+        return "**What this could show:** no difference, however large: of so few seeds or images, chance is not known."
     text = (
         f"**What this could show:** a difference of {metric_value(smallest)} mAP from the baseline would be called "
         "separated with a probability of 80 % (the median of these rows, each compared alone)."
     )
+    by_images, by_seeds = _enough(errors, "images", images), _enough(errors, "seeds", seeds)
     if all(error.seeds is None for error in errors):
         return (
-            f"{text} Half of that takes about {_FOUR * images:,} images. With one seed each, this is about these "
+            f"{text} Half of that takes about {by_images:,} images. With one seed each, this is about these "
             "weights: whether training again would keep the order, a second seed would begin to tell."
         )
-    by_images, by_seeds = _factor(errors, "images"), _factor(errors, "seeds")
-    ways = [f"{math.ceil(by_images * images):,} images"] if by_images else []
-    ways += [counted(math.ceil(by_seeds * seeds), "seed")] if by_seeds else []
+    ways = [f"{by_images:,} images"] if by_images else []
+    ways += [counted(by_seeds, "seed")] if by_seeds else []
     if ways:
         return f"{text} Half of that takes about {' or '.join(ways)}, with all else as it is."
     return f"{text} Half of that takes both, about {_FOUR * images:,} images and {_FOUR * seeds} seeds."
 
 
-def _factor(errors: list[Error], part: str) -> float | None:
-    """Return how many times as many of what lowers a part of the error would halve it; None if they alone cannot."""
-    factors = []
-    for error in errors:
-        own = (error.images if part == "images" else error.seeds) or 0.0
-        rest = error.standard**2 - own
-        left = (own + rest) / _FOUR - rest
-        factors.append(own / left if left > 0 else math.inf)
-    factor = median(factors)
-    return None if math.isinf(factor) else factor
+def _enough(errors: Sequence[Error], part: Literal["images", "seeds"], count: int) -> int | None:
+    """Return how many images or seeds would halve the difference that is seen; None if they alone cannot."""
+
+    def seen(times: float) -> float:
+        if part == "images":
+            return median(error.with_more(images=times).detectable for error in errors)
+        return median(error.with_more(seeds=times).detectable for error in errors)
+
+    half = seen(1.0) / 2
+    if seen(_TOO_MANY) > half:
+        return None
+    return (
+        count
+        + 1
+        + bisect.bisect_left(range(count + 1, _TOO_MANY * count), -half, key=lambda number: -seen(number / count))
+    )
 
 
 def _meaning(dataset: DatasetAnalysis) -> str:

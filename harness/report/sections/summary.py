@@ -170,7 +170,7 @@ def _not_separated(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) ->
     rows = dataset.rows
     texts = [f"{_name(rows.loc[index], detail)} ({metric_value(rows.loc[index, 'map'])})" for index in others]
     names = _listed(texts, detail)
-    return [f"**Not separated** in accuracy: {names}; [what it would take](#which-differences-are-real)."]
+    return [f"**Not separated** in accuracy: {names}; what it would take is said below."]
 
 
 def _in_doubt(dataset: DatasetAnalysis, choice: Choice, detail: _Detail) -> list[str]:
@@ -213,7 +213,9 @@ def _how_sure(dataset: DatasetAnalysis) -> str:
     if dataset.significance.estimates:
         text += "; 95 % intervals over images" + (" and seeds" if max(seeds) > 1 else " alone")
     detectable = smallest_difference(dataset)
-    if detectable is not None:
+    if detectable is not None and detectable >= 1:
+        text += "; with so few seeds or images no difference could be relied on to be seen"
+    elif detectable is not None:
         text += f"; a difference of {metric_value(detectable)} would be seen 4 times in 5"
     if len(dataset.candidates) > 1:
         text += "; chosen on the images that score it, so the best looks a little too good"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.accuracy import Difference, Error
+from harness.analysis.accuracy import Difference
+from harness.analysis.error import Error
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.analysis.race.entrants import entrants
 from harness.analysis.significance import Pair, Significance
@@ -36,7 +37,7 @@ def record(name: str, map: float | None, latency_s: float, **changes: Any) -> Re
 def significance(rows: pd.DataFrame, *separated: tuple[str, str]) -> Significance:
     """Of the pairs, only those named are compared, and separated."""
     index = {label: position for position, label in rows["label"].items()}
-    error = Error(images=1e-6, seeds=None, degrees=99)
+    error = Error(images=1e-6, seeds=None, image_degrees=99)
     difference = Difference(value=0.1, low=0.05, high=0.15, inflation=0.0, p=0.0, error=error)
     pairs = {(index[first], index[second]): Pair(difference=difference, adjusted_p=0.0) for first, second in separated}
     return Significance(estimates={}, ranks={}, letters={}, pairs=pairs)
