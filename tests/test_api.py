@@ -164,6 +164,8 @@ def test_two_results_are_compared(tmp_path: Path) -> None:
     assert list(comparison.datasets) == ["shapes"]
     with pytest.raises(UsageError, match="no limit with a sign"):
         harness.compare(a.path, b.path, gates="map")
+    with pytest.raises(UsageError, match="gates: expected a text or several, got 3"):
+        harness.compare(a.path, b.path, gates=3)  # type: ignore[arg-type]
 
 
 def test_a_detector_is_recommended(tmp_path: Path) -> None:
@@ -181,6 +183,9 @@ def test_a_detector_is_recommended(tmp_path: Path) -> None:
     (advice,) = harness.recommend(folder.path)
     assert (advice.label, advice.ships) == (RETINA, False)
     assert advice.remarks[-1] == "it is not known how certain the accuracy of 2 rows is"
+    (advice,) = harness.recommend(make_folder(tmp_path / "no boxes", [make_record(make_trial(), map=None)]).path)
+    assert str(advice) == "shapes: nothing to ship: no row is measured on all images and keeps to the limits"
+    assert advice.lost == ((RETINA, "no accuracy: the evaluated split has no boxes"),)
     with pytest.raises(UsageError, match="metric: 'mAP' is not one of map, map_50, map_75"):
         harness.recommend(folder.path, metric="mAP")
     with pytest.raises(UsageError, match="max_latency_s: expected a number from 0 on, got '30ms'"):

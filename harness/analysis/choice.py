@@ -161,6 +161,8 @@ def _objections(row: pd.Series, bounds: Bounds, metric: str, problems: Mapping[s
     """Return the reasons why a row cannot be chosen; empty if it can."""
     if row["subset"]:
         return "only a subset of the images"
+    if math.isnan(row[metric]) and not math.isnan(row["latency_median_s"]):
+        return "no accuracy: the evaluated split has no boxes"
     if math.isnan(row[metric]) or math.isnan(row["latency_median_s"]):
         reasons = [reason for name, reason in row["warnings"] if name == CANNOT]
         reasons += [problems[trial_id] for trial_id in row["all_trial_ids"] if trial_id in problems]

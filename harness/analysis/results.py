@@ -65,8 +65,9 @@ class Results:
     def rows(self) -> pd.DataFrame:
         """One row for each configuration and variant, the most accurate first: the rows of the report.
 
-        The numbers are means over seeds. `label` is the name in the report, `n` the number of seeds that succeeded, and
-        `trial_ids` are their trials.
+        The numbers are means over seeds, all of the trials themselves: where rows raced, the report shows the latency
+        of the race, and it leaves out records that their stored detections contradict. `label` is the name in the
+        report, `n` the number of seeds that succeeded, and `trial_ids` are their trials.
         """
         return configuration_frame(self.trials)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from harness.errors import UsageError
 from harness.executors.registry import load_executor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from harness.executors.base import Executor
 
@@ -69,13 +70,13 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
         raise UsageError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
 
 
-def texts(name: str, value: str | Iterable[object]) -> tuple[str, ...]:
+def texts(name: str, value: object) -> tuple[str, ...]:
     """Return one text or several as a tuple.
 
     Raises:
         UsageError: one of them is no text.
     """
-    several = (value,) if isinstance(value, str) else tuple(value)
+    several = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     for text in several:
         if not isinstance(text, str):
             raise UsageError(f"{name}: expected a text or several, got {text!r}")
