@@ -78,7 +78,7 @@ def test_a_coco_folder_runs_to_a_report(
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 1 trials measured" in page
     assert "toy" in page
-    assert "on the test split" in page
+    assert re.search(r"How sure:\*\* \d+ test images?", page)
     kinds = {"speed-accuracy", "learning", "confusion", "images", "worst", "precision-recall", "calibration"}
     pictures = re.findall(r"!\[.*\]\((.+)\)", page)
     assert {Path(picture).stem.removesuffix("-parts") for picture in pictures} <= {*kinds, "disputed"}
@@ -150,7 +150,7 @@ def test_a_rehearsal_is_stamped_and_never_counts_as_done(
     assert harness_command("run", suite, "--results", results, "--no-preflight").returncode == 0
     page = (results / "tiny" / "report.md").read_text()
     assert "not comparable" not in page
-    assert "1 more lie in trials/" in page
+    assert "1 more lies in trials/" in page
 
 
 def test_diverging_and_unavailable_weights_fail_their_trials_alone(

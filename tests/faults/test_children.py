@@ -199,7 +199,7 @@ def test_what_cannot_work_fails_in_the_preflight(
     assert "3 not tried" in output or "2 not tried" in output, output
     assert "starts; log:" not in output
 
-    code, output = run("--budget", "1s")
+    code, output = run("--budget", "0.01s")
     assert code == 1, output
     assert "not started, because they would not have been done in time:\n  shapes-" in output
     assert "2 trials left: about" in output

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.analysis.choice import Choice
     from harness.analysis.dataset import DatasetAnalysis
     from harness.analysis.speed import SpeedClaim
+    from harness.store.record import Record
 
 NOT_COMPARABLE = "not comparable"
 _MAX_CHARACTERS = 900
@@ -205,11 +206,13 @@ def _speed(dataset: DatasetAnalysis) -> list[str]:
 
 def _how_sure(dataset: DatasetAnalysis) -> str:
     records = list(dataset.measured.values())
-    split = " and ".join(sorted({record.metrics.split for record in records}))
+    splits = {record.metrics.split for record in records}
+    epoch = ", the epoch chosen on val" if splits == {"test"} and _validated(records) else ""
     images = _span([record.metrics.images for record in records])
     seeds = dataset.candidates["n"].astype(int).tolist()
     noun = "image" if images == "1" else "images"
-    text = f"**How sure:** {images} {split} {noun}, {_span(seeds)} seed{'' if set(seeds) == {1} else 's'} each"
+    where = f"{images} {' and '.join(sorted(splits))} {noun}{epoch}"
+    text = f"**How sure:** {where}, {_span(seeds)} seed{'' if set(seeds) == {1} else 's'} each"
     if dataset.significance.estimates:
         text += "; 95 % intervals over images" + (" and seeds" if max(seeds) > 1 else " alone")
     detectable = smallest_difference(dataset)
@@ -220,6 +223,10 @@ def _how_sure(dataset: DatasetAnalysis) -> str:
     if len(dataset.candidates) > 1:
         text += "; chosen on the images that score it, so the best looks a little too good"
     return f"{text}."
+
+
+def _validated(records: Sequence[Record]) -> bool:
+    return any(epoch.val_map is not None for record in records for epoch in record.measurements.epochs)
 
 
 def _budget(dataset: DatasetAnalysis, detail: _Detail) -> list[str]:
