@@ -76,11 +76,6 @@ class Difference(Interval):
         """The second minus the first."""
         return replace(self, value=-self.value, low=-self.high, high=-self.low, inflation=-self.inflation)
 
-    @property
-    def detectable(self) -> float:
-        """The difference that would be called separated with a probability of 80 %, compared alone."""
-        return self.error.detectable
-
     def corrected(self, adjusted_p: float) -> Interval:
         """Return the interval that excludes 0 exactly where the adjusted p-value is below 0.05."""
         return _interval(self.value, self.inflation, self.error, corrected_level(self.p, adjusted_p))
@@ -107,9 +102,6 @@ class Accuracies:
         inflations = [np.mean([analysis.inflations[place] for analysis in row.analyses]) for row in rows]
         self._inflations = np.array(inflations)
         self._seeds = seed_variances([maps.tolist() for maps in self._maps])
-
-    def __len__(self) -> int:
-        return len(self._trials)
 
     def value(self, row: int) -> float:
         """Return a row's mean mAP over seeds."""

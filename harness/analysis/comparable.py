@@ -83,8 +83,8 @@ def _described(measured: Sequence[tuple[TrialState, str]]) -> list[tuple[str, ..
 def groups(rows: pd.DataFrame, states: Mapping[str, TrialState], kind: Kind) -> tuple[tuple[Hashable, ...], ...]:
     """Return the rows whose numbers of this kind compare with each other, as tuples of their indices in order.
 
-    A row that is not measured, or only on a subset of the images, joins the first group of its dataset's labels and
-    its protocol.
+    A row that is not measured, or only on a subset of the images, joins the group of its configuration's other rows,
+    else the first one of its dataset's labels and its protocol.
 
     Args:
         rows: rows of `frame.configuration_frame`.
@@ -101,7 +101,7 @@ def groups(rows: pd.DataFrame, states: Mapping[str, TrialState], kind: Kind) -> 
                 break
         else:
             found.append(([index], measured))
-    by_configuration = {rows.loc[indices[0], "configuration"]: indices for indices, _ in found}
+    by_configuration = {rows.loc[index, "configuration"]: indices for indices, _ in found for index in indices}
     for index, row in rows[~known].iterrows():
         asked = _asked(row, states, kind)
         matching = (indices for indices, first in found if first and asked == _asked_of(first[0][0].trial, kind))

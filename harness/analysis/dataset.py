@@ -74,9 +74,10 @@ class DatasetAnalysis:
         A front of one row has no neighbours: it must be separated so from the most accurate of the others.
         """
         separated = set()
+        front, candidates = self.front.index, self.candidates.index
         for group in self.speeds.groups:
-            indices = [index for index in self.front.index if index in group]
-            others = [index for index in self.candidates.index if index in group and index not in indices]
+            indices = [index for index in front if index in group]
+            others = [index for index in candidates if index in group and index not in indices]
             ordered = indices if len(indices) > 1 else [*indices, *others[:1]]
             pairs = list(itertools.pairwise(ordered))
             for index in indices:

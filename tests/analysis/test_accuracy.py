@@ -109,7 +109,7 @@ def test_the_smallest_difference_is_found_with_80_percent() -> None:
     """Drawn with exactly this difference, four of five pairs are separated."""
     rng = np.random.default_rng(2)
     equal = [made_suite(rng, [0.4, 0.4], seeds=5, seed_std=0.02) for _ in range(50)]
-    size = float(np.mean([Accuracies(suite).difference(0, 1).detectable for suite in equal]))
+    size = float(np.mean([Accuracies(suite).difference(0, 1).error.detectable for suite in equal]))
     found = [
         Accuracies(made_suite(rng, [0.4 + size, 0.4], seeds=5, seed_std=0.02)).difference(0, 1).p < 0.05
         for _ in range(300)

@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis import comparable
 from harness.analysis.frame import configuration_frame, trial_frame
-from harness.store.record import AS_TRAINED, Record
+from harness.store.record import AS_TRAINED, Record, Variant
 from harness.store.results import TrialState
 from harness.suite.schema import Protocol
 from harness.suite.trial import TrialDataset
@@ -93,3 +93,14 @@ def test_tables_are_named_by_what_distinguishes_them() -> None:
     groups = [[(state, AS_TRAINED) for state in one.values()] for one in (first, second)]
     assert [comparable.conditions(groups, number) for number in (0, 1)] == ["split val", "split test"]
     assert comparable.conditions(groups[:1], 0) == ""
+
+
+def test_a_variant_that_cannot_run_stands_with_its_model() -> None:
+    """On the machine of its own configuration, also where that is not the first row there."""
+    variant = Variant(name="compile", problem="no compiler")
+    records = [
+        _record("a", 0.5),
+        _record("b", 0.4, env={"cpu": "another CPU"}),
+        dataclasses.replace(_record("c", 0.3, env={"cpu": "another CPU"}), variants=(variant,)),
+    ]
+    assert _grouped("latency", *records)[0] == [["a"], ["b", "c", "c"]]

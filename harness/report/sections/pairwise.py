@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.analysis.statistics import LEVEL
 from harness.formatting import counted, metric_value, number
 from harness.report.markup import escape, table
-from harness.report.sections.summary import change, smallest_difference, times, uncertain_differences
+from harness.report.sections.summary import change, errors_from_baseline, smallest_difference, times
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -61,7 +61,7 @@ def _pairs(dataset: DatasetAnalysis) -> Iterator[tuple[Hashable, Hashable]]:
 def _what_it_takes(dataset: DatasetAnalysis) -> str:
     """Say which difference could have been seen, and how many more images or seeds would halve it."""
     smallest = smallest_difference(dataset)
-    errors = [difference.error for difference in uncertain_differences(dataset)]
+    errors = errors_from_baseline(dataset)
     if smallest is None:
         return ""
     images = max(record.metrics.images for record in dataset.measured.values())

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.analysis.accuracy import Difference
     from harness.analysis.choice import Choice
     from harness.analysis.dataset import DatasetAnalysis
+    from harness.analysis.error import Error
     from harness.analysis.speed import SpeedClaim
     from harness.store.record import Record
 
@@ -117,14 +117,14 @@ def times(claim: SpeedClaim) -> str:
 
 def smallest_difference(dataset: DatasetAnalysis) -> float | None:
     """Return the difference from the baseline that would be seen with 80 %, the median over rows; None if unknown."""
-    found = [difference.detectable for difference in uncertain_differences(dataset)]
+    found = [error.detectable for error in errors_from_baseline(dataset)]
     return median(found) if found else None
 
 
-def uncertain_differences(dataset: DatasetAnalysis) -> list[Difference]:
-    """Return each row's difference from the baseline; rows that found exactly the same have none that is uncertain."""
+def errors_from_baseline(dataset: DatasetAnalysis) -> list[Error]:
+    """Return the error of each row's difference from the baseline; rows that found exactly the same have none."""
     pairs = [dataset.significance.pair(index, dataset.baseline) for index in dataset.rows.index]
-    return [pair.difference for pair in pairs if pair is not None and pair.difference.error.standard > 0]
+    return [pair.difference.error for pair in pairs if pair is not None and pair.difference.error.standard > 0]
 
 
 def _ratio(value: float) -> str:

@@ -1,9 +1,17 @@
-"""Rows of a comparison as the figures take them, as many as wanted."""
+"""Rows of a comparison as the figures take them, as many as wanted, and the figures that are drawn of them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pytest
+    from matplotlib.figure import Figure
 
 
 def many_rows(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,3 +46,16 @@ def many_rows(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     ).sort_values("map", ascending=False, ignore_index=True)
     seeds = rows.loc[rows.index.repeat(3), ["label", "stages", "map", "latency_median_s"]].reset_index(drop=True)
     return rows, seeds.assign(map=seeds["map"] + rng.normal(0, 0.01, len(seeds)))
+
+
+def keep_figures(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[Figure]:
+    """The figures that a module draws from now on, each laid out."""
+    figures: list[Figure] = []
+
+    def keep(figure: Figure) -> bytes:
+        figure.draw_without_rendering()
+        figures.append(figure)
+        return b""
+
+    monkeypatch.setattr(module, "svg", keep)
+    return figures

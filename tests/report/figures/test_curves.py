@@ -14,6 +14,7 @@ from harness.analysis.images import AnalysedRow
 from harness.report.figures import curves
 from harness.report.sections import thresholds
 from harness.store.record import Epoch
+from tests.report.figures.rows import keep_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,16 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are drawn, each laid out."""
-    figures: list[Figure] = []
-
-    def keep(figure: Figure) -> bytes:
-        figure.draw_without_rendering()
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(curves, "svg", keep)
-    return figures
+    return keep_figures(monkeypatch, curves)
 
 
 def _epoch(number: int, val_map: float | None) -> Epoch:

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from harness.analysis.frame import pareto_front
 from harness.report.figures import speed_accuracy
 from harness.report.figures.place import Rectangle, place_names
-from tests.report.figures.rows import many_rows
+from tests.report.figures.rows import keep_figures, many_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,16 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are drawn, each laid out."""
-    figures: list[Figure] = []
-
-    def keep(figure: Figure) -> bytes:
-        figure.draw_without_rendering()
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(speed_accuracy, "svg", keep)
-    return figures
+    return keep_figures(monkeypatch, speed_accuracy)
 
 
 def _stars(axes: Axes) -> list[bool]:
