@@ -21,9 +21,10 @@ from harness.data.discover import find_sources
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import EscapeError, UnreadableError
 from harness.data.image_folder import guess_folder
-from harness.data.partition import divide
+from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
 from harness.data.scan import Depth, ImageScanner, find_leaks
+from harness.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,11 +75,9 @@ def load(
         total=sum(len(raw.names) for raw in raws.values()),
     )
     splits = {name: _load_split(raw, sources[name], name, class_names, scanner, findings) for name, raw in raws.items()}
+    grouping = ""
     if dataset.split is not None and "all" in splits:
-        try:
-            splits = _partition(splits["all"], dataset.split)
-        except UnreadableError as error:
-            _add_unreadable(findings, error, splits["all"].source)
+        splits, grouping = _partition(splits["all"], dataset.split, findings)
     if depth != "labels":
         leaks = find_leaks(splits, depth, findings)
         if dataset.on_bad_data == "skip":
@@ -90,12 +89,31 @@ def load(
     for name, file in expected.items():
         reason = _why_empty(splits.get(name), needs_boxes=name in {"train", "all"} and depth != "labels")
         if reason:
-            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {reason}"))
+            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {reason}{grouping}"))
     return LoadedDataset(format=next(iter(sources.values())).format, splits=splits, findings=findings)
 
 
-def _partition(whole: LoadedSplit, rule: SplitRule) -> dict[str, LoadedSplit]:
-    return {name: whole.select(rows) for name, rows in divide(whole.annotations, rule).items()}
+def _partition(whole: LoadedSplit, rule: SplitRule, findings: Findings) -> tuple[dict[str, LoadedSplit], str]:
+    """Divide a folder into its splits, and report the images that `group_by` does not match.
+
+    Returns:
+        The splits; and, where there are too few groups for each split to have one, words that say so.
+    """
+    names = whole.annotations.file_names
+    groups, alone = group(names, rule.group_by)
+    all_alone = len(alone) == len(names)
+    allowed = rule.ungrouped == "allow" and not all_alone
+    detail = f"not matched by {rule.group_by!r}" + (", which matches no name at all" if all_alone else "")
+    findings.add_many(
+        "ungrouped_image_allowed" if allowed else "ungrouped_image",
+        len(alone),
+        (whole.raw.image_place(int(whole.image_rows[row]), detail) for row in alone),
+    )
+    splits = {name: whole.select(rows) for name, rows in divide(whole.annotations, rule, groups).items()}
+    if len(groups) >= len(splits):
+        return splits, ""
+    images, by = counted(len(names), "image"), f" by {rule.group_by!r}" if rule.group_by else ""
+    return splits, f"; {images} in {counted(len(groups), 'group')}{by} cannot fill {len(splits)} splits"
 
 
 def _why_empty(split: LoadedSplit | None, *, needs_boxes: bool) -> str | None:

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.data.problems import CODES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -65,15 +67,17 @@ class LoadedDataset:
     findings: Findings
 
     def fatal(self, on_bad_data: str | None) -> tuple[Problem, ...]:
-        """Return the problems that forbid training: every error or, if bad entries are skipped, only empty splits."""
+        """Return the problems that forbid training: every error or, with `skip`, those that skipping does not mend."""
         errors = self.findings.problems("error")
         if on_bad_data == "skip" and self.splits:
-            return tuple(problem for problem in errors if problem.code == "empty_split")
+            return tuple(problem for problem in errors if CODES[problem.code].always)
         return errors
 
     def skipped(self) -> dict[str, int]:
         """Return the number of entries that were left out, by error code."""
-        return {problem.code: problem.count for problem in self.findings.problems("error")}
+        return {
+            problem.code: problem.count for problem in self.findings.problems("error") if not CODES[problem.code].always
+        }
 
     def fingerprint(self) -> str:
         """Return the sha256 of all annotations and every image's name and file size; folders do not matter."""

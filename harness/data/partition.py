@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.data.formats.reading import UnreadableError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,15 +31,14 @@ if TYPE_CHECKING:
 _MIN_EXPECTED = 0.5  # images; a split that expects at least so many of a class gets one, however the hashes fall
 
 
-def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.intp]]:
+def divide(
+    annotations: Annotations, rule: SplitRule, groups: Mapping[str, NDArray[np.intp]]
+) -> dict[str, NDArray[np.intp]]:
     """Divide the images; return the numbers of each split's images, ascending.
 
-    `test` is only returned if the rule gives it a fraction.
-
-    Raises:
-        UnreadableError: `group_by` matches no file name.
+    `test` is only returned if the rule gives it a fraction. `groups` is what `group` returned. A split is empty only
+    where there are fewer groups than splits.
     """
-    groups = _groups(annotations.file_names, rule.group_by)
     names = sorted(groups)
     members = [groups[name] for name in names]
     hashes = np.array([_hash(rule.seed, name) for name in names])
@@ -66,24 +63,25 @@ def divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.in
     }
 
 
-def _groups(file_names: Sequence[str], group_by: str | None) -> dict[str, NDArray[np.intp]]:
+def group(file_names: Sequence[str], group_by: str | None) -> tuple[dict[str, NDArray[np.intp]], list[int]]:
     """Group the images by what the regular expression matches in the file name or, failing that, in the whole path.
 
-    An image without a match forms a group of its own.
-
-    Raises:
-        UnreadableError: no image has a match.
+    Returns:
+        The numbers of each group's images, and of the images that the expression does not match or of which it matches
+        no text: each of these forms a group of its own.
     """
     if group_by is None:
-        return {name: np.array([row]) for row, name in enumerate(file_names)}
-    expression, groups = re.compile(group_by), defaultdict(list)
+        return {name: np.array([row]) for row, name in enumerate(file_names)}, []
+    expression = re.compile(group_by)
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    alone = []
     for row, name in enumerate(file_names):
         match = expression.search(posixpath.basename(name)) or expression.search(name)
-        key = "\0".join(group or "" for group in (match.groups() or (match[0],))) if match else f"\0\0{name}"
-        groups[key].append(row)
-    if file_names and all(key.startswith("\0\0") for key in groups):
-        raise UnreadableError(f"group_by: {group_by!r} matches no file name, for example not {file_names[0]!r}")
-    return {key: np.array(rows) for key, rows in groups.items()}
+        parts = [part or "" for part in (match.groups() or (match[0],))] if match else []
+        if not any(parts):
+            alone.append(row)
+        groups["\0".join(parts) if any(parts) else f"\0\0{name}"].append(row)
+    return {key: np.array(rows) for key, rows in groups.items()}, alone
 
 
 def _hash(seed: int, name: str) -> float:

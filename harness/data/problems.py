@@ -21,11 +21,12 @@ _SHOWN_PLACES = 5
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One kind of problem."""
+    """One kind of problem; `always` is set for an error that leaving out bad entries does not mend."""
 
     severity: Severity
     message: str
     hint: str
+    always: bool = False
 
 
 CODES: dict[str, Code] = {
@@ -70,6 +71,14 @@ CODES: dict[str, Code] = {
         "error",
         "splits without a usable image, or without a box to learn from",
         "add images and labels to the split, or remove it; check whether its labels were found",
+        always=True,
+    ),
+    "ungrouped_image": Code(
+        "error",
+        "images whose name group_by does not match",
+        "correct the expression, so that images that belong together cannot lie in two splits; or set split: "
+        "{ungrouped: allow}, and each such image is a group of its own",
+        always=True,
     ),
     "leakage": Code(
         "error",
@@ -113,6 +122,11 @@ CODES: dict[str, Code] = {
         "warning",
         "image names whose upper and lower case differs from the file's",
         "rename one of the two; the file is found here, but not by every tool",
+    ),
+    "ungrouped_image_allowed": Code(
+        "warning",
+        "images whose name group_by does not match; each is a group of its own (ungrouped: allow)",
+        "check that no two of them belong together, or match them too",
     ),
     "class_without_boxes": Code(
         "warning", "classes without a single box", "remove the class from the list, or label some of its objects"

@@ -50,11 +50,7 @@ def validate_datasets(
         missing = [split for split in ("train", "val") if split not in loaded.splits]
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:
-            hint = (
-                ""
-                if dataset.on_bad_data == "skip"
-                else "\n(with on_bad_data: skip, bad entries are left out and counted)"
-            )
+            hint = "" if loaded.fatal("skip") else "\n(with on_bad_data: skip, bad entries are left out and counted)"
             problems.append(f"{place}: " + "\n".join(map(str, fatal)) + hint)
         elif missing:
             problems.append(

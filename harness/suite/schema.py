@@ -52,6 +52,7 @@ class SplitRule:
     """The fractions of one labelled folder that become `val` and `test`; `harness.data.partition` divides it.
 
     `group_by` is a regular expression over the file name: images for which it matches the same text stay together.
+    A name that it does not match stops the run; with `ungrouped: allow` such an image is a group of its own.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -61,8 +62,11 @@ class SplitRule:
     seed: Natural = 0
     stratify: bool = True
     group_by: Annotated[str, AfterValidator(validators.pattern)] | None = None
+    ungrouped: Literal["stop", "allow"] = "stop"
 
     def __post_init__(self) -> None:
+        if self.ungrouped == "allow" and self.group_by is None:
+            raise ValueError("ungrouped says what becomes of names that group_by does not match; add group_by")
         if self.val + self.test >= 1:
             raise ValueError(f"val {self.val:g} and test {self.test:g} leave nothing to train on")
 

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from harness.data.check import CheckResult, check
+from harness.data.load import load
+from harness.data.loaded import LoadedDataset
 from harness.data.problems import CODES, Problem
-from harness.suite.schema import FilesDataset
+from harness.suite.schema import FilesDataset, SplitRule
 from tests.conftest import Command
 from tests.data.write import (
     CLASSES,
@@ -537,3 +539,41 @@ def test_a_camera_that_never_moves_has_no_look_alikes(tmp_path: Path) -> None:
     assert problem.count == 1
     assert "train/3.png" in problem.places[0].file
     assert "val/7.png" in problem.places[0].detail
+
+
+def _whole(folder: Path, **rule: object) -> LoadedDataset:
+    dataset(folder, "coco", train=30, val=1)
+    split = SplitRule(val=0.3, test=0.2, **rule)  # type: ignore[arg-type]
+    source = FilesDataset(format="coco", path=folder / "annotations" / "train.json", split=split, on_bad_data="skip")
+    return load(source, depth="headers")
+
+
+def test_names_that_an_expression_does_not_match_stop_the_run(tmp_path: Path) -> None:
+    """They are counted and listed, whatever on_bad_data says; `ungrouped: allow` makes a warning of the error."""
+    expression = r"^(train00\d)"
+    loaded = _whole(tmp_path, group_by=expression)
+    (problem,) = loaded.fatal("skip")
+    assert (problem.code, problem.count) == ("ungrouped_image", 20)
+    assert "train010.jpg: not matched by '^(train00" in str(problem)
+    assert "… and 15 more" in str(problem)
+    assert "ungrouped: allow" in str(problem)
+    assert not loaded.skipped()
+
+    allowed = _whole(tmp_path, group_by=expression, ungrouped="allow")
+    assert not allowed.fatal("stop")
+    assert [(p.code, p.count) for p in allowed.findings.problems("warning")] == [("ungrouped_image_allowed", 20)]
+    assert sum(len(split.annotations) for split in allowed.splits.values()) == 30
+
+    (problem,) = _whole(tmp_path, group_by="nothing like this", ungrouped="allow").fatal("skip")
+    assert (problem.code, problem.count) == ("ungrouped_image", 30)
+    assert "which matches no name at all" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("expression", "groups", "empty"), [("train", "1 group", 2), ("^(train)0[01]|^train(0)2", "2 groups", 1)]
+)
+def test_fewer_groups_than_splits_are_told(expression: str, groups: str, empty: int, tmp_path: Path) -> None:
+    """A split that no group is left for is an error that says why it is empty."""
+    (problem,) = _whole(tmp_path, group_by=expression).fatal("skip")
+    assert (problem.code, problem.count) == ("empty_split", empty)
+    assert f"no image; 30 images in {groups} by {expression!r} cannot fill 3 splits" in str(problem)

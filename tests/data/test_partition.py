@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from harness.data.annotations import Annotations, from_sorted
-from harness.data.formats.reading import UnreadableError
 from harness.data.load import load
-from harness.data.partition import divide
+from harness.data.partition import divide, group
 from harness.suite.schema import FilesDataset, SplitRule
 from tests.data.write import dataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _RULE = SplitRule(val=0.2, test=0.1)
 
@@ -41,21 +44,28 @@ def _images(count: int, *, seed: int = 0, first: int = 0) -> Annotations:
     )
 
 
+def _divide(annotations: Annotations, rule: SplitRule) -> dict[str, NDArray[np.intp]]:
+    groups, _ = group(annotations.file_names, rule.group_by)
+    return divide(annotations, rule, groups)
+
+
 def _named(annotations: Annotations, rule: SplitRule) -> dict[str, str]:
     return {
-        annotations.file_names[row]: split for split, rows in divide(annotations, rule).items() for row in rows.tolist()
+        annotations.file_names[row]: split
+        for split, rows in _divide(annotations, rule).items()
+        for row in rows.tolist()
     }
 
 
 def test_each_image_is_in_one_split_and_the_shares_hold() -> None:
     """Everything is somewhere, once; val and test have about their shares."""
     annotations = _images(300)
-    found = divide(annotations, _RULE)
+    found = _divide(annotations, _RULE)
     assert list(found) == ["train", "val", "test"]
     assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(300))
     assert abs(len(found["val"]) - 60) <= 8
     assert abs(len(found["test"]) - 30) <= 8
-    assert list(divide(annotations, SplitRule(val=0.2))) == ["train", "val"]
+    assert list(_divide(annotations, SplitRule(val=0.2))) == ["train", "val"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -64,7 +74,7 @@ def test_classes_are_spread_evenly(seed: int) -> None:
     annotations = _images(300, seed=seed)
 
     def worst(rule: SplitRule) -> float:
-        inside = divide(annotations, rule)["val"]
+        inside = _divide(annotations, rule)["val"]
         taken, _ = annotations.select(inside)
         shares = np.bincount(taken.labels, minlength=4) / np.bincount(annotations.labels, minlength=4)
         return float(np.abs(shares - 0.2).max())
@@ -107,8 +117,17 @@ def test_groups_never_straddle() -> None:
     some = _named(annotations, replace(_RULE, group_by="^(clip00)[1-9]_"))
     assert len({some[f"clip000_{frame}.jpg"] for frame in range(10)}) > 1
     assert len({some[f"clip001_{frame}.jpg"] for frame in range(10)}) == 1
-    with pytest.raises(UnreadableError, match="'nothing like this' matches no file name"):
-        divide(annotations, replace(_RULE, group_by="nothing like this"))
+
+
+def test_what_an_expression_matches_makes_its_groups() -> None:
+    """A name that it does not match, or of which it matches no text, is told and stands alone."""
+    names = ["p1_a.jpg", "p1_b.jpg", "P2-a.jpg", "p3/x.jpg", "p2_a.jpg"]
+    for expression in (r"^(p\d)_", r"^(p\d_)?", r"^(p\d)_|^(q)?"):
+        groups, alone = group(names, expression)
+        assert alone == [2, 3]
+        assert sorted(rows.tolist() for rows in groups.values()) == [[0, 1], [2], [3], [4]]
+    assert group(names, r"(p\d)[_/]")[1] == [2]  # p3 is in the path alone
+    assert group(names, None)[1] == []
 
 
 def test_no_split_lacks_a_class_that_has_images_for_it() -> None:
@@ -127,7 +146,7 @@ def test_no_split_lacks_a_class_that_has_images_for_it() -> None:
             areas=boxes[:, 2],
         )
         for seed in range(20):
-            for rows in divide(columns, replace(rule, seed=seed)).values():
+            for rows in _divide(columns, replace(rule, seed=seed)).values():
                 assert set(columns.labels[rows].tolist()) == set(range(8))
 
 
@@ -135,7 +154,7 @@ def test_no_split_lacks_a_class_that_has_images_for_it() -> None:
 def test_a_handful_of_images_fills_every_split(count: int) -> None:
     """No split is empty for want of luck, whatever the seed."""
     for seed in range(30):
-        found = divide(_images(count, seed=seed), replace(_RULE, seed=seed))
+        found = _divide(_images(count, seed=seed), replace(_RULE, seed=seed))
         assert all(len(rows) for rows in found.values())
 
 
