@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.data.check import add_suspicions
+from harness.data.crowded import find_crowded
 from harness.data.load import load
 from harness.data.open import fingerprint
 from harness.errors import DataError, SuiteError
@@ -61,6 +64,7 @@ def validate_datasets(
             fingerprints[name] = loaded.fingerprint()
             add_suspicions(loaded)
             lines += _describe(name, dataset, loaded)
+            lines += _crowded(name, loaded, suite.protocol.detections)
     if problems:
         raise SuiteError(tuple(problems))
     return fingerprints, tuple(lines)
@@ -77,3 +81,13 @@ def _describe(name: str, dataset: FilesDataset, loaded: LoadedDataset) -> list[s
     warnings = ", ".join(f"{problem.count} {problem.code}" for problem in loaded.findings.problems("warning"))
     lines += [f"data {name}: warnings: {warnings}; see `harness data check`"] if warnings else []
     return lines
+
+
+def _crowded(name: str, loaded: LoadedDataset, detections: int) -> list[str]:
+    """Return a line if the split that is evaluated has images with more objects than mAP counts."""
+    split = "test" if "test" in loaded.splits else "val"
+    annotations = loaded.splits[split].annotations
+    plain = ~annotations.crowds
+    image_of = np.repeat(np.arange(len(annotations)), np.diff(annotations.offsets))[plain]
+    crowded = find_crowded(image_of, annotations.labels[plain], images=len(annotations), detections=detections)
+    return [f"data {name}: {split}: {crowded}"] if crowded else []

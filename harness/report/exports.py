@@ -38,6 +38,7 @@ _FIRST = (
     "letters",
     "map_50",
     "map_75",
+    "map_at_detections",
     "latency_median_s",
     "latency_race_low_s",
     "latency_race_high_s",

@@ -53,7 +53,9 @@ class ClassMetrics:
 class Metrics:
     """COCO's twelve numbers under torchmetrics' names; None where the split has no such boxes.
 
-    `split` is what they were computed on, `images` how many that are.
+    `split` is what they were computed on, `images` how many that are. COCO counts the best 100 detections of a class in
+    an image. `map_at_detections` is mAP with as many as the protocol's `detections`; None unless those are more than
+    100 and an image holds more than 100 objects.
     """
 
     split: EvaluatedSplit
@@ -70,6 +72,7 @@ class Metrics:
     mar_small: Fraction | None
     mar_medium: Fraction | None
     mar_large: Fraction | None
+    map_at_detections: Fraction | None = None
     per_class: Mapping[str, ClassMetrics]
 
 

@@ -12,7 +12,7 @@ from harness.store.events import EvaluatedEvent, MeasuredEvent, StageEvent
 from harness.store.record import Inference, Memory, Metrics, Variant
 from harness.trial.arrays import stored_detections, stored_ground_truth
 from harness.trial.deploy import registry
-from harness.trial.evaluate.coco import accuracy
+from harness.trial.evaluate.coco import accuracy, detections_capped
 from harness.trial.evaluate.detect import evaluate
 from harness.trial.inputs.loader import evaluation_items
 from harness.trial.measure.protocol import THRESHOLDS, images_to_time, measure
@@ -84,7 +84,13 @@ class Benchmark:
         thumbnails: dict[int, Thumbnail] = {}
         keep = thumbnails if variant is None and self.items.annotations is None else None
         ground_truths, detections = self.detections(deployment, self.split, self.items, thumbnails=keep)
-        metrics = accuracy(ground_truths, detections, class_names=self.items.class_names, split=self.split)
+        metrics = accuracy(
+            ground_truths,
+            detections,
+            class_names=self.items.class_names,
+            split=self.split,
+            detections=self.protocol.detections,
+        )
         evaluation_s = time.perf_counter() - started
         stored_truth = stored_ground_truth(ground_truths, self.items)
         if variant is None:
@@ -105,7 +111,7 @@ class Benchmark:
             metrics=metrics,
             inference=measured.inference,
             samples=measured.samples,
-            warnings=measured.warnings,
+            warnings=(*measured.warnings, *detections_capped(ground_truths, detections=self.protocol.detections)),
             evaluation_s=evaluation_s,
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from harness.analysis.detections.average_precision import (
     METRICS,
     average_precisions,
+    counted_by_coco,
     every_image_once,
     expected_precisions,
     leave_groups_out,
@@ -98,6 +99,8 @@ def analyse_detections(
 ) -> DetectionAnalysis:
     """Match the detections to the ground truth once, and compute everything else from the matches.
 
+    Numbers that are called mAP count what COCO counts; errors, thresholds and calibration count all detections.
+
     Args:
         ground_truth: the boxes of the evaluated split.
         detections: what the detector found there.
@@ -106,9 +109,11 @@ def analyse_detections(
     overlaps = find_overlaps(ground_truth, detections)
     matches = match(ground_truth, detections, overlaps)
     images = len(ground_truth.images)
-    precisions = average_precisions(ground_truth, detections, matches, every_image_once(images))
-    left_out = average_precisions(ground_truth, detections, matches, leave_groups_out(images))
-    inflation = precisions - expected_precisions(ground_truth, detections, matches)
+    by_coco = counted_by_coco(detections)
+    counted_detections, counted_matches = detections.take(by_coco), matches.take(by_coco)
+    precisions = average_precisions(ground_truth, counted_detections, counted_matches, every_image_once(images))
+    left_out = average_precisions(ground_truth, counted_detections, counted_matches, leave_groups_out(images))
+    inflation = precisions - expected_precisions(ground_truth, counted_detections, counted_matches)
     class_map = precisions.mean(axis=0)[:, 0]
     low, high = _class_intervals(class_map, inflation.mean(axis=0)[:, 0], left_out.mean(axis=0))
     errors = break_down(ground_truth, detections, matches, overlaps)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.detections.matching import IOUS
+from harness.data.crowded import COCO_DETECTIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,21 @@ def average_precisions(
                 chunk.take(box_images, axis=1).sum(axis=1),
             )
     return precisions
+
+
+def counted_by_coco(detections: StoredDetections) -> NDArray[np.bool_]:
+    """Tell which detections are among the best 100 of their class in their image: bool [D].
+
+    COCO ignores the others. Detections are matched by falling score, so leaving these out changes no other match.
+    """
+    order = np.lexsort((-detections.scores, detections.classes, detections.images))
+    images, classes = detections.images[order], detections.classes[order]
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = (images[1:] != images[:-1]) | (classes[1:] != classes[:-1])
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    counted = np.empty(len(order), dtype=np.bool_)
+    counted[order] = np.arange(len(order)) - first < COCO_DETECTIONS
+    return counted
 
 
 def curve(hits: NDArray[np.bool_], positives: int) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 4  # of the computation; raise it when a field of `DetectionAnalysis` changes its name or meaning
+_VERSION = 5  # of the computation; raise it when a field of `DetectionAnalysis` changes its name or meaning
 _MIN_PARALLEL_BYTES = 5_000_000  # fewer bytes of detections are analysed sooner than processes start
 
 

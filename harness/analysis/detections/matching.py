@@ -58,6 +58,10 @@ class Matches:
     ignored: NDArray[np.uint16]
     boxes: NDArray[np.int64]
 
+    def take(self, rows: NDArray[np.bool_]) -> Matches:
+        """Only those of some detections."""
+        return Matches(true=self.true[rows], ignored=self.ignored[rows], boxes=self.boxes[rows])
+
 
 def find_overlaps(ground_truth: StoredGroundTruth, detections: StoredDetections) -> Overlaps:
     """Find every pair of a detection and a box that overlap."""

@@ -29,7 +29,12 @@ def section(dataset: DatasetAnalysis) -> list[str]:
     measured = dataset.rows[dataset.rows["map"].notna()]
     if measured.empty:
         return []
-    names = ("map_50", "map_75", *(f"map_{size}" for size in _SIZES), "mar_100")
+    names = ["map_50", "map_75", *(f"map_{size}" for size in _SIZES), "mar_100"]
+    header = ["architecture", "± over seeds", "mAP50", "mAP75", *_SIZES, "recall, 100 detections"]
+    if measured["map_at_detections"].notna().any():
+        kept = sorted({record.trial.protocol.detections for record in dataset.measured.values()})
+        names.append("map_at_detections")
+        header.append(f"mAP, {' / '.join(map(str, kept))} detections")
     cells = []
     for _, row in measured.iterrows():
         results = [result_of_variant(record, row["variant"]) for record in dataset.records(row)]
@@ -41,7 +46,6 @@ def section(dataset: DatasetAnalysis) -> list[str]:
                 *(metric_value(_mean([getattr(m, name) for m in metrics])) for name in names),
             )
         )
-    header = ("architecture", "± over seeds", "mAP50", "mAP75", *_SIZES, "recall, 100 detections")
     parts = ["### Accuracy by size and class", table(header, cells)]
     shown = leading_rows(dataset.rows, _MAX_COLUMNS)
     if shown.empty or len(dataset.class_names) < 2:  # noqa: PLR2004 - with one class, the table above has all numbers

@@ -49,7 +49,7 @@ def _protocol(records: Sequence[Record]) -> str:
             )
             + ", images ÷ wall time, in rounds; under onnxruntime one image at a time.",
             f"- Accuracy: COCO mAP, IoU 0.50:0.95, score threshold {p.score_threshold:g}, {p.detections} detections an "
-            "image; the weights and the precision "
+            "image, of which mAP counts 100 of each class; the weights and the precision "
             f"({', '.join(precisions)}) are those whose speed was measured.",
         ]
     lines += [
@@ -60,7 +60,8 @@ def _protocol(records: Sequence[Record]) -> str:
         "`unstable`: timings of the same image with a std of 10 % of the mean, rounds more than 7 % apart, or phases "
         "that do not sum to the latency within 10 %. `throttled`: a clock below 75 % of its default, or throttled by "
         "the driver. `shared_device`: other processes on the GPU, or taking more than 10 % of the cores' time. "
-        "`loader_bound`: more than 10 % of the training time spent waiting for data.",
+        "`loader_bound`: more than 10 % of the training time spent waiting for data. `detections_capped`: images that "
+        "hold more objects than mAP counts.",
         "- GFLOPs: one image, convolutions and matrix products, a multiply and an add counted as two.",
         "- Every raw timing and every detection lies beside its record: `trials/*/samples.parquet` and "
         "`detections.parquet`.",

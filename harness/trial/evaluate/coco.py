@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.store.record import ClassMetrics, Metrics
+from harness.data.crowded import COCO_DETECTIONS, find_crowded
+from harness.store.record import ClassMetrics, MeasurementWarning, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,24 +41,23 @@ _KEYS = (
 
 
 def accuracy(
-    truths: Sequence[GroundTruth], found: Sequence[Detections], *, class_names: Sequence[str], split: str
+    truths: Sequence[GroundTruth],
+    found: Sequence[Detections],
+    *,
+    class_names: Sequence[str],
+    split: str,
+    detections: int = COCO_DETECTIONS,
 ) -> Metrics:
-    """COCO's twelve numbers and each class' own, from detections and labels of the same images."""
-    from torchmetrics.detection import MeanAveragePrecision  # a second, which a trial that fails early need not wait
+    """COCO's twelve numbers and each class' own, from detections and labels of the same images.
 
-    metric = MeanAveragePrecision(
-        iou_thresholds=_IOU_THRESHOLDS,
-        rec_thresholds=_RECALL_THRESHOLDS,
-        max_detection_thresholds=[1, 10, 100],
-        extended_summary=True,
-        backend="faster_coco_eval",
-    )
-    metric.warn_on_many_detections = False  # that only the best 100 of an image count is COCO's definition
-    metric.update(
-        [{"boxes": d.boxes, "scores": d.scores, "labels": d.labels} for d in found],
-        [{"boxes": t.boxes, "labels": t.labels, "iscrowd": t.crowds.to(torch.int64), "area": t.areas} for t in truths],
-    )
-    computed = metric.compute()
+    Args:
+        truths: the labels of each image.
+        found: the detections in each image.
+        class_names: the name of each label, from label 1.
+        split: the split's name.
+        detections: how many detections of an image the protocol keeps, for `map_at_detections`.
+    """
+    computed = _compute(truths, found, [1, 10, COCO_DETECTIONS])
     numbers = {key: _known(float(computed[key])) for key in _KEYS}
     per_class = dict.fromkeys(class_names, ClassMetrics(map=None, mar_100=None))
     # precision: [IoU, recall, class, area, max detections]; recall: [IoU, class, area, max detections]; -1 is no value.
@@ -66,7 +66,48 @@ def accuracy(
         per_class[class_names[label - 1]] = ClassMetrics(
             map=_mean(computed["precision"][:, :, column, 0, -1]), mar_100=_mean(computed["recall"][:, column, 0, -1])
         )
+    largest = max((int((~truth.crowds).sum()) for truth in truths), default=0)
+    if detections > COCO_DETECTIONS and largest > COCO_DETECTIONS:
+        precision = _compute(truths, found, [1, COCO_DETECTIONS, detections])["precision"]
+        numbers["map_at_detections"] = _mean(precision[:, :, :, 0, -1])
     return Metrics(split=split, images=len(truths), per_class=per_class, **numbers)
+
+
+def detections_capped(truths: Sequence[GroundTruth], *, detections: int) -> tuple[MeasurementWarning, ...]:
+    """Return the warning `detections_capped` if images hold more objects than `map` counts.
+
+    Args:
+        truths: the labels of each image.
+        detections: how many detections of an image the protocol keeps.
+    """
+    labels = [truth.labels[~truth.crowds].numpy() for truth in truths]
+    if not labels:
+        return ()
+    image_of = np.repeat(np.arange(len(labels)), [len(of_image) for of_image in labels])
+    crowded = find_crowded(image_of, np.concatenate(labels), images=len(labels), detections=detections)
+    return (MeasurementWarning(name="detections_capped", reason=str(crowded)),) if crowded else ()
+
+
+def _compute(
+    truths: Sequence[GroundTruth], found: Sequence[Detections], max_detections: list[int]
+) -> dict[str, Tensor]:
+    """Return what torchmetrics computes, with its tables of precision and recall at each of `max_detections`."""
+    from torchmetrics.detection import MeanAveragePrecision  # a second, which a trial that fails early need not wait
+
+    metric = MeanAveragePrecision(
+        iou_thresholds=_IOU_THRESHOLDS,
+        rec_thresholds=_RECALL_THRESHOLDS,
+        max_detection_thresholds=max_detections,
+        extended_summary=True,
+        backend="faster_coco_eval",
+    )
+    metric.warn_on_many_detections = False  # `detections_capped` says it, with how much it matters
+    metric.update(
+        [{"boxes": d.boxes, "scores": d.scores, "labels": d.labels} for d in found],
+        [{"boxes": t.boxes, "labels": t.labels, "iscrowd": t.crowds.to(torch.int64), "area": t.areas} for t in truths],
+    )
+    computed: dict[str, Tensor] = metric.compute()
+    return computed
 
 
 def _known(value: float) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.detections import average_precision
+from harness.analysis.detections.analyse import analyse_detections
 from harness.analysis.detections.matching import find_overlaps, match
 from harness.store.arrays import StoredDetections, StoredGroundTruth
 from tests.report.made import detections, drawn_detections, drawn_labels, labels
@@ -86,6 +87,20 @@ def test_recalls_that_floats_miss_are_missed() -> None:
         _precisions(truth, predictions, average_precision.every_image_once(100))
     )[0]
     assert abs(ours - _pycocotools(truth, predictions, range(100))) < 1e-9
+
+
+def test_only_the_best_hundred_of_a_class_in_an_image_count() -> None:
+    """As in pycocotools: of 169 boxes and detections of a class, 100 count; another class and image have their own."""
+    side = [(20.0 * (number % 9), 10.0 * (number // 9)) for number in range(169)]
+    boxes = [(x, y, x + 9, y + 9) for x, y in side]
+    truth = labels([*((0, box) for box in boxes), (1, BOX)], [(0, BOX)])
+    many = [(0, 0, 0.9 - number / 1000, box) for number, box in enumerate(boxes)]
+    found = detections(*many, (0, 1, 0.1, BOX), (1, 0, 0.2, BOX))
+    counted = average_precision.counted_by_coco(found)
+    assert counted.sum() == 102
+    analysis = analyse_detections(truth, found, min_score=0.05)
+    assert analysis.map == pytest.approx(_pycocotools(truth, found, [0, 1]), abs=1e-9)
+    assert analysis.map == pytest.approx((60 / 101 + 1) / 2)
 
 
 def test_known_sets_have_known_precision() -> None:

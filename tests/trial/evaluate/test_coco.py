@@ -12,7 +12,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from harness.trial.evaluate.coco import accuracy
+from harness.trial.evaluate.coco import accuracy, detections_capped
 from harness.trial.evaluate.detect import Detections, GroundTruth
 
 KEYS = (
@@ -127,3 +127,40 @@ def test_nothing_found_and_nothing_there() -> None:
     empty = GroundTruth(name="0", boxes=torch.zeros((0, 4)), labels=torch.zeros(0, dtype=torch.int64),
                   crowds=torch.zeros(0, dtype=torch.bool), areas=torch.zeros(0))  # fmt: skip
     assert accuracy([empty], nothing, class_names=["a"], split="val").map is None
+
+
+def _crowd(count: int) -> GroundTruth:
+    """An image with so many objects of one class, side by side."""
+    corner = torch.stack((torch.arange(count) % 20, torch.arange(count) // 20), dim=1) * 20.0
+    return GroundTruth(
+        name="0",
+        boxes=torch.cat((corner, corner + 10), dim=1),
+        labels=torch.ones(count, dtype=torch.int64),
+        crowds=torch.zeros(count, dtype=torch.bool),
+        areas=torch.full((count,), 100.0),
+    )
+
+
+def test_more_than_a_hundred_objects_have_a_second_number_and_a_warning() -> None:
+    """A perfect detector of 169 objects: COCO's number is 0.594, as pycocotools says; at 300 detections it is 1."""
+    truth = _crowd(169)
+    found = [Detections(boxes=truth.boxes, scores=torch.linspace(1, 0.5, 169), labels=truth.labels)]
+    metrics = accuracy([truth], found, class_names=["a"], split="val", detections=300)
+    assert metrics.map == pytest.approx(reference([truth], found, classes=1)[0][0], abs=1e-6)
+    assert metrics.map == pytest.approx(60 / 101)
+    assert metrics.map_at_detections == pytest.approx(1.0)
+    at_150 = accuracy([truth], found, class_names=["a"], split="val", detections=150)
+    assert at_150.map_at_detections == pytest.approx(89 / 101)
+    (warning,) = detections_capped([truth], detections=300)
+    assert warning.name == "detections_capped"
+    assert "69 of 169 objects count as missed" in warning.reason
+
+
+def test_a_hundred_objects_have_neither() -> None:
+    """Nor has a protocol that keeps 100: the number would be the same. Crowd regions are no objects."""
+    few, many = _crowd(100), _crowd(169)
+    found = [Detections(boxes=few.boxes, scores=torch.ones(100), labels=few.labels)]
+    assert accuracy([few], found, class_names=["a"], split="val", detections=300).map_at_detections is None
+    assert accuracy([many], found, class_names=["a"], split="val", detections=100).map_at_detections is None
+    assert detections_capped([few], detections=100) == ()
+    assert detections_capped([replace(many, crowds=torch.ones(169, dtype=torch.bool))], detections=100) == ()
