@@ -64,7 +64,6 @@ def test_unsynchronised_work_is_waited_for() -> None:
 
 def test_memory_peaks_are_the_allocators_and_the_drivers() -> None:
     """A block of 512 MiB shows in allocated and reserved; the driver sees at least what is reserved."""
-    memory.free_unused(CUDA)
     memory.reset_peak(CUDA)
     before = memory.read_peak(CUDA).peak_allocated_bytes
     block = torch.ones(2**27, device=CUDA)

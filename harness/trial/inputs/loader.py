@@ -74,7 +74,8 @@ class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
         epoch, index = key
         with torch.random.fork_rng(devices=[]):
             generator = _generator(self._seed, epoch, index + 1)
-            torch.manual_seed(generator.initial_seed())
+            # Not torch.manual_seed, which also seeds the GPU: its draws in training would repeat from step to step.
+            torch.default_generator.manual_seed(generator.initial_seed())
             random.seed(generator.initial_seed())  # a user's Dataset may use this generator or numpy's
             np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - users draw from the global generator
             try:

@@ -42,7 +42,11 @@ def free_unused(device: torch.device) -> None:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start a memory pass: set the peak counters to the memory in use now."""
+    """Start a memory pass: release what is no longer used, and set the peak counters to the memory in use now.
+
+    What earlier work left in torch's cache is reserved memory, and would count as that of the pass.
+    """
+    free_unused(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return

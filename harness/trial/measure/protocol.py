@@ -268,7 +268,6 @@ def _batch_size(deployment: Deployment, images: Sequence[Tensor], protocol: Prot
             lambda size: _fits(deployment, largest, size, device), maximum=_MAX_BATCH[device.type]
         )
     finally:
-        memory.free_unused(device)
         memory.reset_peak(device)
 
 
@@ -278,7 +277,6 @@ def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: t
     On a CPU, so that it does not swap, half the batch is run, and twice its memory must still be available.
     """
     if device.type == "cpu":
-        memory.free_unused(device)
         memory.reset_peak(device)
         idle = memory.read_peak(device).peak_resident_bytes
         deployment.detect([images[index % len(images)] for index in range(size // 2)])
@@ -299,7 +297,6 @@ def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses
 
     def peak(indices: Iterable[int]) -> Memory:
         batches = [items[index].image for index in indices]
-        memory.free_unused(device)
         memory.reset_peak(device)
         for image in batches:
             run([image])

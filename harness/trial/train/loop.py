@@ -1,17 +1,21 @@
 """The training loop: epochs, steps, validation, checkpoints, and the measurement of training speed.
 
-The time of a step is from the request for its batch to the optimiser's update with the device synchronised (the check
-that the loss is finite waits for the device anyway). Not counted are the first epoch or its first 100 steps, whichever
-is less, and the first step after a resumption. Checkpoints and pauses are never timed.
+The time of a step is from the request for its batch until its losses are read, which waits for the device after the
+backward pass, and the optimiser's update is launched; the update itself runs in the time of the next step. So the time
+until the batch is there is that of waiting for data, and no work of the device hides in it but one update. Not counted
+are the first epoch or its first 100 steps, whichever is less, and the first step after a resumption. Checkpoints and
+pauses are never timed.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.errors import DivergedError
 from harness.store.record import Epoch
 from harness.trial.inputs.loader import EpochBatches, check_batch
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from harness.suite.schema import Hyperparameters
     from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
-from harness.trial.train.step import TrainStep
+from harness.trial.train.step import ADVICE, TrainStep
 
 _SKIPPED_STEPS = 100
 
@@ -34,19 +38,19 @@ Validate = Callable[[], tuple[float | None, float | None]]
 class SaveCheckpoint(Protocol):
     """A function that may save a checkpoint."""
 
-    def __call__(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
-        """Save a checkpoint if one is due; called after each step and after each epoch.
+    def __call__(self, state: Callable[[], State], steps: int, *, finished: bool) -> None:
+        """Save a checkpoint if one is due; called after each step and after each epoch's validation.
 
         May raise an exception to stop the training.
 
         Args:
             state: returns the state to save.
             steps: the number of training steps so far.
-            epoch_ended: whether the call is at the end of an epoch.
+            finished: whether the training is at its end.
         """
 
 
-def _save_nothing(state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
+def _save_nothing(state: Callable[[], State], steps: int, *, finished: bool) -> None:
     pass
 
 
@@ -95,6 +99,7 @@ class Position:
         step: the number of finished steps in this epoch.
         lr: the learning rate at the beginning of this epoch.
         sums: the sum of each part of the loss over this epoch's steps.
+        overflowed: the number of this epoch's steps whose loss overflowed in fp16; they are not in the sums.
         epoch_s: the seconds of this epoch's steps.
         trained_s: the seconds of all steps and validations, over all attempts.
         curve: the finished epochs, as dicts of `Epoch`.
@@ -104,6 +109,7 @@ class Position:
     step: int = 0
     lr: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
+    overflowed: int = 0
     epoch_s: float = 0.0
     trained_s: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -139,13 +145,15 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         batches: the order of the batches; its epoch is set here.
         hyperparameters: the hyperparameters.
         device: the device to train on.
-        on_step: called with (epoch, step, steps of an epoch, loss, images/s) after each step.
+        on_step: called with (epoch, step, steps of an epoch, loss, images/s) after each step; the loss is NaN if it
+            overflowed in fp16.
         validate: returns (map, map_50) on the val split; called every `validate_every` epochs.
         state: a state that an earlier attempt saved; training continues from it, on a CPU with bit-identical results.
-        save_checkpoint: called after each step and after each epoch.
+        save_checkpoint: called after each step and after each epoch's validation.
 
     Raises:
-        DivergedError: a loss is not finite; the message names the step and each part of the loss.
+        DivergedError: a loss is not finite, in fp16 for many steps; the message names the step and each part of the
+            loss.
         DataError: an item cannot be used.
     """
     h = hyperparameters
@@ -174,17 +182,17 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
             position.step += 1
             position.epoch_s += step_s
             position.trained_s += step_s
-            for name, value in parts.items():
+            position.overflowed += parts is None
+            for name, value in (parts or {}).items():
                 position.sums[name] = position.sums.get(name, 0.0) + value
             clock.add(total_s=step_s, wait_s=wait_s, images=len(batch))
-            on_step(epoch, position.step, len(batches), sum(parts.values()), len(batch) / step_s)
-            save_checkpoint(current, (epoch - 1) * len(batches) + position.step, epoch_ended=False)
+            loss = math.nan if parts is None else sum(parts.values())
+            on_step(epoch, position.step, len(batches), loss, len(batch) / step_s)
+            save_checkpoint(current, (epoch - 1) * len(batches) + position.step, finished=False)
             requested_at = time.perf_counter()
         validates = bool(h.validate_every) and epoch % h.validate_every == 0
-        if validates:  # validation may take long
-            save_checkpoint(current, epoch * len(batches), epoch_ended=True)
-        _end_epoch(position, len(batches), validate if validates else None)
-        save_checkpoint(current, epoch * len(batches), epoch_ended=True)
+        _end_epoch(position, validate if validates else None)
+        save_checkpoint(current, epoch * len(batches), finished=epoch == h.epochs)
     train_step.optimizer.zero_grad(set_to_none=True)  # otherwise gradients count as memory of inference
     return Training(
         epochs=tuple(Epoch(**point) for point in position.curve),
@@ -194,8 +202,17 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
     )
 
 
-def _end_epoch(position: Position, steps: int, validate: Validate | None) -> None:
-    """End an epoch: validate, add its point to the curve, and move the position to the next epoch."""
+def _end_epoch(position: Position, validate: Validate | None) -> None:
+    """End an epoch: validate, add its point to the curve, and move the position to the next epoch.
+
+    Raises:
+        DivergedError: none of its steps had a finite loss.
+    """
+    steps = position.step - position.overflowed
+    if not steps:
+        raise DivergedError(
+            f"the loss was not finite in fp16 in any step of epoch {position.epoch}; use precision: bf16, {ADVICE}"
+        )
     means = {name: value / steps for name, value in position.sums.items()}
     started = time.perf_counter()
     val = validate() if validate else (None, None)
@@ -210,4 +227,5 @@ def _end_epoch(position: Position, steps: int, validate: Validate | None) -> Non
         val_map_50=val[1],
     )
     position.curve.append(asdict(point))
-    position.epoch, position.step, position.sums, position.epoch_s = position.epoch + 1, 0, {}, 0.0
+    position.epoch, position.step, position.overflowed = position.epoch + 1, 0, 0
+    position.sums, position.epoch_s = {}, 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +13,41 @@ from harness.errors import DivergedError
 from harness.trial.train import resume
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from harness.suite.schema import Hyperparameters
     from harness.trial.inputs.loader import Batch
     from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
 from harness.trial.precision import autocast
 from harness.trial.train.optim import build_optimizer, schedule
+
+log = logging.getLogger(__name__)
+
+ADVICE = "lower lr, lengthen warmup_steps, or set clip_grad_norm"
+MAX_OVERFLOWS = 20  # in a row; each halves the scaler's factor, from 65536 to below 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class Overflows:
+    """The steps in a row in which fp16 overflowed: the scaler skips such a step and halves its factor.
+
+    Attributes:
+        in_a_row: of the steps before the last one.
+        scale: the scaler's factor in the last step.
+        finite: whether the last step's loss was finite.
+    """
+
+    in_a_row: int = 0
+    scale: float = 0.0
+    finite: bool = True
+
+    def count(self, *, scale: float, finite: bool) -> int:
+        """Add a step, and return how many in a row overflowed as far as is known: its own gradients are not yet."""
+        overflowed = not self.finite or scale < self.scale
+        self.in_a_row = self.in_a_row + 1 if overflowed else 0
+        self.scale, self.finite = scale, finite
+        return self.in_a_row + (not finite)
 
 
 class TrainStep:
@@ -30,55 +61,86 @@ class TrainStep:
             self.optimizer, schedule(h, steps_per_epoch=steps_per_epoch)
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
+        self._overflows = Overflows()
 
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, batch: Batch, where: str) -> dict[str, float]:
+    def step(self, batch: Batch, where: str) -> dict[str, float] | None:
         """Update the weights once from a batch, in `accumulate` parts.
+
+        The device is waited for once, after all forward and backward passes: the time until then is theirs.
 
         Args:
             batch: images and targets.
-            where: the step's name, for an error message.
+            where: the step's name, for messages.
 
         Returns:
-            Each part of the loss, averaged over the images.
+            Each part of the loss, averaged over the images; None if it overflowed in fp16, where the step is skipped.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss is not finite; in fp16, if that persists.
         """
-        h, device = self._h, self._device
         self.optimizer.zero_grad(set_to_none=True)
-        size = -(-len(batch) // h.accumulate)
+        weighted = self._backward(batch)
+        scale = self._scaler.scale(torch.ones((), device=self._device))
+        *values, factor = torch.stack([*(loss.detach().float() for _, loss, _ in weighted), scale]).tolist()
         sums: dict[str, float] = {}
+        for (name, _, weight), value in zip(weighted, values, strict=True):
+            sums[name] = sums.get(name, 0.0) + value * weight
+        finite = self._check(sums, factor, where)
+        if self._h.clip_grad_norm is not None:
+            self._scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._h.clip_grad_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self._scheduler.step()
+        return sums if finite else None
+
+    def _backward(self, batch: Batch) -> list[tuple[str, Tensor, float]]:
+        """Run all forward and backward passes without waiting for the device.
+
+        Returns:
+            Each part of the loss of each part of the batch: its name, its value, and its weight in the whole batch.
+        """
+        device = self._device
+        size = -(-len(batch) // self._h.accumulate)
+        weighted: list[tuple[str, Tensor, float]] = []
         for start in range(0, len(batch), size):
             part = batch[start : start + size]
             images = [image.to(device, non_blocking=True) for image, _ in part]
             targets = [
                 {key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part
             ]
-            with autocast(device, h.precision):
+            with autocast(device, self._h.precision):
                 losses = self._detector.losses(images, targets)
             weight = len(part) / len(batch)
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            if not all(math.isfinite(value) for value in values.values()):
-                text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-                raise DivergedError(
-                    f"the loss is not finite at {where}: {text}; lower lr, lengthen warmup_steps, or set clip_grad_norm"
-                )
             loss = self._scaler.scale(sum(losses.values(), start=torch.zeros((), device=device)) * weight)
             torch.autograd.backward(loss)
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value * weight
-        if h.clip_grad_norm is not None:
-            self._scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self._parameters, h.clip_grad_norm)
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
-        self._scheduler.step()
-        return sums
+            weighted += [(name, value.detach(), weight) for name, value in losses.items()]
+        return weighted
+
+    def _check(self, losses: dict[str, float], scale: float, where: str) -> bool:
+        """Return whether the loss is finite.
+
+        Raises:
+            DivergedError: it is not, or in fp16 it or its gradients have not been for too many steps in a row.
+        """
+        finite = all(map(math.isfinite, losses.values()))
+        overflows = self._overflows.count(scale=scale, finite=finite)
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        if self._h.precision != "fp16" and not finite:
+            raise DivergedError(f"the loss is not finite at {where}: {parts}; {ADVICE}")
+        if overflows >= MAX_OVERFLOWS:
+            raise DivergedError(
+                f"the loss or its gradients were not finite in fp16 in {overflows} steps in a row, the last at "
+                f"{where}: {parts}; use precision: bf16, {ADVICE}"
+            )
+        if not finite:
+            log.warning("%s: the loss overflowed in fp16, so the step is skipped", where)
+        return finite
 
     def state(self) -> State:
         """Return everything that the next step depends on."""
@@ -87,6 +149,7 @@ class TrainStep:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self._scheduler.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "overflows": asdict(self._overflows),
             "random": resume.random_state(self._device),
         }
 
@@ -96,4 +159,5 @@ class TrainStep:
         self.optimizer.load_state_dict(state["optimizer"])
         self._scheduler.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
+        self._overflows = Overflows(**state.get("overflows", {}))  # versions before 0.4 kept none
         resume.restore_random_state(state["random"], self._device)

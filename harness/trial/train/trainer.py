@@ -60,7 +60,7 @@ class Trainer:
         self._val_scores: list[float] = []
         self._best: State | None = None  # the best validated epoch, and its weights on the CPU
         self._resumed: list[str] = []
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_steps = time.monotonic(), 0
         self._monitor: SystemMonitor | None = None
         self._joules_before = 0.0
         self._joules_at_start = sample_system(context.device).joules
@@ -74,7 +74,6 @@ class Trainer:
         """
         context = self._context
         state = self._restore()
-        memory.free_unused(context.device)
         memory.reset_peak(context.device)
         self._events.emit(StageEvent(stage="train"))
         if context.device.type == "cuda" or not context.workers:  # loaders would count as other load on a CPU
@@ -169,10 +168,14 @@ class Trainer:
         epochs = self._context.hyperparameters.epochs or 0
         emit(StepEvent(epoch=epoch, epochs=epochs, step=step, steps=steps, loss=loss, images_per_s=speed))
 
-    def _save_checkpoint(self, state: Callable[[], State], steps: int, *, epoch_ended: bool) -> None:
-        """Save a checkpoint if one is due, or if this process was asked to stop."""
+    def _save_checkpoint(self, state: Callable[[], State], steps: int, *, finished: bool) -> None:
+        """Save a checkpoint if one is due, if this process was asked to stop, or if training is finished.
+
+        A finished training is kept, because evaluating and measuring may take long; only if the last step was not
+        followed by a checkpoint already, after which nothing but a validation can be lost.
+        """
         due = time.monotonic() - self._saved_at >= self._checkpoint_s
-        if epoch_ended or due or self._interrupt.asked:
+        if due or self._interrupt.asked or (finished and steps != self._saved_steps):
             self._read_peak()
             trainer_state = {
                 "validated": self._val_scores,
@@ -183,7 +186,7 @@ class Trainer:
                 "where": self._where(),
             }
             self._states.save({**state(), **trainer_state}, steps=steps)
-            self._saved_at = time.monotonic()
+            self._saved_at, self._saved_steps = time.monotonic(), steps
         self._interrupt.check()
 
     def _validate(self) -> tuple[float | None, float | None]:

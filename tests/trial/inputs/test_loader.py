@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -154,3 +157,32 @@ def test_a_bad_item_is_one_clear_error(workers: int) -> None:
         _epoch(_Broken(), 1, workers=workers)
     with pytest.raises(DataError, match=r"^image 0 is torn$"):
         list(evaluation_items(_Broken(), workers))
+
+
+class _Drawing(_Broken):
+    """Images that each are three random numbers, of torch's, numpy's and python's global generators."""
+
+    def __getitem__(self, index: int) -> Item:
+        pixels = torch.tensor([float(torch.rand(())), np.random.random(), random.random()])  # noqa: NPY002
+        return replace(_marked(), image=pixels[:, None, None].expand(3, 60, 80).contiguous())
+
+
+def test_an_items_seed_never_reaches_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items are seeded on the CPU alone: seeds of the GPU would repeat its draws of training from step to step."""
+
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("the GPU's generator was seeded")
+
+    for module in (torch.cuda, torch.mps, torch.xpu):
+        for name in ("manual_seed", "manual_seed_all"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, refuse)
+    torch.default_generator.manual_seed(5)
+    before = torch.get_rng_state()
+    dataset = TrainingSet(_Drawing(), Augmentation(hflip=0.5), 3)
+    drawn = [dataset[key] for key in ((1, 0), (1, 1), (2, 0), (1, 0))]
+    assert torch.equal(torch.get_rng_state(), before), "the generator of training stays where it was"
+    first, second, third, again = (item[0][:, 0, 0].tolist() for item in drawn if not isinstance(item, DataError))
+    assert first == again
+    assert not set(first) & set(second)
+    assert not set(first) & set(third)

@@ -291,7 +291,7 @@ def test_flags_of_one_name_are_one_flag() -> None:
 def test_the_search_for_a_batch_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` finds the largest power of two that passes, then gives everything back before the next pass."""
     given_back: list[int] = []
-    monkeypatch.setattr(memory, "free_unused", lambda _device: given_back.append(1))
+    monkeypatch.setattr(memory, "reset_peak", lambda _device: given_back.append(1))
     monkeypatch.setattr(protocol, "_fits", lambda _deployment, _images, size, _device: size <= 16)
     device = Device([0.01])
     bench = Bench(synchronize=device.synchronize, sample_system=device.sample_system, clock=device.clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import time
@@ -156,7 +157,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
     h = _hyperparameters(epochs=2, lr=1e-3, accumulate=accumulate, validate_every=1, warmup_steps=2)
     kept: list[bytes] = []
 
-    def save_checkpoint(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
+    def save_checkpoint(state: Callable[[], dict[str, Any]], steps: int, *, finished: bool) -> None:
         stream = io.BytesIO()
         torch.save(state(), stream)
         kept.append(stream.getvalue())
@@ -179,7 +180,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
         return checkpoint.state_sha256(detector.module), training
 
     whole, training = train(None, save_checkpoint=save_checkpoint)
-    assert len(kept) == 2 * (2 + 2)  # each step; before and after each validation
+    assert len(kept) == 2 * (2 + 1)  # each step, and after each validation
     for content in kept:
         torch.manual_seed(99)  # whatever the new process drew before
         resumed, again = train(torch.load(io.BytesIO(content), weights_only=True))
@@ -203,7 +204,7 @@ def test_time_is_summed_over_attempts_and_never_over_the_gap() -> None:
             **more,
         )
 
-    def stop(state: Callable[[], dict[str, Any]], steps: int, *, epoch_ended: bool) -> None:
+    def stop(state: Callable[[], dict[str, Any]], steps: int, *, finished: bool) -> None:
         if steps == 3:
             kept.append(state())
             raise KeyboardInterrupt
@@ -217,6 +218,106 @@ def test_time_is_summed_over_attempts_and_never_over_the_gap() -> None:
     training = train(3, state=state)
     assert 1000.0 < training.wall_s < 1000.2
     assert training.images_per_s == pytest.approx(2.2, rel=0.05)  # 20 and the two that follow the first
+
+
+class _Device:
+    """A clock that moves when told, and a device behind it: work is launched at once, and a read waits for all of it.
+
+    Attributes:
+        now: the host's time, in seconds.
+        busy_until: when the device has done what was launched.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, backward_s: float, update_s: float) -> None:
+        self.now = self.busy_until = 0.0
+        backward, read = torch.autograd.backward, torch.Tensor.tolist
+        update = torch.optim.SGD.step
+
+        def launch(seconds: float, call: Callable[..., Any]) -> Callable[..., Any]:
+            def launched(*arguments: Any, **named: Any) -> Any:
+                self.busy_until = max(self.now, self.busy_until) + seconds
+                return call(*arguments, **named)
+
+            return launched
+
+        def waited(call: Callable[..., Any]) -> Callable[..., Any]:
+            def done(*arguments: Any) -> Any:
+                self.now = max(self.now, self.busy_until)
+                return call(*arguments)
+
+            return done
+
+        monkeypatch.setattr("harness.trial.train.loop.time.perf_counter", lambda: self.now)
+        monkeypatch.setattr(torch.autograd, "backward", launch(backward_s, backward))
+        monkeypatch.setattr(torch.optim.SGD, "step", launch(update_s, update))
+        monkeypatch.setattr(torch.Tensor, "tolist", waited(read))
+        for name in ("__float__", "item", "cpu"):
+            monkeypatch.setattr(torch.Tensor, name, waited(getattr(torch.Tensor, name)))
+
+    def loader(self, batches: list[list[object]], load_s: float) -> Any:
+        """Batches that each take so long to read; the device works on meanwhile."""
+
+        class Loader:
+            def __iter__(loader) -> Any:  # noqa: N805
+                for batch in batches:
+                    self.now += load_s
+                    yield batch
+
+        return Loader()
+
+
+@pytest.mark.parametrize(
+    ("backward_s", "load_s", "update_s"), [(0.3, 0.001, 0.003), (0.1, 0.2, 0.002), (0.02, 0.3, 0.0005)]
+)
+def test_waiting_for_data_and_working_are_told_apart(
+    backward_s: float, load_s: float, update_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device that works behind the host: a slow backward pass is no waiting, and a slow loader nothing else."""
+    device = _Device(monkeypatch, backward_s=backward_s, update_s=update_s)
+    training = finetune(
+        _Line(),
+        device.loader(_line_loader([1.0] * 40, 1), load_s),
+        EpochBatches(40, 1, seed=0),
+        _hyperparameters(epochs=3, batch_size=1, lr=1e-6),
+        device=CPU,
+        on_step=lambda *_: None,
+        validate=lambda: (None, None),
+    )
+    truth = load_s / (backward_s + max(load_s, update_s))  # the update runs while the next batch is read
+    assert training.data_wait_fraction is not None
+    if backward_s > 100 * load_s:
+        assert training.data_wait_fraction < 0.02
+    assert training.data_wait_fraction == pytest.approx(truth, rel=0.05)
+    assert training.images_per_s == pytest.approx(1 / (backward_s + max(load_s, update_s)), rel=0.03)
+
+
+def test_an_overflow_is_left_out_of_the_curve() -> None:
+    """The mean loss of an epoch is that of its finite steps; its step is told without a loss; a state counts it."""
+    told: list[float] = []
+    states: list[dict[str, Any]] = []
+
+    def keep(state: Callable[[], dict[str, Any]], steps: int, *, finished: bool) -> None:
+        states.append(copy.deepcopy(state()))
+
+    def train(values: list[float], **more: Any) -> Training:
+        return finetune(
+            _Line(),
+            _line_loader(values, 1),
+            EpochBatches(3, 1, seed=0),
+            _hyperparameters(epochs=1, batch_size=1, lr=1e-9, precision="fp16"),
+            device=CPU,
+            on_step=lambda _epoch, _step, _steps, loss, _speed: told.append(loss),
+            validate=lambda: (None, None),
+            save_checkpoint=keep,
+            **more,
+        )
+
+    (epoch,) = train([1.0, math.inf, 2.0]).epochs
+    assert epoch.loss == pytest.approx(1.5)
+    assert told == pytest.approx([1.0, math.nan, 2.0], nan_ok=True)
+    assert train([2.0], state=states[1]).epochs[0].loss == pytest.approx(1.5)
+    with pytest.raises(DivergedError, match=r"not finite in fp16 in any step of epoch 1; use precision: bf16, lower"):
+        train([math.inf, math.nan, math.inf])
 
 
 def test_validation_is_on_request() -> None:

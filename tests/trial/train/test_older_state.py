@@ -62,7 +62,7 @@ def _write_state(folder: paths.TrialFolder, job: Job) -> None:
         "joules": None,
         "where": f"cpu with 2 threads and torch {torch.__version__}",
     }  # fmt: skip
-    assert set(step) == {"model", "optimizer", "schedule", "scaler", "random"}
+    assert set(step) == {"model", "optimizer", "schedule", "scaler", "random", "overflows"}
     stream = io.BytesIO()
     torch.save({"harness_training_state": 1, "trial_id": job.trial.trial_id, "state": state}, stream)
     folder.checkpoints.mkdir()
