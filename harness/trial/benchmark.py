@@ -14,6 +14,7 @@ from harness.trial.arrays import stored_detections, stored_ground_truth
 from harness.trial.deploy import registry
 from harness.trial.evaluate.coco import accuracy, detections_capped
 from harness.trial.evaluate.detect import evaluate
+from harness.trial.inputs.item import as_float
 from harness.trial.inputs.loader import evaluation_items
 from harness.trial.measure.protocol import THRESHOLDS, images_to_time, measure
 from harness.trial.measure.repeat import Bench
@@ -201,5 +202,7 @@ def _with_thumbnails(items: Iterable[Item], thumbnails: dict[int, Thumbnail]) ->
     """Yield the items unchanged, and put thumbnails of the first ones into `thumbnails`, by their number."""
     for number, item in enumerate(items):
         if number < _THUMBNAILS:
-            thumbnails[number] = make_thumbnail((item.image.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
+            thumbnails[number] = make_thumbnail(
+                (as_float(item.image).permute(1, 2, 0).numpy() * 255).round().astype("uint8")
+            )
         yield item

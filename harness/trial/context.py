@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
 from harness.store.events import StageEvent
+from harness.store.record import MeasurementWarning
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
 from harness.trial.deploy.base import Weights
+from harness.trial.inputs import shared_memory
 from harness.trial.inputs.dataset import OpenedDataset, open_dataset
-from harness.trial.inputs.loader import EpochBatches, TrainingSet
+from harness.trial.inputs.loader import EpochBatches, TrainingSet, batch_bytes
 from harness.trial.models import checkpoint
 from harness.trial.models.registry import family_of, row_of
 
@@ -33,10 +36,15 @@ if TYPE_CHECKING:
     from harness.trial.inputs.item import Items
     from harness.trial.models.base import Detector, Head
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialContext:
-    """All that a trial needs before its first step; `hyperparameters` are the trial's, as this attempt may use them."""
+    """All that a trial needs before its first step.
+
+    `hyperparameters` are the trial's, as this attempt may use them; `warnings` are about how it is set up.
+    """
 
     trial: Trial
     hyperparameters: Hyperparameters
@@ -47,6 +55,7 @@ class TrialContext:
     row: Architecture
     detector: Detector
     head: Head
+    warnings: tuple[MeasurementWarning, ...] = ()
 
     @property
     def model(self) -> nn.Module:
@@ -130,16 +139,18 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
             options=choice.model,
         )
     detector.module.to(device)
+    workers, warnings = _loader_workers(h, device, job, data)
     return TrialContext(
         trial=trial,
         hyperparameters=replace(h, accumulate=job.accumulate or h.accumulate),
         device=device,
         threads=job.threads,
-        workers=_loader_workers(h.loader_workers, device, job.threads),
+        workers=workers,
         data=data,
         row=row,
         detector=detector,
         head=head,
+        warnings=warnings,
     )
 
 
@@ -158,11 +169,22 @@ def _fine_tuned(file: Path, row: Architecture, class_names: tuple[str, ...]) -> 
     return detector
 
 
-def _loader_workers(wanted: int | str, device: torch.device, threads: int) -> int:
-    """The number of processes that read images.
+def _loader_workers(
+    h: Hyperparameters, device: torch.device, job: Job, data: OpenedDataset
+) -> tuple[int, tuple[MeasurementWarning, ...]]:
+    """The number of processes that read images, and a warning where shared memory has room for fewer than wanted.
 
     `auto` means up to four beside a GPU, and none on a CPU, where they would take the cores that train.
     """
-    if isinstance(wanted, int):
-        return wanted
-    return min(4, max(0, threads - 1)) if device.type == "cuda" else 0
+    automatic = min(4, max(0, job.threads - 1)) if device.type == "cuda" else 0
+    wanted = automatic if h.loader_workers == "auto" else h.loader_workers
+    if not wanted or job.race is not None:  # a race reads its images in its own process
+        return wanted, ()
+    name, batch_size = ("train", h.batch_size) if job.weights is None else (list(data.splits)[-1], 1)
+    n_bytes = batch_bytes(data.splits[name], batch_size)
+    workers = shared_memory.workers_that_fit(wanted, n_bytes)
+    if workers == wanted:
+        return wanted, ()
+    reason = shared_memory.shortage(wanted, workers, n_bytes)
+    log.warning("%s", reason)
+    return workers, (MeasurementWarning(name="fewer_workers", reason=reason),)

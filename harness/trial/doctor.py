@@ -20,6 +20,7 @@ from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize, Protocol, at_level
 from harness.trial import environment
 from harness.trial.deploy import base, eager
+from harness.trial.inputs import shared_memory
 from harness.trial.measure import interference, memory, timing
 from harness.trial.measure.protocol import summary
 from harness.trial.measure.repeat import Bench
@@ -36,6 +37,7 @@ _MAX_SPREAD = 0.05  # of two measurements of the same weights
 _IDLE_S = 2.0
 _MIN_FREE = 2 * 2**30
 _GIBIBYTE = 2**30
+_MIN_SHARED = 2**29  # the batches of four loader processes, 16 images of 1333 by 800 pixels each
 _MODEL = "fasterrcnn_mobilenet_v3_large_fpn"
 _SIDE = 224
 
@@ -122,6 +124,11 @@ def _memory(device: torch.device) -> Iterator[Finding]:
     available = memory.available_bytes()
     if available is not None:
         yield Finding(good=available > _MIN_FREE, text=f"{available / _GIBIBYTE:.1f} GiB of memory free")
+    shared = shared_memory.room()
+    if shared is not None:
+        enough = shared[0] >= _MIN_SHARED
+        advice = f", too little for loader processes; {shared_memory.ADVICE}"
+        yield Finding(good=enough, text=f"{shared_memory.describe_room()}{'' if enough else advice}")
 
 
 def _same_against_same(device: torch.device) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from harness.store.events import PreflightEvent, StageEvent
 from harness.store.job import Preflight
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
-from harness.trial.inputs.loader import check_batch
+from harness.trial.inputs.loader import check_batch, training_loader
 from harness.trial.measure import protocol
 from harness.trial.train import resume
 from harness.trial.train.step import TrainStep
@@ -36,10 +36,12 @@ def run_preflight(context: TrialContext, events: EventWriter, *, where: str, sta
     Raises:
         TrialError: this trial cannot succeed.
     """
+    events.emit(StageEvent(stage="train"))
+    _try_loader(context)
+    events.emit(PreflightEvent(stage="train"))
     h, batches = context.hyperparameters, context.batches()
     train_step = TrainStep(context.detector, h, device=context.device, steps_per_epoch=len(batches))
     context.model.train()
-    events.emit(StageEvent(stage="train"))
     batches.begin(1)
     first = next(iter(batches))
     size = context.trial.architecture.image_size
@@ -95,6 +97,13 @@ def most_demanding(items: Items, count: int, image_size: ImageSize) -> list[int]
     extremes = [int(boxes.argmax()), int(sides[:, 1].argmax()), int(sides[:, 0].argmax())]
     largest = np.argsort(-sides.prod(axis=1), kind="stable")[: count + len(extremes)].tolist()
     return list(dict.fromkeys((*extremes, *largest)))[:count]
+
+
+def _try_loader(context: TrialContext) -> None:
+    """Draw one batch as training will, through its worker processes; before this process has opened an image itself."""
+    batches = context.batches()
+    batches.begin(1)
+    check_batch(next(iter(training_loader(context.training_set(), batches, context.workers))))
 
 
 def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key]) -> float:

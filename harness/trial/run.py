@@ -60,7 +60,7 @@ def run_trial(
             epoch=trainer.weights_of_epoch,
             checkpoint=str(file.relative_to(trial_folder.path)),
         ),
-        warnings=(*protocol.loader_bound(training.data_wait_fraction), *trainer.warnings()),
+        warnings=(*protocol.loader_bound(training.data_wait_fraction), *trainer.warnings(), *context.warnings),
     )
 
 
@@ -87,7 +87,7 @@ def benchmark_weights(
             epochs=(),
         ),
         model=record.Model(**result.size, head=context.head, epoch=None, checkpoint=job.weights or ""),
-        warnings=subset_warnings(context.trial),
+        warnings=(*subset_warnings(context.trial), *context.warnings),
     )
 
 

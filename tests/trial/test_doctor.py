@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import pytest
+import torch
 
 from harness.trial import doctor, environment
-
-if TYPE_CHECKING:
-    import pytest
-    import torch
+from harness.trial.inputs import shared_memory
 
 
 def test_a_device_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +26,16 @@ def test_a_device_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, capsy
         "BAD  the device does not work: CUDA error: out of memory",
         "not fit to measure on: 1 of these must change",
     ]
+
+
+@pytest.mark.parametrize(("free_mib", "good"), [(64, False), (512, True)])
+def test_a_small_dev_shm_is_a_finding(monkeypatch: pytest.MonkeyPatch, free_mib: int, good: bool) -> None:  # noqa: FBT001
+    """With its size, what is free of it, and how a container gets more."""
+    monkeypatch.setattr(shared_memory, "room", lambda: (free_mib * 2**20, free_mib * 2**20))
+    (finding,) = (found for found in doctor._memory(torch.device("cpu")) if "/dev/shm" in found.text)
+    assert finding.good is good
+    assert f"/dev/shm has {free_mib} MiB of {free_mib} MiB free" in finding.text
+    assert ("docker run --shm-size" in finding.text) is not good
 
 
 def test_every_finding_is_a_line_and_the_exit_code_is_the_verdict(

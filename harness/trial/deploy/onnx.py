@@ -21,6 +21,7 @@ from harness.trial.deploy.agreement import check_agreement
 from harness.trial.deploy.base import Deployment, Weights
 from harness.trial.deploy.eager import eager
 from harness.trial.evaluate.detect import Detections
+from harness.trial.inputs.item import as_float
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -128,7 +129,8 @@ class Runtime:
         """The detections in each image, on the CPU; one image passes after the other."""
         results = []
         for image in images:
-            boxes, scores, labels = self._session.run(None, {"image": np.ascontiguousarray(image.numpy())})
+            pixels = np.ascontiguousarray(as_float(image).numpy())
+            boxes, scores, labels = self._session.run(None, {"image": pixels})
             results.append(
                 Detections(
                     boxes=torch.from_numpy(boxes), scores=torch.from_numpy(scores), labels=torch.from_numpy(labels)

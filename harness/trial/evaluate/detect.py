@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from harness.trial.inputs.item import as_float
 from harness.trial.precision import autocast
 
 if TYPE_CHECKING:
@@ -54,12 +55,13 @@ def detect(
     """Run the detector on a batch of images; when the detections are on the CPU the device has finished.
 
     Args:
-        images: each float32 [3, H, W], RGB from 0 to 1.
+        images: each [3, H, W], RGB; float32 from 0 to 1, or uint8, which becomes float on the device.
         precision: fp32, or the floating-point type of autocast.
         dtype: the floating-point type of the detector's weights.
     """
     with torch.inference_mode(), autocast(device, precision):
-        outputs = detector.detect([image.to(device, dtype, non_blocking=True) for image in images])
+        moved = [as_float(image.to(device, non_blocking=True)).to(dtype) for image in images]
+        outputs = detector.detect(moved)
     return tuple(
         Detections(
             boxes=output["boxes"].float().cpu(), scores=output["scores"].float().cpu(), labels=output["labels"].cpu()

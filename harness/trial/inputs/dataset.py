@@ -90,10 +90,9 @@ class _SplitItems:
     def __getitem__(self, index: int) -> Item:
         annotations = self.annotations
         rows = annotations.rows(index)
-        pixels = torch.from_numpy(self._split.read_image(index).copy())
         return Item(
             name=annotations.file_names[index],
-            image=pixels.permute(2, 0, 1).to(torch.float32).div_(255).contiguous(),
+            image=torch.from_numpy(self._split.read_image(index).transpose(2, 0, 1).copy()),
             boxes=torch.from_numpy(annotations.boxes[rows].copy()),
             labels=torch.from_numpy(annotations.labels[rows] + 1),
             crowds=torch.from_numpy(annotations.crowds[rows].copy()),

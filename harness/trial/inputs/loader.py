@@ -1,7 +1,7 @@
 """Make batches from items: their order, augmentation and worker processes.
 
 The images of a step and their augmentation depend only on (seed, epoch, index), not on the number of workers or on
-what ran before.
+what ran before. Images of files pass from a worker process as uint8, and become float on the device.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from harness.errors import DataError
+from harness.trial.inputs import shared_memory
 from harness.trial.inputs.item import Item, Items
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ Batch = list[tuple[Tensor, Target]]
 # Includes the build, like torch's own version; the package's metadata leaves it out.
 TORCHVISION_VERSION: str = torchvision_version
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
+_GREY = 128  # of 255
+TIMEOUT_S = 300.0  # until a batch; worker processes for which shared memory has no room fall silent
 
 
 class EpochBatches(Sampler[list[Key]]):
@@ -101,16 +104,38 @@ class EvaluationSet(Dataset[Item | DataError]):
             return error
 
 
-def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Any]:
+class Loader:
+    """torch's DataLoader with our settings: a fixed start, and a limit on the time until a batch.
+
+    Iterating raises RuntimeError, in words that say what to do, if the worker processes fall silent or find no room in
+    shared memory.
+
+    Args:
+        dataset: what the worker processes read from.
+        workers: the number of worker processes; 0: this process reads.
+        options: those of the DataLoader that make it a loader of batches or of items.
+    """
+
+    def __init__(self, dataset: Dataset[Any], workers: int, **options: Any) -> None:
+        self._loader: DataLoader[Any] = DataLoader(
+            dataset,
+            num_workers=workers,
+            prefetch_factor=shared_memory.PREFETCHED if workers else None,
+            timeout=TIMEOUT_S if workers else 0,
+            generator=_fixed_generator(),
+            **options,
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            raise shared_memory.explain(error, timeout_s=TIMEOUT_S) from error
+
+
+def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> Loader:
     """Return a loader of batches, which are lists of (image, target); pass each to `check_batch`."""
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=list,
-        persistent_workers=workers > 0,
-        generator=_fixed_generator(),
-    )
+    return Loader(dataset, workers, batch_sampler=batches, collate_fn=list, persistent_workers=workers > 0)
 
 
 def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
@@ -119,17 +144,24 @@ def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
     Raises:
         DataError: an item cannot be used.
     """
-    loader = DataLoader(
-        EvaluationSet(items),
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=_identity,
-        generator=_fixed_generator(),
-    )
-    for item in loader:
+    for item in Loader(EvaluationSet(items), workers, batch_size=None, collate_fn=_identity):
         if isinstance(item, DataError):
             raise item
         yield item
+
+
+def batch_bytes(items: Items, batch_size: int) -> int:
+    """Return the bytes of the images of the largest batch, as they pass from a worker process.
+
+    A user's Dataset does not tell its sizes before it is read: its first images count, read by a worker process that
+    returns only their size, because what is opened in this process may not be usable in later worker processes.
+    """
+    if items.annotations is not None:
+        sizes = np.sort(items.annotations.sizes.prod(axis=1))[-batch_size:]
+        return 3 * int(sizes.sum())
+    first = range(min(batch_size, len(items)))
+    found = Loader(EvaluationSet(items), 1, batch_size=None, sampler=first, collate_fn=_image_bytes)
+    return batch_size * max(found, default=0)
 
 
 def check_batch(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
@@ -150,7 +182,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     """Mirror and zoom one item at random, with torch's global generator; crowd regions are left out.
 
     Returns:
-        The image, float32 [3, H, W], of the same size; and the boxes, float32 [N, 4], with their labels, int64 [N].
+        The image, [3, H, W], of the same size and type; and the boxes, float32 [N, 4], with their labels, int64 [N].
     """
     keep = ~item.crowds
     height, width = item.image.shape[-2:]
@@ -165,7 +197,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
         # image afterwards, so only a zoom that keeps the canvas changes the size of the objects.
         steps += [
             v2.ScaleJitter((height, width), augmentation.scale_jitter, antialias=True),
-            v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5),
+            v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5 if image.is_floating_point() else _GREY),
             v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX),
         ]
@@ -175,6 +207,10 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
 
 def _identity(item: Any) -> Any:
     return item
+
+
+def _image_bytes(item: Item | DataError) -> int:
+    return 0 if isinstance(item, DataError) else item.image.nbytes
 
 
 def _fixed_generator() -> torch.Generator:

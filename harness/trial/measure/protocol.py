@@ -27,6 +27,7 @@ from harness.store.record import (
     ThresholdLatency,
     distribution,
 )
+from harness.trial.inputs.item import as_float
 from harness.trial.measure import memory, stability, timing
 from harness.trial.measure.phases import NAMES, time_phases
 from harness.trial.measure.repeat import Bench, Pass, merge_warnings
@@ -126,7 +127,7 @@ def run_batch(deployment: Deployment, items: Items, protocol: Protocol) -> None:
 
 
 def images_to_time(items: Items, count: int, *, first: int = 0) -> list[Tensor]:
-    """Decode `count` images of a split, as far as they fit in MAX_IMAGE_BYTES, but at least one.
+    """Decode `count` images of a split, as float32, as far as they fit in MAX_IMAGE_BYTES, but at least one.
 
     Args:
         items: the images of the split.
@@ -136,7 +137,7 @@ def images_to_time(items: Items, count: int, *, first: int = 0) -> list[Tensor]:
     images: list[Tensor] = []
     total_bytes = 0
     for index in range(min(count, len(items))):
-        image = items[(first + index) % len(items)].image
+        image = as_float(items[(first + index) % len(items)].image)
         total_bytes += image.numel() * image.element_size()
         if images and total_bytes > MAX_IMAGE_BYTES:
             break
@@ -296,7 +297,7 @@ def _memory(run: timing.Run, items: Items, device: torch.device) -> MemoryPasses
     """Measure the memory of inference on the first images, and on the one with most boxes; only these are in memory."""
 
     def peak(indices: Iterable[int]) -> Memory:
-        batches = [items[index].image for index in indices]
+        batches = [as_float(items[index].image) for index in indices]
         memory.reset_peak(device)
         for image in batches:
             run([image])

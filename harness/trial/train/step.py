@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.trial.inputs.loader import Batch
     from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
+from harness.trial.inputs.item import as_float
 from harness.trial.precision import autocast
 from harness.trial.train.optim import build_optimizer, schedule
 
@@ -110,7 +111,7 @@ class TrainStep:
         weighted: list[tuple[str, Tensor, float]] = []
         for start in range(0, len(batch), size):
             part = batch[start : start + size]
-            images = [image.to(device, non_blocking=True) for image, _ in part]
+            images = [as_float(image.to(device, non_blocking=True)) for image, _ in part]
             targets = [
                 {key: value.to(device, non_blocking=True) for key, value in target.items()} for _, target in part
             ]

@@ -16,11 +16,12 @@ from harness.errors import DataError
 from harness.suite.schema import Augmentation, SyntheticDataset, SyntheticImages
 from harness.suite.trial import TrialDataset
 from harness.trial.inputs.dataset import open_dataset
-from harness.trial.inputs.item import Item, Items
+from harness.trial.inputs.item import Item, Items, as_float
 from harness.trial.inputs.loader import (
     EpochBatches,
     TrainingSet,
     augment,
+    batch_bytes,
     check_batch,
     evaluation_items,
     training_loader,
@@ -55,6 +56,45 @@ def test_batches_do_not_depend_on_the_number_of_workers() -> None:
         image.shape != other.shape or not torch.equal(image, other)
         for (image, _), (other, _) in zip(here, _epoch(items, 2, workers=0), strict=True)
     )
+
+
+@pytest.mark.parametrize("jitter", [None, (0.5, 2.0)])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_of_files_travel_as_bytes(workers: int, jitter: tuple[float, float] | None) -> None:
+    """From training's and evaluation's loaders, whatever the augmentation: a quarter of the shared memory."""
+    items = _items(2)
+    batches = EpochBatches(2, 2, 0)
+    loader = training_loader(TrainingSet(items, Augmentation(hflip=0.5, scale_jitter=jitter), 0), batches, workers)
+    drawn = [image for batch in loader for image, _ in check_batch(batch)]
+    assert {image.dtype for image in (*drawn, *(item.image for item in evaluation_items(items, workers)))} == {
+        torch.uint8
+    }
+
+
+def test_bytes_become_the_floats_that_they_were() -> None:
+    """Every value of a byte, divided by 255, to the bit; and a float image is left alone."""
+    values = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(as_float(values), torch.tensor([value / 255 for value in range(256)], dtype=torch.float32))
+    assert torch.equal(as_float(values), values.to(torch.float32).div_(255))
+    image = torch.rand(3, 4, 4)
+    assert as_float(image) is image
+
+
+def test_mirrored_bytes_are_mirrored_floats() -> None:
+    """So training by a seed gives the weights that it gave when images travelled as floats."""
+    item = _items(1)[0]
+    for seed in range(4):
+        torch.manual_seed(seed)
+        image, target = augment(item, Augmentation(hflip=0.5))
+        torch.manual_seed(seed)
+        floats, other = augment(replace(item, image=as_float(item.image)), Augmentation(hflip=0.5))
+        assert torch.equal(as_float(image), floats)
+        assert torch.equal(target["boxes"], other["boxes"])
+
+
+def test_the_largest_batch_is_known_before_it_is_read() -> None:
+    """The largest images of the split together, three bytes a pixel."""
+    assert batch_bytes(_items(6), 4) == 4 * 64 * 64 * 3
 
 
 def test_evaluation_reads_ahead_in_order() -> None:
