@@ -88,7 +88,7 @@ def _run(folder: AttemptFolder) -> tuple[int, Interrupted | None]:
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Log to this file as well, as a process of its own does."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     ours = logging.getLogger("harness")
     level = ours.level

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import foreign
 from harness.errors import UsageError
 from harness.suite.user_code import load_attribute
 
@@ -35,7 +36,7 @@ def load_executor(name: str) -> Executor:
     try:
         made: Executor = executor()
     except Exception as error:
-        raise UsageError(f"--executor {name}: cannot be made without arguments: {_text(error)}") from error
+        raise UsageError(f"--executor {name}: cannot be made without arguments: {foreign.described(error)}") from error
     missing = [attribute for attribute in ("submit", "poll_s") if not hasattr(made, attribute)]
     if missing:
         raise UsageError(
@@ -63,7 +64,3 @@ def _load_class(name: str, path: str) -> Any:
         return load_attribute(path, Path.cwd())
     except ImportError as error:
         raise UsageError(f"--executor {name}: {error}") from error
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

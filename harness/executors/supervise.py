@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from harness import foreign
 from harness.errors import HarnessError, Interrupted, MachineError
 from harness.executors.base import AttemptResult
 from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, ignore_event, ignore_poll, watch
@@ -66,11 +67,13 @@ class Supervisor:
         except HarnessError:
             raise
         except Exception as error:  # of a user's own executor
-            reason = f"the executor {type(self.executor).__name__} failed: {type(error).__name__}: {error}"
+            reason = f"the executor {type(self.executor).__name__} failed: {foreign.described(error)}"
             end.commit("interrupted", "machine", reason)
             raise MachineError(reason) from error
         if not all(hasattr(running, method) for method in ("poll", "cancel", "dump_stacks")):
-            reason = f"the executor {type(self.executor).__name__} returned {running!r}, expected a running job"
+            reason = (
+                f"the executor {type(self.executor).__name__} returned {foreign.shown(running)}, expected a running job"
+            )
             end.commit("interrupted", "machine", reason)
             raise MachineError(reason)
         try:
@@ -96,7 +99,11 @@ class Supervisor:
             running.cancel(grace_s=GRACE_S)
             number = error.number if isinstance(error, Interrupted) else signal.SIGINT
             by_signal = f"by {signal.Signals(number).name}" if isinstance(error, KeyboardInterrupt) else None
-            end.commit("interrupted", "signal", by_signal or f"the runner failed: {error!r}")
+            end.commit(
+                "interrupted",
+                "signal",
+                by_signal or f"the runner failed: {foreign.shown(error, foreign.MAX_CHARACTERS)}",
+            )
             raise
         finally:
             running.cancel(grace_s=0)  # whatever it left behind would disturb the next trial
@@ -134,9 +141,7 @@ def _result(running: RunningJob, folder: AttemptFolder, end: _End) -> AttemptRes
         code = running.poll() or 0
         if recorded:
             end.commit("succeeded", None, None)
-        elif code == MachineError.exit_code:  # it could not even write why
-            end.commit("interrupted", "machine", _last_line(folder.log))
-        else:
+        else:  # whatever the code: a user's program may exit with any
             end.commit("failed", "killed" if code < 0 else "exception", _why(code, folder.log))
     outcome = record.decode(OUTCOME, folder.outcome.read_bytes(), str(folder.outcome))
     if outcome.cause == "machine":

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from harness import foreign
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -141,10 +143,11 @@ class Observers:
         for observer in tuple(self._observers):
             try:
                 call(observer)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it may raise anything
                 self._observers.remove(observer)
                 name = type(observer).__name__
-                log.warning("the observer %s failed and is left out from now on; the run goes on", name, exc_info=error)
+                told = foreign.shortened(foreign.whole_traceback(error))
+                log.warning("the observer %s failed and is left out from now on; the run goes on\n%s", name, told)
                 _close(observer)  # it may hold a terminal or a connection
 
 
@@ -152,5 +155,5 @@ def _close(observer: RunObserver) -> None:
     """Close it; an error of that is logged, and the run goes on."""
     try:
         observer.close()
-    except Exception as error:
-        log.warning("the observer %s could not be closed", type(observer).__name__, exc_info=error)
+    except Exception as error:  # noqa: BLE001 - likewise
+        log.warning("the observer %s could not be closed: %s", type(observer).__name__, foreign.described(error))

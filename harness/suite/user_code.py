@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import foreign
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -47,7 +49,7 @@ def load_module(path: str) -> ModuleType:
     try:
         return _load_file(Path(path)) if path.endswith(".py") else importlib.import_module(path)
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        raise ImportError(f"cannot be imported: {type(error).__name__}: {error}") from error
+        raise ImportError(f"cannot be imported: {foreign.described(error)}") from error
 
 
 def source_file(path: str, folder: Path) -> Path | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from harness import foreign
 from harness.errors import HarnessError, MachineError
 
 if TYPE_CHECKING:
     from harness.store.job import Cause, OutcomeName
 
 _LAST_LINES = 40
+_TRACEBACK_CHARACTERS = 8000
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 # Error messages outside torch's allocator that mean the same as OutOfMemoryError.
 _MEMORY_PHRASES = ("cuda error: out of memory", "cublas_status_alloc_failed", "nvml_success ==")
@@ -47,28 +48,29 @@ class Failure:
     traceback: str
 
 
-def classify(error: Exception) -> Failure:
-    """Classify an exception that a trial raised."""
-    outcome, cause, reason, retryable, code = _kind(error)
-    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+def classify(error: Exception | SystemExit) -> Failure:
+    """Classify an exception that a trial raised; its texts are shortened, for they are stored and shown many times."""
+    text = foreign.whole_message(error)
+    outcome, cause, reason, retryable, code = _kind(error, text)
+    lines = foreign.whole_traceback(error).splitlines()
     return Failure(
         outcome=outcome,
         cause=cause,
-        reason=reason,
+        reason=foreign.shortened(reason),
         retryable=retryable,
         code=code,
-        traceback="\n".join(lines[-_LAST_LINES:]),
+        traceback=foreign.shortened("\n".join(lines[-_LAST_LINES:]), _TRACEBACK_CHARACTERS),
     )
 
 
-def _kind(error: Exception) -> tuple[OutcomeName, Cause, str, bool, int]:
+def _kind(error: BaseException, text: str) -> tuple[OutcomeName, Cause, str, bool, int]:
     if isinstance(error, MachineError):
-        return "interrupted", "machine", str(error), True, error.exit_code
+        return "interrupted", "machine", text, True, error.exit_code
     if isinstance(error, HarnessError):
-        return "failed", "error", str(error), False, error.exit_code
-    message = _message_line(error)
+        return "failed", "error", text, False, error.exit_code
+    message = _message_line(text) or type(error).__name__
     host_memory = "can't allocate memory" in message or isinstance(error, MemoryError)
-    device_memory = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _MEMORY_PHRASES)
+    device_memory = isinstance(error, RuntimeError) and any(phrase in text.lower() for phrase in _MEMORY_PHRASES)
     if isinstance(error, torch.cuda.OutOfMemoryError) or device_memory or host_memory:
         reason = (
             f"out of {'host' if host_memory else 'device'} memory: {message}; lower batch_size (or raise "
@@ -77,7 +79,7 @@ def _kind(error: Exception) -> tuple[OutcomeName, Cause, str, bool, int]:
         )
         return "out_of_memory", "memory", reason, False, 1
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        reason = f"{error}; free some disk space, then run the same command again: finished trials are kept"
+        reason = f"{text}; free some disk space, then run the same command again: finished trials are kept"
         return "interrupted", "machine", reason, True, MachineError.exit_code
     if isinstance(error, RuntimeError) and any(phrase in message.lower() for phrase in _DEVICE_PHRASES):
         reason = f"the device failed: {message}; see that it works (nvidia-smi), then run the same command again"
@@ -85,7 +87,7 @@ def _kind(error: Exception) -> tuple[OutcomeName, Cause, str, bool, int]:
     return "failed", "exception", f"{type(error).__name__}: {message}", True, 1
 
 
-def _message_line(error: Exception) -> str:
-    """Return the line of an exception's text that says what is wrong."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+def _message_line(text: str) -> str:
+    """Return the line of an exception's text that says what is wrong; empty where it has none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     return lines[-1] if lines[0].startswith("Caught ") else lines[0]  # a DataLoader's worker puts its traceback first

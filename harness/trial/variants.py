@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import foreign
 from harness.errors import Interrupted, MachineError, UnsupportedVariant
 from harness.processes.child import Child
 from harness.processes.watch import CLOCK, NoProgressError, Timeouts, watch
@@ -72,30 +73,29 @@ def run_variants(
 def examine_one(place: VariantFolder) -> int:
     """Measure the variant of the job in `place`, in this process; return the exit code.
 
-    0 where the row is there, even one that says what is wrong with the variant; 3 where the machine cannot go on; 128 +
-    the signal where it was asked to stop.
+    0 where the row is there, even one that says what is wrong with the variant; 3 where the machine cannot go on, and
+    the row says why; 128 + the signal where it was asked to stop.
     """
     job = record.decode(JOB, place.job.read_bytes(), str(place.job))
     assert job.variant is not None
     interrupt = InterruptHandler()
     interrupt.listen()
+    code = 0
     try:
         with place.events.open("a", encoding="utf-8") as events:
             variant, samples = _examine(job, job.variant, place, EventWriter(events), interrupt)
     except Interrupted as asked:
         return 128 + asked.number
-    except MachineError as error:
-        log.error("%s", error)
-        return error.exit_code
-    except Exception as error:  # whatever it is, it is this variant's end, not the trial's
-        log.exception("%s", job.variant)
-        known = isinstance(error, UnsupportedVariant)
-        problem = str(error) if known else f"{type(error).__name__}: {base.first_line(error)}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is this variant's end, not the trial's
+        log.error("%s\n%s", job.variant, foreign.whole_traceback(error))
+        known = isinstance(error, UnsupportedVariant | MachineError)
+        code = MachineError.exit_code if isinstance(error, MachineError) else 0
+        problem = foreign.message(error) if known else f"{type(error).__name__}: {base.first_line(error)}"
         variant, samples = Variant(name=job.variant, problem=problem), None
     if samples is not None:
         files.replace(place.samples, samples)
     files.replace(place.found, record.encode(record.VARIANT, variant))
-    return 0
+    return code
 
 
 def _examine(
@@ -148,8 +148,9 @@ def run_apart(
         return f"no progress for {_SILENT_S / 60:.0f} min"
     finally:
         child.end()
-    if code == MachineError.exit_code:
-        raise MachineError(f"{name}: the disk or the device stopped it: see {place.attempt.log}")
+    if code == MachineError.exit_code and place.found.is_file():  # else the user's code may have ended it so
+        found = record.decode(record.VARIANT, place.found.read_bytes(), str(place.found))
+        raise MachineError(f"{name}: the disk or the device stopped it: {found.problem}; see {place.attempt.log}")
     if code < 0:
         hint = " (the machine was out of memory?)" if code == -signal.SIGKILL else ""
         return f"its process was killed by {signal.Signals(-code).name}{hint}"

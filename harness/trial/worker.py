@@ -5,13 +5,15 @@ The process around it (signals, logging, the guard against orphans) is `harness.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, Interrupted
+from harness import foreign
+from harness.errors import HarnessError, Interrupted, MachineError
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome
 from harness.store.race import BLOCK, BlockResult
@@ -68,11 +70,11 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
                 finished = run_trial(job, context, folder, events, interrupt)
         if finished is not None:  # what the next run could not read must not be committed, nor trained once more
             _check_readable(finished, str(folder.committed))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported: the other trials go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is reported: the others go on
         interrupt.check()  # a loader's process that a signal to all of them ended is no failure
         finished = None
         failed = failure.classify(error)
-        log.error("%s\n%s", failed.traceback, failed.reason)
+        log.error("%s\n%s", foreign.whole_traceback(error), failed.reason)
         code = failed.code
         ended = {name: getattr(failed, name) for name in ("outcome", "reason", "cause", "traceback")}
         ended["retryable"] = failed.retryable
@@ -82,6 +84,7 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
             _commit(folder, outcome, finished)
     except HarnessError as error:
         log.error("%s", error)
+        _commit_why(folder, outcome, error)
         return error.exit_code
     return code
 
@@ -106,6 +109,14 @@ def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | B
         if trained:
             States(folder=folder.trial.checkpoints, trial_id=finished.trial.trial_id).remove()
     files.commit(folder.outcome, record.encode(OUTCOME, outcome))
+
+
+def _commit_why(folder: AttemptFolder, outcome: Outcome, error: HarnessError) -> None:
+    """Say that the machine kept the record from being written; where even this fails, the runner finds the same."""
+    if isinstance(error, MachineError) and not folder.committed.is_file():
+        why = replace(outcome, outcome="interrupted", reason=foreign.message(error), retryable=True, cause="machine")
+        with contextlib.suppress(HarnessError):
+            files.commit(folder.outcome, record.encode(OUTCOME, why))
 
 
 def _fields(outcome: Outcome) -> dict[str, Any]:

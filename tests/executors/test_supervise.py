@@ -23,6 +23,9 @@ from tests.store.make import make_trial
 GRACE_S = 20.0
 
 
+_NO_OUTCOME = "exited with code {} and left no outcome"
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Scripts:
     return scripts(tmp_path)
@@ -37,13 +40,18 @@ def _outcome(folder: paths.AttemptFolder) -> Outcome:
     [
         ("os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL); likely out of host memory"),
         ("sys.exit(4)", "exited with code 4 and left no outcome"),
+        ("print('last words', flush=True); os._exit(3)", f"{_NO_OUTCOME.format(3)}: last words"),
+        *((f"os._exit({code})", _NO_OUTCOME.format(code)) for code in (1, 2, 3, 5, 130, 143, 255)),
         ("os.abort()", "killed by signal 6 (SIGABRT)"),
         ("sys.exit(0)", "exited with code 0 and left no outcome"),
         ("print('first'); sys.exit('the last line')", "exited with code 1 and left no outcome: the last line"),
     ],
 )
 def test_a_child_that_writes_no_outcome_gets_one_with_a_reason(code: str, reason: str, script: Scripts) -> None:
-    """Signals are named, exit codes come with the log's last line; the outcome is on disk."""
+    """Signals are named, exit codes come with the log's last line; the outcome is on disk.
+
+    No exit code stops the run, though it may be one of ours: a user's program can exit with any.
+    """
     result, folder = script.run(code)
     assert (result.attempt.outcome, result.attempt.reason, result.recorded) == ("failed", reason, False)
     assert _outcome(folder).reason == reason

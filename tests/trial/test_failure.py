@@ -7,7 +7,9 @@ import errno
 import pytest
 import torch
 
-from harness.errors import DivergedError, MachineError
+from harness.errors import DataError, DivergedError, MachineError
+from harness.store import record
+from harness.store.job import OUTCOME, Outcome
 from harness.trial.failure import classify
 
 
@@ -45,6 +47,40 @@ def test_each_exception_ends_in_its_row(
     found = classify(error)
     assert (found.outcome, found.cause, found.retryable, found.code) == (outcome, cause, retryable, code)
     assert found.reason
+
+
+class _BrokenError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("x" * 20_000_000), "ValueError: xxx"),
+        (RuntimeError(f"{'x' * 10_000_000}\n" * 2), "RuntimeError: xxx"),
+        (DataError(f"train[3]: {'x' * 20_000_000}; draw fewer"), "train[3]: xxx"),
+        (MachineError("x" * 20_000_000), "xxx"),
+        (OSError(errno.ENOSPC, "x" * 20_000_000), "[Errno 28] xxx"),
+        (MemoryError("x" * 20_000_000), "out of host memory: xxx"),
+        (ValueError("half \ud800 of a pair"), "ValueError: half \\ud800 of a pair"),
+        (DataError("half\udcff"), "half\\udcff"),
+        (_BrokenError(), "_BrokenError: (_BrokenError.__str__ raised RuntimeError: its text cannot be shown)"),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+)
+def test_no_text_costs_the_reason(error: Exception | SystemExit, reason: str) -> None:
+    """However long, unprintable or missing it is: the outcome is small, can be stored, and is read back the same."""
+    found = classify(error)
+    assert found.reason.startswith(reason)
+    outcome = Outcome(
+        outcome=found.outcome, reason=found.reason, retryable=False, started_at="", wall_s=0.0,
+        traceback=found.traceback,
+    )  # fmt: skip
+    stored = record.encode(OUTCOME, outcome)
+    assert len(stored) < 15_000
+    assert record.decode(OUTCOME, stored, "x") == outcome
+    assert type(error).__name__ in found.traceback
 
 
 def test_a_loaders_exception_is_told_in_its_own_words() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from harness.errors import Interrupted, MachineError
 from harness.processes.watch import CLOCK, Clock
+from harness.store import record
 from harness.store.events import VariantEvent, decode_event
-from harness.store.job import Job
+from harness.store.job import JOB, Job
 from harness.store.paths import TrialFolder
 from harness.trial import variants
 from harness.trial.events import EventWriter
@@ -43,6 +44,8 @@ def _run(
         ("os.kill(os.getpid(), 9)", "its process was killed by SIGKILL (the machine was out of memory?)"),
         ("os.abort()", "its process was killed by SIGABRT"),
         ("sys.exit(7)", "its process ended with exit code 7"),
+        ("os._exit(3)", "its process ended with exit code 3"),
+        ("os._exit(143)", "its process ended with exit code 143"),
     ],
 )
 def test_a_bad_end_is_a_problem_in_words(tmp_path: Path, code: str, problem: str | None) -> None:
@@ -51,9 +54,33 @@ def test_a_bad_end_is_a_problem_in_words(tmp_path: Path, code: str, problem: str
 
 
 def test_the_machine_stops_the_trial(tmp_path: Path) -> None:
-    """A full disk in the variant's process is one for the trial too."""
-    with pytest.raises(MachineError, match="onnxruntime: the disk or the device stopped it: see .*log.txt"):
-        _run(tmp_path, "sys.exit(3)")
+    """A device that is gone in the variant's process is gone for the trial too; the row that it left says so."""
+    row = record.encode(record.VARIANT, record.Variant(name="onnxruntime", problem="the GPU is lost"))
+    code = f"open(sys.argv[1] + '/variant.json', 'wb').write({row!r})\nsys.exit(3)"
+    with pytest.raises(MachineError, match="onnxruntime: the disk or the device stopped it: the GPU is lost; see .*lo"):
+        _run(tmp_path, code)
+
+
+def test_the_process_itself_says_why_the_machine_stopped_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 3 and the reason in its row; any other exception is a row with code 0."""
+    place = TrialFolder(tmp_path / "trial").next_attempt().variant("onnxruntime")
+    place.path.mkdir(parents=True)
+    job = Job(
+        trial=make_trial(), number=1, device="cpu", threads=1, import_folder="/", weights="w.pt", variant="onnxruntime"
+    )
+    place.job.write_bytes(record.encode(JOB, job))
+    monkeypatch.setattr(InterruptHandler, "listen", lambda _self: None)
+    for error, code in ((MachineError("the GPU is lost"), 3), (ValueError("x" * 10**6), 0), (SystemExit(3), 0)):
+
+        def fail(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr(variants, "build_context", fail)
+        assert variants.examine_one(place) == code
+        row = record.decode(record.VARIANT, place.found.read_bytes(), "x")
+        assert row.problem is not None
+        assert str(error)[:10] in row.problem
+        assert len(row.problem) < 1200
 
 
 def test_a_silent_variant_is_ended_after_half_an_hour(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import MachineError
 from harness.store import files, record
 from harness.store.job import JOB, OUTCOME, Job
 from harness.store.paths import TrialFolder
@@ -34,3 +35,25 @@ def test_a_record_that_cannot_be_is_not_committed(tmp_path: Path, monkeypatch: p
         if code:
             assert (outcome.outcome, outcome.retryable) == ("failed", False)
             assert "record.json: cannot be read: metrics.map" in (outcome.reason or "")
+
+
+def test_a_record_that_the_disk_refuses_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code alone would be no evidence: any program can exit with 3. Where a small file fits, it says why."""
+    made = make_record(make_trial())
+    monkeypatch.setattr(worker, "build_context", lambda *_: None)
+    monkeypatch.setattr(worker, "run_trial", lambda *_: made)
+    folder = TrialFolder(tmp_path / "trial").next_attempt()
+    job = Job(trial=made.trial, number=1, device="cpu", threads=1, import_folder="/")
+    files.commit(folder.job, record.encode(JOB, job))
+    commit = files.commit
+
+    def refuse_records(path: Path, data: bytes) -> None:
+        if path == folder.committed:
+            raise MachineError(f"{path}: disk full")
+        commit(path, data)
+
+    monkeypatch.setattr(files, "commit", refuse_records)
+    assert worker.run_attempt(folder, InterruptHandler(), began=time.perf_counter()) == 3
+    outcome = record.decode(OUTCOME, folder.outcome.read_bytes(), "x")
+    assert (outcome.outcome, outcome.cause, outcome.retryable) == ("interrupted", "machine", True)
+    assert outcome.reason == f"{folder.committed}: disk full"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness import foreign
 from harness.trial.evaluate.detect import Detections
 from harness.trial.models import checkpoint
 
@@ -74,5 +75,5 @@ class Weights:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, without the place in a library's source that torch puts before it."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
-    return re.sub(r"^.*\.(?:cpp|cu|h):\d+, ", "", line)
+    line = next((line.strip() for line in foreign.whole_message(error).splitlines() if line.strip()), "no message")
+    return foreign.shortened(re.sub(r"^.*\.(?:cpp|cu|h):\d+, ", "", line))

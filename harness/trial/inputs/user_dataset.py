@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from harness import foreign
 from harness.errors import DataError
 from harness.suite import user_code
 
@@ -35,7 +35,7 @@ class UserItems:
             length = len(self._dataset)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(
-                f"{self._where}: cannot be opened with {dict(source.args)}: {_describe_error(error)}"
+                f"{self._where}: cannot be opened with {dict(source.args)}: {foreign.described(error)}"
             ) from error
         self._length = min(length, max_images) if max_images else length
 
@@ -50,9 +50,9 @@ class UserItems:
         try:
             returned = self._dataset[index]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-            data_error = DataError(f"{self._where}[{index}]: {_describe_error(error)}")
+            data_error = DataError(f"{self._where}[{index}]: {foreign.described(error)}")
             # A note survives a loader's process, a cause does not.
-            data_error.add_note("".join(traceback.format_exception(error)).rstrip())
+            data_error.add_note(foreign.whole_traceback(error))
             raise data_error from None
         try:
             return self._checked_item(index, returned)
@@ -145,11 +145,7 @@ def _column(target: dict[str, Any], key: str, default: Tensor) -> Tensor:
 def _describe(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
-    return f"{type(value).__name__} {value!r:.60}"
-
-
-def _describe_error(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(value).__name__} {foreign.shown(value)}"
 
 
 def _import(path: str, folder: Path, where: str) -> Any:

@@ -12,6 +12,7 @@ from harness.errors import DataError
 from harness.suite.schema import FilesDataset, LabelledImages, PythonDataset, PythonSplit
 from harness.suite.trial import TrialDataset
 from harness.trial.inputs.dataset import open_dataset
+from harness.trial.inputs.user_dataset import UserItems
 
 SOURCE = """
 import torch
@@ -155,3 +156,49 @@ def test_a_folder_that_changes_after_the_plan_fails_its_trials(coco_folder: Path
     (coco_folder / "train.json").write_text(text.replace("30.5", "31.5"))
     with pytest.raises(DataError, match="d: the images or labels have changed since this trial was planned"):
         open_dataset(planned, max_images=None, import_folder=Path())
+
+
+HOSTILE = """
+class Broken(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+    __repr__ = __str__
+
+class Hostile:
+    def __init__(self, at):
+        self.at = at
+        if at == "open":
+            raise Broken()
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        if index == 0:
+            raise Broken()
+        if index == 1:
+            raise ValueError("x" * 20_000_000)
+        if index == 2:
+            raise ValueError("half \\ud800 of a pair")
+        return Broken()
+"""
+
+
+def test_no_exception_of_the_users_hides_where_it_came_from(tmp_path: Path) -> None:
+    """One whose text is huge, cannot be stored or cannot be had: the item and the type are named, in few words."""
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+
+    def split(at: str) -> PythonSplit:
+        return PythonSplit(dataset="hostile.py:Hostile", args={"at": at})
+
+    items = UserItems("train", split("item"), ("a",), None, tmp_path)
+    broken = "Broken: (Broken.__str__ raised RuntimeError: its text cannot be shown)"
+    for index, expected in enumerate(
+        (broken, "ValueError: xxx", "ValueError: half \\ud800 of a pair", "item: expected a pair")
+    ):
+        with pytest.raises(DataError) as raised:
+            items[index]
+        text = str(raised.value)
+        assert text.startswith(f"train (hostile.py:Hostile)[{index}]: {expected}")
+        assert len(text) < 1200
+        assert text.encode()
+    with pytest.raises(DataError, match=r"cannot be opened with \{'at': 'open'\}: Broken: "):
+        UserItems("train", split("open"), ("a",), None, tmp_path)
