@@ -18,7 +18,7 @@ from harness.executors import environment
 from harness.executors.supervise import Supervisor
 from harness.processes.child import run_module
 from harness.processes.watch import Timeouts
-from harness.store import files, lock, paths, record
+from harness.store import files, links, lock, paths, record
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder, TrialFolder
 from harness.store.results import find_trial, last_job, read_record
@@ -233,8 +233,11 @@ def measure(target: Target, *, device: str, on_event: OnEvent, executor: Executo
         MachineError: the device is not there, the disk is full.
         Interrupted: a signal came.
     """
-    with lock.locked(target.lock):
-        return _measure(target, device, on_event, Supervisor(executor=executor))
+    written = target.folder / paths.MEASUREMENTS
+    with lock.locked(target.lock) as held:
+        files.sweep(written)
+        links.refuse_links_out(target.folder, (written,))
+        return _measure(target, device, on_event, Supervisor(executor=executor, check=held.keep))
 
 
 def _measure(target: Target, device: str, on_event: OnEvent, supervisor: Supervisor) -> Measurement:

@@ -8,7 +8,7 @@ fine-tuned weights. pandas is imported by what reads results, torch by `load_det
 from harness.api.machine import doctor, fetch, wanted_weights
 from harness.api.races import RaceSummary, race
 from harness.api.results import RunStatus, compare, load_results, load_trial, recommend, report, status
-from harness.api.suite import RunSummary, plan, run
+from harness.api.suite import RunSummary, plan, results_folder_remarks, run
 from harness.api.weights import load_detector, measure
 from harness.scheduling.race_forecast import forecast_races
 
@@ -28,6 +28,7 @@ __all__ = [
     "race",
     "recommend",
     "report",
+    "results_folder_remarks",
     "run",
     "status",
     "wanted_weights",

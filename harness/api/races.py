@@ -15,7 +15,8 @@ from harness.executors.supervise import Supervisor
 from harness.scheduling import race as racing
 from harness.scheduling.observer import Observers
 from harness.scheduling.race_forecast import turn_s
-from harness.store import files, lock
+from harness.store import files, links, lock
+from harness.store.paths import RACES
 from harness.store.race import MAX_BLOCKS, MIN_BLOCKS, MIN_ENTRANTS
 from harness.store.results import suite_folder
 from harness.suite.expand import configuration_key
@@ -146,22 +147,24 @@ def race(  # noqa: PLR0913 - what a race can be asked for
         blocks=blocks, names=() if rows is None else texts("rows", rows), all_rows=all_rows, copies=copies
     )
     folder = suite_folder(Path(results))
-    track = RaceTrack(
-        folder=folder,
-        device=device,
-        supervisor=Supervisor(executor=executor_of(executor)),
-        observer=Observers(observers),
-        until=until.astimezone() if until else None,
-    )
+    runner, observer = executor_of(executor), Observers(observers)
     try:
-        with lock.locked(folder.lock):
+        with lock.locked(folder.lock) as held:
+            track = RaceTrack(
+                folder=folder,
+                device=device,
+                supervisor=Supervisor(executor=runner, check=held.keep),
+                observer=observer,
+                until=until.astimezone() if until else None,
+            )
             files.sweep(folder.path)
+            links.refuse_links_out(folder.path, (folder.path / RACES,))
             summaries = run_races(track, request)
             if all(summary.state is None and summary.in_time for summary in summaries):
                 raise UsageError("\n".join(f"{one.dataset}: {text}" for one in summaries for text in one.remarks))
             report(folder.path)
     finally:
-        track.observer.close()
+        observer.close()
     return summaries
 
 

@@ -25,8 +25,8 @@ from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, refresh
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
-from harness.store import files, lock
-from harness.store.paths import SuiteFolder
+from harness.store import files, links, lock
+from harness.store.paths import RACES, SuiteFolder
 from harness.store.race import MIN_ENTRANTS
 from harness.store.results import SuitePlan, encode_plan, read_plan
 from harness.suite.expand import plan_trials
@@ -120,6 +120,17 @@ def plan(
     )
 
 
+def results_folder_remarks(plan: Plan) -> tuple[str, ...]:
+    """Say what is special about the file system that the results of a plan will lie on; a file is tried there."""
+    folder = files.existing(plan.folder.path)
+    try:
+        if links.has_hard_links(folder):
+            return ()
+    except OSError as error:
+        return (f"{folder}: results cannot be written there: {error.strerror}",)
+    return (f"{folder}: has no hard links; records are committed there by an exclusive rename instead, as safely",)
+
+
 def run(  # noqa: PLR0913 - what a run can be asked for
     suite: str | Path | Plan,
     *,
@@ -162,16 +173,19 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     """
     check_deadline(until)
     check_observers(observers)
-    supervisor = Supervisor(executor=executor_of(executor))
+    runner = executor_of(executor)
     plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
     observer = Observers(observers)
     deadline = until.astimezone() if until else None
     files.make_folder(plan.folder.path)
-    with lock.locked(plan.folder.lock):
+    with lock.locked(plan.folder.lock) as held:
+        supervisor = Supervisor(executor=runner, check=held.keep)
         files.sweep(plan.folder.path)
         plan = refresh(plan)  # another run may just have ended
         given_up = () if retry_failed else plan.given_up
         plan = replace(plan, failed={}) if retry_failed else plan
+        written = (plan.folder.path / RACES, *(plan.folder.trial(trial.trial_id).path for trial in plan.pending))
+        links.refuse_links_out(plan.folder.path, written)
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
         _write_report_between(plan.folder)
         scheduler = Scheduler(

@@ -106,11 +106,14 @@ def plan(**planning: Any) -> None:
 @_planning
 def validate(**planning: Any) -> None:
     """Check SUITE and the data it names; every problem at once."""
+    from harness import api
     from harness.formatting import counted
 
     with exit_codes():
         plan = _make_plan(**planning)
         click.echo(f"{planning['suite']}: sound, {counted(len(plan.selected), 'trial')}")
+        for remark in api.results_folder_remarks(plan):
+            click.echo(remark)
         _print_other_devices(plan)
         _print_missing_weights(plan)
 

@@ -6,6 +6,7 @@ first, and writes an outcome only for an attempt that could not write one itself
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,10 +36,14 @@ _MINUTE = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
-    """Runs attempts on an executor, one after the other."""
+    """Runs attempts on an executor, one after the other.
+
+    `check` is called before each attempt and at each poll; what it raises ends the attempt.
+    """
 
     executor: Executor
     clock: Clock = CLOCK
+    check: OnPoll = ignore_poll
 
     def run(
         self,
@@ -60,6 +65,13 @@ class Supervisor:
             Interrupted: a signal asked this process to stop; the attempt has left a checkpoint, unless a second signal
                 came.
         """
+
+        def checked() -> None:
+            self.check()
+            on_poll()
+
+        self.check()
+        files.sweep(folder.result.path)  # what an attempt before left that was killed while it wrote
         files.commit(folder.job, record.encode(JOB, job))
         end = _End(folder, self.clock)
         try:
@@ -83,7 +95,7 @@ class Supervisor:
                 timeouts,
                 poll_s=self.executor.poll_s,
                 on_event=on_event,
-                on_poll=on_poll,
+                on_poll=checked,
                 clock=self.clock,
             )
         except NoProgressError as silence:
@@ -99,14 +111,13 @@ class Supervisor:
             running.cancel(grace_s=GRACE_S)
             number = error.number if isinstance(error, Interrupted) else signal.SIGINT
             by_signal = f"by {signal.Signals(number).name}" if isinstance(error, KeyboardInterrupt) else None
-            end.commit(
-                "interrupted",
-                "signal",
-                by_signal or f"the runner failed: {foreign.shown(error, foreign.MAX_CHARACTERS)}",
-            )
+            reason = by_signal or f"the runner failed: {foreign.shown(error, foreign.MAX_CHARACTERS)}"
+            with contextlib.suppress(HarnessError):  # what ended the run matters more
+                end.commit("interrupted", "signal", reason)
             raise
         finally:
             running.cancel(grace_s=0)  # whatever it left behind would disturb the next trial
+            files.sweep(folder.result.path)
         return _result(running, folder, end)
 
 

@@ -1,27 +1,31 @@
 """Every durable write: a reader sees a whole file or none, whatever is killed or full.
 
-A commit is: a temporary file in the same folder, write, fsync, `os.link` to its name (the first one wins), fsync of the
-folder. Owns how bytes reach the disk and what its errors mean; names are `harness.store.paths`' business.
+A commit is: a temporary file in the same folder, write, fsync, its final name (`harness.store.links`: the first one
+wins), fsync of the folder. Modes follow the umask. Owns how bytes reach the disk and what its errors mean; names are
+`harness.store.paths`' business.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError, UsageError
+from harness.store import links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+log = logging.getLogger(__name__)
 
-TEMPORARY = ".harness-tmp-"
+TEMPORARY = links.TEMPORARY
 # What another folder would mend. Any other failure is the machine's: full, broken, gone.
 _WRONG_FOLDER = {
     errno.EACCES,
@@ -72,12 +76,10 @@ def commit(path: Path, data: bytes | memoryview) -> bool:
         UsageError: the folder cannot be written.
     """
     with disk_errors(path), _temporary(path, data) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        _sync_folder(path.parent)
-        return True
+        published = links.publish(temporary, path)
+        if published:
+            _sync_folder(path.parent)
+        return published
 
 
 def replace(path: Path, data: Content, *, check: Callable[[Path], None] = lambda _written: None) -> None:
@@ -123,6 +125,20 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def make_derived_folder(path: Path) -> None:
+    """Create a folder of a results folder for what can be made again; a link in its place is removed, not followed.
+
+    Raises:
+        MachineError: the disk is full or failing.
+        UsageError: it cannot be created there.
+    """
+    with disk_errors(path):
+        if path.is_symlink():
+            log.warning("%s: is a link to %s, which is not followed: a folder takes its place", path, os.readlink(path))
+            path.unlink()
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def remove(path: Path) -> None:
     """Delete a file, if it is there.
 
@@ -144,7 +160,7 @@ def ensure_space(path: Path, needed: int, what: str) -> None:
         MachineError: there is less space.
     """
     with disk_errors(path):
-        free = shutil.disk_usage(_existing(path)).free
+        free = shutil.disk_usage(existing(path)).free
     if free < needed + _RESERVE:
         raise MachineError(
             f"{path}: {what} {_size(needed)} (and {_size(_RESERVE)} in reserve), but {_disk(path)}; "
@@ -153,22 +169,25 @@ def ensure_space(path: Path, needed: int, what: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporaries that a killed writer left in `folder` and below it."""
-    for leftover in folder.rglob(f"{TEMPORARY}*"):
-        leftover.unlink(missing_ok=True)
+    """Remove temporaries that a killed writer left in `folder` and below it; links are not followed."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(TEMPORARY):
+                with contextlib.suppress(OSError):  # what keeps a file from being deleted is told where one is written
+                    os.unlink(os.path.join(place, name))
 
 
 @contextlib.contextmanager
 def _temporary(path: Path, data: Content) -> Iterator[str]:
     """A synced file in the folder of `path`. System call by system call, so that a test can fail each of them."""
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+    name = str(path.parent / f"{TEMPORARY}{secrets.token_hex(8)}")
+    handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, as for any other file
     try:
         try:
             _fill(Stream(handle), data)
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.chmod(name, 0o644)  # mkstemp's 0600 would keep a morning's report from everybody else
         yield name
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -195,9 +214,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         problem = f"{path}: cannot be written: {error.strerror}"
         if error.errno in _WRONG_FOLDER:
-            raise UsageError(
-                f"{problem}; choose a folder that can be written (one for results must support hard links too)"
-            ) from None
+            raise UsageError(f"{problem}; choose a folder that can be written") from None
         todo = "make room" if error.errno in _FULL else "see that the disk works"
         raise MachineError(
             f"{problem}; {_disk(path)}; {todo}, then run the same command again: finished trials are kept"
@@ -207,7 +224,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 def _disk(path: Path) -> str:
     """The disk that a path lies on, in words."""
     try:
-        mount = _existing(path).absolute()
+        mount = existing(path).absolute()
         while not os.path.ismount(mount):
             mount = mount.parent
         usage = shutil.disk_usage(mount)
@@ -216,7 +233,8 @@ def _disk(path: Path) -> str:
     return f"the disk at {mount} has {_size(usage.free)} of {_size(usage.total)} free"
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """Return the path itself, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path

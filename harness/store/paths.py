@@ -29,8 +29,8 @@ from pathlib import Path
 
 from harness.store.files import make_folder
 
-_MEASUREMENTS = "measurements"
-_RACES = "races"
+MEASUREMENTS = "measurements"
+RACES = "races"
 # The names of files until version 0.2, by their present names' beginnings. Such files are read and never renamed.
 _OLDER_NAMES = {
     "job.json": "trial.json",
@@ -90,7 +90,7 @@ class AttemptFolder(ProcessFolder):
     @property
     def result(self) -> ResultFolder:
         """Where its results go: the trial's folder; of a measurement without training, or of a race's turn, its own."""
-        return ResultFolder(self.path) if self.path.parent.name == _MEASUREMENTS or self._races else self.trial
+        return ResultFolder(self.path) if self.path.parent.name == MEASUREMENTS or self._races else self.trial
 
     @property
     def committed(self) -> Path:
@@ -100,7 +100,7 @@ class AttemptFolder(ProcessFolder):
     @property
     def _races(self) -> bool:
         """Whether it is a turn of a race: races/<n>/<block>/<entrant>."""
-        return self.path.parts[-4:-3] == (_RACES,) and self.path.parent.name.isdigit()
+        return self.path.parts[-4:-3] == (RACES,) and self.path.parent.name.isdigit()
 
     def variant(self, name: str) -> VariantFolder:
         """Of one variant's process."""
@@ -206,7 +206,7 @@ def next_measurement(folder: Path) -> AttemptFolder:
         MachineError: the disk is full or failing.
         UsageError: it cannot be created there.
     """
-    return _next(folder / _MEASUREMENTS)
+    return _next(folder / MEASUREMENTS)
 
 
 def _numbered(folder: Path) -> tuple[AttemptFolder, ...]:
@@ -291,7 +291,7 @@ class SuiteFolder:
 
     def races(self) -> tuple[RaceFolder, ...]:
         """Every race so far, in order."""
-        return tuple(RaceFolder(attempt.path) for attempt in _numbered(self.path / _RACES))
+        return tuple(RaceFolder(attempt.path) for attempt in _numbered(self.path / RACES))
 
     def next_race(self) -> RaceFolder:
         """A new, empty folder for a race.
@@ -300,4 +300,4 @@ class SuiteFolder:
             MachineError: the disk is full or failing.
             UsageError: it cannot be created there.
         """
-        return RaceFolder(_next(self.path / _RACES).path)
+        return RaceFolder(_next(self.path / RACES).path)

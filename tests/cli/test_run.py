@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +44,23 @@ def test_data_problems_exit_2_before_anything_runs(
         assert f"{coco_folder / 'train.json'}: image 107: 001.jpg: no such image" in done.stderr
         assert f"{coco_folder / 'train.json'}: image 100, annotation 0: 000.jpg: category_id 77" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_validate_tells_of_a_file_system_without_links(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a line; where there are links nothing is said, and nothing stays of the trial."""
+    suite, results = tiny_suite(), tmp_path / "results"
+    assert "hard links" not in harness_command("validate", suite, "--results", results).stdout
+
+    def refuse(*_names: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    done = harness_command("validate", suite, "--results", results)
+    assert done.returncode == 0
+    assert f"{tmp_path}: has no hard links; records are committed there by an exclusive rename" in done.stdout
+    assert os.listdir(tmp_path) == [suite.name]
 
 
 def test_plan_and_dry_run_say_what_is_left(harness_command: Command, tmp_path: Path) -> None:

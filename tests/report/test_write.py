@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 
 from harness import api
@@ -17,9 +17,6 @@ from harness.suite.schema import FilesDataset
 from harness.suite.trial import TrialDataset
 from tests.report.made import drawn_detections, drawn_labels, make_detected
 from tests.store.make import make_record, make_trial
-
-if TYPE_CHECKING:
-    import pytest
 
 _NAMES = ("x" * 3000, "y" * 3000, "disc")
 _SPREAD = Spread(min=1, median=1, max=1)
@@ -53,6 +50,26 @@ def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch
     parts = [folder.report, folder.page, *folder.plots.iterdir()]
     assert {path.suffix for path in parts} == {".md", ".html", ".svg", ".jpg"}
     assert sum(path.stat().st_size for path in parts) <= 5_000_000
+
+
+@pytest.mark.parametrize("name", ["plots", "cache", "report.md", "report.html"])
+def test_no_link_is_followed_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    """Whatever the report writes lies in the results folder; what a link of that name leads to stays as it was."""
+    truth = drawn_labels(np.random.default_rng(0), images=2, max_boxes=3)
+    folder = make_detected(
+        tmp_path / "results", truth, [(make_record(make_trial()), drawn_detections(np.random.default_rng(1), truth))]
+    )
+    outside = tmp_path / "outside"
+    if "." in name:
+        outside.write_text("mine")
+    else:
+        outside.mkdir()
+    (folder.path / name).symlink_to(outside)
+    api.report(folder.path)
+    assert outside.read_text() == "mine" if outside.is_file() else not list(outside.iterdir())
+    assert not (folder.path / name).is_symlink()
+    assert (folder.path / name).exists()
+    assert list(folder.plots.iterdir())
 
 
 def test_no_long_name_is_drawn_or_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,45 @@ def test_replace_shows_old_or_new(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert os.listdir(tmp_path) == ["report.md"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+@pytest.mark.parametrize("write", [files.commit, files.replace])
+def test_the_umask_is_kept(write: Callable[[Path, bytes], object], mask: int, mode: int, tmp_path: Path) -> None:
+    """Whoever hides new files from others finds these hidden too."""
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "record.json", b"{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "record.json").stat().st_mode & 0o777 == mode
+
+
+def test_a_derived_folder_follows_no_link(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the link names stays as it is; a folder takes its place, and that is told."""
+    outside, plots = tmp_path / "outside", tmp_path / "results" / "plots"
+    outside.mkdir()
+    plots.parent.mkdir()
+    plots.symlink_to(outside)
+    files.make_derived_folder(plots)
+    files.replace(plots / "picture.svg", b"<svg/>")
+    assert not list(outside.iterdir())
+    assert not plots.is_symlink()
+    assert f"is a link to {outside}, which is not followed" in caplog.text
+
+
+def test_a_sweep_follows_no_link(tmp_path: Path) -> None:
+    """A temporary of another folder is somebody else's."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / f"{files.TEMPORARY}x").touch()
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+    (folder / f"{files.TEMPORARY}y").touch()
+    files.sweep(folder)
+    assert list(outside.iterdir())
+    assert os.listdir(folder) == ["link"]
 
 
 @pytest.mark.parametrize("write", [files.commit, files.replace])

@@ -182,7 +182,7 @@ def _write(path: Path, analysis: DetectionAnalysis) -> None:
     columns: dict[str, Any] = {name: np.asarray(value) for name, value in asdict(analysis).items()}
     np.savez_compressed(stream, **columns)
     try:
-        files.make_folder(path.parent)
+        files.make_derived_folder(path.parent)
         files.replace(path, stream.getbuffer())
     except HarnessError as error:  # in a read-only folder, the analysis is computed each time
         log.info("%s: the analysis is not cached: %s", path, error)

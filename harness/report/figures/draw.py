@@ -78,7 +78,7 @@ def _write(folder: SuiteFolder, name: str, picture: bytes) -> str:
     if safe != name:  # another name may give the same safe one
         safe += f"-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
     path = folder.plots / f"{safe}.{suffix}"
-    files.make_folder(folder.plots)
+    files.make_derived_folder(folder.plots)
     files.replace(path, picture)
     return str(path.relative_to(folder.path))
 
