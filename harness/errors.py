@@ -17,11 +17,16 @@
 
 from __future__ import annotations
 
+from harness.formatting import visible
+
 
 class HarnessError(Exception):
     """Base class of all errors here; the text is one message for the user, which says what to do next."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return visible(super().__str__())  # it quotes names and values that a terminal might obey
 
 
 class UsageError(HarnessError):

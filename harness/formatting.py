@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ SECONDS = {"ms": 1e-3, "s": 1.0}
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 _MEBIBYTE = 2**20
+_DOUBTFUL = re.compile(r"[^\n\t -~]")
 _MINUTE = 60
 _HOUR = 3600
 
@@ -80,6 +82,25 @@ def rough_duration(seconds: float) -> str:
     return f"{seconds // _HOUR:.0f} h {seconds % _HOUR / _MINUTE:02.0f} min"
 
 
+def visible(text: str) -> str:
+    """Return the text with all that a terminal obeys, or does not show, as python's escapes; lines stay lines.
+
+    That is control characters, marks that change the direction of writing, characters without a width, and bytes of
+    file names that are no UTF-8.
+    """
+    return _DOUBTFUL.sub(_escaped, text)
+
+
+def without_doubtful(text: str) -> str:
+    """Return the text without what `visible` escapes, which leaves the width that it takes on a terminal."""
+    return _DOUBTFUL.sub(lambda match: match[0] if _escaped(match) == match[0] else "", text)
+
+
+def on_one_line(text: object) -> str:
+    """Return the text as `visible` does, with line breaks as escapes too."""
+    return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def printable(text: object) -> str:
     """Return the text on one line, without control characters and marks that change the direction of writing."""
     return " ".join("".join(character if character.isprintable() else " " for character in str(text)).split())
@@ -116,3 +137,12 @@ def parse_quantity(text: str, units: Mapping[str, float], example: str) -> float
     if match is None or unit is None:
         raise ValueError(f"{text!r} is no quantity such as {example} (known: {', '.join(units)})")
     return float(match[1]) * units[unit]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isprintable() or unicodedata.category(character) == "Zs":  # a wide space is a space
+        return character
+    if "\udc80" <= character <= "\udcff":  # python's stand-in for a byte
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import main
 from tests.conftest import ROOT, Command
 
 
@@ -72,3 +77,56 @@ def test_wrong_usage_exits_2(arguments: tuple[str, ...], said: str, harness_comm
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+HOSTILE = "x\x1b]52;c;cm0=\x07\x1b[2J\x9b\u202e\u200bК×\udcff"
+
+
+def _commands(group: click.Group = main, *names: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*names, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command, *names, name)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_no_command_prints_a_command_to_the_terminal(encoding: str) -> None:
+    """Every command there is: its help, and what it says of a name or an option that a terminal would obey."""
+    for words in ((), *_commands()):
+        for more in (("--help",), (f"--{HOSTILE}",), (HOSTILE,), (HOSTILE, HOSTILE), ("--results", HOSTILE, HOSTILE)):
+            if words in {("doctor",), ("schema",)} and more == ("--help",):
+                continue
+            arguments = (*words, *more)
+            result = CliRunner(charset=encoding).invoke(main, arguments, prog_name="harness")
+            said = result.output_bytes.decode(encoding)
+            assert not isinstance(result.exception, UnicodeError), arguments
+            assert isinstance(result.exception, SystemExit | None), arguments
+            assert said, arguments
+            assert all(letter.isprintable() or letter == "\n" for letter in said), arguments
+
+
+def test_a_terminal_that_knows_ascii_alone_shows_every_line(tiny_suite: Callable[..., Path]) -> None:
+    """On a terminal, which a command draws on in colours, of a path that is no text."""
+    suite = tiny_suite()
+    bad = suite.with_name("caf\udce9×\x1b]0;x\x07.yaml")
+    bad.write_bytes(suite.read_bytes())
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "TERM": "xterm"}
+    arguments = (sys.executable, "-m", "harness", "validate", str(bad))
+    process = subprocess.Popen(arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    said = b""
+    while chunk := _read(ours):
+        said += chunk
+    os.close(ours)
+    assert process.wait() == 0, said
+    assert rb"caf\xe9x\x1b]0;x\x07.yaml: sound, 1 trial" in said
+    assert b"\x1b]0" not in said
+    assert said.isascii()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the last one who wrote to it has gone
+        return b""

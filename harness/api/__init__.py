@@ -5,12 +5,15 @@ file, `machine` readies a machine for it, `results` starts from a results folder
 fine-tuned weights. pandas is imported by what reads results, torch by `load_detector` alone.
 """
 
+from harness import printing
 from harness.api.machine import doctor, fetch, wanted_weights
 from harness.api.races import RaceSummary, race
 from harness.api.results import RunStatus, compare, load_results, load_trial, recommend, report, status
 from harness.api.suite import RunSummary, plan, results_folder_remarks, run
 from harness.api.weights import load_detector, measure
 from harness.scheduling.race_forecast import forecast_races
+
+printing.show_warnings("harness")
 
 __all__ = [
     "RaceSummary",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,7 @@ def fetch(suite: str | Path) -> bool:
     arguments = [f"{file.architecture}={file.word}" for file in wanted_weights(suite)]
     if not arguments:
         return True
-    environment = child_environment(available_cores())
-    return run_module("harness.trial.models.fetch", *arguments, environment=environment).exit_code == 0
+    return _run("harness.trial.models.fetch", *arguments) == 0
 
 
 def doctor(device: str = "auto") -> int:
@@ -41,8 +41,7 @@ def doctor(device: str = "auto") -> int:
         UsageError: this is no name of a device.
     """
     check_device(device)
-    threads = available_cores()
-    return run_module("harness.trial.doctor", device, str(threads), environment=child_environment(threads)).exit_code
+    return _run("harness.trial.doctor", device, str(available_cores()))
 
 
 def wanted_weights(suite: str | Path | Suite) -> tuple[PublishedFile, ...]:
@@ -53,3 +52,10 @@ def wanted_weights(suite: str | Path | Suite) -> tuple[PublishedFile, ...]:
     """
     loaded = suite if isinstance(suite, Suite) else load_suite(Path(suite))
     return published_files((setting.row, setting.architecture) for setting in loaded.settings)
+
+
+def _run(module: str, *arguments: str) -> int:
+    """Run a module that prints to this process' terminal, in that terminal's encoding; returns its exit code."""
+    encoding = {"PYTHONIOENCODING": os.environ.get("PYTHONIOENCODING", "")}
+    environment = child_environment(available_cores()) | encoding
+    return run_module(module, *arguments, environment=environment).exit_code

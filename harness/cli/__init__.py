@@ -6,6 +6,8 @@ This module only puts the commands into one group. Their modules import the API 
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from harness.cli.catalog import list_, schema
@@ -17,10 +19,19 @@ from harness.cli.recommend import recommend
 from harness.cli.report import report
 from harness.cli.run import fetch, plan, run, validate
 from harness.cli.status import show, status
+from harness.printing import protect
 from harness.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group whose commands, and whose errors of usage, print through `harness.printing`."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        protect()
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
 def main() -> None:
     """Which object detector should I fine-tune and ship, on my data, on my machine?

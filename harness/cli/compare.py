@@ -13,6 +13,8 @@ from harness.cli.errors import FAILED, exit_codes, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
 _COLOURS = {"more accurate": "green", "less accurate": "red"}
 
 
@@ -34,6 +36,7 @@ def compare(a: str, b: str, *, as_json: bool, gates: tuple[str, ...]) -> None:
     A is the reference, B the candidate: a suite's results (results/<suite>), or DIR@COMMIT, as git has them there.
     """
     from harness import api
+    from harness.observers.console import SafeConsole
     from harness.report.compare import data, render
 
     with exit_codes():
@@ -42,18 +45,21 @@ def compare(a: str, b: str, *, as_json: bool, gates: tuple[str, ...]) -> None:
         if as_json:
             click.echo(json.dumps(data((a, b), comparison.rows, comparison.gates), indent=2, allow_nan=False))
         else:
+            console = SafeConsole()
             for block in render((a, b), comparison.rows, comparison.gates, table=_table):
-                click.echo(block)
+                if isinstance(block, str):
+                    console.say(block)
+                else:
+                    console.print(block)
     sys.exit(0 if comparison.passed else FAILED)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str | Table:
     """Return a table as markdown, or for a terminal folded to its width."""
     from harness.report.markup import table
 
     if not sys.stdout.isatty():
         return table(header, rows)
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -62,7 +68,4 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    console = Console()
-    with console.capture() as capture:
-        console.print(shown)
-    return capture.get().rstrip("\n")
+    return shown

@@ -12,7 +12,7 @@ import click
 
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.errors import DataError, UsageError
-from harness.formatting import counted
+from harness.formatting import counted, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,13 +209,11 @@ def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
 
 
 def _checked_text(name: str, checked: CheckResult) -> str:
-    from harness.data.problems import printable
-
     splits = "; ".join(
         f"{split} {counted(i, 'image')}, {counted(n, 'box', 'boxes')}" for split, (i, n) in checked.splits.items()
     )
     classes = counted(len(checked.class_names), "class", "classes")
-    lines = [f"{name}: {checked.format}: {splits}", f"{classes}: {printable(', '.join(checked.class_names))}"]
+    lines = [f"{name}: {checked.format}: {splits}", f"{classes}: {on_one_line(', '.join(checked.class_names))}"]
     if not checked.problems:
         return "\n".join([*lines, "No problems found."])
     summary = checked.summary()
@@ -224,10 +222,9 @@ def _checked_text(name: str, checked: CheckResult) -> str:
 
 
 def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from harness.data.problems import printable
+    from harness.observers.console import SafeConsole
 
     def spread(values: Spread) -> str:
         return "–" if values.median is None else f"{values.min:g} / {values.median:g} / {values.max:g}"
@@ -250,8 +247,8 @@ def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> No
         table.add_row(text, *cells)
     table.add_section()
     for class_name in next(iter(described.values())).boxes_per_class if described else ():
-        table.add_row(printable(class_name), *(f"{s.boxes_per_class[class_name]:,}" for s in described.values()))
-    Console(markup=False).print(table)
+        table.add_row(on_one_line(class_name), *(f"{s.boxes_per_class[class_name]:,}" for s in described.values()))
+    SafeConsole().print(table)
 
 
 def _any(described: Mapping[str, SplitStatistics], name: str) -> bool:

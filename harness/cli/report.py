@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness import printing
 from harness.cli.errors import exit_codes, progress_bar
 from harness.errors import UsageError
 
@@ -89,4 +89,6 @@ def _export_places(folder: Path, exports: Mapping[str, str | None]) -> dict[str,
         same = [f"--{other}" for other in files if files[other] == place]
         if len(same) > 1:
             raise UsageError(f"{' and '.join(same)}: all to {given[name]}; give each its own file")
-    return {name: sys.stdout.buffer if str(place) == _STANDARD_OUTPUT else place for name, place in files.items()}
+    return {
+        name: printing.binary_output() if str(place) == _STANDARD_OUTPUT else place for name, place in files.items()
+    }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.errors import exit_codes
+from harness.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
         yield forecast([state.trial for state in status.pending], status.expected_s)
     for group in status.failures:
         yield ""
-        yield f"{group.outcome}: {group.reason}"
+        yield f"{group.outcome}: {printable(group.reason)}"
         yield from (f"    {line}" for line in (group.traceback or "").splitlines())
         for state in group.states:
             yield f"  {state.trial.trial_id}" + (f"  log: {state.log}" if state.log else "")
@@ -111,7 +112,7 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
         yield from _numbers(state)
     yield "attempts"
     for attempt in state.attempts or (record.attempts if record else ()):
-        reason = f": {attempt.reason}" if attempt.reason else ""
+        reason = f": {printable(attempt.reason)}" if attempt.reason else ""
         yield (
             f"  {attempt.number}  {_local(attempt.started_at)}  {rough_duration(attempt.wall_s):>8}  "
             f"{attempt.outcome.replace('_', ' ')}{reason}"
@@ -144,10 +145,10 @@ def _numbers(state: TrialState) -> Iterator[str]:
     speed = measured.train_images_per_s
     yield f"  trained {measured.training_s or 0:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
     for warning in state.record.warnings:
-        yield f"  {warning.name}: {warning.reason}"
+        yield f"  {warning.name}: {printable(warning.reason)}"
     for variant in state.record.variants:
         if variant.measurements is None or variant.metrics is None:
-            yield f"  {variant.name}: cannot: {variant.problem}"
+            yield f"  {variant.name}: cannot: {printable(variant.problem)}"
         else:
             accuracy, median_s = metric_value(variant.metrics.map), variant.measurements.latency_s.median
             yield f"  {variant.name}: map {accuracy}, latency {median_s * 1e3:.1f} ms ({variant.how})"

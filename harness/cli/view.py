@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 def run_view() -> LiveView | PlainView:
     """The live view on a terminal, plain lines everywhere else."""
-    from harness.observers.console import TolerantConsole
+    from harness.observers.console import SafeConsole
     from harness.observers.live import LiveView
     from harness.observers.plain import PlainView
 
-    console = TolerantConsole()
+    console = SafeConsole()
     return LiveView(console) if console.is_terminal and not os.environ.get("CI") else PlainView(console)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.formatting import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -173,7 +175,7 @@ class Place:
         entry = [f"image {self.image}"] if self.image is not None else []
         entry += [f"annotation {self.annotation}"] if self.annotation is not None else []
         texts = [text, ", ".join(entry), self.detail]
-        return printable(": ".join(text for text in texts if text))
+        return on_one_line(": ".join(text for text in texts if text))
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that are set."""
@@ -243,9 +245,3 @@ class Findings:
             if code in self._counts
         )
         return tuple(problem for problem in problems if severity in {None, problem.severity})
-
-
-def printable(text: str) -> str:
-    """Escape line breaks, control characters and whatever cannot be encoded, so that a terminal can show the text."""
-    plain = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)

@@ -1,41 +1,35 @@
-"""A console to print to for hours: its reader may go away and its disk may fill up, and neither ends a run."""
+"""The one console for colours, tables and lines that move: text shown on it stays text, and its reader may go away."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.segment import Segment
+
+from harness import printing
+from harness.formatting import without_doubtful
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import ConsoleOptions, RenderableType
 
 
-class TolerantConsole(Console):
-    """Prints to the standard output, and to nowhere once that cannot be written."""
+class SafeConsole(Console):
+    """Prints to the standard output, or error, as long as that can be written, and to nowhere after that.
 
-    def __init__(self) -> None:
-        super().__init__(file=cast("TextIO", _TolerantStream(sys.stdout)))
+    Of what it prints, only its own colours and movements are commands to the terminal.
+    """
 
+    def __init__(self, *, error: bool = False) -> None:
+        super().__init__(file=printing.terminal(error=error), markup=False, highlight=False, emoji=False)
 
-class _TolerantStream:
-    """A text stream that drops what it is given once it could not be written."""
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is drawn; what is left out of a text has no width, so that the layout holds."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(without_doubtful(segment.text), segment.style)
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._broken = False
-
-    def write(self, text: str) -> int:
-        if not self._broken:
-            try:
-                self._stream.write(text)
-            except OSError:
-                self._broken = True
-        return len(text)
-
-    def flush(self) -> None:
-        if not self._broken:
-            try:
-                self._stream.flush()
-            except OSError:
-                self._broken = True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def say(self, text: str) -> None:
+        """Print lines of text as they are, however wide the terminal is."""
+        self.print(text, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from harness.formatting import counted, milliseconds, rough_duration
+from harness.formatting import counted, milliseconds, printable, rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def race_forecast(race: RaceForecast) -> str:
 def turn_text(race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> str:
     """Say what an entrant's turn in a race came to."""
     if result is None:
-        return f"block {block}/{race.blocks}: {entrant.label} {reason}; it leaves the race"
+        return f"block {block}/{race.blocks}: {entrant.label} {printable(reason)}; it leaves the race"
     return f"block {block}/{race.blocks}: {entrant.label} {milliseconds(result.image_median_s)} ms"
 
 
@@ -95,5 +95,5 @@ def opening_lines(plan: Plan) -> list[str]:
 def outcome_text(attempt: Attempt, took: str = "") -> str:
     """Say how an attempt ended, after how long, and why."""
     after = f" after {took}" if took else ""
-    reason = f": {attempt.reason}" if attempt.reason else ""
+    reason = f": {printable(attempt.reason)}" if attempt.reason else ""
     return f"{attempt.outcome.replace('_', ' ')}{after}{reason}"

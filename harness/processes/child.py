@@ -151,7 +151,8 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
         stdin=subprocess.DEVNULL,
         stdout=stream,
         stderr=stream,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=dict(environment),
         start_new_session=True,
     )

@@ -37,15 +37,15 @@ def render(
     rows: Sequence[ComparedPair],
     gates: Sequence[GateResult],
     *,
-    table: Callable[[Sequence[str], Sequence[Sequence[str]]], str] = markdown_table,
-) -> Iterator[str]:
+    table: Callable[[Sequence[str], Sequence[Sequence[str]]], Any] = markdown_table,
+) -> Iterator[Any]:
     """Yield the comparison as blocks of lines: a table for each dataset, remarks, a summary and the gates.
 
     Args:
         names: the reference and the candidate, as the user named them.
         rows: the compared pairs.
         gates: the gates' results.
-        table: makes the text of a table from its header and its rows.
+        table: makes the block of a table from its header and its rows; each other block is a text.
     """
     yield f"A, the reference: {printable(names[0])}\nB, the candidate: {printable(names[1])}"
     datasets: dict[str, list[ComparedPair]] = {}

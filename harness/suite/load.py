@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
+from harness.formatting import on_one_line
 from harness.suite import messages
 from harness.suite.catalog import registry
 from harness.suite.schema import (
@@ -142,7 +143,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     """Check the rules that types cannot express, and append each problem to `problems`."""
 
     def report(place: Place, text: str) -> None:
-        problems.append(f"{document.locate(place)}: {messages.format_place(place)}: {text}")
+        problems.append(on_one_line(f"{document.locate(place)}: {messages.format_place(place)}: {text}"))
 
     if len(set(file.seeds)) < len(file.seeds):
         report(("seeds",), "expected each seed once")

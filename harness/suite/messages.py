@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from harness.formatting import on_one_line
 from harness.suite.validators import nearest
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def describe(
         file_line = document.locate(place if in_file else place[:-1])
         number = int(file_line.rpartition(":")[2])
         key = format_place(place)
-        lines.setdefault((number, key), f"{file_line}: {key}: {text}")
+        lines.setdefault((number, key), on_one_line(f"{file_line}: {key}: {text}"))
     return tuple(lines[key] for key in sorted(lines))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import yaml
 
 from harness.errors import SuiteError
+from harness.formatting import on_one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def _refuse_indirection(path: Path, text: str) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SuiteError((f"{where}: anchors and aliases (& and *) are not supported; write the value out",))
         if tag := getattr(event, "tag", None):
-            raise SuiteError((f"{where}: tags ({tag}) are not supported; write a plain value",))
+            raise SuiteError((f"{where}: tags ({on_one_line(tag)}) are not supported; write a plain value",))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise SuiteError((f"{where}: nested more than {_MAX_DEPTH} levels deep",))
@@ -95,7 +96,7 @@ def _plain(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
             key = str(key_node.value)
             if key in mapping:
                 first = lines[(*place, key)]
-                raise SuiteError((f"{where}: duplicate key '{key}' (first on line {first}); remove one",))
+                raise SuiteError((f"{where}: duplicate key '{on_one_line(key)}' (first on line {first}); remove one",))
             mapping[key] = _plain(path, child, (*place, key), lines)
             lines[(*place, key)] = _line(key_node.start_mark)
         return mapping

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness import printing
 from harness.errors import HarnessError
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize, Protocol, at_level
@@ -171,5 +172,6 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
+    printing.protect()
     memory.freeze_modules()
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

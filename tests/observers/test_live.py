@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.executors.base import AttemptResult
 from harness.observers import live, plain
-from harness.observers.console import TolerantConsole
+from harness.observers.console import SafeConsole
 from harness.scheduling.observer import Observers
 from harness.scheduling.race_forecast import RaceForecast
 from harness.store.events import StageEvent, StepEvent, ValidationEvent
@@ -27,7 +27,7 @@ def clock() -> SteppedClock:
     return SteppedClock()
 
 
-def _play(view: Any, clock: SteppedClock) -> None:
+def _play(view: Any, clock: SteppedClock, reason: str = "no progress") -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
     plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), failed={})
     view.begin(plan)
@@ -45,7 +45,7 @@ def _play(view: Any, clock: SteppedClock) -> None:
     clock.sleep(100)
     view.end(trials[1], AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
     view.start(trials[2], Path("log.txt"))
-    view.retry(trials[2], make_attempt("hung", "no progress"))
+    view.retry(trials[2], make_attempt("hung", reason))
     view.start(trials[2], Path("log.txt"))
     view.end(trials[2], AttemptResult(attempt=make_attempt("out_of_memory", "lower [batch_size]"), recorded=False))
     view.close()
@@ -104,7 +104,7 @@ def test_a_screen_that_cannot_be_written_ends_nothing(clock: SteppedClock, monke
     """Output on a full disk, or to a terminal that is gone, is lost, and nothing else."""
     full = Path("/dev/full").open("w")  # noqa: SIM115 - what its buffer holds cannot be written, so it cannot be closed
     monkeypatch.setattr("sys.stdout", full)
-    console = TolerantConsole()
+    console = SafeConsole()
     for view in (plain.PlainView(console, clock.now), live.LiveView(console, clock.now)):
         _play(view, clock)
     monkeypatch.undo()

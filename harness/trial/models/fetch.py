@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from harness import printing
 from harness.errors import HarnessError, WeightsError
 from harness.suite.catalog import registry
 from harness.trial.models.base import FetchingFamily
@@ -44,4 +45,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    printing.protect()
     sys.exit(main(sys.argv[1:]))

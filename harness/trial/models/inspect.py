@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from harness import printing
 from harness.errors import HarnessError
 from harness.trial.models import checkpoint
 
@@ -21,4 +22,5 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
+    printing.protect()
     sys.exit(main(Path(sys.argv[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import sys
@@ -13,6 +14,7 @@ from urllib.error import URLError
 import torch
 import torchvision
 
+from harness import printing
 from harness.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -45,9 +47,10 @@ def require(row: TorchvisionArchitecture, *, backbone_only: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         print(f"fetching {weights.url} to {folder}", flush=True)
-        torch.hub.download_url_to_file(
-            weights.url, str(file), hash_prefix=prefix.group(1) if prefix else None, progress=sys.stderr.isatty()
-        )
+        with contextlib.redirect_stderr(printing.terminal(error=True)):  # torch's bar moves on one line
+            torch.hub.download_url_to_file(
+                weights.url, str(file), hash_prefix=prefix.group(1) if prefix else None, progress=sys.stderr.isatty()
+            )
     except (URLError, HTTPException, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", None) or error
         raise WeightsError(
