@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import boxes
+from harness.data.empty import why_empty
 from harness.data.load import load
-from harness.data.open import open_synthetic, split_names
-from harness.data.problems import Place
+from harness.data.open import drawing_of, open_synthetic, split_names
+from harness.data.problems import Findings, Place
 from harness.suite.schema import SyntheticDataset
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from harness.data.annotations import Annotations
     from harness.data.images import PerceptualHash
     from harness.data.loaded import LoadedDataset, LoadedSplit
-    from harness.data.problems import Findings, Problem
+    from harness.data.problems import Problem
     from harness.suite.schema import FilesDataset
 
 # A class is rare with fewer training boxes than both of these: a number, and a fraction of the average class's boxes.
@@ -76,7 +77,7 @@ def check(
 ) -> CheckResult:
     """Check one dataset.
 
-    A synthetic dataset has no files, so nothing in it can be wrong.
+    A synthetic dataset has no files, so nothing in it can be wrong but a split in which no object was drawn.
 
     Args:
         dataset: the dataset to check.
@@ -93,7 +94,7 @@ def check(
             format="synthetic",
             class_names=drawn["train"].class_names,
             splits={name: (len(annotations), len(annotations.boxes)) for name, annotations in drawn.items()},
-            problems=(),
+            problems=empty_synthetic(dataset),
         )
     loaded = load(dataset, depth="headers" if fast else "pixels", workers=workers, progress=progress)
     add_suspicions(loaded)
@@ -104,6 +105,17 @@ def check(
         splits={name: (len(split.annotations), len(split.annotations.boxes)) for name, split in splits.items()},
         problems=loaded.findings.problems(),
     )
+
+
+def empty_synthetic(dataset: SyntheticDataset) -> tuple[Problem, ...]:
+    """Return the problem of splits of a synthetic dataset in which no object was drawn, if there are any."""
+    findings = Findings()
+    for name in split_names(dataset):
+        drawing = drawing_of(dataset, name)
+        reason = why_empty(name, images=drawing.images, boxes=int(drawing.has_objects()))
+        if reason:
+            findings.add("empty_split", Place(file="", detail=reason))
+    return findings.problems()
 
 
 def add_suspicions(loaded: LoadedDataset) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from harness.data import boxes
 from harness.data.annotations import from_sorted
 from harness.data.discover import find_sources
+from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import EscapeError, UnreadableError
 from harness.data.image_folder import guess_folder
@@ -87,9 +88,9 @@ def load(
     if dataset.split is not None:
         expected = dict.fromkeys(splits, sources["all"].annotations)
     for name, file in expected.items():
-        reason = _why_empty(splits.get(name), needs_boxes=name in {"train", "all"} and depth != "labels")
+        reason = _why_empty(name, splits.get(name), depth)
         if reason:
-            findings.add("empty_split", Place(file=str(file), detail=f"{name}: {reason}{grouping}"))
+            findings.add("empty_split", Place(file=str(file), detail=f"{reason}{grouping}"))
     return LoadedDataset(format=next(iter(sources.values())).format, splits=splits, findings=findings)
 
 
@@ -116,15 +117,13 @@ def _partition(whole: LoadedSplit, rule: SplitRule, findings: Findings) -> tuple
     return splits, f"; {images} in {counted(len(groups), 'group')}{by} cannot fill {len(splits)} splits"
 
 
-def _why_empty(split: LoadedSplit | None, *, needs_boxes: bool) -> str | None:
-    """Return why a split cannot be trained on or evaluated, or None if it can."""
-    if split is None or not len(split.annotations):
-        return "no image"
-    if not split.annotations.class_names:
-        return "no boxes, and no list of classes"
-    if needs_boxes and not len(split.annotations.boxes):
-        return "not one box"
-    return None
+def _why_empty(name: str, split: LoadedSplit | None, depth: Depth) -> str | None:
+    """Return why a split cannot be used; at the depth `labels`, boxes need only be there if they name the classes."""
+    if split is None:
+        return why_empty(name, images=0, boxes=None)
+    annotations = split.annotations
+    known = depth != "labels" or not annotations.class_names
+    return why_empty(name, images=len(annotations), boxes=boxes_in(annotations) if known else None)
 
 
 def _read(source: Source, findings: Findings) -> RawAnnotations | None:

@@ -116,7 +116,13 @@ def open_files(loaded: LoadedSplit) -> Split:
 
 def open_synthetic(dataset: SyntheticDataset, name: str) -> Split:
     """Return the split `name` of a synthetic dataset; its images are drawn when they are read."""
-    drawing = SyntheticSplit(
+    drawing = drawing_of(dataset, name)
+    return _SyntheticImages(drawing=drawing, annotations=drawing.annotations())
+
+
+def drawing_of(dataset: SyntheticDataset, name: str) -> SyntheticSplit:
+    """Return what draws the split `name` of a synthetic dataset."""
+    return SyntheticSplit(
         split=name,
         images=getattr(dataset, name).images,
         size=dataset.size,
@@ -125,7 +131,6 @@ def open_synthetic(dataset: SyntheticDataset, name: str) -> Split:
         object_size=dataset.object_size,
         seed=dataset.seed,
     )
-    return _SyntheticImages(drawing=drawing, annotations=drawing.annotations())
 
 
 def fingerprint(dataset: PythonDataset | SyntheticDataset) -> str:

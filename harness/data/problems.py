@@ -71,7 +71,7 @@ CODES: dict[str, Code] = {
     ),
     "empty_split": Code(
         "error",
-        "splits without a usable image, or without a box to learn from",
+        "splits without a usable image, or without a box to learn from or to measure accuracy on",
         "add images and labels to the split, or remove it; check whether its labels were found",
         always=True,
     ),

@@ -84,6 +84,10 @@ class SyntheticSplit:
             areas=(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]),
         )
 
+    def has_objects(self) -> bool:
+        """Return whether any image has an object; no scene after the first such one is laid out."""
+        return any(self._scene(index) for index in range(self.images))
+
     def read_image(self, index: int) -> NDArray[np.uint8]:
         """Draw image `index`: uint8 [size, size, 3], RGB."""
         rng = self._generator(index, purpose="pixels")

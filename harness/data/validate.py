@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.data.check import add_suspicions
+from harness.data.check import add_suspicions, empty_synthetic
 from harness.data.crowded import find_crowded
 from harness.data.load import load
 from harness.data.open import fingerprint
 from harness.errors import DataError, SuiteError
 from harness.formatting import counted
-from harness.suite.schema import FilesDataset
+from harness.suite.schema import FilesDataset, SyntheticDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,8 @@ def validate_datasets(
         try:
             if not isinstance(dataset, FilesDataset):
                 fingerprints[name] = fingerprint(dataset)
+                empty = empty_synthetic(dataset) if isinstance(dataset, SyntheticDataset) else ()
+                problems += [f"{place}: {problem}" for problem in empty]
                 continue
             loaded = load(dataset, depth="headers", workers=workers, progress=progress)
         except DataError as error:

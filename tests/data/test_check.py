@@ -18,7 +18,7 @@ from harness.data.check import CheckResult, check
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.data.problems import CODES, Problem
-from harness.suite.schema import FilesDataset, SplitRule
+from harness.suite.schema import FilesDataset, SplitRule, SyntheticDataset, SyntheticImages
 from tests.conftest import Command
 from tests.data.write import (
     CLASSES,
@@ -385,6 +385,45 @@ def test_an_empty_split(name: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("split", "said"), [("train", "nothing to learn from"), ("val", "its mAP is undefined")])
+def test_a_split_without_a_box(name: str, split: str, said: str, root: Path) -> None:
+    """An error at its labels, in the same words for every format; leaving out bad entries does not mend it."""
+    _relabel(root, name, lambda before: [replace(shot, boxes=()) for shot in before], split)
+    loaded = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    (problem,) = loaded.fatal("skip")
+    assert (problem.code, problem.count) == ("empty_split", 1)
+    assert f"{split}: not one box: {said}" in str(problem)
+
+
+def test_crowd_regions_alone_are_no_boxes(tmp_path: Path) -> None:
+    """Nothing is trained or judged on a crowd region, so a split of nothing else is without a box."""
+    root = dataset(tmp_path, "coco", train=_TRAIN, val=_VAL)
+    labels = root / "annotations" / "val.json"
+    labels.write_text(labels.read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
+    assert "val: not one box" in str(_found(_check(root, fast=True), "empty_split"))
+
+
+def test_a_part_of_a_divided_folder_without_a_box(tmp_path: Path) -> None:
+    """A split that the harness makes is judged as one that the user names."""
+    dataset(tmp_path, "coco", train=30, val=1)
+    write_labels(tmp_path, "coco", "train", [replace(shot, boxes=()) for shot in shots("train", 30)[1:]])
+    source = FilesDataset(format="coco", path=tmp_path / "annotations" / "train.json", split=SplitRule(val=0.3))
+    (problem,) = check(source, fast=True, workers=1).problems[:1]
+    assert "train: not one box" in str(problem)
+    assert "val: not one box" in str(problem)
+
+
+def test_drawn_splits_without_a_box() -> None:
+    """A synthetic split in which no object was drawn is the same error."""
+    one = SyntheticImages(images=1)
+    drawn = SyntheticDataset(format="synthetic", train=SyntheticImages(images=20), val=one, seed=0)
+    (problem,) = check(drawn, fast=True, workers=1).problems
+    assert (problem.code, problem.count) == ("empty_split", 1)
+    assert "val: not one box: its mAP is undefined" in str(problem)
+    assert not check(replace(drawn, seed=2), fast=True, workers=1).problems
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_same_picture_in_two_splits(name: str, root: Path) -> None:
     """A copy is found by its bytes already, the same pixels in another file by decoding; both are errors."""
     train, val = image_folder(root, name, "train"), image_folder(root, name, "val")
@@ -486,10 +525,10 @@ def test_a_suite_and_a_drawn_dataset_can_be_checked(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Every dataset of a suite, each under its name; drawn images have nothing wrong."""
-    dataset(tmp_path / "a", "yolo", train=4, val=2)
+    dataset(tmp_path / "a", "yolo", train=4, val=3)
     dataset(tmp_path / "b", "csv", train=4, val=2)
     (tmp_path / "a" / "images" / "val" / "val001.jpg").write_text("")
-    drawn = "  c: {format: synthetic, train: {images: 2}, val: {images: 1}}\n"
+    drawn = "  c: {format: synthetic, train: {images: 2}, val: {images: 2}}\n"
     suite = tiny_suite(datasets=f"  a: {{format: yolo, path: a}}\n  b: {{format: auto, path: b}}\n{drawn}")
     done = harness_command("data", "check", suite, "--json")
     content = json.loads(done.stdout)
@@ -576,4 +615,4 @@ def test_fewer_groups_than_splits_are_told(expression: str, groups: str, empty: 
     """A split that no group is left for is an error that says why it is empty."""
     (problem,) = _whole(tmp_path, group_by=expression).fatal("skip")
     assert (problem.code, problem.count) == ("empty_split", empty)
-    assert f"no image; 30 images in {groups} by {expression!r} cannot fill 3 splits" in str(problem)
+    assert f"; 30 images in {groups} by {expression!r} cannot fill 3 splits" in str(problem)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.data.empty import why_empty
 from harness.data.open import Split, open_splits, split_names
 from harness.data.stats import SplitStatistics, describe
 from harness.errors import DataError
@@ -68,8 +69,9 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
             skipped=loaded.skipped() if loaded else {},
         )
     for name, items in opened.splits.items():
-        if not len(items):
-            raise DataError(f"{name}: no images; an empty split cannot be trained or measured on")
+        reason = why_empty(name, images=len(items), boxes=None)
+        if reason:
+            raise DataError(reason)
     return opened
 
 

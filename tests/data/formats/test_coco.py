@@ -79,7 +79,7 @@ def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
         (("images", 0, "id"), 2**70, "unreadable_annotation", "images[0]: Expected"),
         (("categories", 0, "id"), 5, "unreadable_annotation", "category 5 ('bolt'): each id once"),
         (("images",), [], "empty_split", "a.json"),
-        (("categories",), [], "empty_split", "a.json: all: no boxes, and no list of classes"),
+        (("categories",), [], "empty_split", "a.json: all: not one box: nothing to learn from"),
         (("images",), 3, "unreadable_annotation", "a.json: Expected `array`, got `int`"),
     ],
 )

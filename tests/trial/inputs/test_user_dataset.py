@@ -123,7 +123,7 @@ def test_good_items_pass_and_empty_images_are_legal(source: str) -> None:
         ("no_such_module:Good", {}, "cannot be imported: ModuleNotFoundError"),
         ("{file}:Missing", {}, "has no Missing"),
         ("{file}:Good", {"count": "three"}, "cannot be opened"),
-        ("{file}:Good", {"count": 0}, "no images"),
+        ("{file}:Good", {"count": 0}, "train: no image: nothing to train on"),
     ],
 )
 def test_a_dataset_that_cannot_be_opened_is_named(
