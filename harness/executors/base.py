@@ -29,6 +29,8 @@ class RunningJob(Protocol):
     def poll(self) -> int | None:
         """Return its exit code, or minus the number of the signal that killed it; None while it runs.
 
+        It answers at once: seconds of waiting here look like a pause of this program, which counts for no timeout.
+
         Raises:
             Interrupted: a signal asked this process to stop, and the attempt runs in this process.
         """

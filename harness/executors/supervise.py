@@ -17,7 +17,7 @@ from harness.errors import HarnessError, Interrupted, MachineError
 from harness.executors.base import AttemptResult
 from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, ignore_event, ignore_poll, watch
 from harness.store import files, record
-from harness.store.events import StepEvent
+from harness.store.events import PausedEvent, StepEvent, encode_event, paused_s, read_events
 from harness.store.job import JOB, OUTCOME, Attempt, Outcome
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Supervisor:
                 poll_s=self.executor.poll_s,
                 on_event=on_event,
                 on_poll=checked,
+                on_pause=lambda paused_s: _note_pause(folder, paused_s),
                 clock=self.clock,
             )
         except NoProgressError as silence:
@@ -135,10 +136,17 @@ class _End:
             reason=reason,
             retryable=outcome in {"failed", "hung", "interrupted"},
             started_at=self._started_at,
-            wall_s=self._clock.now() - self._started,
+            wall_s=max(0.0, self._clock.now() - self._started - paused_s(read_events(self._folder.events))),
             cause=cause,
         )
         files.commit(self._folder.outcome, record.encode(OUTCOME, ended))
+
+
+def _note_pause(folder: AttemptFolder, seconds: float) -> None:
+    """Add the pause to the events of the attempt: whoever says how long it took leaves it out."""
+    event = PausedEvent(time=datetime.now(UTC).isoformat(timespec="milliseconds"), paused_s=seconds)
+    with contextlib.suppress(OSError), folder.events.open("a", encoding="utf-8") as stream:
+        stream.write(encode_event(event))
 
 
 def _result(running: RunningJob, folder: AttemptFolder, end: _End) -> AttemptResult:

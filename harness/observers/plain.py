@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.formatting import counted, metric_value, rough_duration
 from harness.observers.state import RunState
 from harness.observers.wording import forecast, opening_lines, outcome_text, race_text, turn_text
-from harness.store.events import ResumedEvent, StepEvent, ValidationEvent
+from harness.store.events import PausedEvent, ResumedEvent, StepEvent, ValidationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +84,8 @@ class PlainView:
             self._print(f"    epoch {event.epoch}: {accuracy}")
         if isinstance(event, ResumedEvent):
             self._print(f"    resumed {event.place}")
+        if isinstance(event, PausedEvent):
+            self._print(f"    stood still for {rough_duration(event.paused_s)}, which counts for no limit")
 
     def retry(self, trial: Trial, attempt: Attempt) -> None:
         """Print why the trial is tried again."""

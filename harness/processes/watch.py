@@ -2,6 +2,10 @@
 
 The only loop of its kind, for attempts of trials and for their variants. It ends no process and writes nothing: the
 caller decides what follows from `NoProgressError` and `OverTimeError`.
+
+A gap between two polls that is much longer than it should be means that this process stood still, and the other most
+likely with it: a laptop slept, a container was paused, somebody sent SIGSTOP. Such a pause counts for no timeout. The
+clock does not run while a machine is suspended, nor does it follow the time of day.
 """
 
 from __future__ import annotations
@@ -11,20 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.store.events import Event, EventReader
+from harness.store.events import Event, EventReader, PausedEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OnEvent = Callable[[Event], None]
 OnPoll = Callable[[], None]
+OnPause = Callable[[float], None]
 
+_LATE_S = 5.0  # a poll that comes later than this after its time comes after a pause
 _START_S = 60.0  # the imports and the opening of a process, which it cannot report on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a process may go without an event, and how long it may take in all; seconds."""
+    """How long a process may go without an event, and how long it may take in all; seconds, without pauses."""
 
     hang_s: float
     total_s: float | None
@@ -66,6 +72,10 @@ def ignore_poll() -> None:
     """Do nothing at a poll."""
 
 
+def ignore_pause(_paused_s: float) -> None:
+    """Do nothing about a pause."""
+
+
 def watch(
     poll: Callable[[], int | None],
     events: Path,
@@ -74,6 +84,7 @@ def watch(
     poll_s: float,
     on_event: OnEvent = ignore_event,
     on_poll: OnPoll = ignore_poll,
+    on_pause: OnPause = ignore_pause,
     clock: Clock = CLOCK,
 ) -> int:
     """Wait until the process has ended and every whole line of its events is read; return its exit code.
@@ -84,26 +95,34 @@ def watch(
         poll_s: seconds between two polls.
         on_event: called with each event, in order.
         on_poll: called at each poll while the process runs; may raise to stop watching.
+        on_pause: called after a pause of this process, with its seconds.
 
     Raises:
         NoProgressError: there was no event for too long. Before the first one the process has at least a minute.
         OverTimeError: the process has run for too long.
     """
     reader = EventReader(events)
-    started = heard_at = clock.now()
+    late_s = poll_s + min(_LATE_S, timeouts.hang_s / 4)
+    watched_s = heard_s = 0.0  # by a clock that stands still in pauses
+    polled_at = clock.now()
     last: Event | None = None
     while True:
         exit_code = poll()  # before reading, so that nothing that it wrote before its end is missed
+        gap_s, polled_at = clock.now() - polled_at, clock.now()
+        if gap_s > late_s:
+            on_pause(gap_s - poll_s)
+            gap_s = poll_s
+        watched_s += gap_s
         for event in reader.read():
-            last, heard_at = event, clock.now()
+            if not isinstance(event, PausedEvent):
+                last, heard_s = event, watched_s
             on_event(event)
         if exit_code is not None:
             return exit_code
         on_poll()
-        now = clock.now()
         allowed_s = timeouts.hang_s if last else max(timeouts.hang_s, _START_S)
-        if now - heard_at > allowed_s:
-            raise NoProgressError(now - heard_at, last)
-        if timeouts.total_s is not None and now - started > timeouts.total_s:
+        if watched_s - heard_s > allowed_s:
+            raise NoProgressError(watched_s - heard_s, last)
+        if timeouts.total_s is not None and watched_s > timeouts.total_s:
             raise OverTimeError(last)
         clock.sleep(poll_s)

@@ -44,6 +44,16 @@ def parts(history: History, trial: Trial, on_oom: OnOutOfMemory) -> int:
     return _parts(trial, halved=short and on_oom == "accumulate")
 
 
+def left_s(history: History, allowed_s: float) -> float:
+    """Return how many seconds the next attempt may take, of those that a trial has in all.
+
+    An attempt that used up the last of them was ended as timed out, and after that a person may grant them once more.
+    So where there seem to be none left without that, some clock was wrong, and the trial keeps them all.
+    """
+    left = allowed_s - spent_s(history)
+    return left if left > 0 else allowed_s
+
+
 def spent_s(history: History) -> float:
     """Return the seconds of all attempts since the trial last ended for a reason of its own, without preflights."""
     total = 0.0

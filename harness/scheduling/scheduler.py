@@ -145,7 +145,7 @@ class Scheduler:
         attempt = folder.next_attempt()
         total_s = None
         if limits.trial_hours is not None and not preflight:
-            total_s = limits.trial_hours * 3600 - retry.spent_s(history)
+            total_s = retry.left_s(history, limits.trial_hours * 3600)
         if not preflight:
             self.observer.start(trial, attempt.log)
         return self.supervisor.run(

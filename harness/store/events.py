@@ -7,8 +7,10 @@ for showing and for telling a working process from a hung one; no result depends
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.store.quantities import moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -26,10 +29,12 @@ class Event:
 
     Attributes:
         time: when it was written, UTC, ISO 8601; empty before that.
+        uptime_s: seconds since the process opened the file, by a clock that nobody sets; None if it is not known.
         stage: what the process was doing: data, model, train, evaluate, measure or variant.
     """
 
     time: str = ""
+    uptime_s: float | None = None
     stage: str = ""
 
 
@@ -106,11 +111,20 @@ class VariantEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PausedEvent(Event):
+    """Written by whoever watches the process: for so many seconds both stood still, as when a laptop sleeps."""
+
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEvent(Event):
     """An event that this version has no type for, or whose fields are not those it expects; `name` is its name."""
 
     name: str
 
+
+_LONGEST_GAP_S = 60.0  # between two events of a process that works, where only the times of day are known
 
 _BY_NAME: dict[str, type[Event]] = {
     "stage": StageEvent,
@@ -121,6 +135,7 @@ _BY_NAME: dict[str, type[Event]] = {
     "measured": MeasuredEvent,
     "preflight": PreflightEvent,
     "variant": VariantEvent,
+    "paused": PausedEvent,
     "rehearsed": PreflightEvent,  # the name before version 0.3
 }
 _NAMES = {kind: name for name, kind in reversed(_BY_NAME.items())}
@@ -133,14 +148,15 @@ def event_name(event: Event) -> str:
 
 def event_fields(event: Event) -> dict[str, Any]:
     """Return what the event says beside its name and time, without what it leaves open."""
-    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in {"time", "name"}}
+    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in {"time", "uptime_s", "name"}}
     optional = {"variant", "device", "step_s", "evaluation_s", "stage"}
     return {name: value for name, value in values.items() if name not in optional or value not in {None, ""}}
 
 
 def encode_event(event: Event) -> str:
     """Return the event as one line of JSON, with the newline."""
-    return json.dumps({"time": event.time, "event": event_name(event), **event_fields(event)}) + "\n"
+    when = {"time": event.time} | ({} if event.uptime_s is None else {"uptime_s": round(event.uptime_s, 3)})
+    return json.dumps({**when, "event": event_name(event), **event_fields(event)}) + "\n"
 
 
 def decode_event(line: bytes) -> Event | None:
@@ -163,6 +179,25 @@ def decode_event(line: bytes) -> Event | None:
 def event_moment(event: Event) -> datetime | None:
     """Return when an event was written, in UTC; None if its time cannot be read."""
     return moment(event.time)
+
+
+def paused_s(events: Sequence[Event]) -> float:
+    """Return for how many seconds a process stood still together with whoever watched it."""
+    return sum(event.paused_s for event in events if isinstance(event, PausedEvent) and 0 < event.paused_s < math.inf)
+
+
+def worked_s(events: Sequence[Event]) -> float:
+    """Return how many seconds a process worked, as far as its events tell: without pauses and clock steps.
+
+    Events before version 0.4 have the time of day alone. A step of that clock counts for a minute at most, backwards
+    for nothing.
+    """
+    uptimes = [e.uptime_s for e in events if e.uptime_s is not None and 0 <= e.uptime_s < math.inf]
+    if uptimes:
+        return max(0.0, uptimes[-1] - paused_s(events))
+    moments = [moment for event in events if (moment := event_moment(event)) is not None]
+    gaps = ((later - earlier).total_seconds() for earlier, later in pairwise(moments))
+    return sum(min(max(gap, 0.0), _LONGEST_GAP_S) for gap in gaps)
 
 
 def read_events(path: Path) -> tuple[Event, ...]:

@@ -71,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended. Times are UTC, ISO 8601.
+    """How an attempt ended. Times are UTC, ISO 8601; `wall_s` leaves out pauses in which its runner stood still too.
 
     `cause` is what ended it, for `harness.scheduling.retry`; `retryable` whether another attempt can end otherwise;
     `traceback` python's last lines, where there were any.

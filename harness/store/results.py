@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.store import record
-from harness.store.events import event_moment, read_events
+from harness.store.events import event_moment, read_events, worked_s
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Preflight
 from harness.store.migrate import StoredKind
 from harness.store.paths import SuiteFolder, stored
@@ -165,14 +165,15 @@ def _ended(attempt: AttemptFolder) -> Attempt:
         else:
             fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
             return Attempt(number=attempt.number, **fields)
-    times = [moment for event in read_events(attempt.events) if (moment := event_moment(event)) is not None]
+    events = read_events(attempt.events)
+    began_at = next((moment for event in events if (moment := event_moment(event)) is not None), None)
     return Attempt(
         number=attempt.number,
         outcome="interrupted",
         reason=reason,
         retryable=True,
-        started_at=times[0].isoformat(timespec="seconds") if times else "",
-        wall_s=max(0.0, (times[-1] - times[0]).total_seconds()) if times else 0.0,
+        started_at=began_at.isoformat(timespec="seconds") if began_at else "",
+        wall_s=worked_s(events),
         cause="signal",
     )
 

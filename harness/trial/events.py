@@ -27,13 +27,15 @@ class EventWriter:
     def __init__(self, events: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._events = events
         self._clock = clock
+        self._opened_at = clock()
         self._written_at = float("-inf")
 
     def emit(self, event: Event) -> None:
         """Write the event now, with the time."""
         self._written_at = self._clock()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._events.write(encode_event(replace(event, time=now)))
+        uptime_s = self._written_at - self._opened_at
+        self._events.write(encode_event(replace(event, time=now, uptime_s=uptime_s)))
         self._events.flush()
         values = " ".join(f"{name}={_brief(value)}" for name, value in event_fields(event).items())
         log.info("%s %s", event_name(event), values)

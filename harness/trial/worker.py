@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness import foreign
 from harness.errors import HarnessError, Interrupted, MachineError
 from harness.store import files, record, results
+from harness.store.events import paused_s, read_events
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Outcome
 from harness.store.race import BLOCK, BlockResult
 from harness.trial import failure
@@ -78,7 +79,8 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
         code = failed.code
         ended = {name: getattr(failed, name) for name in ("outcome", "reason", "cause", "traceback")}
         ended["retryable"] = failed.retryable
-    outcome = Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=time.perf_counter() - began)
+    wall_s = max(0.0, time.perf_counter() - began - paused_s(read_events(folder.events)))
+    outcome = Outcome(**{"retryable": False, **ended}, started_at=started_at, wall_s=wall_s)
     try:
         with interrupt.deferred():
             _commit(folder, outcome, finished)

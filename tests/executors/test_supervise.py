@@ -14,7 +14,7 @@ from harness.executors import supervise
 from harness.executors.base import AttemptResult
 from harness.processes.watch import Timeouts
 from harness.store import paths, record
-from harness.store.events import Event, StageEvent, encode_event
+from harness.store.events import Event, PausedEvent, StageEvent, encode_event, read_events
 from harness.store.job import OUTCOME, Job, Outcome
 from tests.clock import SteppedClock
 from tests.executors.scripted import FakeExecutor, FakeJob, Scripts, scripts
@@ -189,6 +189,24 @@ def test_an_attempt_past_its_hours_may_leave_a_checkpoint(tmp_path: Path) -> Non
     assert (result.attempt.outcome, result.attempt.cause, result.attempt.retryable) == ("timed_out", "time", False)
     assert result.attempt.reason is not None
     assert result.attempt.reason.startswith("reached limits.trial_hours, at epoch 2, step 3 of 9")
+
+
+def test_a_pause_is_in_no_ones_time(tmp_path: Path) -> None:
+    """Neither a hang nor too long; what the attempt took leaves it out, and its events say how long it was."""
+    clock = SteppedClock()
+    events = tmp_path / "trial" / "attempts" / "1" / "events.jsonl"
+
+    def work() -> None:
+        with events.open("a") as stream:
+            stream.write(encode_event(StageEvent(stage="train")))
+        if clock.time_s == 1100:
+            clock.time_s += 8 * 3600
+
+    result, folder = _supervise(tmp_path, FakeJob(on_poll=work), clock, hang_s=6, total_s=720)
+    assert result.attempt.outcome == "timed_out"
+    assert 720 < result.attempt.wall_s <= 722
+    assert 8 * 3600 + 720 < clock.time_s - 1000 <= 8 * 3600 + 722
+    assert [e.paused_s for e in read_events(folder.events) if isinstance(e, PausedEvent)] == [8 * 3600]
 
 
 @pytest.mark.parametrize("error", [Interrupted(15), KeyboardInterrupt(), RuntimeError("a fault of ours")])

@@ -12,8 +12,10 @@ import pytest
 
 from harness.processes.watch import Clock
 from harness.store.job import Attempt
+from harness.store.paths import TrialFolder
+from tests.clock import SteppedClock
 from tests.conftest import FAST, Command
-from tests.executors.scripted import scripts
+from tests.executors.scripted import Scripts, scripts
 from tests.faults.runs import start, trials_of
 
 DATASET = """
@@ -78,12 +80,15 @@ while True:
     time.sleep(0.1)
 """
     events = tmp_path / "trial" / "attempts" / "1" / "events.jsonl"
+    clock = SteppedClock()
 
-    def now() -> float:
-        """A clock on which an hour has passed once the trial trains."""
-        return time.monotonic() + (3600 if events.is_file() and events.stat().st_size else 0)
+    def sleep(seconds: float) -> None:
+        """Let minutes pass in a moment, once the trial trains."""
+        time.sleep(0.02)
+        clock.sleep(seconds if events.is_file() and events.stat().st_size else 0.02)
 
-    result, folder = scripts(tmp_path).run(code, hang_s=7200, total_s=1800, clock=Clock(now=now))
+    scripted = Scripts(trial=TrialFolder(tmp_path / "trial"), poll_s=60)
+    result, folder = scripted.run(code, hang_s=7200, total_s=1800, clock=Clock(now=clock.now, sleep=sleep))
     attempt = result.attempt
     assert (attempt.outcome, attempt.cause, attempt.retryable) == ("timed_out", "time", False)
     assert attempt.reason is not None

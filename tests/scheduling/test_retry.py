@@ -73,6 +73,14 @@ def test_time_is_counted_over_attempts() -> None:
     """All since the last time out, but for rehearsals; so a raised limit begins anew."""
     assert retry.spent_s(_history(STOPPED, REHEARSED, KILLED)) == 6.0
     assert retry.spent_s(_history(STOPPED, LATE, STOPPED)) == 3.0
+    assert retry.left_s(_history(STOPPED, REHEARSED, KILLED), 10.0) == 4.0
+
+
+def test_no_clock_takes_all_of_a_trials_time() -> None:
+    """Whoever used it up was ended as timed out: hours that were spent without that are a clock's mistake."""
+    assert retry.left_s((), 3600.0) == 3600.0
+    assert retry.left_s([make_attempt("interrupted", "why", wall_s=36_000.0)], 3600.0) == 3600.0
+    assert retry.left_s([make_attempt("timed_out", "why", wall_s=3600.0)], 3600.0) == 3600.0
 
 
 def test_the_same_traceback_is_told_from_another() -> None:

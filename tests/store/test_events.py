@@ -15,6 +15,7 @@ from harness.store.events import (
     EventReader,
     MeasuredEvent,
     OtherEvent,
+    PausedEvent,
     PreflightEvent,
     ResumedEvent,
     StageEvent,
@@ -24,7 +25,9 @@ from harness.store.events import (
     decode_event,
     encode_event,
     event_moment,
+    paused_s,
     read_events,
+    worked_s,
 )
 
 TIME = "2026-01-01T18:00:00.000+00:00"
@@ -39,6 +42,8 @@ EVENTS: tuple[Event, ...] = (
     MeasuredEvent(time=TIME),
     PreflightEvent(time=TIME, stage="train", step_s=0.5),
     VariantEvent(time=TIME, variant="onnxruntime"),
+    PausedEvent(time=TIME, paused_s=25.5),
+    MeasuredEvent(time=TIME, uptime_s=7.125),
     OtherEvent(time=TIME, stage="train", name="from_the_future"),
 )
 
@@ -126,3 +131,36 @@ def test_what_is_no_event_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(b"[" * 100_000 + b"\n" + encode_event(EVENTS[0]).encode())
     assert read_events(path) == EVENTS[:1]
     assert read_events(tmp_path) == ()
+
+
+def _at(time: str, uptime_s: float | None = None) -> Event:
+    return MeasuredEvent(time=f"2026-01-01T{time}+00:00", uptime_s=uptime_s)
+
+
+@pytest.mark.parametrize(
+    ("events", "seconds"),
+    [
+        ((), 0),
+        ((_at("18:00:00", 1.0), _at("18:00:07", 8.0)), 8),
+        ((_at("18:00:00", 1.0), _at("23:00:00", 8.0)), 8),  # the time of day was set forward
+        ((_at("18:00:00", 1.0), _at("03:00:00", 8.0)), 8),  # and back
+        ((_at("18:00:00", 1.0), PausedEvent(paused_s=3600.0), _at("19:00:07", 3608.0)), 8),
+        ((_at("18:00:00", 1.0), PausedEvent(paused_s=3600.0)), 0),
+        ((_at("18:00:00", 1.0), PausedEvent(paused_s=math.nan), _at("18:00:07", 8.0)), 8),
+        ((_at("18:00:00", math.nan), _at("18:00:07", 8.0), _at("18:00:09", -1e9)), 8),
+        # As versions before 0.4 wrote them.
+        ((_at("18:00:00"), _at("18:00:30"), _at("18:00:50")), 50),
+        ((_at("18:00:00"), _at("18:00:30"), _at("23:00:30"), _at("23:00:40")), 100),
+        ((_at("18:00:00"), _at("18:00:30"), _at("03:00:00"), _at("03:00:10")), 40),
+        ((_at("18:00:00"), OtherEvent(name="x", time="no time"), _at("18:00:30")), 30),
+    ],
+)
+def test_work_is_counted_by_a_clock_that_nobody_sets(events: tuple[Event, ...], seconds: float) -> None:
+    """Neither a step of the time of day nor a pause is work; where only the time of day is known, a step is bounded."""
+    assert worked_s(events) == seconds
+
+
+def test_pauses_are_summed() -> None:
+    """Those that can be."""
+    assert paused_s(()) == 0
+    assert paused_s((PausedEvent(paused_s=2.0), STEP, PausedEvent(paused_s=3.0), PausedEvent(paused_s=-9.0))) == 5.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.store.events import EvaluatedEvent, MeasuredEvent, StageEvent, read_events
 from harness.trial.events import EventWriter
 from tests.clock import SteppedClock
@@ -27,3 +29,5 @@ def test_progress_is_written_at_most_every_second(tmp_path: Path) -> None:
     assert (type(stage), type(measured)) == (StageEvent, MeasuredEvent)
     assert stage.time.startswith("20")
     assert stage.time.endswith("+00:00")
+    assert stage.uptime_s == pytest.approx(3.0)
+    assert measured.uptime_s == pytest.approx(8.0)
