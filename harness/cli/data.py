@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.errors import FAILED, exit_codes, progress_bar
+from harness.cli.target import read_target
 from harness.errors import DataError, UsageError
 from harness.formatting import counted, on_one_line
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.data.open import Split
     from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
-    from harness.suite.schema import Dataset, FilesDataset, SyntheticDataset
+    from harness.suite.schema import FilesDataset, SyntheticDataset
 
 _FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
 
@@ -55,9 +56,12 @@ def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool)
     from harness.executors.environment import available_cores
 
     with exit_codes():
+        sizes = read_target(target, wanted).image_sizes
         with progress_bar("looking at images") as progress:
             found = {
-                name: checking.check(dataset, fast=fast, workers=available_cores(), progress=progress)
+                name: checking.check(
+                    dataset, fast=fast, workers=available_cores(), image_sizes=sizes, progress=progress
+                )
                 for name, dataset in _datasets(target, wanted).items()
             }
         texts = [_checked_text(name, checked) for name, checked in found.items()]
@@ -153,7 +157,7 @@ def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDa
     from harness.suite.schema import PythonDataset
 
     found: dict[str, FilesDataset | SyntheticDataset] = {}
-    for name, dataset in datasets_of(target, wanted).items():
+    for name, dataset in read_target(target, wanted).datasets.items():
         if isinstance(dataset, PythonDataset):
             click.echo(f"{name}: a python dataset is your own code; its trial checks it item by item", err=True)
         else:
@@ -259,29 +263,3 @@ def _write(path: Path, content: bytes) -> None:
     from harness.store import files
 
     files.replace(path, content)
-
-
-_YAML = {".yaml", ".yml"}
-_SUITE_KEYS = {"suite", "datasets", "architectures"}
-
-
-def datasets_of(path: Path, wanted_format: str) -> dict[str, Dataset]:
-    """The suite's datasets by name; of a path with labels one dataset, called after it.
-
-    Raises:
-        SuiteError: the suite file is wrong.
-    """
-    from harness.suite.load import load_suite
-    from harness.suite.schema import FilesDataset
-
-    if path.suffix.lower() in _YAML and path.is_file() and _is_suite(path):
-        return dict(load_suite(path).datasets)
-    name = path.resolve().name
-    return {name: FilesDataset(format=wanted_format, path=path)}  # type: ignore[arg-type]
-
-
-def _is_suite(path: Path) -> bool:
-    """A data.yaml of YOLO's has `names`, and none of a suite's keys."""
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        keys = {line.partition(":")[0].strip() for line in stream.readlines(1_000_000) if not line.startswith(" ")}
-    return bool(keys & _SUITE_KEYS)

@@ -15,10 +15,11 @@ from harness.data.empty import why_empty
 from harness.data.load import load
 from harness.data.open import drawing_of, open_synthetic, split_names
 from harness.data.problems import Findings, Place
-from harness.suite.schema import SyntheticDataset
+from harness.data.resize import add_lost
+from harness.suite.schema import ImageSize, SyntheticDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,6 +74,7 @@ def check(
     *,
     fast: bool,
     workers: int,
+    image_sizes: Sequence[ImageSize] = (ImageSize(),),
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> CheckResult:
     """Check one dataset.
@@ -83,6 +85,7 @@ def check(
         dataset: the dataset to check.
         fast: read image headers only, no pixels.
         workers: the number of processes that scan images.
+        image_sizes: the resize of each detector that is to be trained on it; torchvision's default where none is known.
         progress: called with the number of scanned images and the number of all images.
 
     Raises:
@@ -97,6 +100,7 @@ def check(
             problems=empty_synthetic(dataset),
         )
     loaded = load(dataset, depth="headers" if fast else "pixels", workers=workers, progress=progress)
+    add_lost(loaded, image_sizes)
     add_suspicions(loaded)
     splits = loaded.splits
     return CheckResult(

@@ -82,6 +82,18 @@ CODES: dict[str, Code] = {
         "{ungrouped: allow}, and each such image is a group of its own",
         always=True,
     ),
+    "image_lost_in_resize": Code(
+        "error",
+        "images of which a side is shorter than a pixel after the detector's resize",
+        "crop the image, or remove it; or raise image_size (min, and max for long images)",
+        always=True,
+    ),
+    "box_lost_in_resize": Code(
+        "error",
+        "boxes thinner than 0.01 pixels after the detector's resize",
+        "draw the box again, or delete it; or raise image_size",
+        always=True,
+    ),
     "leakage": Code(
         "error",
         "images that are in two splits, pixel for pixel",

@@ -10,6 +10,7 @@ from harness.data.check import add_suspicions, empty_synthetic
 from harness.data.crowded import find_crowded
 from harness.data.load import load
 from harness.data.open import fingerprint
+from harness.data.resize import add_lost
 from harness.errors import DataError, SuiteError
 from harness.formatting import counted
 from harness.suite.schema import FilesDataset, SyntheticDataset
@@ -52,6 +53,7 @@ def validate_datasets(
         except DataError as error:
             problems.append(f"{place}: {error}")
             continue
+        add_lost(loaded, suite.image_sizes)
         missing = [split for split in ("train", "val") if split not in loaded.splits]
         fatal = loaded.fatal(dataset.on_bad_data)
         if fatal:

@@ -25,6 +25,7 @@ from harness.suite.schema import (
     Dataset,
     FilesDataset,
     Hyperparameters,
+    ImageSize,
     Limits,
     OnBadData,
     OnOutOfMemory,
@@ -77,6 +78,11 @@ class Suite:
     limits: Limits
     on_oom: OnOutOfMemory
     cost: Cost | None
+
+    @property
+    def image_sizes(self) -> tuple[ImageSize, ...]:
+        """The different resizes of its architectures."""
+        return tuple(dict.fromkeys(setting.architecture.image_size for setting in self.settings))
 
 
 def load_suite(path: Path) -> Suite:

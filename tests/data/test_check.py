@@ -18,7 +18,7 @@ from harness.data.check import CheckResult, check
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.data.problems import CODES, Problem
-from harness.suite.schema import FilesDataset, SplitRule, SyntheticDataset, SyntheticImages
+from harness.suite.schema import FilesDataset, ImageSize, SplitRule, SyntheticDataset, SyntheticImages
 from tests.conftest import Command
 from tests.data.write import (
     CLASSES,
@@ -616,3 +616,34 @@ def test_fewer_groups_than_splits_are_told(expression: str, groups: str, empty: 
     (problem,) = _whole(tmp_path, group_by=expression).fatal("skip")
     assert (problem.code, problem.count) == ("empty_split", empty)
     assert f"; 30 images in {groups} by {expression!r} cannot fill 3 splits" in str(problem)
+
+
+def test_what_the_resize_of_a_detector_leaves_nothing_of(tmp_path: Path) -> None:
+    """An image whose shorter side rounds to 0 and a box thinner than 0.01 pixels then are errors, with their places."""
+    root = dataset(tmp_path, "csv", train=4, val=2)
+    for name, size in (("long.png", (2000, 6)), ("large.png", (6400, 1200))):
+        Image.effect_noise(size, 60).convert("RGB").save(root / "train" / name)
+    with (root / "train" / "labels.csv").open("a") as stream:
+        stream.write("long.png,5,1,900,5,disc\nlarge.png,2,2,4000,800,disc\nlarge.png,2,2,2.5,800,disc\n")
+    source = FilesDataset(format="csv", path=root)
+    sizes = (ImageSize(min=32, max=64), ImageSize(min=800, max=1333))
+    checked = check(source, fast=True, workers=1, image_sizes=sizes)
+    image, box = _found(checked, "image_lost_in_resize"), _found(checked, "box_lost_in_resize")
+    assert (image.count, box.count) == (1, 1)
+    place = "image long.png: 2000 × 6 becomes 64 × 0 at image_size: {min: 32, max: 64}"
+    assert place in str(image)
+    assert "image large.png: [2, 2, 2.5, 800] at image_size: {min: 32, max: 64}" in str(box)
+    assert "error" not in {problem.severity for problem in check(source, fast=True, workers=1).problems}
+
+
+def test_validate_knows_the_resizes_of_its_suite(
+    harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What the resize of one of the suite's detectors leaves nothing of stops `validate`, also where it may skip."""
+    root = dataset(tmp_path / "set", "csv", train=4, val=2)
+    Image.effect_noise((2000, 6), 60).convert("RGB").save(root / "train" / "long.png")
+    with (root / "train" / "labels.csv").open("a") as stream:
+        stream.write("long.png,5,1,900,5,disc\n")
+    done = harness_command("validate", tiny_suite(datasets="  d: {format: csv, path: set, on_bad_data: skip}\n"))
+    assert done.returncode == 2
+    assert "image long.png: 2000 × 6 becomes 64 × 0" in done.stderr

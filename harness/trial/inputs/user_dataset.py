@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from harness.suite.schema import PythonSplit
 from harness.trial.inputs.item import Item
 
+_CHANNELS = 3
+_SHOWN_CLASSES = 10
+_NO_OBJECTS = (
+    "; an image without objects has an empty [0, 4] tensor of boxes, torch.zeros((0, 4)), and an empty one of labels, "
+    "torch.zeros(0, dtype=torch.int64)"
+)
+
 
 class UserItems:
     """The items of a user's Dataset. Each is checked, because training on a wrong label raises no error."""
@@ -28,14 +35,14 @@ class UserItems:
     ) -> None:
         self.class_names = class_names
         self.annotations: Annotations | None = None
-        self._where = f"{split} ({source.dataset})"
-        factory = _import(source.dataset, folder, self._where)
+        self.where = f"{split} ({source.dataset})"
+        factory = _import(source.dataset, folder, self.where)
         try:
             self._dataset = factory(**source.args)
             length = len(self._dataset)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(
-                f"{self._where}: cannot be opened with {dict(source.args)}: {foreign.described(error)}"
+                f"{self.where}: cannot be opened with {dict(source.args)}: {foreign.described(error)}"
             ) from error
         self._length = min(length, max_images) if max_images else length
 
@@ -50,14 +57,14 @@ class UserItems:
         try:
             returned = self._dataset[index]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-            data_error = DataError(f"{self._where}[{index}]: {foreign.described(error)}")
+            data_error = DataError(f"{self.where}[{index}]: {foreign.described(error)}")
             # A note survives a loader's process, a cause does not.
             data_error.add_note(foreign.whole_traceback(error))
             raise data_error from None
         try:
             return self._checked_item(index, returned)
         except _ItemError as error:
-            raise DataError(f"{self._where}[{index}]: {error}") from None
+            raise DataError(f"{self.where}[{index}]: {error}") from None
 
     def _checked_item(self, index: int, returned: object) -> Item:
         if not isinstance(returned, tuple | list) or len(returned) != 2:  # noqa: PLR2004 - (image, target)
@@ -93,12 +100,29 @@ class _ItemError(Exception):
 def _check_image(image: object) -> None:
     expected = "a float tensor [3, H, W] with values in 0–1"
     if not isinstance(image, Tensor) or not image.is_floating_point() or image.ndim != 3 or image.shape[0] != 3:  # noqa: PLR2004
-        raise _ItemError("image", expected, _describe(image))
+        raise _ItemError("image", expected, f"{_describe(image)}{_image_hint(image)}")
     if not image.numel():
         raise _ItemError("image", expected, f"no pixels: {_describe(image)}")
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):  # also NaN
         raise _ItemError("image", expected, f"values from {low:g} to {high:g}; divide 0–255 by 255, do not normalise")
+
+
+def _image_hint(image: object) -> str:
+    """Say how to make what training takes of an image of another type or shape; an empty text where that is unclear."""
+    if not isinstance(image, Tensor):
+        return "; make a tensor of it, such as torchvision.transforms.v2.functional.pil_to_tensor(image) / 255"
+    hints = []
+    if image.ndim == 3 and image.shape[0] != _CHANNELS:  # noqa: PLR2004
+        if image.shape[0] == _CHANNELS + 1:
+            hints.append("keep red, green and blue of the 4 channels: image[:3]")
+        elif image.shape[0] == 1:
+            hints.append("repeat the grey channel: image.expand(3, -1, -1)")
+        elif image.shape[2] in {_CHANNELS, _CHANNELS + 1}:
+            hints.append("put the channels first: image.permute(2, 0, 1)[:3]")
+    if image.dtype == torch.uint8:
+        hints.append("make 0–255 a float in 0–1: image.to(torch.float32) / 255")
+    return "".join(f"; {hint}" for hint in hints)
 
 
 def _float32_boxes(boxes: Tensor) -> Tensor:
@@ -109,7 +133,7 @@ def _float32_boxes(boxes: Tensor) -> Tensor:
             raise _ItemError("boxes", expected, f"tv_tensors.BoundingBoxes in format {boxes.format.value}")
         boxes = boxes.as_subclass(Tensor)
     if not boxes.is_floating_point() or boxes.ndim != 2 or boxes.shape[1] != 4:  # noqa: PLR2004
-        hint = "; for an image without boxes return torch.zeros((0, 4))" if not boxes.numel() else ""
+        hint = _NO_OBJECTS if not boxes.numel() else ""
         raise _ItemError("boxes", expected, f"{_describe(boxes)}{hint}")
     return boxes.detach().to(torch.float32)
 
@@ -118,7 +142,8 @@ def _check_boxes(boxes: Tensor, *, height: int, width: int) -> None:
     for row, (left, top, right, bottom) in enumerate(boxes.tolist()):
         field, actual = f"boxes[{row}]", f"[{left:g}, {top:g}, {right:g}, {bottom:g}]"
         if not (left < right and top < bottom):  # also NaN
-            raise _ItemError(field, "x1 < x2 and y1 < y2, finite", actual)
+            hint = _NO_OBJECTS if (left, top) == (right, bottom) else ""
+            raise _ItemError(field, "x1 < x2 and y1 < y2, finite", f"{actual}{hint}")
         if left < 0 or top < 0 or right > width or bottom > height:
             raise _ItemError(field, f"a box inside the image of {width} × {height} pixels", actual)
 
@@ -128,10 +153,19 @@ def _check_labels(labels: Tensor, count: int, class_names: tuple[str, ...]) -> N
         raise _ItemError("labels", f"an int64 tensor [{count}], one for each box", _describe(labels))
     for row, label in enumerate(labels.tolist()):
         if not 1 <= label <= len(class_names):
-            background = " (0 is the background; the first class is 1)" if label == 0 else ""
-            raise _ItemError(
-                f"labels[{row}]", f"1 to {len(class_names)}, for {', '.join(class_names)}", f"{label}{background}"
-            )
+            raise _ItemError(f"labels[{row}]", _label_range(class_names), f"{label} (0 is the background)")
+
+
+def _label_range(class_names: tuple[str, ...]) -> str:
+    """Say which labels there are, and for which classes."""
+    if len(class_names) == 1:
+        return f"1, the label of {class_names[0]}, the only class"
+    shown = (
+        class_names
+        if len(class_names) <= _SHOWN_CLASSES
+        else (*class_names[: _SHOWN_CLASSES - 2], "…", class_names[-1])
+    )
+    return f"a label from 1 to {len(class_names)}, for {', '.join(shown)}"
 
 
 def _column(target: dict[str, Any], key: str, default: Tensor) -> Tensor:

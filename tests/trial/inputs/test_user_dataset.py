@@ -34,6 +34,11 @@ CHANGES = {
     "raises": lambda i, t: 1 / 0,
     "no pair": lambda i, t: i,
     "uint8": lambda i, t: (i.to(torch.uint8), t),
+    "rgba": lambda i, t: (torch.full((4, 20, 30), 0.5), t),
+    "uint8 rgba": lambda i, t: (torch.zeros((4, 20, 30), dtype=torch.uint8), t),
+    "channels last": lambda i, t: (i.permute(1, 2, 0), t),
+    "no tensor": lambda i, t: ("a.jpg", t),
+    "fake box": lambda i, t: (i, {"boxes": torch.zeros((1, 4)), "labels": torch.tensor([1])}),
     "255": lambda i, t: (i * 255, t),
     "nan": lambda i, t: (i * float("nan"), t),
     "grey": lambda i, t: (i[:1], t),
@@ -46,6 +51,8 @@ CHANGES = {
     "nan box": lambda i, t: (i, {**t, "boxes": torch.tensor([[1.0, 2.0, float("nan"), 12.0]])}),
     "background": lambda i, t: (i, {**t, "labels": torch.tensor([0])}),
     "too high": lambda i, t: (i, {**t, "labels": torch.tensor([3])}),
+    "label 2": lambda i, t: (i, {**t, "labels": torch.tensor([2])}),
+    "label 81": lambda i, t: (i, {**t, "labels": torch.tensor([81])}),
     "int32": lambda i, t: (i, {**t, "labels": torch.tensor([1], dtype=torch.int32)}),
     "xywh tensor": lambda i, t: (i, {**t, "boxes": torchvision.tv_tensors.BoundingBoxes(
         t["boxes"], format="XYWH", canvas_size=(20, 30))}),
@@ -58,10 +65,15 @@ CHANGES = {
 EXPECTED = {
     "raises": ("ZeroDivisionError",),
     "no pair": ("item", "a pair (image, target)", "float32 [3, 20, 30]"),
-    "uint8": ("image", "a float tensor [3, H, W]", "uint8"),
+    "uint8": ("image", "a float tensor [3, H, W]", "uint8", "image.to(torch.float32) / 255"),
+    "rgba": ("image", "[4, 20, 30]", "image[:3]"),
+    "uint8 rgba": ("image", "uint8 [4, 20, 30]", "image[:3]", "image.to(torch.float32) / 255"),
+    "channels last": ("image", "[20, 30, 3]", "image.permute(2, 0, 1)"),
+    "no tensor": ("image", "str", "pil_to_tensor"),
+    "fake box": ("boxes[0]", "[0, 0, 0, 0]", "an empty [0, 4] tensor", "torch.zeros((0, 4))"),
     "255": ("image", "0–1", "127.5", "divide"),
     "nan": ("image", "nan"),
-    "grey": ("image", "[1, 20, 30]"),
+    "grey": ("image", "[1, 20, 30]", "image.expand(3, -1, -1)"),
     "list": ("target", "a dict", "list"),
     "no labels": ("labels", "a tensor", "no such key"),
     "int boxes": ("boxes", "a float tensor [N, 4]", "int64"),
@@ -70,7 +82,7 @@ EXPECTED = {
     "outside": ("boxes[0]", "30 × 20"),
     "nan box": ("boxes[0]", "finite", "nan"),
     "background": ("labels[0]", "1 to 2, for bolt, nut", "0 (0 is the background"),
-    "too high": ("labels[0]", "1 to 2", "3"),
+    "too high": ("labels[0]", "a label from 1 to 2, for bolt, nut", "got 3 (0 is the background)"),
     "int32": ("labels", "int64", "int32"),
     "xywh tensor": ("boxes", "xyxy", "format XYWH"),
     "thin": ("boxes[0]", "x1 < x2"),
@@ -104,6 +116,26 @@ def test_a_wrong_item_is_named(change: str, source: str) -> None:
         items[2]  # type: ignore[index]
     for part in ("train", "[2]", *EXPECTED[change]):
         assert part in str(error.value)
+
+
+def test_the_range_of_labels_reads_as_a_person_says_it(source: str) -> None:
+    """One class has one label; of many classes the first and the last are named."""
+    for classes, said in (
+        (("bolt",), "labels[0]: expected 1, the label of bolt, the only class, got 2"),
+        (
+            tuple(f"c{n}" for n in range(1, 81)),
+            "expected a label from 1 to 80, for c1, c2, c3, c4, c5, c6, c7, c8, …, c80, got 81",
+        ),
+    ):
+        label = 2 if len(classes) == 1 else 81
+        split = PythonSplit(dataset=source, args={"change": f"label {label}"})
+        dataset = PythonDataset(format="python", classes=classes, train=split, val=split)
+        items = open_dataset(
+            TrialDataset(name="d", fingerprint="f", source=dataset), max_images=None, import_folder=Path("/nowhere")
+        ).splits["train"]
+        with pytest.raises(DataError) as error:
+            items[2]
+        assert said in str(error.value)
 
 
 def test_good_items_pass_and_empty_images_are_legal(source: str) -> None:

@@ -1,0 +1,50 @@
+"""What the commands of `harness data` are about: the datasets of a suite, or the labels under a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.suite.schema import Dataset, ImageSize
+
+_YAML = {".yaml", ".yml"}
+_SUITE_KEYS = {"suite", "datasets", "architectures"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Datasets by name, the resizes of the detectors that are to be trained on them, and the suite's folder.
+
+    Of a path without a suite it is one dataset, called after the path, and torchvision's default resize.
+    """
+
+    datasets: Mapping[str, Dataset]
+    image_sizes: tuple[ImageSize, ...]
+    folder: Path = field(default_factory=Path)
+
+
+def read_target(path: Path, wanted_format: str) -> Target:
+    """Read what the user names as SUITE|PATH.
+
+    Raises:
+        SuiteError: the suite file is wrong.
+    """
+    from harness.suite.load import load_suite
+    from harness.suite.schema import FilesDataset, ImageSize
+
+    if path.suffix.lower() in _YAML and path.is_file() and _is_suite(path):
+        suite = load_suite(path)
+        return Target(datasets=dict(suite.datasets), image_sizes=suite.image_sizes, folder=path.resolve().parent)
+    dataset = FilesDataset(format=wanted_format, path=path)  # type: ignore[arg-type]
+    return Target(datasets={path.resolve().name: dataset}, image_sizes=(ImageSize(),))
+
+
+def _is_suite(path: Path) -> bool:
+    """A data.yaml of YOLO's has `names`, and none of a suite's keys."""
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        keys = {line.partition(":")[0].strip() for line in stream.readlines(1_000_000) if not line.startswith(" ")}
+    return bool(keys & _SUITE_KEYS)
