@@ -67,7 +67,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
         folder: where the raw timings are, for the intervals of latencies; None leaves the intervals out.
     """
     states = tuple(states)
-    settings = distinguishing_settings(states)
+    settings = distinguishing_settings(state.trial for state in states)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture

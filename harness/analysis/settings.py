@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.suite.expand import TRIAL
 
 if TYPE_CHECKING:
-    from harness.store.results import TrialState
+    from collections.abc import Iterable
+
     from harness.suite.trial import Trial
 
 
@@ -32,38 +33,38 @@ def code_hash(trial: Trial) -> str | None:
     return own.sha256[:8] if own else None
 
 
-def distinguishing_settings(states: tuple[TrialState, ...]) -> dict[str, str]:
+def distinguishing_settings(trials: Iterable[Trial]) -> dict[str, str]:
     """Return, by trial id, the settings in which trials of one architecture on one dataset differ.
 
-    The text reads `lr 0.01, image_size.min 480`; it is empty if all trials of the architecture have equal settings.
+    The text reads `lr 0.01, image_size.min 480`; it is empty if all trials of the architecture have equal settings. A
+    setting that only some of them have, such as an option of the model, is one in which they differ.
     """
-    settings = {
-        state.trial.trial_id: flatten(
-            {
-                **TRIAL.dump_python(state.trial, mode="json")["hyperparameters"],
-                "model": dict(state.trial.architecture.model),
-                "image_size": image_size(state.trial),
-                "weights": weights_name(state.trial),
-                "code": code_hash(state.trial),
-                "protocol": asdict(state.trial.protocol),
-                "data": state.trial.dataset.fingerprint[:8],
-            }
-        )
-        for state in states
-    }
-    values: dict[tuple[str, str, str], set[str]] = {}
-    for state in states:
-        group = (state.trial.dataset.name, state.trial.architecture.name)
-        for key, value in settings[state.trial.trial_id].items():
-            values.setdefault((*group, key), set()).add(json.dumps(value))
-    return {
-        state.trial.trial_id: ", ".join(
-            f"{key} {format_setting(value)}"
-            for key, value in settings[state.trial.trial_id].items()
-            if len(values[state.trial.dataset.name, state.trial.architecture.name, key]) > 1
-        )
-        for state in states
-    }
+    groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for trial in trials:
+        group = groups.setdefault((trial.dataset.name, trial.architecture.name), {})
+        group[trial.trial_id] = _settings(trial)
+    texts = {}
+    for group in groups.values():
+        keys = dict.fromkeys(key for settings in group.values() for key in settings)
+        differing = [key for key in keys if len({json.dumps(settings.get(key)) for settings in group.values()}) > 1]
+        for trial_id, settings in group.items():
+            shown = [f"{key} {format_setting(settings[key])}" for key in differing if key in settings]
+            texts[trial_id] = ", ".join(shown)
+    return texts
+
+
+def _settings(trial: Trial) -> dict[str, Any]:
+    return flatten(
+        {
+            **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
+            "model": dict(trial.architecture.model),
+            "image_size": image_size(trial),
+            "weights": weights_name(trial),
+            "code": code_hash(trial),
+            "protocol": asdict(trial.protocol),
+            "data": trial.dataset.fingerprint[:8],
+        }
+    )
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,13 @@ import click
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
 from harness.cli.options import DEVICE, EXECUTOR, RESULTS
+from harness.cli.planned import plan_data, plan_lines, warning_lines
 from harness.cli.race import race_lines
 from harness.cli.view import run_view
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from harness import Plan, RunSummary
 
@@ -74,10 +77,11 @@ def run(  # noqa: PLR0913 - a command's options
     with exit_codes():
         plan = _make_plan(**planning)
         load_executor(executor)  # a name that is wrong is told before anything starts, in a dry run too
+        end = min(ends, default=None)
         if dry_run:
-            _print_plan(plan)
+            _echo(plan_lines(replace(plan, failed={}) if retry_failed else plan, until=end, race=not no_race))
             return
-        _print_other_devices(plan)
+        _echo(warning_lines(plan, weights=False))
         signals.listen_for_signals()
         summary = api.run(
             plan,
@@ -85,21 +89,25 @@ def run(  # noqa: PLR0913 - a command's options
             retry_failed=retry_failed,
             fail_fast=fail_fast,
             race=not no_race,
-            until=min(ends, default=None),
+            until=end,
             observers=(run_view(),),
             executor=executor,
         )
-        for line in _summary(summary, plan):
-            click.echo(line)
+        _echo(_summary(summary, plan))
         sys.exit(FAILED if summary.failed else 0)
 
 
 @click.command()
 @_planning
-def plan(**planning: Any) -> None:
-    """Show the trials of SUITE: what is done, what is left, and how long it will take."""
+@click.option("--json", "as_json", is_flag=True, help="Print the same as data, with everything that makes a trial.")
+def plan(*, as_json: bool, **planning: Any) -> None:
+    """Show the trials of SUITE: what is done, what is left, how they differ, and how long it will take."""
     with exit_codes():
-        _print_plan(_make_plan(**planning))
+        planned = _make_plan(**planning, quiet=as_json)
+        if as_json:
+            click.echo(json.dumps(plan_data(planned), indent=2, allow_nan=False))
+        else:
+            _echo(plan_lines(planned))
 
 
 @click.command()
@@ -112,10 +120,8 @@ def validate(**planning: Any) -> None:
     with exit_codes():
         plan = _make_plan(**planning)
         click.echo(f"{planning['suite']}: sound, {counted(len(plan.selected), 'trial')}")
-        for remark in api.results_folder_remarks(plan):
-            click.echo(remark)
-        _print_other_devices(plan)
-        _print_missing_weights(plan)
+        _echo(api.results_folder_remarks(plan))
+        _echo(warning_lines(plan))
 
 
 @click.command()
@@ -131,11 +137,20 @@ def fetch(suite: Path) -> None:
 
 
 def _make_plan(
-    *, suite: Path, results: Path, select: str | None, max_images: int | None, limit: int | None, device: str
+    *,
+    suite: Path,
+    results: Path,
+    select: str | None,
+    max_images: int | None,
+    limit: int | None,
+    device: str,
+    quiet: bool = False,
 ) -> Plan:
     """Make the plan, with a bar while many images are checked, and print what is odd about them.
 
-    `limit` is the value of `--limit`, the old name of `--max-images`.
+    Args:
+        limit: the value of `--limit`, the old name of `--max-images`.
+        quiet: print nothing.
     """
     from harness import api
 
@@ -144,35 +159,13 @@ def _make_plan(
     wanted = max_images if limit is None else limit
     with progress_bar("looking at images") as progress:
         plan = api.plan(suite, results=results, select=select, max_images=wanted, device=device, progress=progress)
-    for remark in plan.remarks:
-        click.echo(remark)
+    _echo(() if quiet else plan.remarks)
     return plan
 
 
-def _print_plan(plan: Plan) -> None:
-    from harness import api
-    from harness.formatting import counted, rough_duration
-    from harness.observers.wording import forecast, race_forecast
-
-    expected = plan.expected()
-    for trial in plan.selected:
-        record, failure = plan.records.get(trial.trial_id), plan.failed.get(trial.trial_id)
-        state = f"done ({record.environment.device})" if record else "left"
-        if failure and not record:
-            state = failure.outcome.replace("_", " ")
-        known = state == "left" and trial.trial_id in expected
-        click.echo(f"{state:<14} {rough_duration(expected[trial.trial_id]) if known else '':>12} {trial.trial_id}")
-    counts = [f"{len(plan.selected) - len(plan.pending) - len(plan.given_up)} done"]
-    counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
-    trials = counted(len(plan.selected), "trial")
-    click.echo(f"{trials}: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}")
-    race = api.forecast_races(plan)
-    if plan.pending and expected:
-        click.echo(forecast(plan.pending, expected, race))
-    elif race is not None:
-        click.echo(race_forecast(race))
-    _print_other_devices(plan)
-    _print_missing_weights(plan)
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 def _summary(summary: RunSummary, plan: Plan) -> Iterator[str]:
@@ -191,25 +184,3 @@ def _summary(summary: RunSummary, plan: Plan) -> Iterator[str]:
     for race in summary.races:
         yield from race_lines(race)
     yield f"Report: {summary.report}"
-
-
-def _print_other_devices(plan: Plan) -> None:
-    """Name the recorded trials that another `--device` does not measure again."""
-    wanted = plan.device.partition(":")[0]
-    devices = {record.environment.device for record in plan.records.values()}
-    others = sorted({done for done in devices if wanted != "auto" and done.partition(":")[0] != wanted})
-    if others:
-        click.echo(
-            f"trials measured on {', '.join(others)} are kept and not measured on {plan.device}; "
-            "for that give another folder with --results"
-        )
-
-
-def _print_missing_weights(plan: Plan) -> None:
-    """Print which files of pretrained weights are not downloaded yet."""
-    from harness import api
-
-    missing = [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
-    if missing:
-        names = ", ".join(path.name for path in missing)
-        click.echo(f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now")

@@ -78,6 +78,21 @@ def in_order(trials: Sequence[Trial], expected: Mapping[str, float]) -> tuple[Tr
     )
 
 
+def too_late(trials: Sequence[Trial], expected: Mapping[str, float], seconds: float) -> tuple[Trial, ...]:
+    """Return the trials that would not end within so many seconds, where each starts when the one before has ended.
+
+    A trial of unknown length is taken to take no time: a preflight will tell.
+    """
+    late, passed_s = [], 0.0
+    for trial in trials:
+        ends_s = passed_s + expected.get(trial.trial_id, 0.0)
+        if ends_s > seconds:
+            late.append(trial)
+        else:
+            passed_s = ends_s
+    return tuple(late)
+
+
 def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -> int:
     """Return how many bytes these trials write at most: weights and detections of each, and the checkpoints of one.
 

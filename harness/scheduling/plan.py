@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from harness.analysis.settings import distinguishing_settings
 from harness.scheduling import estimate, retry
 from harness.store import record, results
 from harness.suite.expand import configuration_key
@@ -62,6 +64,14 @@ class Plan:
     def expected(self) -> dict[str, float]:
         """Return the seconds that each selected trial takes, by id, as far as that is known."""
         return estimate.expected_s(self.selected, self.preflights, tuple(self.records.values()))
+
+    def too_late(self, until: datetime) -> tuple[Trial, ...]:
+        """Return the pending trials that a run which starts now would leave out, as far as their length is known."""
+        return estimate.too_late(self.pending, self.expected(), (until - datetime.now(UTC)).total_seconds())
+
+    def differences(self) -> dict[str, str]:
+        """Return in which settings each selected trial differs from the others of its architecture, by id."""
+        return distinguishing_settings(self.selected)
 
 
 def refresh(plan: Plan) -> Plan:
