@@ -98,11 +98,16 @@ class _LastResort(logging.Handler):
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logging.WARNING)
         self._logger = logger
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it, unless others handle it."""
-        if len(self._logger.handlers) == 1 and not logging.getLogger().handlers:
-            sys.stderr.write(visible(f"{self.format(record)}\n"))
+        """Print it, unless others handle it; a command, which reads the same files many times, says it once."""
+        if len(self._logger.handlers) > 1 or logging.getLogger().handlers:
+            return
+        text = visible(f"{self.format(record)}\n")
+        if text not in self._said or not isinstance(sys.stderr, Output):
+            sys.stderr.write(text)
+        self._said.add(text)
 
 
 def _protected(stream: TextIO | None) -> Output:

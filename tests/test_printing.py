@@ -127,20 +127,35 @@ def test_a_last_traceback_and_warnings_are_text_too() -> None:
     assert rb"\xff" in done.stderr
 
 
-def test_errors_and_warnings_of_the_api_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_and_warnings_of_the_api_are_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where a program that imports us has neither protected its streams nor configured logging."""
     assert str(UsageError("x\x1b[2J\u202e\ny")) == "x\\x1b[2J\\u202e\ny"
     assert "\x1b" not in str(SuiteError(("x\x1b[2J",)))
-    logger, root = logging.getLogger("harness.somewhere"), logging.getLogger()
-    handlers, root.handlers = root.handlers, []
-    try:
-        printing.show_warnings("harness")
-        printing.show_warnings("harness")
-        logger.warning("%s is odd", "x\x1b[2J")
-        logger.info("nothing")
-    finally:
-        root.handlers = handlers
+    logger = logging.getLogger("harness.somewhere")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    printing.show_warnings("harness")
+    printing.show_warnings("harness")
+    logger.warning("%s is odd", "x\x1b[2J")
+    logger.info("nothing")
     assert capsys.readouterr().err == "x\\x1b[2J is odd\n"
+
+
+def test_a_command_says_each_warning_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which may come whenever a file is read; a program that imports us and reads it again hears of it again."""
+    logger, root = logging.getLogger("harness.somewhere"), logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    printing.show_warnings("harness")
+    for text in ("one", "two", "one"):
+        logger.warning("a %s", text)
+    assert capsys.readouterr().err == "a one\na two\na one\n"
+    monkeypatch.setattr("sys.stdout", sys.stdout)
+    monkeypatch.setattr("sys.stderr", sys.stderr)
+    printing.protect()
+    for text in ("three", "four", "three"):
+        logger.warning("a %s", text)
+    assert capsys.readouterr().err == "a three\na four\n"
 
 
 def test_only_the_console_of_the_observers_draws() -> None:

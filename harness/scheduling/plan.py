@@ -87,7 +87,7 @@ def refresh(plan: Plan) -> Plan:
         try:
             recorded = results.read_record(folder)
         except record.RecordError as error:
-            log.warning("%s; the trial counts as not done", error)
+            log.warning("%s; %s", error, results.SET_ASIDE)
             continue
         history = results.history(folder)
         if recorded is not None:

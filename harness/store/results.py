@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
 
 T = TypeVar("T")
+SET_ASIDE = "the next attempt sets it aside and measures the trial again"  # what becomes of a record that is damaged
 _UNREADABLE = (record.RecordError, record.NewerRecordError)
 
 
@@ -183,7 +184,7 @@ def _state(folder: TrialFolder, trial: Trial, *, planned: bool) -> TrialState:
     try:
         finished = read_record(folder)
     except record.RecordError as error:
-        problem = f"{error}; the next run sets it aside and measures the trial again"
+        problem = f"{error}; {SET_ASIDE}"
         note(problem)
     except record.NewerRecordError as error:
         problem = f"{error}; it is not read"
