@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import os
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from harness.errors import DataError, MachineError
+from harness.workers import map_in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,15 +127,13 @@ def _scan_all(paths: Sequence[str], *, decode: bool, workers: int) -> Iterator[I
     if workers < 2 or len(paths) < _MIN_IMAGES_FOR_WORKERS:  # noqa: PLR2004 - one process is this one
         yield from map(scan, paths)
         return
-    # Spawned, not forked: a progress bar's thread may hold a lock that a forked copy would wait for forever.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from pool.map(scan, paths, chunksize=25)
-        except BrokenProcessPool:
-            raise MachineError(
-                "a process that scans images was killed, probably because memory ran out; free some memory, or look "
-                "for an image of enormous size"
-            ) from None
+    try:
+        yield from map_in_processes(scan, paths, processes=workers, at_once=25)
+    except BrokenProcessPool:
+        raise MachineError(
+            "a process that scans images was killed, probably because memory ran out; free some memory, or look for an "
+            "image of enormous size"
+        ) from None
 
 
 def scan_image(path: str, *, decode: bool) -> ImageInfo:

@@ -146,22 +146,27 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
         MachineError: the system has no room for another process.
     """
     stream = subprocess.PIPE if capture else None
-    process = _start(
-        ("-m", module, *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=stream,
-        stderr=stream,
-        encoding="utf-8",
-        errors="replace",
-        env=dict(environment),
-        start_new_session=True,
-    )
+    stdin, held = os.pipe()  # which ends when this process does: see harness.workers.end_with_standard_input
     try:
-        output, errors = process.communicate()
+        process = _start(
+            ("-m", module, *arguments),
+            stdin=stdin,
+            stdout=stream,
+            stderr=stream,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(environment),
+            start_new_session=True,
+        )
+        try:
+            output, errors = process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.close(stdin)
+        os.close(held)
     return Completed(exit_code=process.returncode, output=output or "", errors=errors or "")
 
 

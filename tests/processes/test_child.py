@@ -42,3 +42,12 @@ def test_no_room_for_a_process_is_the_machines(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(MachineError, match=r"no process can be started: Resource temporarily unavailable; .*ulimit -u"):
         Child(("-c", "pass"))
+
+
+def test_a_command_holds_a_pipe_to_this_process(tmp_path: Path) -> None:
+    """By which it notices that this process is gone (`harness.workers.end_with_standard_input`); it leads its group."""
+    (tmp_path / "said.py").write_text(
+        "import os, stat\nprint(stat.S_ISFIFO(os.fstat(0).st_mode), os.getpgrp() == os.getpid())\n"
+    )
+    done = run_module("said", environment={**child_environment(1), "PYTHONPATH": str(tmp_path)}, capture=True)
+    assert (done.output, done.errors) == ("True True\n", "")

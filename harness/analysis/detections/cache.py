@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import multiprocessing
 import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +23,7 @@ from harness.store import files, paths
 from harness.store.problems import note
 from harness.store.record import AS_TRAINED
 from harness.store.tables import UnreadableError, read_detections
+from harness.workers import map_in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -152,20 +150,13 @@ def _analyse_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, DetectionAnalysis
     if workers < 2 or sum(job.detections.stat().st_size for job in jobs) < _MIN_PARALLEL_BYTES:  # noqa: PLR2004 - one is this process
         yield from ((job, _analyse(job)) for job in jobs)
         return
-    # Not forked: the thread of a progress bar may hold a lock, for which the forked process would wait forever.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts) as pool:
-        try:
-            yield from zip(jobs, pool.map(_analyse, jobs), strict=True)
-        except BrokenProcessPool:
-            log.warning(
-                "a process that analyses detections was killed, probably for lack of memory; going on in one process"
-            )
-            yield from ((job, _analyse(job)) for job in jobs)
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield from zip(jobs, map_in_processes(_analyse, jobs, processes=workers), strict=True)
+    except BrokenProcessPool:
+        log.warning(
+            "a process that analyses detections was killed, probably for lack of memory; going on in one process"
+        )
+        yield from ((job, _analyse(job)) for job in jobs)
 
 
 def _analyse(job: _Job) -> DetectionAnalysis | str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import printing
 from harness.errors import HarnessError
 from harness.trial.models import checkpoint
+from harness.workers import end_with_standard_input
 
 
 def main(path: Path) -> int:
@@ -22,5 +23,6 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
+    end_with_standard_input()
     printing.protect()
     sys.exit(main(Path(sys.argv[1])))
