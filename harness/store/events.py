@@ -1,26 +1,34 @@
 """What a process reports while it works: one typed event a line of `events.jsonl`, written and read here.
 
 Owns the lines' format. Files of earlier versions stay readable, and a line that cannot be read is left out: an event is
-for showing and for telling a working process from a hung one; no result depends on it.
+for showing and for telling a working process from a hung one; no result depends on it. A user's code may write into the
+file, so numbers are such as can be computed with, and texts are short and can be stored.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from harness.store.quantities import moment
+from harness import foreign
+from harness.store.quantities import AtLeastOne, Count, Fraction, NotNegative, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
+
+_LONGEST_LINE = 2**20  # bytes; an event has some hundred
+_LONGEST_TEXT = 200
+_Text = Annotated[str, AfterValidator(lambda text: foreign.shortened(text, _LONGEST_TEXT))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,95 +41,95 @@ class Event:
         stage: what the process was doing: data, model, train, evaluate, measure or variant.
     """
 
-    time: str = ""
-    uptime_s: float | None = None
-    stage: str = ""
+    time: _Text = ""
+    uptime_s: NotNegative | None = None
+    stage: _Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEvent(Event):
     """A stage begins; `variant` names the variant that it is about, if any, and `device` the device in use."""
 
-    variant: str | None = None
-    device: str | None = None
+    variant: _Text | None = None
+    device: _Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEvent(Event):
     """A training step is done: `step` of `steps` in `epoch` of `epochs`, both counted from 1."""
 
-    stage: str = "train"
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
+    stage: _Text = "train"
+    epoch: AtLeastOne
+    epochs: AtLeastOne
+    step: Count
+    steps: AtLeastOne
     loss: float
-    images_per_s: float
+    images_per_s: NotNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationEvent(Event):
     """The accuracy on the val split after an epoch; None where the split has no ground truth."""
 
-    stage: str = "train"
-    epoch: int
-    map: float | None
-    map_50: float | None
+    stage: _Text = "train"
+    epoch: AtLeastOne
+    map: Fraction | None
+    map_50: Fraction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedEvent(Event):
     """Training goes on from a checkpoint; `place` says where, such as "at epoch 2, step 5"."""
 
-    stage: str = "train"
-    place: str
+    stage: _Text = "train"
+    place: _Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedEvent(Event):
     """So many images of a split are evaluated, `of` so many."""
 
-    stage: str = "evaluate"
-    split: str
-    images: int
-    of: int
+    stage: _Text = "evaluate"
+    split: _Text
+    images: Count
+    of: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredEvent(Event):
     """The measurement of speed and memory goes on."""
 
-    stage: str = "measure"
+    stage: _Text = "measure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightEvent(Event):
     """A step of a preflight took so many seconds: one training step, or the evaluation of one image."""
 
-    step_s: float | None = None
-    evaluation_s: float | None = None
+    step_s: NotNegative | None = None
+    evaluation_s: NotNegative | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantEvent(Event):
     """The process that measures a variant is still at work, though it may say nothing itself."""
 
-    stage: str = "variant"
-    variant: str
+    stage: _Text = "variant"
+    variant: _Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedEvent(Event):
     """Written by whoever watches the process: for so many seconds both stood still, as when a laptop sleeps."""
 
-    paused_s: float
+    paused_s: NotNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEvent(Event):
     """An event that this version has no type for, or whose fields are not those it expects; `name` is its name."""
 
-    name: str
+    name: _Text
 
 
 _LONGEST_GAP_S = 60.0  # between two events of a process that works, where only the times of day are known
@@ -173,7 +181,7 @@ def decode_event(line: bytes) -> Event | None:
             return _adapter(name).validate_python(values)
         except ValidationError:
             pass  # as good as one that this version does not know
-    return OtherEvent(name=name, time=_text(values.get("time")), stage=_text(values.get("stage")))
+    return OtherEvent(name=_text(name), time=_text(values.get("time")), stage=_text(values.get("stage")))
 
 
 def event_moment(event: Event) -> datetime | None:
@@ -215,16 +223,26 @@ class EventReader:
 
     def read(self) -> list[Event]:
         """Return the events of the lines that were completed since the last call."""
+        events: list[Event] = []
+        while data := self._next():
+            *lines, torn = (self._torn + data).split(b"\n")
+            self._torn = torn if len(torn) <= _LONGEST_LINE else b""  # the rest of such a line is no event either
+            events.extend(event for line in lines if (event := decode_event(line)) is not None)
+        return events
+
+    def _next(self) -> bytes:
         try:
-            with self._path.open("rb") as stream:
-                stream.seek(self._position)
-                data = stream.read()
+            handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place would wait for a writer
         except OSError:  # not there yet, or not readable: nothing depends on it
-            return []
+            return b""
+        try:
+            data = os.pread(handle, _LONGEST_LINE, self._position) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+        except OSError:
+            return b""
+        finally:
+            os.close(handle)
         self._position += len(data)
-        *lines, self._torn = (self._torn + data).split(b"\n")
-        events = (decode_event(line) for line in lines)
-        return [event for event in events if event is not None]
+        return data
 
 
 @cache
@@ -233,4 +251,4 @@ def _adapter(name: str) -> TypeAdapter[Event]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return foreign.shortened(value, _LONGEST_TEXT) if isinstance(value, str) else ""

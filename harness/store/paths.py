@@ -24,6 +24,7 @@ Owns names alone; `harness.store.files` writes.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from harness.store.files import make_folder
 
 MEASUREMENTS = "measurements"
 RACES = "races"
+_NUMBER = re.compile("[1-9][0-9]{0,8}")  # as an attempt, a measurement, a race or a block is named here
 # The names of files until version 0.2, by their present names' beginnings. Such files are read and never renamed.
 _OLDER_NAMES = {
     "job.json": "trial.json",
@@ -100,7 +102,7 @@ class AttemptFolder(ProcessFolder):
     @property
     def _races(self) -> bool:
         """Whether it is a turn of a race: races/<n>/<block>/<entrant>."""
-        return self.path.parts[-4:-3] == (RACES,) and self.path.parent.name.isdigit()
+        return self.path.parts[-4:-3] == (RACES,) and bool(_NUMBER.fullmatch(self.path.parent.name))
 
     def variant(self, name: str) -> VariantFolder:
         """Of one variant's process."""
@@ -210,7 +212,8 @@ def next_measurement(folder: Path) -> AttemptFolder:
 
 
 def _numbered(folder: Path) -> tuple[AttemptFolder, ...]:
-    numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else ()
+    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    numbers = sorted(int(name) for name in names if _NUMBER.fullmatch(name))
     return tuple(AttemptFolder(folder / str(number)) for number in numbers)
 
 

@@ -166,9 +166,12 @@ class RaceState:
 
 def read_race(folder: RaceFolder) -> RaceState | None:
     """Read a race; what cannot be read of it is left out, with a warning. None where it is the race itself."""
+    if not folder.race.is_file():  # killed between the folder and its first file
+        return None
     try:
         race = record.decode(RACE, folder.race.read_bytes(), str(folder.race))
-    except OSError:  # killed between the folder and its first file
+    except OSError as error:
+        note(f"{folder.race}: cannot be read: {error.strerror}; the race is left out")
         return None
     except record.RecordError as error:
         note(f"{error}; the race is left out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
-from harness.formatting import on_one_line
+from harness.formatting import counted, on_one_line
 from harness.suite import messages
 from harness.suite.catalog import registry
 from harness.suite.schema import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.catalog.registry import OwnArchitecture
 
+MAX_TRIALS = 10_000
 _SUITE_FILE = TypeAdapter(SuiteFile)
 _HYPERPARAMETERS = TypeAdapter(Hyperparameters)
 _OLDER_KEYS = {"most_objects": "max_objects"}  # keys of a synthetic dataset until version 0.2
@@ -154,6 +156,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     if len(set(file.seeds)) < len(file.seeds):
         report(("seeds",), "expected each seed once")
     _check_sweep(data.get("sweep", {}), report)
+    _check_size(file, report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
         row, own = registry.find(choice.name, document.path.resolve().parent)
@@ -241,6 +244,19 @@ def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> Non
             except ValidationError as error:
                 for detail in error.errors():
                     report(("sweep", key, index), messages.describe_value(detail))
+
+
+def _check_size(file: SuiteFile, report: messages.Report) -> None:
+    """Count the trials before any of them is made."""
+    points = math.prod(len(values) for values in file.sweep.values())
+    count = len(file.datasets) * len(file.architectures) * points * len(file.seeds)
+    if count > MAX_TRIALS:
+        product = (
+            f"{counted(len(file.datasets), 'dataset')} × {counted(len(file.architectures), 'architecture')} × "
+            f"{counted(points, 'point')} of the sweep × {counted(len(file.seeds), 'seed')}"
+        )
+        place = ("sweep",) if points >= len(file.seeds) else ("seeds",)
+        report(place, f"{product} make {count:,} trials; a suite has at most {MAX_TRIALS:,}")
 
 
 def _settings(

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": Path.exists}
+
+def _is_file_or_folder(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
+
+
+_KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": _is_file_or_folder}
 WEIGHTS_WORDS = ("default", "backbone", "none")
 
 
@@ -128,6 +133,8 @@ def _existing(path: Path, info: ValidationInfo, *, kind: str) -> Path:
         try:
             if _KINDS[kind](candidate):
                 return candidate.resolve()
+            if candidate.exists():
+                raise ValueError(f"expected a {kind}: {candidate} is another kind of thing")
         except OSError as error:  # the name is too long, or a folder may not be entered
             raise ValueError(f"{candidate}: {error.strerror}") from None
     searched = "" if path.is_absolute() else f" (looked in {' and '.join(dict.fromkeys(map(str, bases)))})"

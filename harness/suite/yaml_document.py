@@ -7,6 +7,7 @@ Does not know about suites. It differs from PyYAML's safe loader: duplicate keys
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,6 +23,7 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 Place: TypeAlias = "tuple[str | int, ...]"
 
 MAX_BYTES = 1_000_000
+MAX_VALUES = 10_000
 _MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -50,7 +52,12 @@ def read_document(path: Path) -> Document:
         SuiteError: the file cannot be read, is too large, or is not plain YAML.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            raise SuiteError(
+                (f"{path}: cannot be read: it is a folder, a pipe or a device; give the path of a YAML file",)
+            )
+        if status.st_size > MAX_BYTES:
             raise SuiteError((f"{path}: larger than {MAX_BYTES} bytes; a suite file is a page of YAML",))
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,7 +65,7 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise SuiteError((f"{path}: cannot be read: {error.strerror}",)) from None
     try:
-        _refuse_indirection(path, text)
+        _refuse_traps(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise SuiteError((f"{path}:{_line(error.problem_mark)}: not YAML: {error.problem}",)) from None
@@ -69,11 +76,13 @@ def read_document(path: Path) -> Document:
     return Document(path=path, data=data, lines=lines)
 
 
-def _refuse_indirection(path: Path, text: str) -> None:
-    """Raise an error for aliases, tags and deep nesting before any data are built, so that they take no memory."""
+def _refuse_traps(path: Path, text: str) -> None:
+    """Raise an error for aliases, tags, deep nesting and endless lists before any data are built of them."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         where = f"{path}:{_line(event.start_mark)}"
+        if count > MAX_VALUES:
+            raise SuiteError((f"{where}: more than {MAX_VALUES:,} values up to here; a suite file is a page of YAML",))
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SuiteError((f"{where}: anchors and aliases (& and *) are not supported; write the value out",))
         if tag := getattr(event, "tag", None):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from harness.observers.state import RunState
 from harness.store.events import (
     EvaluatedEvent,
     Event,
@@ -164,3 +166,53 @@ def test_pauses_are_summed() -> None:
     """Those that can be."""
     assert paused_s(()) == 0
     assert paused_s((PausedEvent(paused_s=2.0), STEP, PausedEvent(paused_s=3.0), PausedEvent(paused_s=-9.0))) == 5.0
+
+
+HUGE = "1" + "0" * 4000
+BAD_LINES = (
+    f'{{"event": "step", "epoch": {HUGE}, "epochs": 1, "step": 1, "steps": 1, "loss": 1, "images_per_s": 1}}',
+    '{"event": "step", "epoch": 1, "epochs": 0, "step": 1, "steps": 0, "loss": 1, "images_per_s": 1}',
+    '{"event": "step", "epoch": -1, "epochs": 1, "step": 1, "steps": 1, "loss": 1, "images_per_s": 1}',
+    '{"event": "step", "epoch": 1, "epochs": 1, "step": 1, "steps": 1, "loss": 1, "images_per_s": Infinity}',
+    '{"event": "validation", "epoch": 1, "map": 1e308, "map_50": NaN}',
+    '{"event": "preflight", "step_s": 1e308}',
+    '{"event": "stage", "stage": "\\ud800", "time": "9999-12-31T23:59:59-12:00"}',
+    '{"event": "\\ud800", "stage": "\\udfff"}',
+    '{"event": "stage", "stage": ["train"], "time": {}}',
+    f'{{"event": "stage", "stage": "{"x" * 100_000}"}}',
+    f'{{"event": "stage", "stage": "{"x" * 3_000_000}"}}',
+    "[" * 100_000,
+    "\x00\x00\x00",
+)
+
+
+@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:40])
+def test_whatever_a_line_holds_can_be_shown_and_stored(line: str, tmp_path: Path) -> None:
+    """The lines around it are read; what it says itself fits on a line, into a file, and into a calculation."""
+    path = tmp_path / "events.jsonl"
+    around = encode_event(STEP).encode()
+    path.write_bytes(around + line.encode() + b"\n\xff\xfe\n" + around)
+    first, *bad, last = read_events(path)
+    assert (first, last) == (STEP, STEP)
+    for event in bad:
+        encode_event(event).encode()
+        assert len(encode_event(event)) < 2000
+        event.stage.encode()
+        state = RunState()
+        state.event(event)
+        assert state.trained_fraction() >= 0
+        state.doing().encode()
+
+
+def test_a_pipe_in_the_place_of_the_file_waits_for_nobody(tmp_path: Path) -> None:
+    """It holds no events."""
+    path = tmp_path / "events.jsonl"
+    os.mkfifo(path)
+    assert read_events(path) == ()
+
+
+def test_a_long_file_is_read_whole(tmp_path: Path) -> None:
+    """In pieces, so that no line of it is lost."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(encode_event(STEP).encode() * 20_000)
+    assert read_events(path) == (STEP,) * 20_000

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.store import files, paths
+from harness.store import files
 from tests.conftest import ROOT
 
 
@@ -128,10 +128,3 @@ def test_kill_9_leaves_whole_files_only(tmp_path: Path) -> None:
             assert len(set(words)) == 1
     files.sweep(tmp_path)
     assert not list(tmp_path.glob(f"{files.TEMPORARY}*"))
-
-
-def test_attempts_are_numbered(tmp_path: Path) -> None:
-    """Each attempt gets the next number, in numeric order past ten."""
-    trial = paths.TrialFolder(tmp_path)
-    assert [trial.next_attempt().number for _ in range(11)] == list(range(1, 12))
-    assert [attempt.number for attempt in trial.attempts()] == list(range(1, 12))

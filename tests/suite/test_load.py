@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SuiteError
-from harness.suite.load import Suite, json_schema, load_suite
+from harness.suite import load
+from harness.suite.load import MAX_TRIALS, Suite, json_schema, load_suite
 from tests.conftest import ROOT
 
 GOOD = """\
@@ -155,3 +156,41 @@ def test_schema_is_a_json_schema_that_knows_the_short_forms() -> None:
 def test_shipped_suites_load(name: str) -> None:
     """The suites of the repository are sound as they are."""
     assert load_suite(ROOT / "suites" / f"{name}.yaml").name == name
+
+
+def _axis(count: int) -> str:
+    return f"[{', '.join(str(1e-3 + 1e-6 * number) for number in range(count))}]"
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (
+            f"sweep: {{lr: {_axis(100)}, weight_decay: {_axis(100)}, momentum: {_axis(100)}}}\n",
+            "10: sweep: 1 dataset × 2 architectures × 1,000,000 points of the sweep × 1 seed make 2,000,000 trials",
+        ),
+        (
+            f"seeds: {list(range(6000))}\n",
+            "10: seeds: 1 dataset × 2 architectures × 1 point of the sweep × 6,000 seeds make 12,000 trials",
+        ),
+        (
+            f"sweep: {{weight_decay: {_axis(60)}}}\nseeds: {list(range(100))}\n",
+            "11: seeds: 1 dataset × 2 architectures × 60 points of the sweep × 100 seeds make 12,000 trials",
+        ),
+    ],
+)
+def test_trials_are_counted_before_they_are_made(
+    rest: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a year of nights is a slip; the sentence says what multiplies to it, and none is made."""
+    made: list[object] = []
+    monkeypatch.setattr(load, "resolve_hyperparameters", lambda *point: made.append(point))
+    problems = _problems(tmp_path, GOOD.replace("hyperparameters: {lr: 0.005}", "image_size: {min: 480}") + rest)
+    assert problems == (f"s.yaml:{said}; a suite has at most 10,000",)
+    assert not made
+
+
+def test_as_many_trials_as_are_allowed(tmp_path: Path) -> None:
+    """Exactly so many."""
+    suite = _load(tmp_path, f"{GOOD}seeds: {list(range(MAX_TRIALS // 2))}\n")
+    assert len(suite.settings) * len(suite.seeds) == MAX_TRIALS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,23 @@ def test_lines_are_known_for_every_place(tmp_path: Path) -> None:
     assert document.locate(("a", 1, "c")) == f"{path}:4"
     assert document.locate(("a", 1, "missing")) == f"{path}:3"
     assert document.locate(("nowhere",)) == f"{path}:1"
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+def test_what_is_no_file_is_not_read(kind: str, tmp_path: Path) -> None:
+    """Reading it might never end."""
+    path = {"a pipe": tmp_path / "suite.yaml", "a device": Path("/dev/zero"), "a folder": tmp_path}[kind]
+    if kind == "a pipe":
+        os.mkfifo(path)
+    with pytest.raises(SuiteError, match=f"{path}: cannot be read: it is a folder, a pipe or a device"):
+        read_document(path)
+
+
+@pytest.mark.parametrize("text", ["seeds: [{}]", "seeds: [0, {}]\n", "a:\n- {}", "a: {{{}}}"])
+def test_more_values_than_a_page_has_are_refused_early(text: str, tmp_path: Path) -> None:
+    """Of a hundred thousand of them only the first ten thousand are looked at."""
+    path = tmp_path / "suite.yaml"
+    separator = "\n- " if "- {" in text else ", "
+    path.write_text(text.format(separator.join(map(str, range(100_000)))))
+    with pytest.raises(SuiteError, match=r"suite.yaml:\d+: more than 10,000 values up to here"):
+        read_document(path)

@@ -16,6 +16,7 @@ from harness.data.formats.reading import (
     Source,
     UnreadableError,
     add_broken_files,
+    beginning,
     files_under,
     group_by_split,
     number,
@@ -152,9 +153,5 @@ def _is_box_csv(path: Path) -> bool:
     """Return whether the first row could hold a box or the names of a box's columns."""
     if path.suffix.lower() not in _SUFFIXES:
         return False
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as stream:
-            first = stream.readline(10_000)
-    except OSError:
-        return False
+    first = beginning(path, 10_000).decode("utf-8-sig", errors="replace").partition("\n")[0]
     return first.count(_delimiter(first)) >= len(COLUMNS) - 1

@@ -276,13 +276,26 @@ def has_json_key(path: Path, *keys: str) -> bool:
 
 def _ends(path: Path) -> bytes:
     window = 2**16
+    head = beginning(path, window)
+    if len(head) < window:
+        return head
     try:
         with path.open("rb") as stream:
-            head = stream.read(window)
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - window))
             return head + stream.read(window)
     except OSError:
         return b""
+
+
+def beginning(path: Path, length: int) -> bytes:
+    """Return the first bytes of a file; none where it cannot be read, or is no file: a pipe would never end."""
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(length)
+    except OSError:
+        pass
+    return b""
 
 
 def _readable(error: Exception) -> str:

@@ -20,6 +20,7 @@ from harness.data.formats.reading import (
     MAX_BYTES_OF_TEXT,
     Source,
     UnreadableError,
+    beginning,
     files_under,
     group_by_split,
     number,
@@ -190,11 +191,7 @@ def _parse(path: Path) -> _Handler:
 
 
 def _is_voc(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return b"<annotation" in stream.read(4096)
-    except OSError:
-        return False
+    return b"<annotation" in beginning(path, 4096)
 
 
 def _size(width: str, height: str) -> tuple[int, int]:

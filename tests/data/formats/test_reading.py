@@ -260,6 +260,14 @@ def test_what_is_no_file_is_neither_waited_for_nor_passed_over(tmp_path: Path) -
     assert "unreadable_annotation (3)" in errors["unreadable_annotation"]
 
 
+@pytest.mark.parametrize("name", ["annotations.json", "data.yaml", "labels.csv", "a.xml", "a.json", "labels.tsv"])
+def test_a_pipe_is_no_sign_of_a_format(name: str, tmp_path: Path) -> None:
+    """Finding out which format a folder has waits for nobody either."""
+    Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / name)
+    assert _errors(_load(tmp_path))
+
+
 def test_links_to_folders_outside_leave_the_root(tmp_path: Path) -> None:
     """A folder of images that is a link out of PATH is told; named by the suite it is the user's word."""
     root = dataset(tmp_path / "set", "coco", train=6, val=2)
