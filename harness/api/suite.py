@@ -195,7 +195,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             supervisor=supervisor,
             observer=observer,
             fail_fast=fail_fast,
-            report=lambda: _write_report_between(plan.folder),
+            report=lambda: _after_trial(plan, observer),
         )
         try:
             observer.begin(plan)
@@ -206,6 +206,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             forecast = forecast_races(plan) if race else None
             if forecast is not None:
                 observer.expect_race(forecast)
+            observer.expect_stages(plan.expected_stages())
             executed = Executed(not_tried=plan.pending) if stop else replace(scheduler, plan=plan).execute(deadline)
             track = RaceTrack(
                 folder=plan.folder, device=plan.device, supervisor=supervisor, observer=observer, until=deadline
@@ -284,6 +285,12 @@ def _suite_plan(plan: Plan) -> SuitePlan:
     if plan.trials[0].max_images is not None:
         full = tuple(trial for trial in read_plan(plan.folder).trials if trial.max_images is None)
     return SuitePlan(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
+
+
+def _after_trial(plan: Plan, observer: Observers) -> None:
+    """Write the report, and tell what is expected of the trials that are left, now that another one has run."""
+    _write_report_between(plan.folder)
+    observer.expect_stages(refresh(plan).expected_stages())
 
 
 def _write_report_between(folder: SuiteFolder) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.executors.base import AttemptResult
+    from harness.scheduling.estimate import StageSeconds
     from harness.scheduling.plan import Plan
     from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
@@ -90,6 +91,10 @@ class LiveView:
             self._live.console.print(line)
         self._draw()
 
+    def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:
+        """Remember how long the stages of each trial take."""
+        self._state.expect_stages(stages)
+
     def expect_race(self, forecast: RaceForecast) -> None:
         """Remember it, for the line on when the run will be over."""
         self._state.race = forecast
@@ -97,6 +102,7 @@ class LiveView:
     def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
         """Print who races, and for how long."""
         self._live.start()  # a race alone begins here
+        self._state.begin_race(n_turns, expected_s)
         self._live.console.print(race_text(race, folder, n_turns, expected_s), markup=False, highlight=False)
 
     def turn(self, race: Race, block: int, entrant: Entrant) -> None:
@@ -107,6 +113,7 @@ class LiveView:
     def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
         """Print a line for the turn that ended."""
         self._state.turn = None
+        self._state.end_turn(1 if result is not None else 1 + race.blocks - block)
         style = "red" if result is None else ""
         self._live.console.print(Text(f"  {turn_text(race, block, entrant, result, reason)}", style=style))
         self._draw()
@@ -121,12 +128,12 @@ class LiveView:
         counts = Text(f"{done} of {state.total} trials done, {state.total - done - failed} left")
         if failed:
             counts.append(f", {failed} failed", style="red")
-        remaining_s = state.remaining_s()
-        if remaining_s is not None:
-            counts.append(f"  ·  about {rough_duration(remaining_s)} left", style="dim")
         lines = [counts] if state.total else []
         if state.turn is not None:
             lines.append(Text(f"race of speed, {state.turn}", style="dim"))
+        remaining_s = state.remaining_s()
+        if remaining_s is not None and lines:
+            lines[0].append(f"  ·  about {rough_duration(remaining_s)} left", style="dim")
         if state.trial is not None:
             filled = round(_BAR * state.trained_fraction())
             number = state.preflight_number

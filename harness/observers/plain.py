@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.executors.base import AttemptResult
+    from harness.scheduling.estimate import StageSeconds
     from harness.scheduling.plan import Plan
     from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
@@ -98,6 +99,10 @@ class PlainView:
         preflight = "preflight of " if failed_preflight else ""
         self._state.end(result)
         self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
+
+    def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:
+        """Remember how long the stages of each trial take."""
+        self._state.expect_stages(stages)
 
     def expect_race(self, forecast: RaceForecast) -> None:
         """Remember it, for the line on when the run will be over."""

@@ -5,6 +5,7 @@ Estimates decide the order of trials and which ones would not end in time; no re
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.suite.catalog.registry import BUILT_IN
@@ -24,8 +25,34 @@ _DETECTION_BYTES = 24  # of one row of detections.parquet, compressed
 _MEASUREMENT_IMAGES = 90  # thresholds, memory passes and operation count beside the timed passes, in images
 
 
-def trial_s(preflight: Preflight, protocol: Protocol) -> float:
-    """Return the seconds of a whole trial: start, steps, evaluations, and the passes that the protocol asks for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSeconds:
+    """The seconds that a trial's stages take, one after the other; validations are between the epochs of training."""
+
+    start_s: float = 0.0
+    training_s: float = 0.0
+    validation_s: float = 0.0
+    evaluation_s: float = 0.0
+    measurement_s: float = 0.0
+    variants_s: float = 0.0
+
+    def of(self, stage: str) -> float:
+        """Return the seconds of a stage: start, train (with its validations), evaluate, measure or variant."""
+        return {
+            "start": self.start_s,
+            "train": self.training_s + self.validation_s,
+            "evaluate": self.evaluation_s,
+            "measure": self.measurement_s,
+            "variant": self.variants_s,
+        }[stage]
+
+    def total_s(self) -> float:
+        """Return the seconds of the whole trial."""
+        return sum(self.of(stage) for stage in ("start", "train", "evaluate", "measure", "variant"))
+
+
+def foreseen(preflight: Preflight, protocol: Protocol) -> StageSeconds:
+    """Return the seconds of a trial's stages, of the passes that the protocol asks for too, by its preflight.
 
     A variant counts like the model itself, and starts a process. Compiling, and passes that are taken again, are not
     foreseen.
@@ -35,33 +62,53 @@ def trial_s(preflight: Preflight, protocol: Protocol) -> float:
     latency_s = max(protocol.rounds * round_s, protocol.latency_s) + round_s  # the phases
     throughput_s = max(protocol.rounds * round_s, protocol.throughput_s)
     measurement_s = latency_s + throughput_s + (protocol.warmup + _MEASUREMENT_IMAGES) * image_s
-    training_s = preflight.steps * preflight.step_s
-    variants_s = len(protocol.variants) * (preflight.startup_s + measurement_s + preflight.images * image_s)
-    return preflight.startup_s + training_s + preflight.evaluations * image_s + measurement_s + variants_s
+    evaluation_s = preflight.images * image_s
+    return StageSeconds(
+        start_s=preflight.startup_s,
+        training_s=preflight.steps * preflight.step_s,
+        validation_s=max(0, preflight.evaluations - preflight.images) * image_s,
+        evaluation_s=evaluation_s,
+        measurement_s=measurement_s,
+        variants_s=len(protocol.variants) * (preflight.startup_s + measurement_s + evaluation_s),
+    )
 
 
-def expected_s(
+def taken(record: Record) -> StageSeconds:
+    """Return the seconds that a trial's stages took, over all its attempts: what is not known apart is measuring."""
+    total_s = sum(attempt.wall_s for attempt in record.attempts if attempt.outcome != "preflight_passed")
+    training_s = min(record.measurements.training_s or 0.0, total_s)
+    evaluation_s = min(record.measurements.evaluation_s or 0.0, total_s - training_s)
+    return StageSeconds(
+        training_s=training_s, evaluation_s=evaluation_s, measurement_s=total_s - training_s - evaluation_s
+    )
+
+
+def expected_stages(
     trials: Sequence[Trial], preflights: Mapping[str, Preflight], records: Sequence[Record]
-) -> dict[str, float]:
-    """Return the seconds that each trial takes, by id: what another seed took, else what its preflight foresees.
+) -> dict[str, StageSeconds]:
+    """Return how long each trial takes, by id: what another seed took, else what its preflight foresees.
 
     A trial without either is missing.
 
     Args:
         preflights: by `configuration_key`.
     """
-    took = {
-        configuration_key(record.trial): sum(a.wall_s for a in record.attempts if a.outcome != "preflight_passed")
-        for record in records
-    }
-    seconds = {}
+    took = {configuration_key(record.trial): taken(record) for record in records}
+    stages = {}
     for trial in trials:
         key = configuration_key(trial)
         if key in took:
-            seconds[trial.trial_id] = took[key]
+            stages[trial.trial_id] = took[key]
         elif key in preflights:
-            seconds[trial.trial_id] = trial_s(preflights[key], trial.protocol)
-    return seconds
+            stages[trial.trial_id] = foreseen(preflights[key], trial.protocol)
+    return stages
+
+
+def expected_s(
+    trials: Sequence[Trial], preflights: Mapping[str, Preflight], records: Sequence[Record]
+) -> dict[str, float]:
+    """Return the seconds of all stages of each trial together, by id, as far as they are known."""
+    return {trial_id: each.total_s() for trial_id, each in expected_stages(trials, preflights, records).items()}
 
 
 def in_order(trials: Sequence[Trial], expected: Mapping[str, float]) -> tuple[Trial, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.executors.base import AttemptResult
+    from harness.scheduling.estimate import StageSeconds
     from harness.scheduling.plan import Plan
     from harness.scheduling.race_forecast import RaceForecast
     from harness.store.events import Event
@@ -73,6 +74,13 @@ class RaceObserver(Protocol):
         """It ended, with a result or for a reason; the entrant then takes no further part."""
 
 
+class StageObserver(Protocol):
+    """What an observer may have beside the methods of `RunObserver`, to know how long each stage of a trial takes."""
+
+    def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:
+        """Trials take so long, by id, as far as that is known: told before the first one and after each."""
+
+
 class Observers:
     """Several observers as one: each hears of everything, and one that raises is left out from then on.
 
@@ -114,29 +122,33 @@ class Observers:
         """Pass it on."""
         self._tell(lambda observer: observer.end(trial, result))
 
+    def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:
+        """Pass it on to those who want to know."""
+        self._tell_if_asked("expect_stages", stages)
+
     def expect_race(self, forecast: RaceForecast) -> None:
         """Pass it on to those who follow races."""
-        self._tell_of_race("expect_race", forecast)
+        self._tell_if_asked("expect_race", forecast)
 
     def race(self, race: Race, folder: Path, n_turns: int, expected_s: float) -> None:
         """Pass it on to those who follow races."""
-        self._tell_of_race("race", race, folder, n_turns, expected_s)
+        self._tell_if_asked("race", race, folder, n_turns, expected_s)
 
     def turn(self, race: Race, block: int, entrant: Entrant) -> None:
         """Pass it on to those who follow races."""
-        self._tell_of_race("turn", race, block, entrant)
+        self._tell_if_asked("turn", race, block, entrant)
 
     def turn_end(self, race: Race, block: int, entrant: Entrant, result: BlockResult | None, reason: str) -> None:
         """Pass it on to those who follow races."""
-        self._tell_of_race("turn_end", race, block, entrant, result, reason)
+        self._tell_if_asked("turn_end", race, block, entrant, result, reason)
 
     def close(self) -> None:
         """Pass it on, once; an observer that was left out has been closed already."""
         while self._observers:
             _close(self._observers.pop(0))
 
-    def _tell_of_race(self, method: str, *arguments: object) -> None:
-        """Tell those that have the method: an observer need not follow races."""
+    def _tell_if_asked(self, method: str, *arguments: object) -> None:
+        """Tell those that have the method."""
         self._tell(lambda observer: getattr(observer, method, lambda *_: None)(*arguments))
 
     def _tell(self, call: Callable[[RunObserver], None]) -> None:

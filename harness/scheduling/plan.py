@@ -65,6 +65,10 @@ class Plan:
         """Return the seconds that each selected trial takes, by id, as far as that is known."""
         return estimate.expected_s(self.selected, self.preflights, tuple(self.records.values()))
 
+    def expected_stages(self) -> dict[str, estimate.StageSeconds]:
+        """Return the same stage by stage."""
+        return estimate.expected_stages(self.selected, self.preflights, tuple(self.records.values()))
+
     def too_late(self, until: datetime) -> tuple[Trial, ...]:
         """Return the pending trials that a run which starts now would leave out, as far as their length is known."""
         return estimate.too_late(self.pending, self.expected(), (until - datetime.now(UTC)).total_seconds())

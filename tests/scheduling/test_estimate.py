@@ -31,9 +31,9 @@ def test_a_trial_takes_its_steps_evaluations_and_passes() -> None:
     """Start + steps + evaluations + what the protocol times, each pass at least its seconds."""
     protocol = replace(make_trial().protocol, rounds=3, latency_images=20, latency_s=60.0, throughput_s=0.0, warmup=10)
     measured = 60.0 + 2.0 + 3 * 20 * 0.1 + (10 + 90) * 0.1
-    assert estimate.trial_s(REHEARSAL, protocol) == pytest.approx(5 + 50 + 4 + measured)
+    assert estimate.foreseen(REHEARSAL, protocol).total_s() == pytest.approx(5 + 50 + 4 + measured)
     two = replace(protocol, variants=("compile", "onnxruntime"))
-    assert estimate.trial_s(REHEARSAL, two) == pytest.approx(5 + 50 + 4 + 3 * measured + 2 * (5 + 20 * 0.1))
+    assert estimate.foreseen(REHEARSAL, two).total_s() == pytest.approx(5 + 50 + 4 + 3 * measured + 2 * (5 + 20 * 0.1))
 
 
 def test_what_ran_tells_more_than_a_rehearsal() -> None:
@@ -50,7 +50,7 @@ def test_what_ran_tells_more_than_a_rehearsal() -> None:
         trials, {configuration_key(other): REHEARSAL, configuration_key(ran): REHEARSAL}, [done]
     )
     assert found[trials[0].trial_id] == 70.0
-    assert found[trials[1].trial_id] == found[other.trial_id] == estimate.trial_s(REHEARSAL, other.protocol)
+    assert found[trials[1].trial_id] == found[other.trial_id] == estimate.foreseen(REHEARSAL, other.protocol).total_s()
 
 
 def test_one_seed_of_everything_first_and_shortest_first() -> None:
