@@ -81,8 +81,11 @@ class Child:
             self._process.wait(timeout=grace_s)
 
     def dump_stacks(self) -> None:
-        """Make faulthandler print every thread's stack, process by process, the first one's first."""
-        for pid in sorted(_group(self._process.pid)):
+        """Make faulthandler print every thread's stack, process by process, the first one's first.
+
+        A process without a handler, such as a program that the user's code started, would be ended by the signal.
+        """
+        for pid in sorted(filter(_shows_stacks, _group(self._process.pid))):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGUSR1)
                 time.sleep(_DUMP_S)  # or their lines would mix
@@ -197,6 +200,16 @@ def _group(leader: int) -> set[int]:
             if int(fields[2]) == leader:
                 members.add(int(stat.parent.name))
     return members
+
+
+def _shows_stacks(pid: int) -> bool:
+    """Return whether a process handles SIGUSR1; where /proc does not say, it is one of ours, which does."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(caught >> (signal.SIGUSR1 - 1) & 1)
 
 
 def _children() -> set[int]:

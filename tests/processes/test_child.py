@@ -11,6 +11,7 @@ import pytest
 from harness.errors import MachineError
 from harness.executors.environment import child_environment
 from harness.processes.child import Child, run_module
+from tests.faults.runs import wait_for
 
 
 def test_a_command_returns_what_it_printed_and_its_code() -> None:
@@ -51,3 +52,22 @@ def test_a_command_holds_a_pipe_to_this_process(tmp_path: Path) -> None:
     )
     done = run_module("said", environment={**child_environment(1), "PYTHONPATH": str(tmp_path)}, capture=True)
     assert (done.output, done.errors) == ("True True\n", "")
+
+
+def test_stacks_are_asked_of_those_who_can_tell(tmp_path: Path) -> None:
+    """Of our own processes; a program that they started would be ended by being asked."""
+    code = (
+        "import faulthandler, signal, subprocess\nfaulthandler.register(signal.SIGUSR1)\n"
+        "with subprocess.Popen(('sleep', '600')) as other:\n    print(other.pid, flush=True)\n"
+    )
+    log = tmp_path / "log.txt"
+    process = Child(("-c", code), log=log)
+    try:
+        wait_for(lambda: log.is_file() and log.read_text().endswith("\n"), "the other's number")
+        other = int(log.read_text())
+        process.dump_stacks()
+        wait_for(lambda: "most recent call first" in log.read_text(), "the stacks")
+        assert process.exit_code() is None
+        assert Path(f"/proc/{other}/stat").read_text().split()[2] == "S"
+    finally:
+        process.end()

@@ -6,8 +6,13 @@ what ran before. Images of files pass from a worker process as uint8, and become
 
 from __future__ import annotations
 
+import faulthandler
 import math
+import pickle
 import random
+import signal
+import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +23,11 @@ from torchvision import __version__ as torchvision_version
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from harness import foreign
 from harness.errors import DataError
 from harness.trial.inputs import shared_memory
 from harness.trial.inputs.item import Item, Items
+from harness.workers import without_main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +43,7 @@ TORCHVISION_VERSION: str = torchvision_version
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
 _GREY = 128  # of 255
 TIMEOUT_S = 300.0  # until a batch; worker processes for which shared memory has no room fall silent
+_LATE_S = 5.0  # a limit that is noticed later than this was reached in a pause
 
 
 class EpochBatches(Sampler[list[Key]]):
@@ -108,7 +116,8 @@ class Loader:
     """torch's DataLoader with our settings: a fixed start, and a limit on the time until a batch.
 
     Iterating raises RuntimeError, in words that say what to do, if the worker processes fall silent or find no room in
-    shared memory.
+    shared memory; DataError if the dataset cannot be sent to worker processes that are not forked. The limit does not
+    count a pause in which this process stood still too.
 
     Args:
         dataset: what the worker processes read from.
@@ -123,14 +132,34 @@ class Loader:
             prefetch_factor=shared_memory.PREFETCHED if workers else None,
             timeout=TIMEOUT_S if workers else 0,
             generator=_fixed_generator(),
+            worker_init_fn=_show_stacks_when_asked,
             **options,
         )
 
     def __iter__(self) -> Iterator[Any]:
+        batches = self._begin()
+        while True:
+            asked_at = time.monotonic()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if time.monotonic() - asked_at > TIMEOUT_S + _LATE_S:
+                    continue
+                raise shared_memory.explain(error, timeout_s=TIMEOUT_S) from error
+            yield batch
+
+    def _begin(self) -> Iterator[Any]:
         try:
-            yield from self._loader
-        except RuntimeError as error:
-            raise shared_memory.explain(error, timeout_s=TIMEOUT_S) from error
+            with without_main(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Got pickle error")  # the exception says more
+                return iter(self._loader)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:  # python raises each of them for this
+            raise DataError(
+                f"the dataset cannot be sent to a loader's process: {foreign.described(error)}; make what cannot be "
+                "sent, such as an open file, at the first item, or set loader_workers: 0"
+            ) from error
 
 
 def training_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> Loader:
@@ -203,6 +232,11 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
         ]
     image, target = v2.Compose(steps)(image, target)
     return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
+
+
+def _show_stacks_when_asked(_worker: int) -> None:
+    """Let this worker process print its stacks when the runner asks a hung trial; one that is forked does so anyway."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
 def _identity(item: Any) -> Any:

@@ -33,6 +33,7 @@ class UserItems:
     def __init__(
         self, split: str, source: PythonSplit, class_names: tuple[str, ...], max_images: int | None, folder: Path
     ) -> None:
+        self._import = source.dataset, folder
         self.class_names = class_names
         self.annotations: Annotations | None = None
         self.where = f"{split} ({source.dataset})"
@@ -48,6 +49,13 @@ class UserItems:
 
     def __len__(self) -> int:
         return self._length
+
+    def __getstate__(self) -> tuple[object, dict[str, Any]]:
+        """Return the state for a process that is not forked: it imports the class before it meets an instance."""
+        return _Imported(*self._import), self.__dict__
+
+    def __setstate__(self, state: tuple[object, dict[str, Any]]) -> None:
+        self.__dict__.update(state[1])
 
     def path(self, index: int) -> str | None:  # noqa: ARG002 - only the user's code knows
         """Return None, as the user's code does not say which file it reads."""
@@ -88,6 +96,20 @@ class UserItems:
             crowds=_column(target, "iscrowd", torch.zeros(len(boxes))).to(torch.bool),
             areas=_column(target, "area", sides.prod(dim=1)).to(torch.float32),
         )
+
+
+class _Imported:
+    """Stands for a user's class in what is sent to another process, which imports it there.
+
+    The module of a file has a name of its own (`harness.suite.user_code`), which no process could find otherwise.
+    """
+
+    def __init__(self, path: str, folder: Path) -> None:
+        user_code.load_attribute(path, folder)
+        self._path, self._folder = path, folder
+
+    def __reduce__(self) -> tuple[type[_Imported], tuple[str, Path]]:
+        return _Imported, (self._path, self._folder)
 
 
 class _ItemError(Exception):

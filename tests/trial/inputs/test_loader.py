@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,25 @@ import numpy as np
 import pytest
 import torch
 
+from harness.data.load import load
 from harness.errors import DataError
-from harness.suite.schema import Augmentation, SyntheticDataset, SyntheticImages
+from harness.suite.schema import (
+    Augmentation,
+    FilesDataset,
+    LabelledImages,
+    PythonSplit,
+    SyntheticDataset,
+    SyntheticImages,
+)
 from harness.suite.trial import TrialDataset
+from harness.trial.inputs import loader
 from harness.trial.inputs.dataset import open_dataset
 from harness.trial.inputs.item import Item, Items, as_float
 from harness.trial.inputs.loader import (
+    TIMEOUT_S,
     EpochBatches,
+    EvaluationSet,
+    Loader,
     TrainingSet,
     augment,
     batch_bytes,
@@ -26,6 +40,7 @@ from harness.trial.inputs.loader import (
     evaluation_items,
     training_loader,
 )
+from harness.trial.inputs.user_dataset import UserItems
 
 
 def _items(images: int = 6) -> Items:
@@ -226,3 +241,134 @@ def test_an_items_seed_never_reaches_the_gpu(monkeypatch: pytest.MonkeyPatch) ->
     assert first == again
     assert not set(first) & set(second)
     assert not set(first) & set(third)
+
+
+PARTS = """
+import time
+import torch
+from beside import SIDE, Base
+
+class Parts(Base):
+    def __init__(self, opened=False):
+        self.opened = (lambda: 0) if opened else None
+    def __len__(self):
+        return 3
+    def __getitem__(self, index):
+        if index == 2:
+            raise KeyError("left out")
+        return torch.full((3, SIDE, SIDE), index / 4), {
+            "boxes": torch.tensor([[1.0, 2.0, 10.0, 12.0]]), "labels": torch.tensor([1])}
+"""
+
+
+class _Several(Sequence[Item]):
+    """The items of several datasets, one after the other: worker processes take long to start."""
+
+    annotations = None
+
+    def __init__(self, *parts: Items) -> None:
+        self.class_names: tuple[str, ...] = ("a",)
+        self._places = [(part, index) for part in parts for index in range(len(part))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        part, at = self._places[index]
+        return part[at]
+
+    def path(self, index: int) -> str | None:
+        return None
+
+
+@pytest.fixture(params=["fork", "forkserver", "spawn"])
+def start_method(request: pytest.FixtureRequest) -> Iterator[str]:
+    """How torch's loaders start their processes: as Linux did until Python 3.13, does since, and others do."""
+    multiprocessing.set_start_method(request.param, force=True)
+    yield request.param
+    multiprocessing.set_start_method(None, force=True)
+
+
+def _user_items(name: str, folder: Path, **args: bool) -> UserItems:
+    return UserItems("train", PythonSplit(dataset=name, args=args), ("a",), None, folder)
+
+
+def test_every_dataset_works_however_processes_start(start_method: str, tmp_path: Path, coco_folder: Path) -> None:
+    """A file of the user's, a module of theirs, images in files and drawn ones: the same items as in this process.
+
+    What is wrong with an item is told in the same words too.
+    """
+    (tmp_path / "beside.py").write_text("import torch\nSIDE = 16\nclass Base(torch.utils.data.Dataset): pass\n")
+    for name in ("data.py", f"my_data_{start_method}.py"):
+        (tmp_path / name).write_text(PARTS)
+    files = FilesDataset(
+        format="coco",
+        train=LabelledImages(images=coco_folder / "train", annotations=coco_folder / "train.json"),
+        val=LabelledImages(images=coco_folder / "val", annotations=coco_folder / "val.json"),
+    )
+    source = TrialDataset(name="d", fingerprint=load(files, depth="headers").fingerprint(), source=files)
+    items = _Several(
+        _user_items("data.py:Parts", tmp_path),
+        _user_items(f"my_data_{start_method}:Parts", tmp_path),
+        open_dataset(source, max_images=None, import_folder=tmp_path).splits["train"],
+        _items(2),
+    )
+    here = EvaluationSet(items)
+    there = list(Loader(EvaluationSet(items), 1, batch_size=None, collate_fn=_as_it_is))
+    assert len(there) == len(here) == 3 + 3 + 5 + 2
+    for index, item in enumerate(there):
+        expected = here[index]
+        if isinstance(expected, DataError):
+            assert str(item) == str(expected)
+            assert "KeyError: 'left out'" in str(item)
+        else:
+            assert torch.equal(item.image, expected.image)
+            assert torch.equal(item.boxes, expected.boxes)
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def test_a_dataset_that_cannot_be_sent_says_what_to_do(tmp_path: Path) -> None:
+    """A function of its own in it: with processes that are forked it works, with others there is a sentence."""
+    (tmp_path / "beside.py").write_text("import torch\nSIDE = 16\nclass Base(torch.utils.data.Dataset): pass\n")
+    (tmp_path / "opened.py").write_text(PARTS)
+    items = _user_items("opened.py:Parts", tmp_path, opened=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        with pytest.raises(
+            DataError, match=r"cannot be sent to a loader's process: \w+Error: .*lambda.*loader_workers: 0"
+        ):
+            list(evaluation_items(items, 1))
+    finally:
+        multiprocessing.set_start_method(None, force=True)
+
+
+class _Slow(Loader):
+    """A loader whose worker processes fall silent once, for so long."""
+
+    def __init__(self, silent_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(EvaluationSet(_items(2)), 0, batch_size=None, collate_fn=_as_it_is)
+        self._silent_s, self._patch = silent_s, monkeypatch
+        self.raised = 0
+
+    def _begin(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> int:
+        if self.raised == 0:
+            self.raised += 1
+            later = time.monotonic() + self._silent_s
+            self._patch.setattr(loader.time, "monotonic", lambda: later)  # type: ignore[attr-defined]
+            raise RuntimeError(f"DataLoader timed out after {TIMEOUT_S} seconds")
+        raise StopIteration
+
+
+def test_a_pause_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes that stood still together with this one, for longer than the limit, are waited for once more."""
+    slow = _Slow(8 * 3600, monkeypatch)
+    assert list(slow) == []
+    assert slow.raised == 1
+    with pytest.raises(RuntimeError, match="gave no batch for 300 s"):
+        list(_Slow(TIMEOUT_S + 1, monkeypatch))
