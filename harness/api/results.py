@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.analysis.compare.results import ResultComparison
     from harness.analysis.recommend import Advice
     from harness.analysis.results import Results
+    from harness.scheduling.estimate import StageSeconds
     from harness.store.lock import Holder
     from harness.store.paths import SuiteFolder
     from harness.store.results import TrialState
@@ -39,7 +40,7 @@ class RunStatus:
         span: when the first attempt started and when the last one ended; None if there was none.
         holder: the process that runs the suite now; None if nobody does.
         failures: what failed, grouped by reason.
-        expected_s: seconds that each trial takes, by its id, as far as that is known.
+        expected_stages: seconds that each trial's stages take, by its id, as far as that is known.
     """
 
     folder: SuiteFolder
@@ -49,7 +50,7 @@ class RunStatus:
     span: tuple[datetime, datetime] | None
     holder: Holder | None
     failures: tuple[run_status.Failed, ...]
-    expected_s: Mapping[str, float]
+    expected_stages: Mapping[str, StageSeconds]
 
     @property
     def pending(self) -> tuple[TrialState, ...]:
@@ -211,7 +212,7 @@ def status(results: str | Path) -> RunStatus:
         span=run_status.span(states),
         holder=lock.holder(folder.lock),
         failures=run_status.failures(states),
-        expected_s=estimate.expected_s([state.trial for state in states], preflights, records),
+        expected_stages=estimate.expected_stages([state.trial for state in states], preflights, records),
     )
 
 

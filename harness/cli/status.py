@@ -64,7 +64,7 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
     elif left:
         yield f"no run is in progress; `harness run {suite_file or 'SUITE'} --results {results}` continues it"
     if left:
-        yield forecast([state.trial for state in status.pending], status.expected_s)
+        yield forecast([state.trial for state in status.pending], _left_s(status))
     for group in status.failures:
         yield ""
         yield f"{group.outcome}: {printable(group.reason)}"
@@ -72,6 +72,20 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
         for state in group.states:
             yield f"  {state.trial.trial_id}" + (f"  log: {state.log}" if state.log else "")
             yield f"    again: {run_status.command(state, suite_file=suite_file, results=results)}"
+
+
+def _left_s(status: RunStatus) -> dict[str, float]:
+    """The seconds that each trial still takes, by id: of a running one what is left, at its pace, as of all others."""
+    from harness.observers.progress import replayed
+    from harness.store.events import read_events
+
+    left_s, factor = {trial_id: stages.total_s() for trial_id, stages in status.expected_stages.items()}, 1.0
+    for state in status.states:
+        expected = status.expected_stages.get(state.trial.trial_id)
+        if status.holder is not None and state.running is not None and expected is not None:
+            events = read_events(state.running.events)
+            left_s[state.trial.trial_id], factor = replayed(state.trial, events, expected, datetime.now(UTC))
+    return {trial_id: seconds * factor for trial_id, seconds in left_s.items()}
 
 
 def _running(state: TrialState) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from harness.store.events import EvaluatedEvent, PausedEvent, ResumedEvent, StageEvent, StepEvent
+from harness.store.events import EvaluatedEvent, PausedEvent, ResumedEvent, StageEvent, StepEvent, event_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from harness.scheduling.estimate import StageSeconds
     from harness.store.events import Event
@@ -43,6 +44,18 @@ class Pace:
         """Return what to multiply expected seconds by."""
         expected_s = sum(expected for _, expected in self._recent)
         return (self._seconds + _BELIEF_S) / (expected_s + _BELIEF_S)
+
+
+def replayed(trial: Trial, events: Sequence[Event], expected: StageSeconds, now: datetime) -> tuple[float, float]:
+    """Return what is left of an attempt, in expected seconds, and the factor of its pace, from the events it wrote."""
+    told = [(moment.timestamp(), event) for event in events if (moment := event_moment(event)) is not None]
+    at = told[0][0] if told else now.timestamp()
+    pace = Pace()
+    progress = StageProgress(trial, pace, lambda: at)
+    for at, event in told:  # noqa: B007 - the clock above reads it
+        progress.event(event, expected)
+    at = now.timestamp()
+    return progress.left_s(expected), pace.factor()
 
 
 class StageProgress:

@@ -83,3 +83,23 @@ def test_show_prints_one_trial(harness_command: Command, tmp_path: Path) -> None
         assert wrong.returncode == 2
         assert said in wrong.stderr
         assert trial.trial_id in wrong.stderr
+
+
+def test_what_is_left_of_a_running_trial_is_not_the_whole_of_it(harness_command: Command, tmp_path: Path) -> None:
+    """Of one that is half trained, as long as another seed took of all: from its events."""
+    done = make_record(make_trial())
+    took = replace(done.measurements, training_s=3600.0, evaluation_s=0.0)
+    done = replace(done, measurements=took, attempts=(make_attempt("succeeded", None, wall_s=3600.0),))
+    running = make_trial(seed=1)
+    folder = make_folder(tmp_path / "made", [done], left=(running,))
+    step = {"event": "step", "stage": "train", "epoch": 1, "epochs": 1, "loss": 0.5, "images_per_s": 7.0}
+    _begin(folder, running, {**step, "step": 1, "steps": 2})
+    handle = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    os.write(handle, b'{"host": "box", "pid": 77, "since": "2026-01-01T17:59:00+00:00"}')
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        assert "1 trial left: about 30 min, until " in harness_command("status", tmp_path / "made").stdout
+    finally:
+        os.close(handle)
+    folder.lock.write_text("")
+    assert "1 trial left: about 1 h 00 min, until " in harness_command("status", tmp_path / "made").stdout
