@@ -22,7 +22,7 @@ from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
 from harness.executors.supervise import Supervisor
 from harness.scheduling.observer import Observers
-from harness.scheduling.plan import Plan, refresh
+from harness.scheduling.plan import Plan, older_code_remarks, refresh
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, links, lock
@@ -107,6 +107,7 @@ def plan(
         f"torchvision {version('torchvision')}, harness {__version__}"
     )
     folder = SuiteFolder(Path(results) / loaded.name)
+    remarks += older_code_remarks(loaded, fingerprints, trials, folder)
     return refresh(
         Plan(
             suite=loaded,

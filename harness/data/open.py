@@ -21,8 +21,11 @@ from harness.data.synthetic import DRAWING_VERSION, SyntheticSplit
 from harness.errors import DataError
 from harness.suite.identity import with_first_names
 from harness.suite.schema import Dataset, FilesDataset, PythonDataset, SyntheticDataset
+from harness.suite.sources import source_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -133,28 +136,63 @@ def drawing_of(dataset: SyntheticDataset, name: str) -> SyntheticSplit:
     )
 
 
-def fingerprint(dataset: PythonDataset | SyntheticDataset) -> str:
+def fingerprint(dataset: PythonDataset | SyntheticDataset, import_folder: Path = Path()) -> str:
     """Return the sha256 of everything that determines the data, except the folder that it lies in.
 
     A dataset of files has `LoadedDataset.fingerprint` instead. For a `python` dataset the hash covers the import path,
-    the arguments and, for `file.py:Class`, that file; the files that the class reads are not covered.
+    the arguments, and the code: the file of the class and what it imports of the user's own (`harness.suite.sources`).
+    The data files that the class reads are not covered.
+
+    Args:
+        import_folder: the suite's folder, where the user's modules are searched for.
 
     Raises:
-        DataError: the Python file cannot be read.
+        DataError: the code cannot be found or read.
     """
-    content = with_first_names(_DATASET.dump_python(dataset, mode="json"))
     if isinstance(dataset, PythonDataset):
-        for name in split_names(dataset):
-            module, _, _ = content[name]["dataset"].rpartition(":")
-            if module.endswith(".py"):
-                content[name]["source"] = _file_sha256(Path(module))
-                content[name]["dataset"] = content[name]["dataset"].removeprefix(f"{Path(module).parent}/")
-    else:
-        content["drawing"] = DRAWING_VERSION
+        return _hash_of_python(dataset, lambda module: _code_sha256(module, import_folder))
+    return _sha256(with_first_names(_DATASET.dump_python(dataset, mode="json")) | {"drawing": DRAWING_VERSION})
+
+
+def older_fingerprint(dataset: PythonDataset) -> str:
+    """Return the fingerprint that versions before 0.4 gave: it covers the file of `file.py:Class`, and no other code.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return _hash_of_python(
+        dataset, lambda module: {"source": _file_sha256(Path(module))} if module.endswith(".py") else {}
+    )
+
+
+def _hash_of_python(dataset: PythonDataset, code_of: Callable[[str], dict[str, Any]]) -> str:
+    content = _DATASET.dump_python(dataset, mode="json")
+    for name in split_names(dataset):
+        module, _, class_name = content[name]["dataset"].rpartition(":")
+        content[name] |= code_of(module)
+        if module.endswith(".py"):
+            content[name]["dataset"] = f"{Path(module).name}:{class_name}"
+    return _sha256(content)
+
+
+def _code_sha256(module: str, import_folder: Path) -> dict[str, Any]:
+    """Return the hash of the file that defines a class and, where it imports any, those of the user's other files."""
+    try:
+        files = source_files(module, import_folder)
+    except ImportError as error:
+        raise DataError(f"{module}: {error}") from None
+    hashes = {name: _file_sha256(file) for name, file in files.items()}
+    source = {"source": hashes.pop(module)} if module in hashes else {}
+    return source | ({"imports": hashes} if hashes else {})
+
+
+def _sha256(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _file_sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: cannot be read: it is no file, but a folder or a device")
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -45,7 +45,7 @@ def validate_datasets(
         place = f"{suite.path}: datasets.{name}"
         try:
             if not isinstance(dataset, FilesDataset):
-                fingerprints[name] = fingerprint(dataset)
+                fingerprints[name] = fingerprint(dataset, suite.path.resolve().parent)
                 empty = empty_synthetic(dataset) if isinstance(dataset, SyntheticDataset) else ()
                 problems += [f"{place}: {problem}" for problem in empty]
                 continue

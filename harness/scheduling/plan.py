@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness.analysis.settings import distinguishing_settings
+from harness.data.open import older_fingerprint
+from harness.formatting import counted
 from harness.scheduling import estimate, retry
 from harness.store import record, results
-from harness.suite.expand import configuration_key
+from harness.suite.expand import configuration_key, plan_trials
+from harness.suite.schema import PythonDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.store.job import Attempt, Preflight
     from harness.store.paths import SuiteFolder
@@ -99,3 +103,27 @@ def refresh(plan: Plan) -> Plan:
         elif retry.is_over(history, trial, plan.suite.on_oom):
             failed[trial.trial_id] = history[-1]
     return replace(plan, records=records, failed=failed, preflights=preflights)
+
+
+def older_code_remarks(
+    suite: Suite, fingerprints: Mapping[str, str], trials: Sequence[Trial], folder: SuiteFolder
+) -> tuple[str, ...]:
+    """Say which trials run again because an older version measured them without a look at their dataset's code.
+
+    Nobody can tell whether the code has been edited since, so their records are neither taken for these trials' nor
+    changed.
+    """
+    older = {name: older_fingerprint(d) for name, d in suite.datasets if isinstance(d, PythonDataset)}
+    if not older:
+        return ()
+    before = plan_trials(suite, {**fingerprints, **older}, max_images=trials[0].max_images)
+    again = Counter(
+        trial.dataset.name
+        for trial, old in zip(trials, before, strict=True)
+        if folder.trial(old.trial_id).record.is_file() and not folder.trial(trial.trial_id).record.is_file()
+    )
+    return tuple(
+        f"data {name}: {counted(count, 'trial')} of a version before 0.4, which did not look at the code that this "
+        "dataset imports: measured again, as nobody knows whether it was the same; the old records are kept"
+        for name, count in again.items()
+    )

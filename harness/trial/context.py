@@ -15,7 +15,7 @@ from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
 from harness.trial.deploy.base import Weights
 from harness.trial.inputs import shared_memory
-from harness.trial.inputs.dataset import OpenedDataset, open_dataset
+from harness.trial.inputs.dataset import OpenedDataset, check_code, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet, batch_bytes
 from harness.trial.models import checkpoint
 from harness.trial.models.registry import family_of, row_of
@@ -123,6 +123,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     device = environment.choose_device(job.device)
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
     events.emit(StageEvent(stage="data", device=str(device)))
+    check_code(trial.dataset, import_folder=Path(job.import_folder))
     data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))
     events.emit(StageEvent(stage="model"))
     class_names = data.splits["train"].class_names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from harness.data.load import load
-from harness.data.open import Split, fingerprint, open_splits
+from harness.data.open import Split, fingerprint, older_fingerprint, open_splits
 from harness.errors import DataError
 from harness.suite.schema import (
     FilesDataset,
@@ -22,6 +23,9 @@ from harness.suite.schema import (
     SyntheticDataset,
     SyntheticImages,
 )
+
+# Of the dataset in `test_fingerprints_of_files_alone_are_those_of_before`, as version 0.3.0 computed it.
+OLDER_FINGERPRINT = "a31510a07352fceb6577678090bfb4db2139bd2bad7b8ef4eca69bd57df2bc2e"
 
 
 def _coco(folder: Path, on_bad_data: OnBadData = "stop") -> FilesDataset:
@@ -153,3 +157,67 @@ def test_fingerprints_of_python_and_synthetic(tmp_path: Path) -> None:
         return fingerprint(SyntheticDataset(format="synthetic", train=images, val=images, size=size))
 
     assert synthetic(64) == synthetic(64) != synthetic(96)
+
+
+def _python(name: str, folder: Path) -> str:
+    dataset = f"{folder / name}:D" if name.endswith(".py") else f"{name}:D"
+    split = PythonSplit(dataset=dataset, args={})
+    return fingerprint(PythonDataset(format="python", classes=("a",), train=split, val=split), folder)
+
+
+@pytest.mark.parametrize("name", ["d.py", "d", "package.d"])
+def test_an_edit_of_the_users_code_is_in_the_fingerprint(name: str, tmp_path: Path) -> None:
+    """Of the file of the class and of what it imports, of the user's own; nothing else, and not where they lie."""
+
+    def write(folder: Path) -> Path:
+        (folder / "package").mkdir(parents=True)
+        for file in ("d.py", "package/d.py"):
+            (folder / file).write_text("import helper, torch\nclass D: ...")
+        for file in ("helper.py", "unused.py", "package/__init__.py"):
+            (folder / file).write_text("X = 1")
+        return folder
+
+    one, two = write(tmp_path / "one"), write(tmp_path / "two")
+    first = _python(name, one)
+    assert _python(name, two) == first
+    (two / "unused.py").write_text("X = 2")
+    assert _python(name, two) == first
+    (two / "helper.py").write_text("X = 2")
+    edited = _python(name, two)
+    assert edited != first
+    (two / "helper.py").write_text("X = 1")
+    assert _python(name, two) == first
+    own = two / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    own.write_text(own.read_text() + "  # edited")
+    assert len({_python(name, two), edited, first}) == 3
+
+
+def test_fingerprints_of_files_alone_are_those_of_before(tmp_path: Path) -> None:
+    """A `file.py:Class` that imports nothing of the user's keeps its trials; any other code makes new ones, once."""
+    (tmp_path / "helper.py").write_text("X = 1")
+    for name, text, same in (
+        ("alone.py", "import torch\nclass D: ...", True),
+        ("aided.py", "import helper\nclass D: ...", False),
+        ("alone", "", False),
+    ):
+        if text:
+            (tmp_path / name).write_text(text)
+        dataset = f"{tmp_path / name}:D" if text else f"{name}:D"
+        split = PythonSplit(dataset=dataset, args={})
+        source = PythonDataset(format="python", classes=("a",), train=split, val=split)
+        assert (fingerprint(source, tmp_path) == older_fingerprint(source)) is same
+    source = PythonDataset(
+        format="python", classes=("a",), train=PythonSplit(dataset="m:D"), val=PythonSplit(dataset="m:D")
+    )
+    assert older_fingerprint(source) == OLDER_FINGERPRINT
+
+
+def test_code_that_is_not_there_is_told_before_the_night(tmp_path: Path) -> None:
+    """A module by name, with where it was searched; a file by its path."""
+    with pytest.raises(DataError, match="no_such_data: there is no module no_such_data in "):
+        _python("no_such_data", tmp_path)
+    with pytest.raises(DataError, match=r"no_such.py: cannot be read: No such file"):
+        _python("no_such.py", tmp_path)
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(DataError, match=r"pipe.py: cannot be read: it is no file"):
+        _python("pipe.py", tmp_path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.data.empty import why_empty
-from harness.data.open import Split, open_splits, split_names
+from harness.data.open import Split, fingerprint, older_fingerprint, open_splits, split_names
 from harness.data.stats import SplitStatistics, describe
 from harness.errors import DataError
 from harness.suite.schema import PythonDataset
@@ -37,6 +37,21 @@ class OpenedDataset:
     splits: dict[str, Items]
     statistics: dict[str, SplitStatistics] | None
     skipped: dict[str, int] | None
+
+
+def check_code(dataset: TrialDataset, *, import_folder: Path) -> None:
+    """Check that a user's own dataset is still the code that the trial was planned with.
+
+    Raises:
+        DataError: it is not.
+    """
+    source = dataset.source
+    if not isinstance(source, PythonDataset) or dataset.fingerprint == fingerprint(source, import_folder):
+        return
+    if dataset.fingerprint != older_fingerprint(source):  # weights of an older version are measured as ever
+        raise DataError(
+            f"{dataset.name}: the code of the dataset has changed since this trial was planned; run the suite again"
+        )
 
 
 def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder: Path) -> OpenedDataset:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from harness.data.load import load
+from harness.data.open import fingerprint, older_fingerprint
 from harness.errors import DataError
 from harness.suite.schema import FilesDataset, LabelledImages, PythonDataset, PythonSplit
 from harness.suite.trial import TrialDataset
-from harness.trial.inputs.dataset import open_dataset
+from harness.trial.inputs.dataset import check_code, open_dataset
 from harness.trial.inputs.user_dataset import UserItems
 
 SOURCE = """
@@ -234,3 +235,19 @@ def test_no_exception_of_the_users_hides_where_it_came_from(tmp_path: Path) -> N
         assert text.encode()
     with pytest.raises(DataError, match=r"cannot be opened with \{'at': 'open'\}: Broken: "):
         UserItems("train", split("open"), ("a",), None, tmp_path)
+
+
+def test_code_that_changes_after_the_plan_fails_its_trials(tmp_path: Path) -> None:
+    """Edited in the night, it would be measured under the old trial's name; weights of older versions still can be."""
+    (tmp_path / "edited_data.py").write_text("import edited_helper")
+    helper = tmp_path / "edited_helper.py"
+    helper.write_text("X = 1")
+    split = PythonSplit(dataset="edited_data:D")
+    source = PythonDataset(format="python", classes=("a",), train=split, val=split)
+    planned = TrialDataset(name="parts", fingerprint=fingerprint(source, tmp_path), source=source)
+    older = TrialDataset(name="parts", fingerprint=older_fingerprint(source), source=source)
+    check_code(planned, import_folder=tmp_path)
+    helper.write_text("X = 2")
+    check_code(older, import_folder=tmp_path)
+    with pytest.raises(DataError, match="parts: the code of the dataset has changed .*; run the suite again"):
+        check_code(planned, import_folder=tmp_path)
