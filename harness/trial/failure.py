@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -15,12 +16,37 @@ if TYPE_CHECKING:
     from harness.store.job import Cause, OutcomeName
 
 _LAST_LINES = 40
+_SEARCHED = 10_000  # characters at either end of an error's text that are searched for words of libraries
 _TRACEBACK_CHARACTERS = 8000
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-# Error messages outside torch's allocator that mean the same as OutOfMemoryError.
-_MEMORY_PHRASES = ("cuda error: out of memory", "cublas_status_alloc_failed", "nvml_success ==")
-# Messages of the driver that mean that the device failed, not the program on it.
+# How allocators and libraries say that the device, or the host, has no memory left: torch, CUDA, HIP, cuBLAS, cuDNN,
+# NCCL, onnxruntime. cuDNN has many words for a workspace that could not be allocated.
+_DEVICE_MEMORY = re.compile(
+    r"(cuda|hip|nccl|cublas|cudnn|gpu|device|onnxruntime)\b.*\bout of memory|out of memory.*\b(cuda|hip|gpu)\b"
+    r"|(cuda|hip)errormemoryallocation|(cuda|hip)erroroutofmemory|cuda_error_out_of_memory"
+    r"|(cublas|cudnn|cusolver|cusparse|cufft|hipblas|rocblas|miopen)_?(status_?)+(internal_error_device_allocation|alloc)_failed"
+    r"|unable to find an engine to execute this computation|no valid convolution algorithms available"
+    r"|cudnn_status_not_supported.*(memory|alloc|workspace)|nvml_success =="
+    r"|failed to allocate memory for requested buffer|bfcarena.*allocat",
+    re.DOTALL,
+)
+_HOST_MEMORY = re.compile(
+    r"defaultcpuallocator|can't allocate memory|cannot allocate memory|bad_alloc|bad allocation"
+    r"|internal_error_host_allocation_failed|not enough memory: you tried to allocate"
+)
+# Messages of the driver that mean that the device failed, not the program on it. An assertion on the device is the
+# program's, as is an access to memory that is not its own.
 _DEVICE_PHRASES = (
+    "unspecified launch failure",
+    "cuda error: unknown error",
+    "cuda failure 999",
+    "hip error: unknown error",
+    "cudaerrorunknown",
+    "hardware error",
+    "uncorrectable nvlink",
+    "device unavailable",
+    "cuda unknown error",
+    "found no nvidia driver",
     "no cuda-capable device",
     "all cuda-capable devices are busy",
     "busy or unavailable",
@@ -69,11 +95,10 @@ def _kind(error: BaseException, text: str) -> tuple[OutcomeName, Cause, str, boo
     if isinstance(error, HarnessError):
         return "failed", "error", text, False, error.exit_code
     message = _message_line(text) or type(error).__name__
-    host_memory = "can't allocate memory" in message or isinstance(error, MemoryError)
-    device_memory = isinstance(error, RuntimeError) and any(phrase in text.lower() for phrase in _MEMORY_PHRASES)
-    if isinstance(error, torch.cuda.OutOfMemoryError) or device_memory or host_memory:
+    memory = out_of_memory(error)
+    if memory is not None:
         reason = (
-            f"out of {'host' if host_memory else 'device'} memory: {message}; lower batch_size (or raise "
+            f"out of {memory} memory: {message}; lower batch_size (or raise "
             "accumulate, which keeps the step; on_oom: accumulate does that automatically), lower image_size, or use "
             "precision: bf16"
         )
@@ -81,10 +106,34 @@ def _kind(error: BaseException, text: str) -> tuple[OutcomeName, Cause, str, boo
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         reason = f"{text}; free some disk space, then run the same command again: finished trials are kept"
         return "interrupted", "machine", reason, True, MachineError.exit_code
-    if isinstance(error, RuntimeError) and any(phrase in message.lower() for phrase in _DEVICE_PHRASES):
+    if is_device_fault(error):
         reason = f"the device failed: {message}; see that it works (nvidia-smi), then run the same command again"
         return "interrupted", "machine", reason, True, MachineError.exit_code
     return "failed", "exception", f"{type(error).__name__}: {message}", True, 1
+
+
+def out_of_memory(error: BaseException) -> Literal["device", "host"] | None:
+    """Return whose memory an exception says is used up, in the words of any library; None if it is about another thing.
+
+    The only place that knows these words: for a trial's end, for the search for a batch size, and for variants.
+    """
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return "device"
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "host"
+    if isinstance(error, HarnessError | OSError):
+        return None
+    whole = foreign.whole_message(error).lower()
+    text = whole if len(whole) <= 2 * _SEARCHED else f"{whole[:_SEARCHED]} {whole[-_SEARCHED:]}"
+    if _HOST_MEMORY.search(text):
+        return "host"
+    return "device" if _DEVICE_MEMORY.search(text) else None
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Return whether an exception says that the device or its driver failed, so that no trial can go on."""
+    message = _message_line(foreign.whole_message(error)).lower()
+    return isinstance(error, RuntimeError) and any(phrase in message for phrase in _DEVICE_PHRASES)
 
 
 def _message_line(text: str) -> str:

@@ -10,7 +10,72 @@ import torch
 from harness.errors import DataError, DivergedError, MachineError
 from harness.store import record
 from harness.store.job import OUTCOME, Outcome
-from harness.trial.failure import classify
+from harness.trial.failure import classify, out_of_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "whose"),
+    [
+        ("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79 GiB", "device"),
+        ("HIP out of memory. Tried to allocate 2.00 GiB", "device"),
+        ("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported", "device"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "device"),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "device"),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", "device"),
+        ("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. cudnnBackendFinalize: insufficient workspace memory", "device"),
+        ("GET was unable to find an engine to execute this computation", "device"),
+        ("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`", "device"),
+        ("cudaErrorMemoryAllocation", "device"),
+        ("NCCL error: unhandled cuda error, Cuda failure 2 'out of memory'", "device"),
+        ("NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:838", "device"),
+        ("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9999", "device"),
+        ("onnxruntime::BFCArena::AllocateRawInternal(size_t): Available memory of 0 is smaller", "device"),
+        ("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes", "host"),
+        ("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes", "host"),
+        ("std::bad_alloc", "host"),
+        (
+            "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This may appear if you passed in a non-contiguous input.",
+            None,
+        ),
+        ("CUDA error: device-side assert triggered", None),
+        ("shape mismatch", None),
+    ],
+)
+def test_out_of_memory_in_the_words_of_every_library(text: str, whose: str | None) -> None:
+    """One function knows them; onnxruntime's errors are no RuntimeError, and a compiler wraps what it caught."""
+    for error in (RuntimeError(text), Exception(f"backend='inductor' raised:\nRuntimeError: {text}")):
+        assert out_of_memory(error) == whose
+        assert (classify(error).outcome == "out_of_memory") is (whose is not None)
+        if whose:
+            assert f"out of {whose} memory" in classify(error).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("CUDA error: unspecified launch failure", True),
+        ("CUDA error: unknown error", True),
+        ("CUDA unknown error - this may be due to an incorrectly set up environment", True),
+        ("CUDA error: hardware error", True),
+        ("CUDA error: uncorrectable ECC error encountered", True),
+        ("CUDA error: uncorrectable NVLink error detected during the execution", True),
+        ("CUDA error: GPU is lost", True),
+        ("No CUDA GPUs are available: no CUDA-capable device is detected", True),
+        ("Found no NVIDIA driver on your system", True),
+        ("CUDA error: driver shutting down", True),
+        (
+            "Caught RuntimeError in DataLoader worker 0.\n  File x\nRuntimeError: CUDA error: unknown error",
+            True,
+        ),
+        ("CUDA error: device-side assert triggered", False),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("unknown error in my own code", False),
+    ],
+)
+def test_a_device_that_failed_is_the_machines(text: str, fault: bool) -> None:  # noqa: FBT001
+    """No trial can go on with it; what a program did on it is the trial's."""
+    found = classify(RuntimeError(text))
+    assert (found.outcome, found.cause) == (("interrupted", "machine") if fault else ("failed", "exception"))
 
 
 @pytest.mark.parametrize(

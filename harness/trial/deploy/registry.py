@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from harness.errors import HarnessError, UnsupportedVariant
 from harness.trial.deploy.base import Deployment, Weights, first_line
 from harness.trial.deploy.onnx import onnxruntime_variant
 from harness.trial.deploy.pytorch import channels_last, compiled, fp32, half
+from harness.trial.failure import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +34,10 @@ def load(
         return _builders()[variant](variant, weights, images, score_threshold, detections)
     except HarnessError:
         raise
-    except torch.cuda.OutOfMemoryError:
-        raise UnsupportedVariant("out of device memory") from None
     except Exception as error:
+        memory = out_of_memory(error)
+        if memory is not None:
+            raise UnsupportedVariant(f"out of {memory} memory") from None
         raise UnsupportedVariant(f"{type(error).__name__}: {first_line(error)}") from error
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.store.record import (
@@ -27,6 +26,7 @@ from harness.store.record import (
     ThresholdLatency,
     distribution,
 )
+from harness.trial.failure import is_device_fault, out_of_memory
 from harness.trial.inputs.item import as_float
 from harness.trial.measure import memory, stability, timing
 from harness.trial.measure.phases import NAMES, time_phases
@@ -35,6 +35,7 @@ from harness.trial.measure.repeat import Bench, Pass, merge_warnings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import torch
     from torch import Tensor
 
     from harness.suite.schema import Protocol
@@ -241,8 +242,8 @@ def _throughput(
                 partial(_throughput_once, deployment, images, protocol, size),
                 stability.unstable_throughput,
             )
-        except torch.cuda.OutOfMemoryError:
-            if protocol.throughput_batch_size != "auto" or size == 1:
+        except RuntimeError as error:
+            if out_of_memory(error) is None or protocol.throughput_batch_size != "auto" or size == 1:
                 raise
             size //= 2
             memory.free_unused(device)
@@ -285,7 +286,9 @@ def _fits(deployment: Deployment, images: Sequence[Tensor], size: int, device: t
         return idle is None or peak is None or free is None or 2 * (peak - idle) < free
     try:
         deployment.detect([images[index % len(images)] for index in range(size)])
-    except RuntimeError as error:  # out of memory, from torch or from a library below it
+    except RuntimeError as error:  # out of memory, or more work than a kernel counts in 32 bits
+        if is_device_fault(error):
+            raise
         log.info("a batch of %d does not fit: %s", size, error)
         return False
     finally:
