@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness import remeasure
 from harness.api.arguments import check_deadline, check_device, check_number, check_observers, executor_of, texts
+from harness.api.device import resolve
 from harness.api.results import report
 from harness.errors import HarnessError, UsageError
 from harness.executors.environment import available_cores
@@ -152,7 +153,7 @@ def race(  # noqa: PLR0913 - what a race can be asked for
         with lock.locked(folder.lock) as held:
             track = RaceTrack(
                 folder=folder,
-                device=device,
+                device=resolve(device),
                 supervisor=Supervisor(executor=runner, check=held.keep),
                 observer=observer,
                 until=until.astimezone() if until else None,

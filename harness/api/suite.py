@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.api.arguments import check_deadline, check_device, check_number, check_observers, executor_of, no_progress
+from harness.api.device import resolve
 from harness.api.races import RaceRequest, RaceSummary, RaceTrack, run_races
 from harness.api.results import report
 from harness.data.validate import validate_datasets
@@ -22,7 +23,7 @@ from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
 from harness.executors.supervise import Supervisor
 from harness.scheduling.observer import Observers
-from harness.scheduling.plan import Plan, older_code_remarks, refresh
+from harness.scheduling.plan import Plan, older_code_remarks, refresh, used_devices
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, links, lock
@@ -102,11 +103,13 @@ def plan(
         remarks += (
             "the variant onnxruntime is not installed: its rows will say so; pip install 'detection-harness[onnx]'",
         )
+    folder = SuiteFolder(Path(results) / loaded.name)
+    if device == "auto":
+        device = resolve(device, used_devices(folder, trials))
     where = (
         f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "
         f"torchvision {version('torchvision')}, harness {__version__}"
     )
-    folder = SuiteFolder(Path(results) / loaded.name)
     remarks += older_code_remarks(loaded, fingerprints, trials, folder)
     return refresh(
         Plan(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from harness.api.arguments import check_device, one_of, texts
+from harness.api.device import resolve
 from harness.errors import UsageError
 from harness.executors.registry import load_executor
 from harness.suite.schema import Level, Precision, VariantName
@@ -73,7 +74,7 @@ def measure(  # noqa: PLR0913 - what a measurement can be asked for
     if out is not None:
         chosen = remeasure.elsewhere(chosen, Path(out).resolve())
     runner = load_executor(executor) if isinstance(executor, str) else executor
-    return remeasure.measure(chosen, device=device, on_event=on_event, executor=runner)
+    return remeasure.measure(chosen, device=resolve(device), on_event=on_event, executor=runner)
 
 
 def load_detector(weights: str | Path, *, architecture: str | None = None) -> LoadedDetector:

@@ -17,7 +17,7 @@ from harness.suite.expand import configuration_key, plan_trials
 from harness.suite.schema import PythonDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.store.job import Attempt, Preflight
     from harness.store.paths import SuiteFolder
@@ -80,6 +80,22 @@ class Plan:
     def differences(self) -> dict[str, str]:
         """Return in which settings each selected trial differs from the others of its architecture, by id."""
         return distinguishing_settings(self.selected)
+
+
+def used_devices(folder: SuiteFolder, trials: Iterable[Trial]) -> tuple[str, ...]:
+    """Return the device that each trial was measured on, or at least tried on by its preflight, as far as any was."""
+    devices: list[str] = []
+    for trial in trials:
+        preflight = results.read_preflight(folder.trial(trial.trial_id))
+        if preflight is not None:
+            devices += preflight.where.split(", ")[1:2]
+        try:
+            recorded = results.read_record(folder.trial(trial.trial_id))
+        except record.RecordError:  # whoever reads the plan is told
+            continue
+        if recorded is not None:
+            devices.append(recorded.environment.device)
+    return tuple(devices)
 
 
 def refresh(plan: Plan) -> Plan:

@@ -43,7 +43,7 @@ class Job:
     """What the parent hands to a child: a trial, and where and how this attempt runs it.
 
     Attributes:
-        device: auto, cpu, cuda or cuda:N.
+        device: cpu or cuda:N; jobs of versions before 0.4 may say auto.
         threads: CPU threads of torch.
         import_folder: the suite file's folder, put on sys.path for a `python` dataset or an architecture of the user's.
         preflight: set for a preflight, which leaves no record: the name of this environment, which the preflight's
@@ -53,6 +53,7 @@ class Job:
         checkpoint_s: longest training time between two checkpoints.
         weights: a file of fine-tuned weights to examine; None: train them.
         variant: examine these weights as this variant alone.
+        gpu_processes: the processes of this trial that hold memory on the GPU already, by the driver's ids.
         race: only time these weights, for a block of a race.
     """
 
@@ -67,6 +68,7 @@ class Job:
     weights: str | None = None
     variant: VariantName | None = None
     race: RaceTurn | None = None
+    gpu_processes: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     trial = job.trial
     h, choice = trial.hyperparameters, trial.architecture
     device = environment.choose_device(job.device)
-    environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed)
+    environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed, gpu_processes=job.gpu_processes)
     events.emit(StageEvent(stage="data", device=str(device)))
     check_code(trial.dataset, import_folder=Path(job.import_folder))
     data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))

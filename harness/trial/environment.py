@@ -6,6 +6,8 @@ import os
 import platform
 import re
 import subprocess
+import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +17,12 @@ import torch
 from harness.errors import MachineError
 from harness.store.record import Environment
 from harness.trial.inputs.loader import TORCHVISION_VERSION
-from harness.trial.measure import memory, nvml
+from harness.trial.measure import memory, nvml, ours
 from harness.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.suite.schema import Protocol
 
 
@@ -40,18 +44,31 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def prepare(device: torch.device, protocol: Protocol, *, threads: int, seed: int) -> None:
-    """Set threads, seeds and numerics: by the protocol, not by chance."""
+def prepare(
+    device: torch.device, protocol: Protocol, *, threads: int, seed: int, gpu_processes: Sequence[int] = ()
+) -> None:
+    """Set threads, seeds and numerics by the protocol, not by chance; this makes the first CUDA call of the process.
+
+    Args:
+        gpu_processes: the trial's other processes on the GPU, by the driver's ids.
+    """
+    ours.begin(device, partial(_start, device), others=gpu_processes)
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = protocol.tf32
     torch.backends.cudnn.allow_tf32 = protocol.tf32
     torch.backends.cudnn.benchmark = False  # image sizes vary: a search for each would be measured
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    else:  # so that a resumed training ends with the same bits; on a GPU the deterministic kernels are too slow
+    # So that a resumed training ends with the same bits; on a GPU the deterministic kernels are too slow.
+    if device.type != "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _start(device: torch.device) -> None:
+    """Use the device, so that the driver lists this process on it."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.zeros(1, device=device)
 
 
 def describe(device: torch.device, *, cores: int, loader_workers: int) -> Environment:
@@ -129,3 +146,7 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{choose_device('auto')}\n")

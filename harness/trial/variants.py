@@ -30,6 +30,7 @@ from harness.trial.context import build_context
 from harness.trial.deploy import base
 from harness.trial.events import EventWriter
 from harness.trial.interrupt import InterruptHandler
+from harness.trial.measure import ours
 from harness.trial.measure.memory import freeze_modules
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def run_apart(
         Interrupted: this process was asked to stop.
     """
     files.make_folder(place.path)
-    files.replace(place.job, record.encode(JOB, replace(job, variant=name)))
+    files.replace(place.job, record.encode(JOB, replace(job, variant=name, gpu_processes=ours.ours().all)))
 
     def on_poll() -> None:
         interrupt.check()

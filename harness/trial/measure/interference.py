@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.store.record import MeasurementWarning
-from harness.trial.measure import nvml
+from harness.trial.measure import nvml, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +120,7 @@ def sample_system(device: torch.device) -> SystemSample:
             at_s=time.monotonic(),
             clock_fraction=card.clock_fraction(),
             throttle_reasons=card.throttle_reasons(),
-            other_processes=nvml.other_processes(card.processes()),
+            other_processes=ours.ours().strangers(card.processes()),
             joules=card.joules(),
         )
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

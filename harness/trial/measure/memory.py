@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from harness.store.record import Memory
-from harness.trial.measure import nvml
+from harness.trial.measure import nvml, ours
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +63,12 @@ def read_peak(device: torch.device) -> Memory:
     The driver has no peak counter, but torch's allocator releases nothing within a pass, so it holds most at its end.
     """
     if device.type == "cuda":
+        card = nvml.gpu(device)
         return Memory(
             peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
             peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
             peak_resident_bytes=None,
-            peak_driver_bytes=nvml.process_bytes(device),
+            peak_driver_bytes=None if card is None else ours.ours().memory_bytes(card.processes()),
         )
     status = Path("/proc/self/status")
     match = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 # Reasons for which the driver limits the clock under load; idleness and a user's own setting are not among them.
+_POWER_CAP = "power cap"
 _HELD_BACK = {
-    "nvmlClocksThrottleReasonSwPowerCap": "power cap",
+    "nvmlClocksThrottleReasonSwPowerCap": _POWER_CAP,
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
     "nvmlClocksThrottleReasonSwThermalSlowdown": "temperature",
     "nvmlClocksThrottleReasonHwThermalSlowdown": "temperature (hardware)",
@@ -41,7 +38,8 @@ class Gpu:
         except (
             self.nvml.NVMLError,
             self.nvml.NVMLLibraryMismatchError,
-        ) as error:  # the second is not a subclass of the first
+            AttributeError,
+        ) as error:  # the second is not a subclass of the first; the third is a library older than the question
             log.debug("%s: %s", name, error)
             return None
 
@@ -59,14 +57,18 @@ class Gpu:
         return clock
 
     def throttle_reasons(self) -> tuple[str, ...]:
-        """Return why the clock is limited now."""
+        """Return why the clock is limited now; the power cap alone is how a loaded card runs, and no reason."""
         bits = self.ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
-        return tuple(reason for name, reason in _HELD_BACK.items() if bits & getattr(self.nvml, name))
+        reasons = tuple(reason for name, reason in _HELD_BACK.items() if bits & getattr(self.nvml, name))
+        return () if reasons == (_POWER_CAP,) else reasons
 
     def processes(self) -> dict[int, int | None]:
-        """Return the memory in bytes of each compute process, without a desktop's; None if the driver hides it."""
+        """Return the memory in bytes of each compute process, without a desktop's; None if the driver hides it.
+
+        A driver that hides it says so, or says 0, which no process with a context can have.
+        """
         processes = self.ask("nvmlDeviceGetComputeRunningProcesses") or ()
-        return {process.pid: process.usedGpuMemory for process in processes}
+        return {process.pid: process.usedGpuMemory or None for process in processes}
 
     def joules(self) -> float | None:
         """Return the energy used since the driver was loaded."""
@@ -101,41 +103,33 @@ def gpu(device: torch.device) -> Gpu | None:
     try:
         pynvml.nvmlInit()
         uuid = str(torch.cuda.get_device_properties(device).uuid)
-        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}")
+        handle = _handle(pynvml, uuid)
     except (pynvml.NVMLError, AttributeError) as error:
         log.warning("the NVIDIA driver does not answer (%s): no clocks, energy or processes are known", error)
         return None
     return Gpu(pynvml, handle)
 
 
-def process_bytes(device: torch.device) -> int | None:
-    """Return the memory of this trial's processes on the GPU; None if the driver does not show which ones those are."""
-    card = gpu(device)
-    if card is None:
-        return None
-    processes = card.processes()
-    used_bytes = [used for pid, used in processes.items() if used is not None and is_own_process(pid)]
-    if not used_bytes and len(processes) == 1:  # in a container, the only process must be this one
-        used_bytes = [used for used in processes.values() if used is not None]
-    return sum(used_bytes) if used_bytes else None
-
-
-def other_processes(processes: Collection[int]) -> tuple[int, ...]:
-    """Return the processes that do not belong to this trial.
-
-    In a container the driver reports the host's process ids, so that none is recognised as this process. Then one of
-    them, and it is unknown which, is left out as this process.
-    """
-    others = tuple(pid for pid in processes if not is_own_process(pid))
-    return others if len(others) < len(processes) else others[1:]
-
-
-def is_own_process(pid: int) -> bool:
-    """Return whether a process belongs to this trial, whose loaders and variants share its process session."""
+def _handle(nvml: Any, uuid: str) -> Any:
+    """Return the handle of a whole GPU or of a MIG instance; torch gives the ids of both without their prefix."""
+    if uuid.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(uuid)
     try:
-        return os.getsid(pid) == os.getsid(0)
-    except OSError:  # no such process here
-        return False
+        return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except nvml.NVMLError:
+        return nvml.nvmlDeviceGetHandleByUUID(f"MIG-{uuid}")
+
+
+def processes_everywhere() -> set[int] | None:
+    """Return the ids of the compute processes on every GPU, without a CUDA call; None if the driver does not answer."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except (pynvml.NVMLError, AttributeError):
+        return None
+    return {pid for handle in handles for pid in Gpu(pynvml, handle).processes()}
 
 
 def _text(value: str | bytes) -> str:
