@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -55,7 +57,7 @@ def compare(a: str, b: str, *, as_json: bool, gates: tuple[str, ...]) -> None:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str | Table:
-    """Return a table as markdown, or for a terminal folded to its width."""
+    """Return a table: as markdown, or for a terminal with colours; one that is too wide for it row by row, as lines."""
     from harness.report.markup import table
 
     if not sys.stdout.isatty():
@@ -63,9 +65,19 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str | Table:
     from rich.table import Table
     from rich.text import Text
 
+    columns, width = zip(header, *rows, strict=True), shutil.get_terminal_size().columns
+    if sum(max(map(len, column)) + 3 for column in columns) >= width:  # with the lines between them
+        return "\n".join(_in_lines(header, row, width) for row in rows)
     shown = Table()
     for number, name in enumerate(header):
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+        shown.add_column(name, justify="right" if number else "left")
     for row in rows:
         shown.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
     return shown
+
+
+def _in_lines(header: Sequence[str], row: Sequence[str], width: int) -> str:
+    """Return the cells of a row with their headers: the first one alone, which names it, the others below."""
+    cells = "; ".join(f"{name} {cell}" for name, cell in zip(header[1:], row[1:], strict=True))
+    indent = " " * 4
+    return f"{row[0]}\n{textwrap.fill(cells, width, initial_indent=indent, subsequent_indent=indent)}"

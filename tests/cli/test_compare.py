@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.cli.compare import _table
 from harness.store import record
 from harness.store.paths import SuiteFolder
 from harness.store.results import read_results
@@ -242,3 +243,24 @@ def test_the_committed_example_is_not_separated_from_itself(harness_command: Com
     done = harness_command("compare", example, example, "--fail-on", "map:-0.01,latency:+10%,memory:+1%")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "accuracy: 3 not separated; speed: 3 not raced" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_a_terminal_shows_whole_names_and_numbers(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is too wide for it becomes lines, of which none is wider than it and none breaks a word."""
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    header = ("architecture", "mAP A", "difference (95 % interval)", "accuracy", "latency A ms", "B ms", "speed")
+    numbers = ("0.319 ± 0.011 (n=3)", "0.100 (0.050 to 0.150)", "more accurate", "85.9", "64.6", "not raced")
+    row = (MOBILE, *numbers)
+    table = _table(header, [row, row])
+    assert isinstance(table, str) == (columns < 160)
+    if isinstance(table, str):
+        assert max(map(len, table.splitlines())) <= columns
+        assert set(" ".join(row).split()) <= set(table.replace(";", "").split())
+        assert table.count(f"\n{MOBILE}\n") == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
