@@ -20,8 +20,8 @@ from harness.processes.child import run_module
 from harness.processes.watch import Timeouts
 from harness.store import files, links, lock, paths, record
 from harness.store.job import Job
-from harness.store.paths import SuiteFolder, TrialFolder
-from harness.store.results import find_trial, last_job, read_record
+from harness.store.paths import SuiteFolder
+from harness.store.results import find_trial, last_job, read_record_of_weights
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, load_suite, resolve_hyperparameters
@@ -31,7 +31,7 @@ from harness.suite.trial import TrialArchitecture
 if TYPE_CHECKING:
     from harness.executors.base import Executor
     from harness.processes.watch import OnEvent
-    from harness.store.paths import AttemptFolder, ResultFolder
+    from harness.store.paths import AttemptFolder, ResultFolder, TrialFolder
     from harness.store.record import Record
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.catalog.registry import OwnArchitecture
@@ -115,6 +115,8 @@ def find_target(target: str | Path, results: Path, *, suite: Path | None, datase
     if dataset is not None and suite is None:
         raise UsageError(f"--dataset {dataset}: names a dataset of a suite; give --suite as well")
     if not path.is_file():
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: is a pipe or a device; give a file of weights, or the id of a trial")
         if suite is not None:
             raise UsageError(f"{target}: is no file; --suite is for a checkpoint that belongs to no trial")
         folder, state = find_trial(str(target), results)
@@ -123,11 +125,10 @@ def find_target(target: str | Path, results: Path, *, suite: Path | None, datase
         return trained(folder.trial(state.trial.trial_id), state.record)
     if suite is not None:
         return checkpoint(path, suite, dataset)
-    trial_folder = TrialFolder(path.resolve().parent.parent)
-    own = read_record(trial_folder)
-    if own is None or path.resolve() != (trial_folder.path / own.model.checkpoint).resolve():
+    found = read_record_of_weights(path)
+    if found is None:
         raise UsageError(f"{path}: belongs to no trial; name the images to measure on with --suite FILE")
-    return trained(trial_folder, own)
+    return trained(*found)
 
 
 def trained(folder: TrialFolder, found: Record) -> Target:

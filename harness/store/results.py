@@ -18,13 +18,13 @@ from harness.store import record
 from harness.store.events import event_moment, read_events, worked_s
 from harness.store.job import JOB, OUTCOME, PREFLIGHT, Attempt, Job, Outcome, Preflight
 from harness.store.migrate import StoredKind
-from harness.store.paths import SuiteFolder, stored
+from harness.store.paths import SuiteFolder, TrialFolder, stored
 from harness.store.problems import note
 from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
-    from harness.store.paths import AttemptFolder, TrialFolder
+    from harness.store.paths import AttemptFolder
     from harness.store.record import Record
 
 T = TypeVar("T")
@@ -132,6 +132,21 @@ def read_record(folder: TrialFolder) -> record.Record | None:
     if finished.trial.trial_id != folder.path.name:
         raise record.RecordError(f"{folder.record}: cannot be read: it is of the trial {finished.trial.trial_id}")
     return finished
+
+
+def read_record_of_weights(weights: Path) -> tuple[TrialFolder, record.Record] | None:
+    """Return the trial whose fine-tuned weights lie at this path, as its record says; None where there is none.
+
+    Raises:
+        RecordError: there is a record beside them that cannot be read.
+        NewerRecordError: a newer version of this program wrote it.
+    """
+    for path in dict.fromkeys((weights.absolute(), weights.resolve())):
+        folder = TrialFolder(path.parent.parent)
+        found = read_record(folder)
+        if found is not None and (folder.path / found.model.checkpoint).resolve() == weights.resolve():
+            return folder, found
+    return None
 
 
 def read_preflight(folder: TrialFolder) -> Preflight | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import harness
+from harness.errors import WeightsError
 from harness.executors.base import Executor
 from tests.conftest import TOY, Command
 from tests.executors import forked
@@ -127,6 +129,7 @@ def test_weights_of_no_trial_are_measured_on_the_images_of_a_suite(
     ("arguments", "said"),
     [
         (("nothing",), "no such trial in"),
+        (("/dev/zero",), "is a pipe or a device; give a file of weights"),
         (("shapes", "--variants", "tensorrt"), "'tensorrt' is not one of eager-fp32"),
         (("shapes", "--suite", "x.yaml"), "is no file; --suite is for a checkpoint"),
         (("shapes", "--protocol", "slow"), "'slow' is not one of"),
@@ -152,6 +155,35 @@ def test_a_file_that_is_no_checkpoint_is_told_in_words(
     assert done.returncode == 2
     assert "does not load as tensors alone" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("how", ["flipped", "replaced"])
+def test_other_weights_than_the_records_are_not_measured(
+    how: str, harness_command: Command, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Damaged on the disk, or another training's: told in a sentence, and no number comes of it."""
+    results = Path(shutil.copytree(trained[1], tmp_path / "results"))
+    folder = _trial(results)
+    weights = folder / "checkpoints" / "weights.pt"
+    if how == "flipped":
+        content = bytearray(weights.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 1000] = bytes(1000)
+        weights.write_bytes(content)
+        said = f"{weights}: is damaged (a checksum in it does not fit"
+    else:
+        record = _record(folder)
+        record["model"]["state_sha256"] = "0" * 64
+        (folder / "record.json").write_text(json.dumps(record))
+        said = f"{weights}: is not the file that {folder / 'record.json'} was made with"
+    for target in ("shapes-toy", weights):
+        done = harness_command("measure", target, "--results", results, "--variants", "")
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    with pytest.raises(WeightsError, match=re.escape(said)):
+        harness.load_detector(weights, architecture="tests.examples.toy_architecture:TOY")
+    assert not list(folder.glob("measurements/*/record.json"))
 
 
 def test_doctor_passes_its_exit_code_on() -> None:

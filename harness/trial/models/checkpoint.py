@@ -1,30 +1,64 @@
-"""Fine-tuned weights in a file, with everything needed to build the same detector from it again."""
+"""Fine-tuned weights in a file, with everything needed to build the same detector from it again.
+
+What is loaded is what was saved: each part of the file has a checksum (`harness.trial.models.state`), and weights that
+lie where their trial's record says must be those of the record.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
-from torch import nn
+from annotated_types import Gt, Len, MinLen
+from pydantic import ConfigDict, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
+from torch import Tensor, nn
 
+from harness import foreign
 from harness.errors import WeightsError
 from harness.store import files
+from harness.store.record import NewerRecordError, RecordError
+from harness.store.results import read_record_of_weights
 from harness.suite.catalog import registry
 from harness.suite.schema import ImageSize
 from harness.trial.models import state
 from harness.trial.models.registry import family_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.trial import TrialArchitecture
     from harness.trial.models.base import Detector
 
 _FORMAT = 2
 _KEYS = {"harness_checkpoint", "architecture", "classes", "image_size", "model", "structure", "state_dict"}
+_SHOWN = 3  # problems of the keys' types
 _STRUCTURE_OF_FORMAT_1 = ("frozen_norms", "frozen_parameters")  # versions 0.1 and 0.2 wrote these beside the others
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """The types of what `save` writes; a file from elsewhere may have others."""
+
+    __pydantic_config__: ClassVar = ConfigDict(arbitrary_types_allowed=True)
+
+    architecture: StrictStr
+    classes: Annotated[list[StrictStr], MinLen(1)]
+    image_size: Annotated[list[Annotated[StrictInt, Gt(0)]], Len(2, 2)]
+    model: dict[StrictStr, StrictInt | StrictFloat | list[Any]]
+    structure: dict[StrictStr, Any]
+    state_dict: dict[StrictStr, Tensor]
+
+
+_CONTENT = TypeAdapter(_Content)
 
 
 def save(path: Path, detector: Detector, architecture: TrialArchitecture, class_names: tuple[str, ...]) -> None:
@@ -57,7 +91,12 @@ def header(path: Path) -> dict[str, Any]:
         WeightsError: the file is not such a checkpoint.
     """
     content = _read(path)
-    return {key: content[key] for key in ("architecture", "classes", "image_size", "model")}
+    found = {key: content[key] for key in ("architecture", "classes", "image_size", "model")}
+    try:
+        json.dumps(found)
+    except (TypeError, ValueError, RecursionError):
+        raise WeightsError(f"{path}: not a checkpoint of this harness (model: holds more than plain values)") from None
+    return found
 
 
 def load(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
@@ -78,33 +117,66 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
             never decides by itself which of the user's code is run.
 
     Raises:
-        TrialError: the file is not such a checkpoint, or is of another architecture.
+        TrialError: the file is not such a checkpoint, is of another architecture, or is not what its record says.
     """
     content = _read(path)
+    _compare_with_record(path, content["state_dict"])
     name = content["architecture"]
     row = row or _row(name, path)
     if row.name != name:
         raise WeightsError(f"{path}: is a {name}, expected a {row.name}")
+    unknown = set(content["model"]) - {option.name for option in row.options}
+    if unknown:
+        raise WeightsError(f"{path}: sets {', '.join(sorted(unknown))}, which this version's {name} does not take")
     low, high = content["image_size"]
-    detector = family_of(row).rebuild(
-        row,
-        structure=content["structure"],
-        state=content["state_dict"],
-        classes=len(content["classes"]),
-        image_size=ImageSize(min=low, max=high),
-        options=content["model"],
-    )
+    try:
+        detector = family_of(row).rebuild(
+            row,
+            structure=content["structure"],
+            state=content["state_dict"],
+            classes=len(content["classes"]),
+            image_size=ImageSize(min=low, max=high),
+            options=content["model"],
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = foreign.described(error)
+        raise WeightsError(f"{path}: no {name} can be built of what it holds: {problem}") from error
     detector.module.eval()
     return detector, tuple(content["classes"])
 
 
 def state_sha256(model: nn.Module) -> str:
     """A hash over every tensor of the state dict, by name: equal weights, equal hash."""
+    return _sha256(model.state_dict())
+
+
+def _sha256(state: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _compare_with_record(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that lie where a trial's record names its own and are others.
+
+    Raises:
+        WeightsError: they are.
+    """
+    try:
+        found = read_record_of_weights(path)
+    except (RecordError, NewerRecordError) as error:
+        log.warning("%s: cannot be compared with its record: %s", path, error)
+        return
+    if found is None:
+        return
+    folder, recorded = found
+    if _sha256(state) != recorded.model.state_sha256:
+        raise WeightsError(
+            f"{path}: is not the file that {folder.record} was made with (model.state_sha256 differs): damaged or "
+            "replaced; put the trial's own weights back, or move these elsewhere"
+        )
 
 
 def _row(name: str, path: Path) -> Architecture:
@@ -123,15 +195,23 @@ def _row(name: str, path: Path) -> Architecture:
 def _read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, as the newest format has it."""
     content = state.read(path)
-    if content.get("harness_checkpoint") == 1 and set(_STRUCTURE_OF_FORMAT_1) <= set(content):
+    version = content.get("harness_checkpoint")
+    if not isinstance(version, int | None):
+        raise WeightsError(f"{path}: not a checkpoint of this harness (harness_checkpoint: {foreign.shown(version)})")
+    if version == 1 and set(_STRUCTURE_OF_FORMAT_1) <= set(content):
         structure = {key: content.pop(key) for key in _STRUCTURE_OF_FORMAT_1}
         content |= {"harness_checkpoint": _FORMAT, "structure": structure}
     missing = _KEYS - set(content)
     if missing:
         raise WeightsError(f"{path}: not a checkpoint of this harness (lacks {', '.join(sorted(missing))})")
-    if content["harness_checkpoint"] != _FORMAT:
+    version = content["harness_checkpoint"]
+    if version != _FORMAT:
         raise WeightsError(
-            f"{path}: a checkpoint of format {content['harness_checkpoint']}; this version reads 1 and {_FORMAT}: "
-            "update the harness"
+            f"{path}: a checkpoint of format {version}; this version reads 1 and {_FORMAT}: update the harness"
         )
+    try:
+        _CONTENT.validate_python(content)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, one['loc'][:2]))}: {one['msg']}" for one in error.errors()[:_SHOWN])
+        raise WeightsError(f"{path}: not a checkpoint of this harness ({problems})") from None
     return content

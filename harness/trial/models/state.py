@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,11 @@ def read(path: Path) -> dict[str, Any]:
     """The mapping in a file, on the CPU.
 
     Raises:
-        WeightsError: the file is unreadable, holds code, or no mapping.
+        WeightsError: the file is unreadable, damaged, holds code, or no mapping.
     """
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file")
+    _check_sums(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
@@ -33,6 +38,25 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, expected a state dict (name → tensor)")
     return dict(content)
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the checksum of each part of the archive that `torch.save` writes; `torch.load` itself compares none.
+
+    Raises:
+        WeightsError: a part has another one.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # as torch before 1.6 wrote it, without checksums; or none of torch's, which loading it tells
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        damaged = str(error)
+    if damaged is not None:
+        raise WeightsError(
+            f"{path}: is damaged (a checksum in it does not fit: {damaged}); put back a sound copy, or make it again"
+        )
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:

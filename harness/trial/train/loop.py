@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.errors import DivergedError
 from harness.store.record import Epoch
 from harness.trial.inputs.loader import EpochBatches, check_batch
+from harness.trial.train.resume import restoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,9 +162,10 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
     position = Position()
     clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
     if state is not None:
-        position, clock = Position(**state["position"]), Clock(**state["clock"])
-        clock.left_out = max(clock.left_out, 1)
-        train_step.restore(state)
+        with restoring():
+            position, clock = Position(**state["position"]), Clock(**state["clock"])
+            clock.left_out = max(clock.left_out, 1)
+            train_step.restore(state)
         state.clear()  # otherwise a second copy of the weights stays in memory during training
 
     def current() -> State:

@@ -6,9 +6,9 @@ used. Owns only these files; `harness.trial.train.loop` decides what a state hol
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-import pickle
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.errors import MachineError
+from harness import foreign
+from harness.errors import MachineError, WeightsError
 from harness.store import files
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class States:
             raise MachineError(f"{path.parent}: a file does not read back as it was written: {error}") from None
 
     def _read(self, path: Path, *, mmap: bool) -> State:
+        if not path.is_file():
+            raise _RefusedError("is no file")
         length = path.stat().st_size - hashlib.sha256().digest_size
         digest = hashlib.sha256()
         with path.open("rb") as stream:
@@ -96,14 +99,25 @@ class States:
                 raise _RefusedError("torn or altered: its checksum does not fit")
         try:
             content = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, ValueError, EOFError) as error:
-            raise _RefusedError(f"cannot be loaded: {error}") from None
-        if not isinstance(content, dict) or content.get("harness_training_state") != _FORMAT:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - for a file that is not its own, torch raises whatever comes
+            raise _RefusedError(f"cannot be loaded: {foreign.described(error)}") from None
+        if not isinstance(content, dict) or not _is_format(content.get("harness_training_state")):
             raise _RefusedError("not a state of training in this format")
-        if content["trial_id"] != self.trial_id:
-            raise _RefusedError(f"belongs to another trial, {content['trial_id']}")
-        state: State = content["state"]
+        owner = content.get("trial_id")
+        if owner != self.trial_id:
+            raise _RefusedError(
+                f"belongs to another trial, {owner if isinstance(owner, str) else foreign.shown(owner)}"
+            )
+        state = content.get("state")
+        if not isinstance(state, dict):
+            raise _RefusedError("holds no state of training")
         return state
+
+
+def _is_format(value: object) -> bool:
+    return isinstance(value, int) and value == _FORMAT
 
 
 class _RefusedError(Exception):
@@ -123,6 +137,24 @@ class _HashingStream:
 
     def flush(self) -> None:
         self._stream.flush()
+
+
+@contextlib.contextmanager
+def restoring() -> Iterator[None]:
+    """Say in a sentence that a state does not hold what this version needs, whatever that raises while the block runs.
+
+    Raises:
+        WeightsError: it is so.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, RuntimeError) and "state_dict" not in foreign.whole_message(error):
+            raise  # the device's
+        raise WeightsError(
+            f"the training's checkpoint cannot be restored ({foreign.described(error)}): another version or another "
+            "program wrote it; delete training-*.state in the trial's checkpoints/, and it is trained from the start"
+        ) from error
 
 
 def size_of(state: Any) -> int:

@@ -20,6 +20,7 @@ from harness.trial.inputs.loader import training_loader
 from harness.trial.measure import memory
 from harness.trial.measure.interference import SystemMonitor, interference_warnings, sample_system
 from harness.trial.train.loop import Training, finetune
+from harness.trial.train.resume import restoring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,8 @@ class Trainer:
         otherwise with those of the last epoch.
         """
         context = self._context
-        state = self._restore()
+        with restoring():
+            state = self._restore()
         memory.reset_peak(context.device)
         self._events.emit(StageEvent(stage="train"))
         if context.device.type == "cuda" or not context.workers:  # loaders would count as other load on a CPU

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
+import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import torch
 
+from harness.errors import WeightsError
 from harness.trial.train import resume
-from harness.trial.train.resume import States
-
-if TYPE_CHECKING:
-    import pytest
+from harness.trial.train.resume import States, restoring
 
 CPU = torch.device("cpu")
 
@@ -105,3 +106,57 @@ def test_random_states_go_on_where_they_were() -> None:
     draw()
     resume.restore_random_state(state, CPU)
     assert draw() == expected
+
+
+def _written(folder: Path, content: object) -> States:
+    """A file with a fitting checksum, as another program may write it."""
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    data = stream.getvalue()
+    (folder / "training-000000009.state").write_bytes(data + hashlib.sha256(data).digest())
+    return _states(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {},
+        {"harness_training_state": torch.ones(2)},
+        {"harness_training_state": "1", "trial_id": "mine", "state": {}},
+        {"harness_training_state": 1},
+        {"harness_training_state": 1, "trial_id": ["mine"], "state": {}},
+        {"harness_training_state": 1, "trial_id": torch.ones(2), "state": {}},
+        {"harness_training_state": 1, "trial_id": "mine"},
+        {"harness_training_state": 1, "trial_id": "mine", "state": [1]},
+    ],
+)
+def test_a_state_of_other_types_is_refused(content: object, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Though its checksum fits; the one before it is used."""
+    _saved(tmp_path)
+    newest = _written(tmp_path, content).newest()
+    assert newest is not None
+    assert newest["step"] == 2
+    assert "it is not used" in caplog.text
+
+
+def test_a_pipe_in_the_place_of_a_state_waits_for_nobody(tmp_path: Path) -> None:
+    """The one before it is used."""
+    _saved(tmp_path)
+    os.mkfifo(tmp_path / "training-000000009.state")
+    newest = _states(tmp_path).newest()
+    assert newest is not None
+    assert newest["step"] == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("position"), TypeError("x"), RuntimeError("Error in loading state_dict")])
+def test_a_state_with_other_contents_is_told_in_a_sentence(error: Exception) -> None:
+    """As another version of this program writes it, with what to do."""
+    with pytest.raises(WeightsError, match=r"cannot be restored .*delete training-\*\.state"), restoring():
+        raise error
+
+
+def test_a_fault_of_the_device_is_none_of_the_state() -> None:
+    """It passes as it is."""
+    with pytest.raises(RuntimeError, match="CUDA error: unspecified launch failure"), restoring():
+        raise RuntimeError("CUDA error: unspecified launch failure")
