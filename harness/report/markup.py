@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.report.figures.drawn import Drawn
-from harness.formatting import printable
+from harness.formatting import printable, visible
 
 # GitHub takes $ for a formula, and makes links of bare addresses.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "://": ":&#47;&#47;", "www.": "www&#46;"}
@@ -47,13 +47,15 @@ def figure(drawn: Drawn, kind: str, alt: str) -> list[str]:
 
 
 def fenced(text: str) -> str:
-    """Return the text as a literal block, whose fence is longer than any fence in the text."""
+    """Return the text as a literal block, whose fence is longer than any fence in the text; a terminal shows it too."""
+    text = visible(text)
     fence = "`" * max(3, _longest_ticks(text) + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
 def code(text: str) -> str:
     """Return the text as inline code on one line."""
+    text = visible(text)
     ticks = "`" * (_longest_ticks(text) + 1)
     pad = " " if len(ticks) > 1 else ""
     return f"{ticks}{pad}{' '.join(text.split())}{pad}{ticks}"

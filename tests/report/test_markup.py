@@ -15,6 +15,7 @@ import numpy as np
 from markdown_it import MarkdownIt
 
 from harness import api
+from harness.report.markup import code, fenced
 from harness.store.paths import SuiteFolder
 from harness.store.record import MeasurementWarning
 from tests.report.made import drawn_detections, drawn_labels, of_classes, write
@@ -92,3 +93,11 @@ def test_names_from_data_have_no_effect(tmp_path: Path) -> None:
     assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "@", "\t"}]
     json.loads((tmp_path / "x.json").read_text())
     assert "<script>" not in (tmp_path / "x.tex").read_text()
+
+
+def test_code_and_literal_blocks_hold_no_commands_to_a_terminal() -> None:
+    """A traceback quotes the texts of foreign exceptions, and a page is read in terminals too."""
+    hostile = "a\x1b]52;c;x\x07\n\u202eb\u200b\x9b2J"
+    for shown in (fenced(hostile), code(hostile)):
+        assert all(letter.isprintable() or letter == "\n" for letter in shown)
+        assert r"\x1b]52;c;x\x07" in shown
