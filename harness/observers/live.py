@@ -11,7 +11,8 @@ from rich.text import Text
 
 from harness.formatting import rough_duration
 from harness.observers.state import RunState
-from harness.observers.wording import forecast, opening_lines, outcome_text, race_text, turn_text
+from harness.observers.wording import forecast, items_read_text, opening_lines, outcome_text, race_text, turn_text
+from harness.store.events import ItemsReadEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,8 @@ class LiveView:
     def event(self, event: Event) -> None:
         """Take an event in; it is drawn at the next poll."""
         self._state.event(event)
+        if isinstance(event, ItemsReadEvent):
+            self._live.console.print(Text(items_read_text(event), "dim"))
 
     def poll(self) -> None:
         """Draw."""

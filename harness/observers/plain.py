@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.formatting import counted, metric_value, rough_duration
 from harness.observers.state import RunState
-from harness.observers.wording import forecast, opening_lines, outcome_text, race_text, turn_text
-from harness.store.events import PausedEvent, ResumedEvent, StepEvent, ValidationEvent
+from harness.observers.wording import forecast, items_read_text, opening_lines, outcome_text, race_text, turn_text
+from harness.store.events import ItemsReadEvent, PausedEvent, ResumedEvent, StepEvent, ValidationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +71,8 @@ class PlainView:
         """Print a line for a new stage, and during training one every half a minute."""
         state = self._state
         state.event(event)
+        if isinstance(event, ItemsReadEvent):
+            self._print(f"    {items_read_text(event)}")
         if state.preflight_number or state.trial is None:  # in a race every turn has a line of its own
             return
         now = self._clock()

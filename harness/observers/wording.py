@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness.scheduling.plan import Plan
     from harness.scheduling.race_forecast import RaceForecast
-    from harness.store.events import StepEvent
+    from harness.store.events import ItemsReadEvent, StepEvent
     from harness.store.job import Attempt
     from harness.store.race import BlockResult, Entrant, Race
     from harness.suite.trial import Trial
@@ -34,6 +34,12 @@ def describe(stage: str, step: StepEvent | None) -> str:
         "variant": "measuring another way to deploy the weights",
         "train": "training",
     }.get(stage, stage)
+
+
+def items_read_text(event: ItemsReadEvent) -> str:
+    """Say how many items of a `python` dataset a preflight has read."""
+    rest = "" if event.read == event.of else "; five minutes were not enough for the others"
+    return f"read {event.read:,} of {counted(event.of, 'item')} of the dataset{rest}"
 
 
 def forecast(trials: Sequence[Trial], expected: Mapping[str, float], race: RaceForecast | None = None) -> str:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from harness.executors.base import AttemptResult
     from harness.executors.supervise import Supervisor
     from harness.scheduling.observer import RunObserver
-    from harness.store.job import Attempt
+    from harness.store.job import Attempt, ItemsRead
+    from harness.suite.schema import ImageSize
     from harness.suite.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,14 @@ class Scheduler:
             if configuration_key(trial) not in self.plan.preflights:
                 seeds.setdefault(configuration_key(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
+        read: dict[tuple[str, ImageSize], ItemsRead] = {}
         for number, trials in enumerate(seeds.values(), start=1):
             self.observer.preflight(trials, number, len(seeds))
-            result = self._run_to_end(trials[0], preflight=True)
+            data = trials[0].dataset.fingerprint, trials[0].architecture.image_size
+            result = self._run_to_end(trials[0], preflight=True, items=read.get(data))
+            measured = results.read_preflight(self.plan.folder.trial(trials[0].trial_id))
+            if measured is not None and measured.items is not None:
+                read[data] = measured.items
             if result.attempt.outcome != "preflight_passed":
                 failed.update((trial.trial_id, result.attempt) for trial in trials)
                 for other in trials[1:]:
@@ -126,10 +132,10 @@ class Scheduler:
             _check_same_failures(failures, n_pending=len(pending))
         return Executed(skipped_for_time=tuple(skipped))
 
-    def _run_to_end(self, trial: Trial, *, preflight: bool) -> AttemptResult:
+    def _run_to_end(self, trial: Trial, *, preflight: bool, items: ItemsRead | None = None) -> AttemptResult:
         """Run attempts until one succeeds, or until another one cannot mend what failed."""
         while True:
-            result = self._run_attempt(trial, preflight=preflight)
+            result = self._run_attempt(trial, preflight=preflight, items=items)
             history = results.history(self.plan.folder.trial(trial.trial_id))
             succeeded = result.recorded or result.attempt.outcome == "preflight_passed"
             if succeeded or retry.is_over(history, trial, self.plan.suite.on_oom):
@@ -137,7 +143,7 @@ class Scheduler:
                 return result
             self.observer.retry(trial, result.attempt)
 
-    def _run_attempt(self, trial: Trial, *, preflight: bool) -> AttemptResult:
+    def _run_attempt(self, trial: Trial, *, preflight: bool, items: ItemsRead | None) -> AttemptResult:
         folder, limits = self.plan.folder.trial(trial.trial_id), self.plan.suite.limits
         if folder.record.exists():  # there, but unreadable: kept aside for a person to look at
             folder.record.rename(folder.record.with_suffix(f".unreadable-{len(folder.attempts())}.json"))
@@ -149,7 +155,7 @@ class Scheduler:
         if not preflight:
             self.observer.start(trial, attempt.log)
         return self.supervisor.run(
-            self._job(trial, attempt.number, history, preflight=preflight),
+            replace(self._job(trial, attempt.number, history, preflight=preflight), items=items),
             attempt,
             Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
             on_event=self.observer.event,

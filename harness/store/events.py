@@ -111,6 +111,15 @@ class PreflightEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsReadEvent(Event):
+    """A preflight has read so many items of a `python` dataset, `of` so many."""
+
+    stage: str = "data"
+    read: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantEvent(Event):
     """The process that measures a variant is still at work, though it may say nothing itself."""
 
@@ -142,6 +151,7 @@ _BY_NAME: dict[str, type[Event]] = {
     "evaluated": EvaluatedEvent,
     "measured": MeasuredEvent,
     "preflight": PreflightEvent,
+    "items_read": ItemsReadEvent,
     "variant": VariantEvent,
     "paused": PausedEvent,
     "rehearsed": PreflightEvent,  # the name before version 0.3

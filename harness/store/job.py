@@ -39,6 +39,23 @@ class RaceTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsRead:
+    """What a preflight learned when it read the items of a `python` dataset.
+
+    Attributes:
+        read: the number of items that were read, in all splits.
+        of: the number of all.
+        largest: training items that need most memory in one batch, the first most.
+        smallest: training items that are smallest after the resize, the first most so.
+    """
+
+    read: Count
+    of: Count
+    largest: tuple[int, ...]
+    smallest: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What the parent hands to a child: a trial, and where and how this attempt runs it.
 
@@ -48,6 +65,7 @@ class Job:
         import_folder: the suite file's folder, put on sys.path for a `python` dataset or an architecture of the user's.
         preflight: set for a preflight, which leaves no record: the name of this environment, which the preflight's
             result carries. None for a real attempt.
+        items: what an earlier preflight of this run learned of the same `python` dataset, which is then not read again.
         accumulate: in how many parts a batch passes through the model; more than the trial asks for after it ran out of
             memory. None: as the trial asks.
         checkpoint_s: longest training time between two checkpoints.
@@ -63,6 +81,7 @@ class Job:
     threads: Count
     import_folder: str
     preflight: str | None = None
+    items: ItemsRead | None = None
     accumulate: Count | None = None
     checkpoint_s: NotNegative = 600.0
     weights: str | None = None
@@ -103,6 +122,7 @@ class Preflight:
         state_bytes: one state to resume from.
         weights_bytes: the fine-tuned weights.
         accumulate: in how many parts a batch passed.
+        items: what was read of a `python` dataset; None for any other.
     """
 
     where: str
@@ -115,6 +135,7 @@ class Preflight:
     state_bytes: Count
     weights_bytes: Count
     accumulate: AtLeastOne
+    items: ItemsRead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,8 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
             events = EventWriter(stream)
             context = build_context(job, events)
             if job.preflight:
-                preflight = run_preflight(context, events, where=job.preflight, startup_s=time.perf_counter() - began)
+                startup_s = time.perf_counter() - began
+                preflight = run_preflight(context, events, where=job.preflight, startup_s=startup_s, items=job.items)
                 files.replace(folder.trial.preflight, record.encode(PREFLIGHT, preflight))
             elif job.race is not None:
                 finished = run_turn(job, job.race, context, folder, events, interrupt.check)

@@ -16,9 +16,10 @@ from harness.errors import RepeatedError, UsageError
 from harness.executors import base
 from harness.observers.plain import PlainView
 from harness.scheduling.plan import Plan
-from harness.store import files, record
-from harness.store.job import PREFLIGHT, Cause, OutcomeName, Preflight
-from tests.executors.scripted import ScriptedExecutor
+from harness.store import files, paths, record
+from harness.store.job import PREFLIGHT, Cause, ItemsRead, Job, OutcomeName, Preflight
+from tests.conftest import TOY
+from tests.executors.scripted import FakeJob, ScriptedExecutor
 
 ERROR: tuple[OutcomeName, Cause] = ("failed", "error")
 
@@ -100,3 +101,38 @@ def test_three_that_differ_do_not(tiny_suite: Callable[..., Path], tmp_path: Pat
     suite.write_text(f"{suite.read_text()}seeds: [0, 1, 2, 3, 4]\n")
     plan = api.plan(suite, results=tmp_path / "r", device="cpu")
     assert _run(plan, ScriptedExecutor(*[ERROR] * 5), preflight=False)[0].failed == 5
+
+
+def test_the_items_of_a_dataset_are_read_once_a_resize(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """What the first preflight on a `python` dataset read is told to the others with the same resize."""
+    (tmp_path / "own.py").write_text("class Own: pass\n")
+    own = "  own: {format: python, classes: [a], train: {dataset: own.py:Own}, val: {dataset: own.py:Own}}\n"
+    other = TOY.replace("min: 64, max: 64", "min: 32, max: 64")
+    suite = tiny_suite(datasets=own, architectures=TOY + other)
+    suite.write_text(f"{suite.read_text()}sweep: {{batch_size: [1, 2]}}\n")
+    plan = api.plan(suite, results=tmp_path / "r", device="cpu")
+    read = ItemsRead(read=3, of=3, largest=(1, 0), smallest=(0, 1))
+
+    class Reading(ScriptedExecutor):
+        """Leaves a preflight's measurements, as a trial's process does."""
+
+        def submit(self, job: Job, folder: paths.AttemptFolder) -> FakeJob:
+            measured = Preflight(
+                where=plan.where, startup_s=1.0, step_s=1.0, evaluation_s=1.0, steps=9, evaluations=9, images=3,
+                state_bytes=9, weights_bytes=9, accumulate=1, items=job.items or read,
+            )  # fmt: skip
+            if job.preflight:
+                files.replace(folder.trial.preflight, record.encode(PREFLIGHT, measured))
+            return super().submit(job, folder)
+
+    passed: tuple[OutcomeName, None] = ("preflight_passed", None)
+    executor = Reading(*[passed] * 4, *[ERROR] * 4)
+    _run(plan, executor)
+    told = [(job.trial.architecture.image_size.min, job.items) for job in executor.jobs if job.preflight]
+    assert sorted(told, key=lambda pair: (pair[0], pair[1] is not None)) == [
+        (32, None),
+        (32, read),
+        (64, None),
+        (64, read),
+    ]
+    assert all(job.items is None for job in executor.jobs if not job.preflight)

@@ -59,6 +59,10 @@ class EpochBatches(Sampler[list[Key]]):
     def __len__(self) -> int:
         return math.ceil(self._images / self._batch_size)
 
+    def lengths(self) -> set[int]:
+        """Return the numbers of images that the batches of an epoch have."""
+        return {min(self._images, self._batch_size), self._images % self._batch_size or self._batch_size}
+
     def begin(self, epoch: int, *, after: int = 0) -> None:
         """Set the epoch of the next iteration, which skips the first `after` batches."""
         self.epoch = epoch
@@ -68,6 +72,12 @@ class EpochBatches(Sampler[list[Key]]):
         order = torch.randperm(self._images, generator=_generator(self._seed, self.epoch, 0)).tolist()
         for start in range(self._done * self._batch_size, self._images, self._batch_size):
             yield [(self.epoch, index) for index in order[start : start + self._batch_size]]
+
+
+def smallest_part(images: int, parts: int) -> int:
+    """Return the number of images in the smallest part of a batch that passes through the model in so many parts."""
+    size = math.ceil(images / parts)
+    return images - size * ((images - 1) // size)
 
 
 class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):

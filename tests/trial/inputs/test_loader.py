@@ -38,6 +38,7 @@ from harness.trial.inputs.loader import (
     batch_bytes,
     check_batch,
     evaluation_items,
+    smallest_part,
     training_loader,
 )
 from harness.trial.inputs.user_dataset import UserItems
@@ -372,3 +373,20 @@ def test_a_pause_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slow.raised == 1
     with pytest.raises(RuntimeError, match="gave no batch for 300 s"):
         list(_Slow(TIMEOUT_S + 1, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "lengths"), [(9, 4, {4, 1}), (8, 4, {4}), (3, 4, {3}), (5, 1, {1}), (7, 7, {7})]
+)
+def test_the_lengths_of_an_epochs_batches(images: int, batch_size: int, lengths: set[int]) -> None:
+    """They are those that iterating gives."""
+    batches = EpochBatches(images, batch_size, seed=0)
+    assert batches.lengths() == lengths == {len(batch) for batch in batches}
+
+
+@pytest.mark.parametrize(
+    ("images", "parts", "smallest"), [(4, 1, 4), (5, 2, 2), (3, 2, 1), (5, 4, 1), (9, 4, 3), (2, 4, 1)]
+)
+def test_the_smallest_part_of_a_batch(images: int, parts: int, smallest: int) -> None:
+    """A batch that passes in parts is cut as a training step cuts it."""
+    assert smallest_part(images, parts) == smallest
