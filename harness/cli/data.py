@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.cli.target import read_target
+from harness.cli.data_check import check
+from harness.cli.errors import exit_codes, progress_bar
+from harness.cli.target import FORMAT, JSON, TARGET, read_target
 from harness.errors import DataError, UsageError
 from harness.formatting import counted, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.data.check import CheckResult
     from harness.data.loaded import LoadedDataset
     from harness.data.open import Split
     from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
     from harness.suite.schema import FilesDataset, SyntheticDataset
-
-_FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
-
-_TARGET = click.argument("target", metavar="SUITE|PATH", type=click.Path(path_type=Path, exists=True))
-_FORMAT = click.option(
-    "--format",
-    "wanted",
-    type=click.Choice(_FORMATS),
-    default="auto",
-    show_default=True,
-    help="Of the labels under a PATH; a suite names its own.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 @click.group()
@@ -44,36 +30,13 @@ def data() -> None:
     """Look at labelled images. SUITE|PATH is a suite file, or a file or folder of labels."""
 
 
-@data.command()
-@_TARGET
-@_FORMAT
-@_JSON
-@click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
-@click.option("--fast", is_flag=True, help="Read headers only, no pixels: what `harness run` checks.")
-def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool) -> None:
-    """Find every problem of labels and images at once; exit with 1 if there are errors."""
-    from harness.data import check as checking
-    from harness.executors.environment import available_cores
-
-    with exit_codes():
-        sizes = read_target(target, wanted).image_sizes
-        with progress_bar("looking at images") as progress:
-            found = {
-                name: checking.check(
-                    dataset, fast=fast, workers=available_cores(), image_sizes=sizes, progress=progress
-                )
-                for name, dataset in _datasets(target, wanted).items()
-            }
-        texts = [_checked_text(name, checked) for name, checked in found.items()]
-        click.echo(json.dumps(_checked_json(found), indent=2) if as_json else "\n\n".join(texts))
-        severities = {problem.severity for checked in found.values() for problem in checked.problems}
-        sys.exit(FAILED if "error" in severities or (strict and severities) else 0)
+data.add_command(check)
 
 
 @data.command()
-@_TARGET
-@_FORMAT
-@_JSON
+@TARGET
+@FORMAT
+@JSON
 def stats(target: Path, wanted: str, *, as_json: bool) -> None:
     """Count images, boxes and sizes. Image files may be missing where the labels contain their sizes."""
     from pydantic import TypeAdapter
@@ -95,8 +58,8 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 
 
 @data.command()
-@_TARGET
-@_FORMAT
+@TARGET
+@FORMAT
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The PNG to write.")
 @click.option("--n", "count", type=click.IntRange(1, 400), default=16, show_default=True, help="How many images.")
 @click.option("--class", "class_name", metavar="NAME", help="Only images with a box of this class.")
@@ -117,9 +80,9 @@ def show(target: Path, wanted: str, out: Path, count: int, class_name: str | Non
 
 
 @data.command()
-@_TARGET
+@TARGET
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@_FORMAT
+@FORMAT
 @click.option("--to", type=click.Choice(["coco"]), required=True, help="The format to write.")
 @click.option("--split", "only", metavar="NAME", help="Only this split; else all, each image with its `split`.")
 def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> None:  # noqa: ARG001 - one choice so far
@@ -159,7 +122,10 @@ def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDa
     found: dict[str, FilesDataset | SyntheticDataset] = {}
     for name, dataset in read_target(target, wanted).datasets.items():
         if isinstance(dataset, PythonDataset):
-            click.echo(f"{name}: a python dataset is your own code; its trial checks it item by item", err=True)
+            click.echo(
+                f"{name}: a python dataset is your own code, which only `harness data check` and its trials read",
+                err=True,
+            )
         else:
             found[name] = dataset
     return found
@@ -198,31 +164,6 @@ def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Sp
     if isinstance(dataset, SyntheticDataset):
         return {split: open_synthetic(dataset, split) for split in split_names(dataset)}
     return {split: open_files(part) for split, part in _loaded(name, dataset, "headers").splits.items()}
-
-
-def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
-    several = len(found) > 1
-    problems = [
-        {**({"dataset": name} if several else {}), **problem.as_json()}
-        for name, checked in found.items()
-        for problem in checked.problems
-    ]
-    summaries = {name: checked.summary() for name, checked in found.items()}
-    totals = {key: sum(s[key] for s in summaries.values()) for key in ("errors", "warnings", "images", "boxes")}
-    return {"problems": problems, "summary": {**totals, "datasets": summaries}}
-
-
-def _checked_text(name: str, checked: CheckResult) -> str:
-    splits = "; ".join(
-        f"{split} {counted(i, 'image')}, {counted(n, 'box', 'boxes')}" for split, (i, n) in checked.splits.items()
-    )
-    classes = counted(len(checked.class_names), "class", "classes")
-    lines = [f"{name}: {checked.format}: {splits}", f"{classes}: {on_one_line(', '.join(checked.class_names))}"]
-    if not checked.problems:
-        return "\n".join([*lines, "No problems found."])
-    summary = checked.summary()
-    ending = f"{counted(summary['errors'], 'error')}, {counted(summary['warnings'], 'warning')}"
-    return "\n".join([*lines, "", *map(str, checked.problems), "", ending])
 
 
 def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> None:

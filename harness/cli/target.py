@@ -1,4 +1,7 @@
-"""What the commands of `harness data` are about: the datasets of a suite, or the labels under a path."""
+"""What the commands of `harness data` are about: the datasets of a suite, or the labels under a path.
+
+Owns the arguments and options that those commands share.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.suite.schema import Dataset, ImageSize
+
+_FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
+
+TARGET = click.argument("target", metavar="SUITE|PATH", type=click.Path(path_type=Path, exists=True))
+FORMAT = click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(_FORMATS),
+    default="auto",
+    show_default=True,
+    help="Of the labels under a PATH; a suite names its own.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 _YAML = {".yaml", ".yml"}
 _SUITE_KEYS = {"suite", "datasets", "architectures"}

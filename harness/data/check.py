@@ -48,12 +48,14 @@ class CheckResult:
         class_names: the dataset's classes.
         splits: for each split, the number of its images and of its boxes that can be used.
         problems: everything that is wrong or suspicious.
+        read: of a `python` dataset, how many items were read, which the boxes are of, and how many there are.
     """
 
     format: str
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[int, int]]
     problems: tuple[Problem, ...]
+    read: tuple[int, int] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the counts that the last printed line and `--json` show."""
@@ -64,6 +66,7 @@ class CheckResult:
             "splits": {name: {"images": images, "boxes": count} for name, (images, count) in self.splits.items()},
             "images": sum(images for images, _ in self.splits.values()),
             "boxes": sum(count for _, count in self.splits.values()),
+            **({"items_read": self.read[0], "items": self.read[1]} if self.read else {}),
             "errors": errors,
             "warnings": sum(problem.count for problem in self.problems) - errors,
         }

@@ -38,6 +38,11 @@ CODES: dict[str, Code] = {
     "missing_image": Code(
         "error", "images that are labelled but missing", "copy them into place, or remove their annotations"
     ),
+    "bad_item": Code(
+        "error",
+        "items of a Dataset of your own that cannot be used, or the Dataset itself",
+        "correct the class; an item is an image, float [3, H, W] in 0–1, and a dict of the tensors boxes and labels",
+    ),
     "unreadable_image": Code(
         "error", "files that cannot be read as an image", "get the original again, or remove the image"
     ),

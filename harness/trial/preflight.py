@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from harness.data.resize import resized
-from harness.errors import TrialError
+from harness.errors import DataError, TrialError
 from harness.store.events import ItemsReadEvent, PreflightEvent, StageEvent
 from harness.store.job import ItemsRead, Preflight
 from harness.trial.evaluate.coco import accuracy
@@ -123,6 +123,7 @@ def _read_items(context: TrialContext, events: EventWriter) -> ItemsRead | None:
     read, of = sum(split.read for split in found.values()), sum(map(len, splits.values()))
     events.emit(ItemsReadEvent(read=read, of=of))
     problems = [problem for split in found.values() for problem in split.problems]
+    problems += [DataError(split.empty) for split in found.values() if split.empty]
     if problems:
         raise joined(problems)
     train = found["train"]

@@ -40,13 +40,15 @@ class SplitRead:
         read: the number of items that were read.
         sizes: int64 [I, 2], (width, height) in pixels of every item; 0 where it was not read or cannot be used.
         boxes: int64 [I], the number of its boxes without crowd regions; 0 likewise.
-        problems: an error for each item that cannot be used, by index, or one for a split without a box.
+        problems: an error for each item that cannot be used, by index.
+        empty: why the split cannot be used, if all of it was read and no item has a box.
     """
 
     read: int
     sizes: NDArray[np.int64]
     boxes: NDArray[np.int64]
     problems: tuple[DataError, ...]
+    empty: str | None
 
 
 def read_items(
@@ -115,12 +117,12 @@ def _read_split(
         if time.monotonic() > until:
             break
     known = int(boxes.sum()) if read == len(items) and not problems else None
-    empty = why_empty(name, images=len(items), boxes=known)
     return SplitRead(
         read=read,
         sizes=sizes,
         boxes=boxes,
-        problems=(*(problems[index] for index in sorted(problems)), *((DataError(empty),) if empty else ())),
+        problems=tuple(problems[index] for index in sorted(problems)),
+        empty=why_empty(name, images=len(items), boxes=known),
     )
 
 
