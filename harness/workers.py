@@ -2,6 +2,7 @@
 
 Owns how they are started, and the thread by which each notices that its parent is gone. Trials and their variants are
 started and watched by `harness.processes`; a trial's loaders are torch's, but started as here.
+`python -m harness.workers MODULE …` is `python -m MODULE …` that ends with whoever started it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import runpy
 import signal
 import stat
 import sys
@@ -63,12 +65,6 @@ def without_main() -> Iterator[None]:
             main.__spec__, main.__file__ = spec, file
 
 
-def end_with_standard_input() -> None:
-    """End this process when its standard input does, where that is a pipe that its parent never writes to."""
-    if stat.S_ISFIFO(os.fstat(0).st_mode) and os.getpgrp() == os.getpid():  # else it was started by hand
-        _end_with(0)
-
-
 def _begin() -> None:
     """Leave Ctrl-C to the parent, and end with it: a pipe whose other end it alone holds tells."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -83,3 +79,10 @@ def _end_with(sentinel: int) -> None:
         os._exit(1)
 
     threading.Thread(target=end, daemon=True).start()
+
+
+if __name__ == "__main__":
+    if stat.S_ISFIFO(os.fstat(0).st_mode) and os.getpgrp() == os.getpid():  # else it was started by hand
+        _end_with(0)  # a pipe whose other end its parent holds, and never writes to
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

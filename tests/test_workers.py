@@ -138,26 +138,32 @@ def test_a_script_without_a_main_guard_is_run_once(tmp_path: Path) -> None:
     assert "empty_split" in done.stdout, done.stdout  # as all of its images are one: the scan came to its end
 
 
-def test_a_command_of_ours_ends_with_whoever_started_it() -> None:
+@pytest.fixture
+def command(tmp_path: Path) -> tuple[str, ...]:
+    """A module that says what it was given, and then works for long."""
+    (tmp_path / "works.py").write_text(
+        "import sys, time\nassert __name__ == '__main__'\nprint(sys.argv[1:], flush=True)\n"
+        "time.sleep(float(sys.argv[1]))\n"
+    )
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    return ("env", f"PYTHONPATH={path}", sys.executable, "-m", "harness.workers", "works")
+
+
+def test_a_command_of_ours_ends_with_whoever_started_it(command: tuple[str, ...]) -> None:
     """Its standard input is a pipe that nobody writes to: when it closes, the other end's process is gone."""
-    code = "from harness.workers import end_with_standard_input as end\nend()\nprint('on', flush=True)\n"
-    code += "import time\ntime.sleep(600)"
     with subprocess.Popen(
-        (sys.executable, "-c", code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        (*command, "600"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        assert process.stdout.readline() == b"on\n"
+        assert process.stdout.readline() == b"['600']\n"
         process.stdin.close()
         assert process.wait(timeout=10) == 1
 
 
-def test_a_command_that_is_started_by_hand_goes_on() -> None:
+def test_a_command_that_is_started_by_hand_goes_on(command: tuple[str, ...]) -> None:
     """From a terminal or a script, whose input ends or is a pipe of somebody else's."""
-    code = (
-        "from harness.workers import end_with_standard_input as end\nend()\nimport time\ntime.sleep(0.5)\nprint('on')"
-    )
-    done = subprocess.run((sys.executable, "-c", code), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b"on\n")
-    done = subprocess.run((sys.executable, "-c", code), input=b"", capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b"on\n")
+    done = subprocess.run((*command, "0.5"), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"['0.5']\n")
+    done = subprocess.run((*command, "0.5"), input=b"", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"['0.5']\n")

@@ -149,10 +149,10 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
         MachineError: the system has no room for another process.
     """
     stream = subprocess.PIPE if capture else None
-    stdin, held = os.pipe()  # which ends when this process does: see harness.workers.end_with_standard_input
+    stdin, held = os.pipe()  # which ends when this process does: see harness.workers
     try:
         process = _start(
-            ("-m", module, *arguments),
+            ("-m", "harness.workers", module, *arguments),
             stdin=stdin,
             stdout=stream,
             stderr=stream,

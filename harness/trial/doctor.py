@@ -26,7 +26,6 @@ from harness.trial.measure import interference, memory, timing
 from harness.trial.measure.protocol import summary
 from harness.trial.measure.repeat import Bench
 from harness.trial.models.registry import family_of
-from harness.workers import end_with_standard_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +172,6 @@ def _same_against_same(device: torch.device) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
-    end_with_standard_input()
     printing.protect()
     memory.freeze_modules()
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -46,11 +46,12 @@ def test_no_room_for_a_process_is_the_machines(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_command_holds_a_pipe_to_this_process(tmp_path: Path) -> None:
-    """By which it notices that this process is gone (`harness.workers.end_with_standard_input`); it leads its group."""
+    """By which it notices that this process is gone (`harness.workers`); it leads its group."""
     (tmp_path / "said.py").write_text(
         "import os, stat\nprint(stat.S_ISFIFO(os.fstat(0).st_mode), os.getpgrp() == os.getpid())\n"
     )
-    done = run_module("said", environment={**child_environment(1), "PYTHONPATH": str(tmp_path)}, capture=True)
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    done = run_module("said", environment={**child_environment(1), "PYTHONPATH": path}, capture=True)
     assert (done.output, done.errors) == ("True True\n", "")
 
 

@@ -13,7 +13,6 @@ from harness.errors import HarnessError, WeightsError
 from harness.suite.catalog import registry
 from harness.trial.models.base import FetchingFamily
 from harness.trial.models.registry import family_of
-from harness.workers import end_with_standard_input
 
 
 def fetch(name: str, word: str) -> Path:
@@ -46,6 +45,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    end_with_standard_input()
     printing.protect()
     sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,6 @@ from pathlib import Path
 from harness import printing
 from harness.errors import HarnessError
 from harness.trial.models import checkpoint
-from harness.workers import end_with_standard_input
 
 
 def main(path: Path) -> int:
@@ -23,6 +22,5 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    end_with_standard_input()
     printing.protect()
     sys.exit(main(Path(sys.argv[1])))
