@@ -59,7 +59,8 @@ def _status_lines(status: RunStatus) -> Iterator[str]:
         yield f"first started {_local(status.span[0])}, last ended {_local(status.span[1])}"
     if status.holder is not None:
         holder = status.holder
-        yield f"running on {holder.host} (process {holder.pid}) since {_local(holder.since)}"
+        known = f"on {holder.host} (process {holder.pid}) since {_local(holder.since)}"
+        yield f"running {known if holder.pid else 'in another process'}"
         yield from (_running(state) for state in status.states if state.running is not None)
     elif left:
         yield f"no run is in progress; `harness run {suite_file or 'SUITE'} --results {results}` continues it"

@@ -16,6 +16,7 @@ from harness.store import files, lock
 from harness.store.job import Job
 from harness.store.paths import AttemptFolder, SuiteFolder
 from tests.executors.scripted import FakeJob, MadeExecutor
+from tests.store.make import make_folder, make_record, make_trial
 
 SEEDS = "hyperparameters: {epochs: 1, batch_size: 2}\nprotocol: quick\nseeds: [0, 1, 2]\n"
 
@@ -107,3 +108,29 @@ def test_a_results_folder_that_cannot_be_written_is_told(tiny_suite: Callable[..
     plan = harness.plan(tiny_suite(), results=tmp_path / "file")
     (remark,) = api.results_folder_remarks(plan)
     assert f"{tmp_path / 'file'}: results cannot be written there" in remark
+
+
+@pytest.mark.parametrize("command", ["measure", "race"])
+def test_neither_a_measurement_nor_a_race_follows_a_link_out(command: str, tmp_path: Path) -> None:
+    """As a run does not; what a killed one left half written is removed first."""
+    made = make_record(make_trial())
+    folder = make_folder(tmp_path / "made", [made])
+    trial = folder.trial(made.trial.trial_id)
+    trial.checkpoints.mkdir()
+    (trial.checkpoints / "weights.pt").write_bytes(b"made")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = (trial.path / "measurements") if command == "measure" else (folder.path / "races")
+    (place / "1").mkdir(parents=True)
+    (place / "1" / f"{files.TEMPORARY}x").touch()
+    (place / "2").symlink_to(outside)
+    executor = MadeExecutor()
+    calls: dict[str, Callable[[], object]] = {
+        "measure": lambda: harness.measure(made.trial.trial_id, results=folder.path, executor=executor),
+        "race": lambda: harness.race(folder.path, executor=executor),
+    }
+    with pytest.raises(UsageError, match=f"{place / '2'}: leads out of "):
+        calls[command]()
+    assert not executor.jobs
+    assert not list(outside.iterdir())
+    assert not list(place.rglob(f"{files.TEMPORARY}*"))

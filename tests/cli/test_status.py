@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.store import files, paths, record
+import pytest
+
+from harness.store import files, lock, paths, record
 from harness.store.job import JOB, Job
 from harness.suite.trial import Trial
 from tests.conftest import Command
@@ -103,3 +105,21 @@ def test_what_is_left_of_a_running_trial_is_not_the_whole_of_it(harness_command:
         os.close(handle)
     folder.lock.write_text("")
     assert "1 trial left: about 1 h 00 min, until " in harness_command("status", tmp_path / "made").stdout
+
+
+@pytest.mark.parametrize("text", [None, '{"host": "box", "pid": 77, "since": "yesterday"}', '{"pid": []}', "\0" * 9])
+def test_a_run_whose_lock_says_nothing_is_still_one(text: str | None, harness_command: Command, tmp_path: Path) -> None:
+    """Its file removed, or damaged, while it runs; what its trial's events say wrongly is passed over."""
+    running = make_trial(seed=1)
+    folder = make_folder(tmp_path / "made", [], left=(running,))
+    wrong = {"event": "step", "epoch": -1, "epochs": 0, "step": 1, "steps": 0, "loss": 1, "images_per_s": 1e999}
+    _begin(folder, running, {"event": "stage", "stage": "model"}, wrong, {"event": "stage", "stage": "\ud800"})
+    folder.path.joinpath("trials", running.trial_id, "attempts", "²").mkdir()
+    with lock.locked(folder.lock):
+        folder.lock.unlink()
+        if text is not None:
+            folder.lock.write_text(text)
+        shown = harness_command("status", folder.path)
+    assert shown.returncode == 0, shown.stderr
+    assert "running in another process" in shown.stdout
+    assert f"{running.trial_id}: " in shown.stdout
