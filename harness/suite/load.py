@@ -40,7 +40,7 @@ from harness.suite.yaml_document import Document, Place, read_document
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.architecture import Architecture, Value
     from harness.suite.catalog.registry import OwnArchitecture
 
 MAX_TRIALS = 10_000
@@ -190,7 +190,7 @@ def _architecture(
     report: messages.Report,
 ) -> TrialArchitecture:
     """Return the architecture as a trial builds it, and report what its row of the catalogue does not allow."""
-    _check_options(row, choice, (*place, "model"), report)
+    model = _options(row, choice, (*place, "model"), report)
     words = (*row.published_files, "none")
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
         report((*place, "weights"), f"{row.name} takes {', '.join(words)} or a file of weights, got {choice.weights}")
@@ -208,14 +208,15 @@ def _architecture(
         weights=choice.weights,
         weights_sha256=digest,
         image_size=choice.image_size,
-        model=dict(choice.model),
+        model=model,
         own=own,
     )
 
 
-def _check_options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> None:
-    """Check the keys under `model` against the options of the architecture's row."""
+def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> dict[str, Value]:
+    """Return the keys under `model` as a trial holds them, and report what the architecture's row does not allow."""
     options = {option.name: option for option in row.options}
+    values: dict[str, Value] = {}
     for name, value in choice.model.items():
         option = options.get(name)
         if option is None:
@@ -224,8 +225,11 @@ def _check_options(row: Architecture, choice: ArchitectureChoice, place: Place, 
             continue
         if option.pretrained_only and choice.weights not in row.published_files:
             report((*place, name), f"has no effect with weights: {choice.weights}; only published weights have it")
-        if option.maximum is not None and value > option.maximum:
-            report((*place, name), f"{row.name} takes at most {option.maximum}, got {value}")
+        try:
+            values[name] = option.read(value)
+        except ValueError as error:
+            report((*place, name), f"{row.name}: {error}, got {messages.shown(value)}")
+    return values
 
 
 def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> None:

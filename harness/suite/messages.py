@@ -66,9 +66,9 @@ def describe(
         elif detail["type"] == "value_error":
             text = str(detail["ctx"]["error"])
         elif detail["type"] == "string_pattern_mismatch":
-            text = f"a name is letters, digits, '.', '_' and '-', at most 64; got {_shown(detail['input'])}"
+            text = f"a name is letters, digits, '.', '_' and '-', at most 64; got {shown(detail['input'])}"
         else:
-            text = f"expected {_expected(here, allowed)}, got {_shown(detail['input'])}"
+            text = f"expected {_expected(here, allowed)}, got {shown(detail['input'])}"
         file_line = document.locate(place if in_file else place[:-1])
         number = int(file_line.rpartition(":")[2])
         key = format_place(place)
@@ -85,7 +85,7 @@ def format_place(place: Place) -> str:
 def describe_value(detail: ErrorDetails) -> str:
     """Describe a pydantic error of a single value that was validated on its own, without a schema of the file."""
     text = detail["msg"].replace("Input should be", "expected").replace("a valid ", "")
-    return f"{text[0].lower()}{text[1:]}, got {_shown(detail['input'])}"
+    return f"{text[0].lower()}{text[1:]}, got {shown(detail['input'])}"
 
 
 def _place(loc: tuple[int | str, ...], data: object) -> tuple[Place, bool]:
@@ -159,6 +159,7 @@ def _tags(detail: ErrorDetails) -> str:
     return str(detail["ctx"]["expected_tags"]).replace("'", "")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a message quotes it, cut short."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

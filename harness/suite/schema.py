@@ -221,7 +221,7 @@ class ArchitectureChoice:
     """One architecture of a suite: the weights that it starts from, and the values that are set for it alone.
 
     `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
-    `model` holds the architecture's options; the catalogue lists those that it takes.
+    `model` holds the architecture's options, numbers and lists of them; the catalogue lists those that it takes.
     `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
     """
 
@@ -230,7 +230,7 @@ class ArchitectureChoice:
     name: Annotated[str, AfterValidator(validators.known_architecture)]
     weights: Annotated[str, AfterValidator(validators.weights)] = "default"
     image_size: ImageSize = field(default_factory=ImageSize)
-    model: Mapping[str, Natural] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
 
 

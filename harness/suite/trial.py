@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
 
+from harness.suite.catalog.architecture import Value  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.catalog.registry import OwnArchitecture  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol  # noqa: TC001 - pydantic reads the annotations
 
@@ -35,7 +36,7 @@ class TrialArchitecture:
     weights: str
     weights_sha256: str | None
     image_size: ImageSize
-    model: Mapping[str, int]
+    model: Mapping[str, Value]
     own: OwnArchitecture | None = None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.suite.catalog import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from pydantic import ValidationInfo
 
@@ -29,8 +29,12 @@ _KINDS = {"folder": Path.is_dir, "file": Path.is_file, "file or folder": _is_fil
 WEIGHTS_WORDS = ("default", "backbone", "none")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` if a known word is similar, otherwise an empty text."""
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return `; did you mean X?` if a known word is similar or says the same, otherwise an empty text."""
+    if word.lower().startswith(("freez", "frozen")):
+        layers = "trainable_backbone_layers"
+        where = "" if layers in known else " under model of an architecture"
+        return f"; did you mean {layers}{where}? 0 freezes the whole backbone"
     close = difflib.get_close_matches(word, tuple(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

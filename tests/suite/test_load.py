@@ -97,6 +97,51 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
         ("{name: retinanet_resnet50_fpn, image_size: {min: 900, max: 800}}", "min 900 is larger than max 800"),
         ("{name: retinanet_resnet50_fpn, model: {trainable_backbone_layers: 9}}", "takes at most 5, got 9"),
         ("{name: retinanet_resnet50_fpn, weights: none, model: {trainable_backbone_layers: 2}}", "has no effect"),
+        (
+            "{name: retinanet_resnet50_fpn, model: {freeze: 2}}",
+            "model.freeze: retinanet_resnet50_fpn has no such option; did you mean trainable_backbone_layers? 0 ",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, freeze_backbone: true}",
+            "[0].freeze_backbone: unknown key; did you mean trainable_backbone_layers under model of an architecture?",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, hyperparameters: {frozen_layers: 3}}",
+            "frozen_layers: unknown key; did you mean trainable_backbone_layers under model of an architecture?",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {topk_candidates: 1.5}}",
+            "model.topk_candidates: retinanet_resnet50_fpn: expected an integer ≥ 0, got 1.5",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {anchor_sizes: [16, 32, 64]}}",
+            "model.anchor_sizes: retinanet_resnet50_fpn: expected a list of 5 entries, one for each feature map from",
+        ),
+        (
+            "{name: fasterrcnn_mobilenet_v3_large_fpn, model: {anchor_sizes: [[16, 32], [64], 128]}}",
+            "a number > 0 or a list of such, everywhere as many, got [[16, 32], [64], 128]",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {anchor_sizes: [1, 2, 0, 4, 5]}}",
+            "each a number > 0 or a list of such",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {aspect_ratios: 2}}",
+            "model.aspect_ratios: retinanet_resnet50_fpn: expe",
+        ),
+        ("{name: retinanet_resnet50_fpn, model: {aspect_ratios: []}}", "expected a list of numbers > 0, got []"),
+        (
+            "{name: retinanet_resnet50_fpn, model: {image_mean: [0.5]}}",
+            "expected three numbers, for red, green and blue",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {image_std: [0.5, 0, 0.5]}}",
+            "expected three numbers > 0, for red, gr",
+        ),
+        (
+            "{name: retinanet_resnet50_fpn, model: {image_std: [a, b, c]}}",
+            "> 0, for red, green and blue, got ['a', 'b', ",
+        ),
         (f"{{name: retinanet_resnet50_fpn, weights: {'x' * 300}.pth}}", "File name too long"),
         ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file: gone.pth"),
         ("{name: retinanet_resnet50_fpn, hyperparameters: {batch_size: 3, accumulate: 2}}", "cannot be divided into"),
@@ -194,3 +239,15 @@ def test_as_many_trials_as_are_allowed(tmp_path: Path) -> None:
     """Exactly so many."""
     suite = _load(tmp_path, f"{GOOD}seeds: {list(range(MAX_TRIALS // 2))}\n")
     assert len(suite.settings) * len(suite.seeds) == MAX_TRIALS
+
+
+def test_options_of_a_model_are_held_in_one_form(tmp_path: Path) -> None:
+    """However a suite writes the same anchors: one number for each feature map or a list of one, whole or not."""
+    forms = ("[8, 16, 32, 64, 128]", "[[8], [16.0], [32], [64], 128]")
+    models = []
+    for form in forms:
+        option = f"{{anchor_sizes: {form}, aspect_ratios: [1], image_mean: [0, 0.5, 1]}}"
+        text = GOOD.replace("  - fasterrcnn_resnet50_fpn\n", f"  - {{name: retinanet_resnet50_fpn, model: {option}}}\n")
+        models.append(_load(tmp_path, text).settings[0].architecture.model)
+    assert models[0] == models[1]
+    assert models[0]["anchor_sizes"] == ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))

@@ -46,6 +46,12 @@ _TWO_STAGE_OPTIONS = (
     Option(name="box_batch_size_per_image"),
 )
 _ONE_STAGE_OPTIONS = (Option(name="topk_candidates"),)
+_NORMALISATION = (
+    Option(name="image_mean", kind="channels"),
+    Option(name="image_std", kind="channels", above_zero=True),
+)
+_FIVE_LEVELS = (Option(name="anchor_sizes", kind="levels", levels=5), Option(name="aspect_ratios", kind="numbers"))
+_THREE_LEVELS = (Option(name="anchor_sizes", kind="levels", levels=3), Option(name="aspect_ratios", kind="numbers"))
 _RESNET_LAYERS = Option(name="trainable_backbone_layers", maximum=5, pretrained_only=True)
 _MOBILENET_LAYERS = Option(name="trainable_backbone_layers", maximum=6, pretrained_only=True)
 
@@ -67,7 +73,7 @@ ARCHITECTURES: tuple[TorchvisionArchitecture, ...] = (
         published_map=0.370,
         parameters=41_755_286,
         recipe=Recipe(lr=0.02),
-        options=(*_TWO_STAGE_OPTIONS, _RESNET_LAYERS),
+        options=(*_TWO_STAGE_OPTIONS, _RESNET_LAYERS, *_FIVE_LEVELS, *_NORMALISATION),
     ),
     TorchvisionArchitecture(
         name="fasterrcnn_mobilenet_v3_large_fpn",
@@ -87,7 +93,7 @@ ARCHITECTURES: tuple[TorchvisionArchitecture, ...] = (
         published_map=0.328,
         parameters=19_386_354,
         recipe=Recipe(lr=0.02),
-        options=(*_TWO_STAGE_OPTIONS, _MOBILENET_LAYERS),
+        options=(*_TWO_STAGE_OPTIONS, _MOBILENET_LAYERS, *_THREE_LEVELS, *_NORMALISATION),
     ),
     TorchvisionArchitecture(
         name="retinanet_resnet50_fpn",
@@ -106,6 +112,6 @@ ARCHITECTURES: tuple[TorchvisionArchitecture, ...] = (
         published_map=0.364,
         parameters=34_014_999,
         recipe=Recipe(lr=0.01),
-        options=(*_ONE_STAGE_OPTIONS, _RESNET_LAYERS),
+        options=(*_ONE_STAGE_OPTIONS, _RESNET_LAYERS, *_FIVE_LEVELS, *_NORMALISATION),
     ),
 )

@@ -100,7 +100,7 @@ class Family(Protocol):
     """A module that builds detectors from rows of the catalogue."""
 
     def build(
-        self, row: Architecture, *, weights: str, classes: int, image_size: ImageSize, options: Mapping[str, int]
+        self, row: Architecture, *, weights: str, classes: int, image_size: ImageSize, options: Mapping[str, Any]
     ) -> tuple[Detector, Head]:
         """A detector for the user's classes, in training mode, and what became of its class head.
 
@@ -121,7 +121,7 @@ class Family(Protocol):
         state: Mapping[str, Tensor],
         classes: int,
         image_size: ImageSize,
-        options: Mapping[str, int],
+        options: Mapping[str, Any],
     ) -> Detector:
         """A fine-tuned detector again, as it was trained, without any published file.
 

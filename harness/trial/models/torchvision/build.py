@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torchvision.models import get_model_builder
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FrozenBatchNorm2d
 
 from harness.errors import WeightsError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from harness.suite.catalog.torchvision import TorchvisionArchitecture
     from harness.trial.models.base import Head
+
+_ANCHORS = ("anchor_sizes", "aspect_ratios")
+_NORMALISATION = ("image_mean", "image_std")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,33 +51,28 @@ class Structure:
 
 
 def start_from(
-    row: TorchvisionArchitecture, weights: str, num_classes: int, arguments: Mapping[str, int]
+    row: TorchvisionArchitecture, weights: str, num_classes: int, options: Mapping[str, Any]
 ) -> tuple[nn.Module, Head]:
     """A network that starts from `weights`, in training mode, and what became of its class head.
 
     Args:
         weights: default, backbone, none, or the path of a state dict.
         num_classes: with the background.
-        arguments: of torchvision's builder.
+        options: arguments of torchvision's builder, and the anchors.
 
     Raises:
         WeightsError: the weights cannot be had, or do not fit. There is no fall-back.
     """
     if weights == "none":
-        return _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments), "new"
+        return _built(row, options, weights=None, weights_backbone=None, num_classes=num_classes), "new"
     if weights not in row.published_files:
-        return _from_file(row, Path(weights), num_classes, arguments)
+        return _from_file(row, Path(weights), num_classes, options)
     file = published.require(row, backbone_only=weights == "backbone")
     try:
         if weights == "backbone":
-            model = _builder(row)(
-                weights=None,
-                weights_backbone=published.member(row.backbone_weights),
-                num_classes=num_classes,
-                **arguments,
-            )
-            return model, "new"
-        model = _builder(row)(weights=published.member(row.weights), **arguments)
+            backbone = published.member(row.backbone_weights)
+            return _built(row, options, weights=None, weights_backbone=backbone, num_classes=num_classes), "new"
+        model = _built(row, options, weights=published.member(row.weights))
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         raise WeightsError(f"{file}: cannot be loaded: {error}; delete it and run `harness fetch` again") from None
     head_of(row).replace_head(model, num_classes)
@@ -85,7 +84,7 @@ def rebuild(
     structure: Structure,
     state: Mapping[str, Tensor],
     num_classes: int,
-    arguments: Mapping[str, int],
+    options: Mapping[str, Any],
 ) -> nn.Module:
     """A fine-tuned network again, the way it was trained, from its state dict alone; `num_classes` with background.
 
@@ -93,8 +92,8 @@ def rebuild(
         WeightsError: the state dict does not fit.
     """
     # The structure says which parameters are frozen.
-    arguments = {key: value for key, value in arguments.items() if key != "trainable_backbone_layers"}
-    model: nn.Module = _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments)
+    options = {key: value for key, value in options.items() if key != "trainable_backbone_layers"}
+    model = _built(row, options, weights=None, weights_backbone=None, num_classes=num_classes)
     apply_structure(model, structure)
     states.load_into(model, state, f"the state dict of {row.name}")
     return model
@@ -124,12 +123,30 @@ def apply_structure(model: nn.Module, structure: Structure) -> None:
         parameter.requires_grad_(name not in frozen)
 
 
-def _builder(row: TorchvisionArchitecture) -> Any:
-    return get_model_builder(row.name)
+def _built(row: TorchvisionArchitecture, options: Mapping[str, Any], **how: Any) -> nn.Module:
+    """What torchvision's builder makes, with the anchors that the options name.
+
+    They are set afterwards, for published weights fit torchvision's own anchors, and one of its builders takes none.
+    """
+    arguments = {key: value for key, value in options.items() if key not in _ANCHORS}
+    model: nn.Module = get_model_builder(row.name)(**how, **arguments)
+    _set_anchors(row, model, options)
+    return model
+
+
+def _set_anchors(row: TorchvisionArchitecture, model: nn.Module, options: Mapping[str, Any]) -> None:
+    """Set the anchors that the options name; what is left out stays as it is."""
+    if not set(_ANCHORS) & set(options):
+        return
+    head = head_of(row)
+    before = head.anchors(model)
+    sizes = options.get("anchor_sizes", before.sizes)
+    ratios = (options["aspect_ratios"],) * len(sizes) if "aspect_ratios" in options else before.aspect_ratios
+    head.set_anchors(model, AnchorGenerator(sizes, ratios))
 
 
 def _from_file(
-    row: TorchvisionArchitecture, path: Path, num_classes: int, arguments: Mapping[str, int]
+    row: TorchvisionArchitecture, path: Path, num_classes: int, options: Mapping[str, Any]
 ) -> tuple[nn.Module, Head]:
     """Start from a state dict of a whole detector; its head is kept where it has as many classes as the user.
 
@@ -143,7 +160,14 @@ def _from_file(
     head = head_of(row)
     if head.CLASS_WEIGHT not in state:
         raise WeightsError(f"{path}: is not a state dict of {row.name}: it has no {head.CLASS_WEIGHT}")
-    live: nn.Module = _builder(row)(weights=None, weights_backbone=None, num_classes=num_classes, **arguments)
+    trained = content.get("model", {}) if "harness_checkpoint" in content else {}
+    unsaid = [key for key in (*_ANCHORS, *_NORMALISATION) if key in trained and key not in options]
+    if unsaid:
+        raise WeightsError(f"{path}: was trained with {', '.join(unsaid)}: give these under model, as they were or new")
+    as_trained = {key: value for key, value in options.items() if key not in _ANCHORS} | {
+        key: trained[key] for key in _ANCHORS if key in trained
+    }
+    live = _built(row, as_trained, weights=None, weights_backbone=None, num_classes=num_classes)
     found = head.count_classes(state, live)
     head.replace_head(live, found)
     nested = content.get("structure")
@@ -153,6 +177,7 @@ def _from_file(
     elif not any(name.endswith("num_batches_tracked") for name in state):
         apply_structure(live, _pretrained_structure(live, row))
     states.load_into(live, state, str(path))
+    _set_anchors(row, live, options)
     if found == num_classes:
         return live, "kept"
     head.replace_head(live, num_classes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    row: Architecture, *, weights: str, classes: int, image_size: ImageSize, options: Mapping[str, int]
+    row: Architecture, *, weights: str, classes: int, image_size: ImageSize, options: Mapping[str, Any]
 ) -> tuple[TorchvisionDetector, Head]:
     """See `harness.trial.models.base.Family.build`."""
     row = _own(row)
@@ -40,7 +40,7 @@ def rebuild(
     state: Mapping[str, Tensor],
     classes: int,
     image_size: ImageSize,
-    options: Mapping[str, int],
+    options: Mapping[str, Any],
 ) -> TorchvisionDetector:
     """See `harness.trial.models.base.Family.rebuild`."""
     row = _own(row)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
     from torchvision.models.detection import FasterRCNN
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 CLASS_WEIGHT = "roi_heads.box_predictor.cls_score.weight"  # of the class head, in a state dict
 
@@ -19,6 +21,22 @@ def replace_head(model: FasterRCNN, num_classes: int) -> None:
     """A new box predictor: class scores and class-specific boxes."""
     in_features = model.roi_heads.box_predictor.cls_score.in_features
     model.roi_heads.box_predictor = FastRCNNPredictor(in_features, num_classes)
+
+
+def anchors(model: FasterRCNN) -> AnchorGenerator:
+    """The anchors of the proposals."""
+    generator: AnchorGenerator = model.rpn.anchor_generator
+    return generator
+
+
+def set_anchors(model: FasterRCNN, generator: AnchorGenerator) -> None:
+    """Propose from other anchors; with another number a location, the last layers of the proposals are new."""
+    count = generator.num_anchors_per_location()[0]
+    if count != anchors(model).num_anchors_per_location()[0]:
+        tower = model.rpn.head.conv
+        model.rpn.head = RPNHead(model.backbone.out_channels, count)
+        model.rpn.head.conv = tower
+    model.rpn.anchor_generator = generator
 
 
 def prepare(model: FasterRCNN) -> None:

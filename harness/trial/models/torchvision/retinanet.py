@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
     from torchvision.models.detection import RetinaNet
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 CLASS_WEIGHT = "head.classification_head.cls_logits.weight"  # of the class head, in a state dict
 _PRIOR_PROBABILITY = 0.01  # Lin et al. 2017, arXiv:1708.02002, section 4.1
@@ -31,6 +32,26 @@ def replace_head(model: RetinaNet, num_classes: int) -> None:
     nn.init.normal_(layer.weight, std=0.01)
     head.cls_logits = layer
     head.num_classes = num_classes
+
+
+def anchors(model: RetinaNet) -> AnchorGenerator:
+    """The anchors."""
+    generator: AnchorGenerator = model.anchor_generator
+    return generator
+
+
+def set_anchors(model: RetinaNet, generator: AnchorGenerator) -> None:
+    """Detect from other anchors; with another number a location, the last layers are new, the towers before stay."""
+    count = generator.num_anchors_per_location()[0]
+    classes, boxes = model.head.classification_head, model.head.regression_head
+    if count != classes.num_anchors:
+        classes.num_anchors = count
+        replace_head(model, classes.num_classes)
+        layer = nn.Conv2d(boxes.bbox_reg.in_channels, count * 4, kernel_size=3, padding=1)
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.zeros_(cast("Tensor", layer.bias))
+        boxes.bbox_reg = layer
+    model.anchor_generator = generator
 
 
 def prepare(model: RetinaNet) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -217,7 +217,8 @@ def test_catalogue_agrees_with_torchvision() -> None:
         known = inspect.signature(FasterRCNN if row.stages == 2 else RetinaNet).parameters
         known_builder = inspect.signature(get_model_builder(row.name)).parameters
         for option in (option.name for option in row.options):
-            assert option in known or option in known_builder or option == "topk_candidates", option
+            ours = {"topk_candidates", "anchor_sizes", "aspect_ratios"}  # the last two are those of an AnchorGenerator
+            assert option in known or option in known_builder or option in ours, option
 
 
 @pytest.mark.parametrize("content", ["torn", "code", "foreign", "list", "text", "numbered", "half"])
@@ -242,3 +243,80 @@ def test_a_bad_file_is_refused(content: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=str(path)) as error:
         _build("fasterrcnn_mobilenet_v3_large_fpn", str(path))
     assert str(error.value).isprintable()
+
+
+ANCHORS = {
+    "fasterrcnn_resnet50_fpn": ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,)),
+    "fasterrcnn_mobilenet_v3_large_fpn": ((8.0, 16.0), (24.0, 32.0), (48.0, 64.0)),
+    "retinanet_resnet50_fpn": ((8.0, 12.0), (16.0, 24.0), (32.0, 48.0), (64.0, 96.0), (128.0, 192.0)),
+}
+RATIOS = (0.25, 0.5, 1.0, 2.0)
+OPTIONS = {"aspect_ratios": RATIOS, "image_mean": (0.1, 0.2, 0.3), "image_std": (0.5, 0.6, 0.7)}
+
+
+def _with(name: str, word: str, **options: object) -> TorchvisionDetector:
+    torch.manual_seed(0)
+    return family.build(BY_NAME[name], weights=word, classes=CLASSES, image_size=SIZE, options=options)[0]
+
+
+@pytest.mark.parametrize("word", ["none", "backbone", "default"])
+@pytest.mark.parametrize("name", NAMES)
+def test_anchors_and_normalisation_are_those_of_the_options(name: str, word: str, cache: Path) -> None:
+    """The boxes that the network starts from have these sizes and ratios, and what enters it is normalised by these."""
+    detector = _with(name, word, anchor_sizes=ANCHORS[name], **OPTIONS)
+    model: Any = detector.module
+    generator = build.head_of(BY_NAME[name]).anchors(model)
+    for cells, sizes in zip(generator.cell_anchors, ANCHORS[name], strict=True):
+        width, height = (cells[:, 2:] - cells[:, :2]).unbind(dim=1)
+        expected = [(size * ratio**-0.5, size * ratio**0.5) for ratio in RATIOS for size in sizes]
+        assert torch.allclose(torch.stack((width, height), dim=1), torch.tensor(expected), atol=1.01)  # it rounds
+    entered: list[torch.Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _module, inputs: entered.append(inputs[0]))
+    model.eval()
+    with torch.inference_mode():
+        detector.detect([torch.full((3, 64, 64), 0.4)])
+    assert entered[0][0, :, 0, 0].tolist() == pytest.approx([0.3 / 0.5, 0.2 / 0.6, 0.1 / 0.7], abs=1e-6)
+    model.train()
+    target = {"boxes": torch.tensor([[4.0, 4.0, 30.0, 40.0]]), "labels": torch.tensor([1])}
+    losses = detector.losses([torch.rand(3, 64, 64)], [target])
+    assert all(math.isfinite(loss.item()) for loss in losses.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pretrained_heads_stay_where_their_shapes_allow(name: str, cache: Path) -> None:
+    """Other sizes of as many anchors keep every weight; more anchors make the last layers new, and nothing before."""
+    default = _with(name, "default").module.state_dict()
+    generator = build.head_of(BY_NAME[name]).anchors(_with(name, "default").module)
+    halves = tuple(tuple(size / 2 for size in level) for level in generator.sizes)
+    same = _with(name, "default", anchor_sizes=halves).module.state_dict()
+    assert all(torch.equal(same[key], value) for key, value in default.items())
+    more = _with(name, "default", aspect_ratios=RATIOS).module.state_dict()
+    new = {key for key, value in default.items() if more[key].shape != value.shape}
+    layers = {key.rsplit(".", 2)[-2] for key in new}
+    assert layers == ({"cls_logits", "bbox_reg"} if "retinanet" in name else {"cls_logits", "bbox_pred"})
+    heads = ("roi_heads.box_predictor", "head.classification_head.cls_logits")  # new for the classes' sake
+    for key, value in default.items():
+        assert key in new or key.startswith(heads) or torch.equal(more[key], value), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_with_options_comes_back_and_trains_on(name: str, tmp_path: Path) -> None:
+    """From its file alone it detects the same; as weights of another training it needs its options said, and keeps."""
+    options: dict[str, Any] = {"anchor_sizes": ANCHORS[name], **OPTIONS}
+    detector = _with(name, "none", **options)
+    choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=SIZE, model=options, own=None)
+    path = tmp_path / "weights.pt"
+    checkpoint.save(path, detector, choice, ("a", "b"))
+    again, _ = checkpoint.load_detector(path)
+    for key, value in _detect(detector).items():
+        assert torch.equal(_detect(again)[key], value)
+
+    with pytest.raises(
+        WeightsError, match=r"was trained with anchor_sizes, aspect_ratios, image_mean, image_std: give"
+    ):
+        _with(name, str(path))
+    kept = _with(name, str(path), **options).module
+    assert checkpoint.state_sha256(kept) == checkpoint.state_sha256(detector.module)
+    other = _with(name, str(path), **{**options, "aspect_ratios": (1.0,)})
+    assert build.head_of(BY_NAME[name]).anchors(other.module).aspect_ratios[0] == (1.0,)
+    assert _detect(other)["boxes"].shape[1] == 4
