@@ -147,10 +147,13 @@ def _numbers(state: TrialState) -> Iterator[str]:
     metrics, measured = state.record.metrics, state.record.measurements
     if measured.epochs:
         yield "curve"
-        yield f"  {'epoch':>5} {'lr':>10} {'loss':>8} {'val map':>8} {'map_50':>8} {'s':>8}"
+        yield f"  {'epoch':>5} {'lr':>10} {'loss':>8} {'val loss':>8} {'val map':>8} {'map_50':>8} {'s':>8}"
         for e in measured.epochs:
-            val = f"{metric_value(e.val_map):>8} {metric_value(e.val_map_50):>8}"
+            val = " ".join(f"{metric_value(value):>8}" for value in (e.val_loss, e.val_map, e.val_map_50))
             yield f"  {e.epoch:>5} {e.lr:>10.3g} {e.loss:>8.3f} {val} {e.wall_s:>8.1f}"
+        if measured.stopped_epoch is not None:
+            asked = state.record.trial.hyperparameters.epochs
+            yield f"  early stopping ended training after epoch {measured.stopped_epoch} of {asked}"
     yield f"numbers, on the {metrics.split} split ({counted(metrics.images, 'image')})"
     accuracies = {"map": metrics.map, "map_50": metrics.map_50, "map_75": metrics.map_75}
     yield "  " + ", ".join(f"{name} {metric_value(value)}" for name, value in accuracies.items())

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from harness.formatting import counted, metric_value, rough_duration
+from harness.formatting import counted, metric_value, number, rough_duration
 from harness.observers.state import RunState
 from harness.observers.wording import forecast, items_read_text, opening_lines, outcome_text, race_text, turn_text
 from harness.store.events import ItemsReadEvent, PausedEvent, ResumedEvent, StepEvent, ValidationEvent
@@ -84,7 +84,8 @@ class PlainView:
             self._print(f"    {state.doing()}{remaining}")
         if isinstance(event, ValidationEvent):
             accuracy = f"val map {metric_value(event.map)}, map_50 {metric_value(event.map_50)}"
-            self._print(f"    epoch {event.epoch}: {accuracy}")
+            loss = f", val loss {number(event.loss, 3)}" if event.loss is not None else ""
+            self._print(f"    epoch {event.epoch}: {accuracy}{loss}")
         if isinstance(event, ResumedEvent):
             self._print(f"    resumed {event.place}")
         if isinstance(event, PausedEvent):

@@ -69,12 +69,13 @@ class StepEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationEvent(Event):
-    """The accuracy on the val split after an epoch; None where the split has no ground truth."""
+    """The accuracy on the val split after an epoch, and the loss; None where the split has no ground truth."""
 
     stage: _Text = "train"
     epoch: AtLeastOne
     map: Fraction | None
     map_50: Fraction | None
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

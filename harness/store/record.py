@@ -131,7 +131,10 @@ class MemoryPasses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One point of the learning curve: mean losses over the epoch's steps; `val_map` where validation was asked for."""
+    """One point of the learning curve: mean losses over the epoch's steps.
+
+    `val_map` where validation was asked for, with the loss on val; it is None if it is not finite.
+    """
 
     epoch: Count
     lr: NotNegative
@@ -140,6 +143,7 @@ class Epoch:
     wall_s: NotNegative
     val_map: Fraction | None
     val_map_50: Fraction | None
+    val_loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,7 @@ class Inference:
 class Measurements(Inference):
     """Of a trial: the model as it was trained, and the training, which a measurement of given weights has not.
 
-    `joules` is the GPU's energy over all of the trial.
+    `joules` is the GPU's energy over all of the trial, `stopped_epoch` the last epoch where early stopping ended it.
     """
 
     train_images_per_s: Above0 | None
@@ -198,6 +202,7 @@ class Measurements(Inference):
     evaluation_s: NotNegative
     epochs: tuple[Epoch, ...]
     joules: Energy | None = None
+    stopped_epoch: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

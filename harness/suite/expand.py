@@ -6,8 +6,10 @@ architectures) and the identity of a trial.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
 TRIAL = TypeAdapter(Trial)
 _HASH_DIGITS = 8
 _MAX_READABLE = 150  # characters of a slug's readable part; a folder's name has at most 255 bytes
-# Newer keys of the protocol with their defaults: the defaults are not hashed, so that older trials keep their ids.
-_NEWER_KEYS: dict[str, Any] = {"variants": []}
+# Newer keys with their defaults: the defaults are not hashed, so that older trials keep their ids.
+_NEWER_KEYS: dict[tuple[str, ...], Any] = {
+    ("protocol", "variants"): [],
+    ("architecture", "own"): None,
+    ("hyperparameters", "plateau_patience"): 2,
+    ("hyperparameters", "early_stopping"): None,
+}
 
 
 def plan_trials(suite: Suite, fingerprints: Mapping[str, str], *, max_images: int | None) -> tuple[Trial, ...]:
@@ -69,12 +76,11 @@ def _identity(trial: Trial) -> dict[str, Any]:
     """Return everything about a trial that can change a result."""
     content = with_first_names(TRIAL.dump_python(trial, mode="json"))
     del content["trial_id"], content["suite"], content["dataset"]["source"]
-    for key, unset in _NEWER_KEYS.items():
-        if content["protocol"][key] == unset:
-            del content["protocol"][key]
-    if content["architecture"]["own"] is None:  # this key is newer than many trials
-        del content["architecture"]["own"]
-    else:
+    for (*parents, key), unset in _NEWER_KEYS.items():
+        holder = functools.reduce(operator.getitem, parents, content)
+        if holder[key] == unset:
+            del holder[key]
+    if "own" in content["architecture"]:
         del content["architecture"]["own"]["path"]  # the name and the digest identify it
     return content
 

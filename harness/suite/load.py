@@ -228,7 +228,7 @@ def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report
         try:
             values[name] = option.read(value)
         except ValueError as error:
-            report((*place, name), f"{row.name}: {error}, got {messages.shown(value)}")
+            report((*place, name), f"{row.name} {error}, got {messages.shown(value)}")
     return values
 
 
@@ -323,6 +323,9 @@ def resolve_hyperparameters(row: Architecture, configured: Hyperparameters) -> H
 
 def _contradiction(hyperparameters: Hyperparameters) -> str | None:
     """Return a problem that only several keys together show, or None."""
+    followed = "schedule: plateau" if hyperparameters.schedule == "plateau" else "early_stopping"
+    if not hyperparameters.validate_every and (followed != "early_stopping" or hyperparameters.early_stopping):
+        return f"{followed} follows the mAP on val: set validate_every, the number of epochs between two validations"
     if hyperparameters.batch_size % hyperparameters.accumulate:
         return (
             f"batch_size {hyperparameters.batch_size} cannot be divided into accumulate: "

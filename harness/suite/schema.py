@@ -186,12 +186,23 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """Training ends once val's mAP has not risen by more than `min_delta` for `patience` validations in a row."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    patience: Positive
+    min_delta: Fraction = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
     """The hyperparameters of fine-tuning. None stands for the value of the architecture's recipe until it is filled in.
 
     `batch_size` images make one optimizer step; with `accumulate: k` they are processed in k parts, which takes less
     memory for the same step.
-    `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. `warmup_steps: epoch` is
+    `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. A plateau schedule does so
+    once val's mAP has not risen for more than `plateau_patience` validations in a row. `warmup_steps: epoch` is
     torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
     """
 
@@ -204,15 +215,17 @@ class Hyperparameters:
     lr: Above0 | None = None
     momentum: Fraction = 0.9
     weight_decay: NotNegative | None = None
-    schedule: Literal["multistep", "cosine", "constant"] = "multistep"
+    schedule: Literal["multistep", "cosine", "constant", "plateau"] = "multistep"
     milestones: tuple[Positive, ...] | None = None
     gamma: Above0 = 0.1
+    plateau_patience: Natural = 2
     warmup_steps: Natural | Literal["epoch"] = "epoch"
     warmup_factor: Above0 = 0.001
     clip_grad_norm: Above0 | None = None
     precision: Precision = "fp32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     validate_every: Natural = 0
+    early_stopping: EarlyStopping | None = None
     loader_workers: Natural | Literal["auto"] = "auto"
 
 

@@ -26,6 +26,7 @@ from harness.trial.inputs.user_dataset import UserItems
 from harness.trial.measure import protocol
 from harness.trial.train import resume
 from harness.trial.train.step import TrainStep
+from harness.trial.train.validate import validation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def run_preflight(
     train_step.optimizer.zero_grad(set_to_none=True)
 
     events.emit(StageEvent(stage="evaluate"))
-    evaluation_s = 0.0
+    evaluation_s = validation_s = 0.0
     for split in ("val", context.report_on):
         evaluated = context.data.splits[split]
         started = time.perf_counter()
@@ -83,6 +84,10 @@ def run_preflight(
         deployed.set_threshold(context.trial.protocol.score_threshold, context.trial.protocol.detections)
         ground_truth, detections = evaluate(deployed.detect, [evaluated[0]])
         evaluation_s = time.perf_counter() - started
+        if split == "val" and h.validate_every:
+            first_val = [evaluated[0]]
+            validation_loss(context.detector, first_val, batch_size=1, device=context.device, precision=h.precision)
+            validation_s = time.perf_counter() - started
         accuracy(ground_truth, detections, class_names=evaluated.class_names, split=split)
         events.emit(PreflightEvent(stage="evaluate", evaluation_s=evaluation_s))
     events.emit(StageEvent(stage="measure"))
@@ -94,7 +99,9 @@ def run_preflight(
         step_s=step_s,
         evaluation_s=evaluation_s,
         steps=epochs * len(batches),
-        evaluations=validations * len(context.data.splits["val"]) + len(context.evaluated),
+        # A validation's image takes longer: its loss is computed, too.
+        evaluations=round(validations * len(context.data.splits["val"]) * validation_s / evaluation_s)
+        + len(context.evaluated),
         images=len(context.evaluated),
         state_bytes=state_bytes,
         weights_bytes=resume.size_of(context.model.state_dict()),

@@ -37,6 +37,7 @@ from harness.trial.models import checkpoint
 from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 from harness.trial.train.loop import finetune
+from harness.trial.train.validate import Validation
 from tests.conftest import ROOT, Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_from
@@ -222,7 +223,7 @@ def test_it_learns() -> None:
         h,
         device=CPU,
         on_step=lambda *_: None,
-        validate=lambda: (None, None),
+        validate=Validation,
     )
     assert training.epochs[-1].loss < training.epochs[0].loss / 2
     assert map_50() > before + 0.1

@@ -104,6 +104,73 @@ def test_new_and_renamed_keys_leave_older_ids_alone() -> None:
     assert not set(OLD_IDS) & {trial.trial_id for trial in plan_trials(asked, fingerprints, max_images=None)}
 
 
+# As version 0.3.0 named these, which set nearly every key that it had.
+FULL = """\
+suite: everything
+datasets:
+  shapes: {format: synthetic, train: {images: 4}, val: {images: 2}}
+architectures:
+  - name: fasterrcnn_resnet50_fpn
+    model: {trainable_backbone_layers: 2, box_batch_size_per_image: 64}
+    hyperparameters: {augmentation: {hflip: 0.0}, clip_grad_norm: 1.0}
+  - name: fasterrcnn_mobilenet_v3_large_fpn
+    weights: none
+    image_size: {min: 320, max: 640}
+  - {name: retinanet_resnet50_fpn, weights: backbone, model: {topk_candidates: 500}}
+hyperparameters:
+  epochs: 7
+  optimizer: adamw
+  schedule: cosine
+  precision: bf16
+  validate_every: 2
+  augmentation: {scale_jitter: [0.5, 2.0]}
+sweep: {batch_size: [4, 8]}
+protocol: {level: quick, variants: [channels_last]}
+"""
+FULL_IDS = [
+    "shapes-fasterrcnn_resnet50_fpn-batch_size4-s0-b85a1a50",
+    "shapes-fasterrcnn_resnet50_fpn-batch_size8-s0-1d28a0a5",
+    "shapes-fasterrcnn_mobilenet_v3_large_fpn-batch_size4-s0-f388a28e",
+    "shapes-fasterrcnn_mobilenet_v3_large_fpn-batch_size8-s0-09a57ece",
+    "shapes-retinanet_resnet50_fpn-batch_size4-s0-53c5a79b",
+    "shapes-retinanet_resnet50_fpn-batch_size8-s0-0a7c846a",
+]
+
+
+def _full(tmp_path: Path, change: tuple[str, str] = ("", "")) -> list[str]:
+    path = tmp_path / "full.yaml"
+    path.write_text(FULL.replace(*change))
+    return [trial.trial_id for trial in plan_trials(load_suite(path), {"shapes": "f" * 64}, max_images=None)]
+
+
+def test_newer_keys_are_part_of_an_id_once_they_are_set(tmp_path: Path) -> None:
+    """Left out, or written with their defaults, they change no older id; set, each makes trials of its own."""
+    assert _full(tmp_path) == FULL_IDS
+    defaults = "  plateau_patience: 2\n  early_stopping: null\n"
+    assert _full(tmp_path, ("  epochs: 7\n", f"  epochs: 7\n{defaults}")) == FULL_IDS
+    settings = (
+        "  early_stopping: {patience: 3}",
+        "  early_stopping: {patience: 3, min_delta: 0.01}",
+        "  schedule: plateau",
+        "  schedule: plateau\n  plateau_patience: 4",
+    )
+    changed = [_full(tmp_path, ("  schedule: cosine", setting)) for setting in settings]
+    assert len({*FULL_IDS, *(one for ids in changed for one in ids)}) == len(FULL_IDS) * (1 + len(settings))
+
+
+def test_options_of_a_model_are_part_of_an_id(tmp_path: Path) -> None:
+    """Each of them makes other trials of its architecture, and leaves the others alone."""
+    settings = (
+        "anchor_sizes: [8, 16, 32, 64, 128]",
+        "aspect_ratios: [1, 2]",
+        "image_mean: [0.5, 0.5, 0.5]",
+        "image_std: [0.5, 0.5, 0.5]",
+    )
+    changed = [_full(tmp_path, ("topk_candidates: 500", f"topk_candidates: 500, {setting}")) for setting in settings]
+    assert all(ids[:4] == FULL_IDS[:4] for ids in changed)
+    assert len({one for ids in (FULL_IDS, *changed) for one in ids[4:]}) == 2 * (1 + len(settings))
+
+
 def test_the_older_key_of_a_synthetic_dataset_still_works(tmp_path: Path) -> None:
     """`most_objects` means `max_objects`, gives the same ids, and is wrong beside it or out of range, with its line."""
     newer, older = (tmp_path / f"{key}.yaml" for key in ("max_objects", "most_objects"))

@@ -111,11 +111,11 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
         ),
         (
             "{name: retinanet_resnet50_fpn, model: {topk_candidates: 1.5}}",
-            "model.topk_candidates: retinanet_resnet50_fpn: expected an integer ≥ 0, got 1.5",
+            "model.topk_candidates: retinanet_resnet50_fpn takes an integer ≥ 0, got 1.5",
         ),
         (
             "{name: retinanet_resnet50_fpn, model: {anchor_sizes: [16, 32, 64]}}",
-            "model.anchor_sizes: retinanet_resnet50_fpn: expected a list of 5 entries, one for each feature map from",
+            "model.anchor_sizes: retinanet_resnet50_fpn takes a list of 5 entries, one for each feature map from",
         ),
         (
             "{name: fasterrcnn_mobilenet_v3_large_fpn, model: {anchor_sizes: [[16, 32], [64], 128]}}",
@@ -127,16 +127,16 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
         ),
         (
             "{name: retinanet_resnet50_fpn, model: {aspect_ratios: 2}}",
-            "model.aspect_ratios: retinanet_resnet50_fpn: expe",
+            "model.aspect_ratios: retinanet_resnet50_fpn takes",
         ),
-        ("{name: retinanet_resnet50_fpn, model: {aspect_ratios: []}}", "expected a list of numbers > 0, got []"),
+        ("{name: retinanet_resnet50_fpn, model: {aspect_ratios: []}}", "takes a list of numbers > 0, got []"),
         (
             "{name: retinanet_resnet50_fpn, model: {image_mean: [0.5]}}",
-            "expected three numbers, for red, green and blue",
+            "takes three numbers, for red, green and blue",
         ),
         (
             "{name: retinanet_resnet50_fpn, model: {image_std: [0.5, 0, 0.5]}}",
-            "expected three numbers > 0, for red, gr",
+            "takes three numbers > 0, for red, gr",
         ),
         (
             "{name: retinanet_resnet50_fpn, model: {image_std: [a, b, c]}}",
@@ -251,3 +251,34 @@ def test_options_of_a_model_are_held_in_one_form(tmp_path: Path) -> None:
         models.append(_load(tmp_path, text).settings[0].architecture.model)
     assert models[0] == models[1]
     assert models[0]["anchor_sizes"] == ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("early_stopping: {patience: 0}", "hyperparameters.early_stopping.patience: expected an integer > 0, got 0"),
+        (
+            "early_stopping: {min_delta: 0.1}",
+            "hyperparameters.early_stopping.patience: missing; expected an integer > 0",
+        ),
+        (
+            "early_stopping: {patience: 2, min_delta: -1}",
+            "early_stopping.min_delta: expected a number ≥ 0 and ≤ 1, got -1",
+        ),
+        ("early_stopping: 3", "hyperparameters.early_stopping: expected a mapping"),
+        (
+            "early_stopping: {patience: 2}",
+            "early_stopping follows the mAP on val: set validate_every, the number of epo",
+        ),
+        ("schedule: plateau", "schedule: plateau follows the mAP on val: set validate_every, the number of epochs"),
+        (
+            "schedule: plateau, plateau_patience: -1",
+            "hyperparameters.plateau_patience: expected an integer ≥ 0, got -1",
+        ),
+        ("schedule: plato", "schedule: expected multistep or cosine or constant or plateau, got 'plato'"),
+    ],
+)
+def test_what_follows_validation_is_checked(keys: str, said: str, tmp_path: Path) -> None:
+    """Types with the key first; and without a validation there is nothing to follow."""
+    (problem, *_) = _problems(tmp_path, GOOD.replace("batch_size: 8}", f"batch_size: 8, {keys}}}"))
+    assert said in problem

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which colour-blind readers can distinguish; then the same colours with other strokes.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _STROKES = ("-", "--", ":", "-.")
+_CURVES = {
+    "loss": "training loss (each architecture's own scale)",
+    "val_loss": "loss on val",
+    "val_map": "mAP on val",
+}
 _MAX_PANELS, _COLUMNS = 12, 4  # panels of precision over recall, and how many stand side by side
 _MAX_MATRICES, _MAX_CLASSES = 3, 15  # confusion matrices, and the classes of each
 _MAX_WRITTEN = 10  # in a matrix of at most this many rows, cells have room for numbers
@@ -32,7 +37,7 @@ _POINTS = slice(None, None, 2)  # every second one of the 101 recalls
 
 
 def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes | None:
-    """Draw the training loss, and the mAP on val if it was evaluated: means over seeds, and bands over their range.
+    """Draw the training loss, and loss and mAP on val if it was evaluated: means over seeds, bands over their range.
 
     Args:
         curves: (label, epochs of each seed) of each architecture.
@@ -44,22 +49,19 @@ def learning(curves: Sequence[tuple[str, Sequence[Sequence[Epoch]]]]) -> bytes |
     if not trained:
         return None
     last = max(1, *(epoch.epoch for _, seeds in trained for seed in seeds for epoch in seed))
-    has_val = any(epoch.val_map is not None for _, seeds in trained for seed in seeds for epoch in seed)
-    with figure(9 if has_val else 7, 4) as drawn:
-        panels = drawn.subplots(1, 2 if has_val else 1, squeeze=False)[0]
+    every = [epoch for _, seeds in trained for seed in seeds for epoch in seed]
+    names = ["loss", *(name for name in ("val_loss", "val_map") if any(getattr(e, name) is not None for e in every))]
+    with figure(4.5 * len(names) + 2.5 * (len(names) == 1), 4) as drawn:
+        panels = drawn.subplots(1, len(names), squeeze=False)[0]
         for (label, seeds), style in zip(trained, _styles(), strict=False):
-            _band(panels[0], [[(e.epoch, e.loss) for e in seed] for seed in seeds], label, style)
-            if has_val:
-                values = [[(e.epoch, e.val_map) for e in seed if e.val_map is not None] for seed in seeds]
-                _band(panels[1], [seed for seed in values if seed], label, style)
-        panels[0].set_ylabel("training loss (each architecture's own scale)")
-        panels[0].set_ylim(bottom=0)
-        if has_val:
-            panels[1].set_ylabel("mAP on val")
-            panels[1].set_ylim(bottom=0)
-        for axes in panels:
+            for name, axes in zip(names, panels, strict=True):
+                points = [[(e.epoch, getattr(e, name)) for e in seed if getattr(e, name) is not None] for seed in seeds]
+                _band(axes, [seed for seed in points if seed], label, style)
+        for name, axes in zip(names, panels, strict=True):
+            axes.set_ylabel(_CURVES[name])
+            axes.set_ylim(bottom=0)
             axes.set_xlabel("epoch")
-            # The same whole epochs on both panels, also where val was evaluated once or the training was one epoch.
+            # The same whole epochs on all panels, also where val was evaluated once or the training was one epoch.
             axes.set_xlim(0, last * 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(visible=True, color="#eeeeee")

@@ -67,19 +67,19 @@ class Option:
                 if all(sizes) and len({len(level) for level in sizes}) == 1:
                     return sizes
             raise ValueError(
-                f"expected a list of {self.levels} entries, one for each feature map from the finest to the coarsest: "
+                f"takes a list of {self.levels} entries, one for each feature map from the finest to the coarsest: "
                 "each a number > 0 or a list of such, everywhere as many"
             )
         numbers = _positive(value) if self.kind == "numbers" or self.above_zero else _numbers(value)
         if self.kind == "channels" and len(numbers) != _CHANNELS:
-            raise ValueError(f"expected three numbers{' > 0' if self.above_zero else ''}, for red, green and blue")
+            raise ValueError(f"takes three numbers{' > 0' if self.above_zero else ''}, for red, green and blue")
         if not numbers:
-            raise ValueError("expected a list of numbers > 0")
+            raise ValueError("takes a list of numbers > 0")
         return numbers
 
     def _count(self, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError("expected an integer ≥ 0")
+            raise ValueError("takes an integer ≥ 0")
         if self.maximum is not None and value > self.maximum:
             raise ValueError(f"takes at most {self.maximum}")
         return value

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
 from harness.trial.train.step import ADVICE, TrainStep
+from harness.trial.train.validate import Validation, stops_early
 
 _SKIPPED_STEPS = 100
 
 OnStep = Callable[[int, int, int, float, float], None]
-Validate = Callable[[], tuple[float | None, float | None]]
+Validate = Callable[[], Validation]
 
 
 class SaveCheckpoint(Protocol):
@@ -115,12 +116,21 @@ class Position:
     trained_s: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def maps(self) -> list[float]:
+        """The mAP of each validation so far."""
+        return [point["val_map"] for point in self.curve if point["val_map"] is not None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """The result of fine-tuning beside the model; `wall_s` is the time of all steps and validations of all attempts."""
+    """The result of fine-tuning beside the model; `wall_s` is the time of all steps and validations of all attempts.
+
+    `stopped_epoch` is the last epoch if early stopping ended the training before all of its epochs.
+    """
 
     epochs: tuple[Epoch, ...]
+    stopped_epoch: int | None
     images_per_s: float | None
     data_wait_fraction: float | None
     wall_s: float
@@ -148,7 +158,7 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         device: the device to train on.
         on_step: called with (epoch, step, steps of an epoch, loss, images/s) after each step; the loss is NaN if it
             overflowed in fp16.
-        validate: returns (map, map_50) on the val split; called every `validate_every` epochs.
+        validate: evaluates the val split; called every `validate_every` epochs.
         state: a state that an earlier attempt saved; training continues from it, on a CPU with bit-identical results.
         save_checkpoint: called after each step and after each epoch's validation.
 
@@ -171,7 +181,9 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
     def current() -> State:
         return {**train_step.state(), "position": asdict(position), "clock": asdict(clock)}
 
-    for epoch in range(position.epoch, (h.epochs or 0) + 1):
+    train_step.follow(position.maps)
+    while not is_finished(position, h):
+        epoch = position.epoch
         detector.module.train()
         batches.begin(epoch, after=position.step)
         position.lr = position.lr if position.step else train_step.lr
@@ -194,14 +206,21 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
             requested_at = time.perf_counter()
         validates = bool(h.validate_every) and epoch % h.validate_every == 0
         _end_epoch(position, validate if validates else None)
-        save_checkpoint(current, epoch * len(batches), finished=epoch == h.epochs)
+        train_step.follow(position.maps)
+        save_checkpoint(current, epoch * len(batches), finished=is_finished(position, h))
     train_step.optimizer.zero_grad(set_to_none=True)  # otherwise gradients count as memory of inference
     return Training(
         epochs=tuple(Epoch(**point) for point in position.curve),
+        stopped_epoch=position.epoch - 1 if position.epoch <= (h.epochs or 0) else None,
         images_per_s=clock.images_per_s,
         data_wait_fraction=clock.wait_fraction,
         wall_s=position.trained_s,
     )
+
+
+def is_finished(position: Position, h: Hyperparameters) -> bool:
+    """Whether nothing is left to train: all epochs are done, or early stopping ended them."""
+    return position.epoch > (h.epochs or 0) or stops_early(position.maps, h.early_stopping)
 
 
 def _end_epoch(position: Position, validate: Validate | None) -> None:
@@ -217,7 +236,7 @@ def _end_epoch(position: Position, validate: Validate | None) -> None:
         )
     means = {name: value / steps for name, value in position.sums.items()}
     started = time.perf_counter()
-    val = validate() if validate else (None, None)
+    val = validate() if validate else Validation()
     position.trained_s += time.perf_counter() - started
     point = Epoch(
         epoch=position.epoch,
@@ -225,8 +244,9 @@ def _end_epoch(position: Position, validate: Validate | None) -> None:
         loss=sum(means.values()),
         loss_parts=means,
         wall_s=position.epoch_s,
-        val_map=val[0],
-        val_map_50=val[1],
+        val_map=val.map,
+        val_map_50=val.map_50,
+        val_loss=val.loss,
     )
     position.curve.append(asdict(point))
     position.epoch, position.step, position.overflowed = position.epoch + 1, 0, 0

@@ -13,6 +13,8 @@ from harness.errors import DivergedError
 from harness.trial.train import resume
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from harness.suite.schema import Hyperparameters
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 from harness.trial.inputs.item import as_float
 from harness.trial.precision import autocast
 from harness.trial.train.optim import build_optimizer, schedule
+from harness.trial.train.validate import plateau_factor
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,9 @@ class TrainStep:
         self._detector, self._model, self._h, self._device = detector, detector.module, h, device
         self.optimizer = build_optimizer(detector.parameter_groups(h), h)
         self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self._schedule, self._plateau = schedule(h, steps_per_epoch=steps_per_epoch), 1.0
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, schedule(h, steps_per_epoch=steps_per_epoch)
+            self.optimizer, lambda step: self._schedule(step) * self._plateau
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
         self._overflows = Overflows()
@@ -68,6 +72,14 @@ class TrainStep:
     def lr(self) -> float:
         """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    def follow(self, maps: Sequence[float]) -> None:
+        """Set the rates of a plateau schedule by the mAP of each validation so far."""
+        if self._h.schedule == "plateau":
+            self._plateau = plateau_factor(maps, gamma=self._h.gamma, patience=self._h.plateau_patience)
+            factor = self._schedule(self._scheduler.last_epoch) * self._plateau
+            for group, rate in zip(self.optimizer.param_groups, self._scheduler.base_lrs, strict=True):
+                group["lr"] = rate * factor
 
     def step(self, batch: Batch, where: str) -> dict[str, float] | None:
         """Update the weights once from a batch, in `accumulate` parts.

@@ -14,13 +14,14 @@ import torch
 
 from harness.formatting import counted
 from harness.store import record
-from harness.store.events import ResumedEvent, StageEvent, StepEvent, ValidationEvent
+from harness.store.events import EvaluatedEvent, ResumedEvent, StageEvent, StepEvent, ValidationEvent
 from harness.trial.evaluate.coco import accuracy
-from harness.trial.inputs.loader import training_loader
+from harness.trial.inputs.loader import evaluation_items, training_loader
 from harness.trial.measure import memory
 from harness.trial.measure.interference import SystemMonitor, interference_warnings, sample_system
-from harness.trial.train.loop import Training, finetune
+from harness.trial.train.loop import Position, Training, finetune, is_finished
 from harness.trial.train.resume import restoring
+from harness.trial.train.validate import Validation, validation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class Trainer:
         self._batches = context.batches()
         self._val_scores: list[float] = []
         self._best: State | None = None  # the best validated epoch, and its weights on the CPU
+        self._last_epoch = 0
         self._resumed: list[str] = []
         self._saved_at, self._saved_steps = time.monotonic(), 0
         self._monitor: SystemMonitor | None = None
@@ -100,12 +102,13 @@ class Trainer:
         self._interrupt.check()
         if self._best is not None:
             context.model.load_state_dict(self._best["state"])
+        self._last_epoch = training.epochs[-1].epoch
         return training
 
     @property
     def weights_of_epoch(self) -> int:
         """The epoch whose weights the model has after training."""
-        return int(self._best["epoch"] if self._best is not None else self._context.hyperparameters.epochs or 0)
+        return int(self._best["epoch"] if self._best is not None else self._last_epoch)
 
     def joules(self) -> float | None:
         """Return the GPU's energy since the trial began, without the time between two attempts."""
@@ -149,9 +152,9 @@ class Trainer:
         self._val_scores, self._best = state["validated"], state["best"]
         self.peak = record.Memory(**state["peak"])
         self._joules_before = state.get("joules") or 0.0
-        position = state["position"]
-        place = f"at epoch {position['epoch']}, step {position['step'] + 1}"
-        if position["epoch"] > (self._context.hyperparameters.epochs or 0):
+        position = Position(**state["position"])
+        place = f"at epoch {position.epoch}, step {position.step + 1}"
+        if is_finished(position, self._context.hyperparameters):
             place = "after the last epoch"
         if state["where"] != self._where():
             place += f" (before it ran on {state['where']}, then on {self._where()})"
@@ -191,8 +194,8 @@ class Trainer:
             self._saved_at, self._saved_steps = time.monotonic(), steps
         self._interrupt.check()
 
-    def _validate(self) -> tuple[float | None, float | None]:
-        context, epoch = self._context, self._batches.epoch
+    def _validate(self) -> Validation:
+        context, h, epoch = self._context, self._context.hyperparameters, self._batches.epoch
         self._read_peak()
         val = context.data.splits["val"]
         benchmark = context.benchmark(self._folder, self._events, self._interrupt.check)
@@ -203,9 +206,22 @@ class Trainer:
             weights = {name: tensor.to("cpu", copy=True) for name, tensor in context.model.state_dict().items()}
             self._best = {"epoch": epoch, "state": weights}
         self._val_scores.append(score)
-        self._events.emit(ValidationEvent(epoch=epoch, map=metrics.map, map_50=metrics.map_50))
+
+        def on_batch(images: int) -> None:
+            self._events.progress(EvaluatedEvent(stage="train", split="val", images=images, of=len(val)))
+            self._interrupt.check()
+
+        loss = validation_loss(
+            context.detector,
+            evaluation_items(val, context.workers),
+            batch_size=-(-h.batch_size // h.accumulate),
+            device=context.device,
+            precision=h.precision,
+            on_batch=on_batch,
+        )
+        self._events.emit(ValidationEvent(epoch=epoch, map=metrics.map, map_50=metrics.map_50, loss=loss))
         memory.reset_peak(context.device)  # validation does not count as memory of training
-        return metrics.map, metrics.map_50
+        return Validation(map=metrics.map, map_50=metrics.map_50, loss=loss)
 
     def _read_peak(self) -> None:
         self.peak = memory.combine_peaks(self.peak, memory.read_peak(self._context.device))

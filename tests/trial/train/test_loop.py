@@ -26,6 +26,7 @@ from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import family
 from harness.trial.train.loop import Clock, Training, finetune
 from harness.trial.train.optim import build_optimizer, schedule
+from harness.trial.train.validate import Validation
 from tests.trial.models.fakes import IncapableDetector
 
 CPU = torch.device("cpu")
@@ -63,7 +64,7 @@ def _train_line(values: list[float], h: Hyperparameters) -> tuple[_Line, Trainin
         h,
         device=CPU,
         on_step=lambda *_: None,
-        validate=lambda: (None, None),
+        validate=Validation,
     )
     return model, training
 
@@ -173,7 +174,7 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
             h,
             device=CPU,
             on_step=lambda *_: None,
-            validate=lambda: (0.25, 0.5),
+            validate=lambda: Validation(map=0.25, map_50=0.5, loss=1.5),
             state=state,
             **more,
         )
@@ -200,7 +201,7 @@ def test_time_is_summed_over_attempts_and_never_over_the_gap() -> None:
             _hyperparameters(epochs=1, batch_size=1),
             device=CPU,
             on_step=lambda *_: None,
-            validate=lambda: (None, None),
+            validate=Validation,
             **more,
         )
 
@@ -281,7 +282,7 @@ def test_waiting_for_data_and_working_are_told_apart(
         _hyperparameters(epochs=3, batch_size=1, lr=1e-6),
         device=CPU,
         on_step=lambda *_: None,
-        validate=lambda: (None, None),
+        validate=Validation,
     )
     truth = load_s / (backward_s + max(load_s, update_s))  # the update runs while the next batch is read
     assert training.data_wait_fraction is not None
@@ -307,7 +308,7 @@ def test_an_overflow_is_left_out_of_the_curve() -> None:
             _hyperparameters(epochs=1, batch_size=1, lr=1e-9, precision="fp16"),
             device=CPU,
             on_step=lambda _epoch, _step, _steps, loss, _speed: told.append(loss),
-            validate=lambda: (None, None),
+            validate=Validation,
             save_checkpoint=keep,
             **more,
         )
@@ -322,7 +323,7 @@ def test_an_overflow_is_left_out_of_the_curve() -> None:
 
 def test_validation_is_on_request() -> None:
     """Called after every second epoch; the curve holds what it gave."""
-    scores = iter([(0.1, 0.2), (0.3, 0.4)])
+    scores = iter([0.1, 0.3])
     training = finetune(
         _Line(),
         _line_loader([1.0], 1),
@@ -330,10 +331,10 @@ def test_validation_is_on_request() -> None:
         _hyperparameters(validate_every=2, batch_size=1),
         device=CPU,
         on_step=lambda *_: None,
-        validate=lambda: next(scores),
+        validate=lambda: Validation(map=next(scores), map_50=0.5),
     )
     assert [epoch.val_map for epoch in training.epochs] == [None, 0.1, None, 0.3]
-    assert [epoch.val_map_50 for epoch in training.epochs] == [None, 0.2, None, 0.4]
+    assert [epoch.val_map_50 for epoch in training.epochs] == [None, 0.5, None, 0.5]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -347,9 +348,7 @@ def test_training_repeats_to_the_last_bit(precision: str) -> None:
         batches = EpochBatches(len(items), 2, seed=7)
         loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
         h = _hyperparameters(epochs=1, lr=1e-3, precision=precision)
-        training = finetune(
-            detector, loader, batches, h, device=CPU, on_step=lambda *_: None, validate=lambda: (None, None)
-        )
+        training = finetune(detector, loader, batches, h, device=CPU, on_step=lambda *_: None, validate=Validation)
         return before, checkpoint.state_sha256(detector.module), training
 
     before, after, training = train()

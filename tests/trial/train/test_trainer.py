@@ -18,6 +18,7 @@ from harness.trial.events import EventWriter
 from harness.trial.interrupt import InterruptHandler
 from harness.trial.train.resume import States
 from harness.trial.train.trainer import Trainer
+from harness.trial.train.validate import Validation
 from tests.conftest import FAST, TOY
 
 STEPS = 3  # of an epoch
@@ -48,10 +49,10 @@ def _saved(
         nonlocal now
         now += 1.0
 
-    def validate(_trainer: Trainer) -> tuple[float, float]:
+    def validate(_trainer: Trainer) -> Validation:
         nonlocal now
         now += validation_s
-        return 0.5, 0.5
+        return Validation(map=0.5)
 
     monkeypatch.setattr("harness.trial.train.trainer.time.monotonic", lambda: now)
     monkeypatch.setattr(Trainer, "_on_step", step)
