@@ -203,14 +203,14 @@ def _trained(state: TrialState) -> dict[str, Any]:
 
 def _budget(record: Record) -> dict[str, float]:
     """Return how much training went into a trial: epochs, images seen with their repetitions, seconds."""
-    epochs = len(record.measurements.epochs)
+    epochs, seen = len(record.measurements.epochs), record.measurements.images_seen
     trial, splits = record.trial, record.data.splits
     images = splits["train"].images if splits and "train" in splits else float("nan")
     images = min(images, trial.max_images) if trial.max_images is not None else images
     seconds = record.measurements.training_s
     return {
         "epochs": epochs,
-        "images_seen": epochs * images,
+        "images_seen": epochs * images if seen is None else seen,
         "training_s": float("nan") if seconds is None else seconds,
     }
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from harness import foreign
-from harness.store.quantities import AtLeastOne, Count, Fraction, NotNegative, moment
+from harness.store.quantities import AtLeastOne, Count, Fraction, Loss, NotNegative, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -193,7 +193,8 @@ class Inference:
 class Measurements(Inference):
     """Of a trial: the model as it was trained, and the training, which a measurement of given weights has not.
 
-    `joules` is the GPU's energy over all of the trial, `stopped_epoch` the last epoch where early stopping ended it.
+    `joules` is the GPU's energy over all of the trial, `images_seen` the images of all epochs with their repetitions
+    (None in records of versions before 0.4), `stopped_epoch` the last epoch where early stopping ended it.
     """
 
     train_images_per_s: Above0 | None
@@ -202,6 +203,7 @@ class Measurements(Inference):
     evaluation_s: NotNegative
     epochs: tuple[Epoch, ...]
     joules: Energy | None = None
+    images_seen: Count | None = None
     stopped_epoch: Count | None = None
 
 

@@ -34,6 +34,11 @@ _NEWER_KEYS: dict[tuple[str, ...], Any] = {
     ("architecture", "own"): None,
     ("hyperparameters", "plateau_patience"): 2,
     ("hyperparameters", "early_stopping"): None,
+    ("hyperparameters", "class_balance"): "none",
+    ("hyperparameters", "repeat_threshold"): 0.001,
+    ("hyperparameters", "augmentation", "vflip"): 0.0,
+    ("hyperparameters", "augmentation", "photometric"): 0.0,
+    ("hyperparameters", "augmentation", "random_crop"): 0.0,
 }
 
 

@@ -31,6 +31,7 @@ from harness.suite.schema import (
     OnBadData,
     OnOutOfMemory,
     Protocol,
+    PythonDataset,
     SuiteFile,
 )
 from harness.suite.trial import TrialArchitecture
@@ -163,6 +164,14 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         architecture = _architecture(row, own, choice, ("architectures", index), report)
         if not problems:
             settings.extend(_settings(data, index, row, architecture, report))
+    if any(setting.hyperparameters.class_balance != "none" for setting in settings):
+        for name, dataset in file.datasets.items():
+            if isinstance(dataset, PythonDataset):
+                report(
+                    ("datasets", name),
+                    "class_balance needs labels that are known before images are read, which those of format: python "
+                    "are not; let its Dataset repeat the images itself",
+                )
     return Suite(
         name=file.suite,
         path=document.path,

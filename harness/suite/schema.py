@@ -23,6 +23,7 @@ Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Zoom = Annotated[float, Ge(0.1), Le(10)]
 ObjectFraction = Annotated[float, Ge(0.05), Le(0.9)]
+RepeatThreshold = Annotated[float, Gt(0), Le(1)]
 SplitFraction = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
@@ -177,11 +178,19 @@ class ImageSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """`hflip` is the probability of mirroring an image, `scale_jitter` the range (smallest, largest) of a zoom."""
+    """What changes a training image at random; the boxes follow it.
+
+    `hflip` and `vflip` are the probabilities of mirroring it, `photometric` that of each change of its colours
+    (brightness, contrast, saturation, hue, order of the channels), `random_crop` that of a crop which keeps the centre
+    of a box. `scale_jitter` is the range (smallest, largest) of a zoom.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
     hflip: Fraction = 0.5
+    vflip: Fraction = 0.0
+    photometric: Fraction = 0.0
+    random_crop: Fraction = 0.0
     scale_jitter: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
 
 
@@ -204,6 +213,8 @@ class Hyperparameters:
     `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. A plateau schedule does so
     once val's mAP has not risen for more than `plateau_patience` validations in a row. `warmup_steps: epoch` is
     torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
+    With `class_balance: repeat_factor` an epoch repeats the images of classes that fewer than a fraction
+    `repeat_threshold` of the images show.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -226,6 +237,8 @@ class Hyperparameters:
     augmentation: Augmentation = field(default_factory=Augmentation)
     validate_every: Natural = 0
     early_stopping: EarlyStopping | None = None
+    class_balance: Literal["none", "repeat_factor"] = "none"
+    repeat_threshold: RepeatThreshold = 0.001
     loader_workers: Natural | Literal["auto"] = "auto"
 
 

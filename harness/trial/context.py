@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import WeightsError
+from harness.errors import DataError, WeightsError
 from harness.store.events import StageEvent
 from harness.store.record import MeasurementWarning
 from harness.trial import environment
@@ -15,6 +15,7 @@ from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
 from harness.trial.deploy.base import Weights
 from harness.trial.inputs import shared_memory
+from harness.trial.inputs.balance import repeat_factors
 from harness.trial.inputs.dataset import OpenedDataset, check_code, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet, batch_bytes
 from harness.trial.models import checkpoint
@@ -72,10 +73,25 @@ class TrialContext:
         """The images of that split."""
         return self.data.splits[self.report_on]
 
-    def batches(self) -> EpochBatches:
-        """Which images form each training batch, in order, by the seed."""
-        h = self.hyperparameters
-        return EpochBatches(len(self.data.splits["train"]), h.batch_size, self.trial.seed)
+    def batches(self, batch_size: int | None = None) -> EpochBatches:
+        """Which images form each training batch, in order, by the seed; `batch_size` asks of another size.
+
+        Raises:
+            DataError: classes cannot be balanced, for labels are not known before images are read.
+        """
+        h, train = self.hyperparameters, self.data.splits["train"]
+        repeats = None
+        if h.class_balance == "repeat_factor":
+            if train.annotations is None:
+                raise DataError("class_balance: repeat_factor needs labels that are known before images are read")
+            repeats = repeat_factors(train.annotations, h.repeat_threshold)
+            if repeats.max() == 1:
+                log.warning(
+                    "class_balance changes nothing: each class is in a fraction of the images above %g, the "
+                    "repeat_threshold",
+                    h.repeat_threshold,
+                )
+        return EpochBatches(len(train), batch_size or h.batch_size, self.trial.seed, repeats)
 
     def training_set(self) -> TrainingSet:
         """The augmented training images."""

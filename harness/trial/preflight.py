@@ -20,7 +20,7 @@ from harness.store.events import ItemsReadEvent, PreflightEvent, StageEvent
 from harness.store.job import ItemsRead, Preflight
 from harness.trial.evaluate.coco import accuracy
 from harness.trial.evaluate.detect import evaluate
-from harness.trial.inputs.loader import EpochBatches, check_batch, smallest_part, training_loader
+from harness.trial.inputs.loader import check_batch, smallest_part, training_loader
 from harness.trial.inputs.read_items import joined, read_items
 from harness.trial.inputs.user_dataset import UserItems
 from harness.trial.measure import protocol
@@ -63,13 +63,14 @@ def run_preflight(
     items = _read_items(context, events) if items is None else items
     largest, smallest = _extremes(context, items)
     h, batches = context.hyperparameters, context.batches()
-    train_step = TrainStep(context.detector, h, device=context.device, steps_per_epoch=len(batches))
+    epoch_steps = [batches.steps(epoch) for epoch in range(1, (h.epochs or 0) + 1)]
+    train_step = TrainStep(context.detector, h, device=context.device, epoch_steps=epoch_steps)
     context.model.train()
     batches.begin(1)
     first = next(iter(batches))
     hardest = [(1, index) for index in largest[: h.batch_size]]
     step_s = 0.0
-    for keys in (_smallest_batch(batches, smallest, h.accumulate), hardest, first):
+    for keys in (_smallest_batch(batches.lengths(h.epochs or 1), smallest, h.accumulate), hardest, first):
         step_s = _time_step(context, train_step, keys)
         events.emit(PreflightEvent(stage="train", step_s=step_s))
     state_bytes = resume.size_of(train_step.state())
@@ -92,13 +93,13 @@ def run_preflight(
         events.emit(PreflightEvent(stage="evaluate", evaluation_s=evaluation_s))
     events.emit(StageEvent(stage="measure"))
     protocol.run_batch(context.deployed(), context.evaluated, context.trial.protocol)
-    epochs, validations = h.epochs or 0, (h.epochs or 0) // h.validate_every if h.validate_every else 0
+    validations = (h.epochs or 0) // h.validate_every if h.validate_every else 0
     return Preflight(
         where=where,
         startup_s=startup_s,
         step_s=step_s,
         evaluation_s=evaluation_s,
-        steps=epochs * len(batches),
+        steps=sum(epoch_steps),
         # A validation's image takes longer: its loss is computed, too.
         evaluations=round(validations * len(context.data.splits["val"]) * validation_s / evaluation_s)
         + len(context.evaluated),
@@ -156,9 +157,9 @@ def _extremes(context: TrialContext, items: ItemsRead | None) -> tuple[list[int]
     return largest, smallest
 
 
-def _smallest_batch(batches: EpochBatches, smallest: Sequence[int], accumulate: int) -> list[Key]:
-    """Return the batch of an epoch of which the last part is smallest, the smallest images in that part."""
-    n_images = min(batches.lengths(), key=lambda length: smallest_part(length, accumulate))
+def _smallest_batch(lengths: set[int], smallest: Sequence[int], accumulate: int) -> list[Key]:
+    """Return a batch of one of these lengths of which the last part is smallest, the smallest images in that part."""
+    n_images = min(lengths, key=lambda length: smallest_part(length, accumulate))
     return [(1, index) for index in reversed(smallest[:n_images])]
 
 
@@ -215,7 +216,7 @@ def _single_value_text(context: TrialContext, n_images: int, error: ValueError) 
     parts = f", each in {h.accumulate} parts" if h.accumulate > 1 else ""
     sizes = (size for size in (*range(h.batch_size - 1, 1, -1), *range(h.batch_size + 1, images + 1)))
     better = next(
-        (size for size in sizes if size % h.accumulate == 0 and _shortest(images, size, h.accumulate) > 1), None
+        (size for size in sizes if size % h.accumulate == 0 and _shortest(context, size) > 1), None
     )
     advice = f"such as batch_size: {better}" if better else "with more images"
     return (
@@ -225,5 +226,7 @@ def _single_value_text(context: TrialContext, n_images: int, error: ValueError) 
     )
 
 
-def _shortest(images: int, batch_size: int, accumulate: int) -> int:
-    return min(smallest_part(length, accumulate) for length in EpochBatches(images, batch_size, 0).lengths())
+def _shortest(context: TrialContext, batch_size: int) -> int:
+    h = context.hyperparameters
+    lengths = context.batches(batch_size).lengths(h.epochs or 1)
+    return min(smallest_part(length, h.accumulate) for length in lengths)

@@ -53,6 +53,7 @@ def run_trial(
             evaluation_s=result.as_trained.evaluation_s,
             epochs=training.epochs,
             joules=trainer.joules(),
+            images_seen=training.images_seen,
             stopped_epoch=training.stopped_epoch,
         ),
         model=record.Model(

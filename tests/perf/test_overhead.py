@@ -70,7 +70,7 @@ def test_training_step(benchmark: BenchmarkFixture, name: str) -> None:
     model = detector.module.train()
     images = [torch.rand(3, SIDE, SIDE) for _ in range(2)]
     targets = [{"boxes": torch.tensor([[5.0, 5.0, 70.0, 70.0]]), "labels": torch.tensor([1])} for _ in range(2)]
-    learner = TrainStep(detector, H, device=device, steps_per_epoch=100)
+    learner = TrainStep(detector, H, device=device, epoch_steps=[100] * 4)
     batch = list(zip(images, targets, strict=True))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5, momentum=0.9, fused=True)
 

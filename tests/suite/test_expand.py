@@ -146,15 +146,26 @@ def _full(tmp_path: Path, change: tuple[str, str] = ("", "")) -> list[str]:
 def test_newer_keys_are_part_of_an_id_once_they_are_set(tmp_path: Path) -> None:
     """Left out, or written with their defaults, they change no older id; set, each makes trials of its own."""
     assert _full(tmp_path) == FULL_IDS
-    defaults = "  plateau_patience: 2\n  early_stopping: null\n"
+    defaults = "  plateau_patience: 2\n  early_stopping: null\n  class_balance: none\n  repeat_threshold: 0.001\n"
     assert _full(tmp_path, ("  epochs: 7\n", f"  epochs: 7\n{defaults}")) == FULL_IDS
     settings = (
         "  early_stopping: {patience: 3}",
         "  early_stopping: {patience: 3, min_delta: 0.01}",
         "  schedule: plateau",
         "  schedule: plateau\n  plateau_patience: 4",
+        "  class_balance: repeat_factor",
+        "  class_balance: repeat_factor\n  repeat_threshold: 0.3",
+        *(
+            f"  augmentation: {{scale_jitter: [0.5, 2.0], {key}: 0.5}}"
+            for key in ("vflip", "photometric", "random_crop")
+        ),
     )
-    changed = [_full(tmp_path, ("  schedule: cosine", setting)) for setting in settings]
+    changed = []
+    for setting in settings:
+        old = "  augmentation: {scale_jitter: [0.5, 2.0]}" if "augmentation" in setting else "  schedule: cosine"
+        changed.append(_full(tmp_path, (old, setting)))
+    same = "  augmentation: {scale_jitter: [0.5, 2.0], vflip: 0, photometric: 0.0, random_crop: 0}"
+    assert _full(tmp_path, ("  augmentation: {scale_jitter: [0.5, 2.0]}", same)) == FULL_IDS
     assert len({*FULL_IDS, *(one for ids in changed for one in ids)}) == len(FULL_IDS) * (1 + len(settings))
 
 

@@ -275,6 +275,14 @@ def test_options_of_a_model_are_held_in_one_form(tmp_path: Path) -> None:
             "schedule: plateau, plateau_patience: -1",
             "hyperparameters.plateau_patience: expected an integer ≥ 0, got -1",
         ),
+        ("class_balance: lvis", "hyperparameters.class_balance: expected none or repeat_factor, got 'lvis'"),
+        (
+            "class_balance: repeat_factor, repeat_threshold: 0",
+            "hyperparameters.repeat_threshold: expected a number > 0",
+        ),
+        ("augmentation: {vflip: 2}", "hyperparameters.augmentation.vflip: expected a number ≥ 0 and ≤ 1, got 2"),
+        ("augmentation: {photometric: yes}", "hyperparameters.augmentation.photometric: expected a number ≥ 0 and ≤ 1"),
+        ("augmentation: {random_crop: [0.5]}", "augmentation.random_crop: expected a number ≥ 0 and ≤ 1, got [0.5]"),
         ("schedule: plato", "schedule: expected multistep or cosine or constant or plateau, got 'plato'"),
     ],
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.analysis.frame import _budget
 from harness.store import files, paths, record
 from harness.store.job import JOB, Job
 from harness.suite.expand import plan_trials
@@ -44,3 +46,21 @@ def test_early_stopping_is_in_the_record(tiny_suite: Callable[..., Path]) -> Non
     maps = [epoch.val_map for epoch in epochs if epoch.val_map is not None]
     factor = plateau_factor(maps[:2], gamma=0.1, patience=0)
     assert epochs[-1].lr == pytest.approx((found.trial.hyperparameters.lr or 0.0) * factor)
+
+
+def test_repeated_images_are_counted_in_the_record(tiny_suite: Callable[..., Path]) -> None:
+    """A threshold of 1 repeats every image that lacks no class; the budget is what was really seen."""
+    rule = "class_balance: repeat_factor, repeat_threshold: 1.0, augmentation: {vflip: 0.5, random_crop: 0.5}"
+    data = (
+        "  shapes: {format: synthetic, train: {images: 12}, val: {images: 2}, size: 64, classes: 6, max_objects: 2}\n"
+    )
+    suite = tiny_suite(
+        datasets=data, architectures=TOY, rest=f"hyperparameters: {{epochs: 3, batch_size: 2, {rule}}}\n{FAST}"
+    )
+    found = _record(suite)
+    assert found.measurements.images_seen is not None
+    assert found.measurements.images_seen > 3 * 12
+    assert found.measurements.stopped_epoch is None
+    assert _budget(found)["images_seen"] == found.measurements.images_seen
+    older = replace(found, measurements=replace(found.measurements, images_seen=None))
+    assert _budget(older)["images_seen"] == 3 * 12

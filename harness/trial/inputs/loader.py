@@ -32,36 +32,56 @@ from harness.workers import without_main
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from harness.suite.schema import Augmentation
 
-Key = tuple[int, int]  # epoch, index
+Key = tuple[int, int]  # epoch, number
 Target = dict[str, Tensor]
 Batch = list[tuple[Tensor, Target]]
 
 # Includes the build, like torch's own version; the package's metadata leaves it out.
 TORCHVISION_VERSION: str = torchvision_version
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
+_SMALLEST_CROP = 4  # pixels of the image's shorter side, of which a crop keeps 0.3 at least
 _GREY = 128  # of 255
 TIMEOUT_S = 300.0  # until a batch; worker processes for which shared memory has no room fall silent
 _LATE_S = 5.0  # a limit that is noticed later than this was reached in a pause
 
 
 class EpochBatches(Sampler[list[Key]]):
-    """The shuffled batches of one epoch; call `begin` before each epoch."""
+    """The shuffled batches of one epoch; call `begin` before each epoch.
 
-    def __init__(self, images: int, batch_size: int, seed: int) -> None:
+    Args:
+        images: the number of images.
+        repeats: the mean number of times that each image comes in an epoch, at least 1; None: each comes once. A
+            fraction is rounded up or down at random in each epoch, so that epochs differ in length.
+    """
+
+    def __init__(self, images: int, batch_size: int, seed: int, repeats: NDArray[np.float64] | None = None) -> None:
         self.epoch = 0
         self._done = 0
         self._images = images
         self._batch_size = batch_size
         self._seed = seed
+        self._repeats = repeats
 
     def __len__(self) -> int:
-        return math.ceil(self._images / self._batch_size)
+        return self.steps(self.epoch)
 
-    def lengths(self) -> set[int]:
-        """Return the numbers of images that the batches of an epoch have."""
-        return {min(self._images, self._batch_size), self._images % self._batch_size or self._batch_size}
+    def images(self, epoch: int) -> int:
+        """Return the number of images of an epoch, with their repetitions."""
+        return len(self._numbers(epoch))
+
+    def steps(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+        return math.ceil(self.images(epoch) / self._batch_size)
+
+    def lengths(self, epochs: int = 1) -> set[int]:
+        """Return the numbers of images that the batches of the first epochs have."""
+        size = self._batch_size
+        totals = {self.images(epoch) for epoch in range(1, epochs + 1)}
+        return {length for images in totals for length in (min(images, size), images % size or size)}
 
     def begin(self, epoch: int, *, after: int = 0) -> None:
         """Set the epoch of the next iteration, which skips the first `after` batches."""
@@ -69,9 +89,20 @@ class EpochBatches(Sampler[list[Key]]):
         self._done = after
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = torch.randperm(self._images, generator=_generator(self._seed, self.epoch, 0)).tolist()
-        for start in range(self._done * self._batch_size, self._images, self._batch_size):
-            yield [(self.epoch, index) for index in order[start : start + self._batch_size]]
+        numbers = self._numbers(self.epoch)
+        order = torch.randperm(len(numbers), generator=_generator(self._seed, self.epoch, 0)).numpy()
+        for start in range(self._done * self._batch_size, len(order), self._batch_size):
+            yield [(self.epoch, int(number)) for number in numbers[order[start : start + self._batch_size]]]
+
+    def _numbers(self, epoch: int) -> NDArray[np.int64]:
+        """Return what an epoch has, not shuffled: n + k × images for the k-th repetition of image n."""
+        if self._repeats is None:
+            return np.arange(self._images)
+        chance = torch.rand(self._images, generator=_generator(self._seed, epoch, -1), dtype=torch.float64).numpy()
+        counts = np.floor(self._repeats) + (chance < self._repeats % 1)
+        return np.concatenate(
+            [np.flatnonzero(counts > again) + again * self._images for again in range(int(counts.max()))]
+        )
 
 
 def smallest_part(images: int, parts: int) -> int:
@@ -81,7 +112,7 @@ def smallest_part(images: int, parts: int) -> int:
 
 
 class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
-    """Augmented items by (epoch, index).
+    """Augmented items by (epoch, number); numbers beyond the items are repetitions with an augmentation of their own.
 
     A bad item is returned as its error, because an exception raised in a worker process loses its message.
     """
@@ -92,15 +123,15 @@ class TrainingSet(Dataset[tuple[Tensor, Target] | DataError]):
         self._seed = seed
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Target] | DataError:
-        epoch, index = key
+        epoch, number = key
         with torch.random.fork_rng(devices=[]):
-            generator = _generator(self._seed, epoch, index + 1)
+            generator = _generator(self._seed, epoch, number + 1)
             # Not torch.manual_seed, which also seeds the GPU: its draws in training would repeat from step to step.
             torch.default_generator.manual_seed(generator.initial_seed())
             random.seed(generator.initial_seed())  # a user's Dataset may use this generator or numpy's
             np.random.seed(generator.initial_seed() % 2**32)  # noqa: NPY002 - users draw from the global generator
             try:
-                item = self._items[index]
+                item = self._items[number % len(self._items)]
             except DataError as error:
                 return error
             return augment(item, self._augmentation)
@@ -218,28 +249,42 @@ def check_batch(batch: Sequence[tuple[Tensor, Target] | DataError]) -> Batch:
 
 
 def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
-    """Mirror and zoom one item at random, with torch's global generator; crowd regions are left out.
+    """Change one item at random, with torch's global generator; crowd regions are left out.
 
     Returns:
-        The image, [3, H, W], of the same size and type; and the boxes, float32 [N, 4], with their labels, int64 [N].
+        The image, [3, H, W], of the same type and, without a crop, the same size; and the boxes, float32 [N, 4], with
+        their labels, int64 [N].
     """
     keep = ~item.crowds
     height, width = item.image.shape[-2:]
-    image = tv_tensors.Image(item.image)
+    image: Tensor = tv_tensors.Image(item.image)
     target = {
         "boxes": tv_tensors.BoundingBoxes(item.boxes[keep], format="XYXY", canvas_size=(height, width)),
         "labels": item.labels[keep],
     }
+    if augmentation.photometric:
+        image = v2.RandomPhotometricDistort(p=augmentation.photometric)(image)
+    # Of an image of three pixels or less nothing may be left.
+    crops = (
+        augmentation.random_crop
+        and min(height, width) >= _SMALLEST_CROP
+        and bool(torch.rand(()) < augmentation.random_crop)
+    )
+    if crops:
+        image, target = v2.RandomIoUCrop()(image, target)
+        height, width = image.shape[-2:]
     steps: list[torch.nn.Module] = [v2.RandomHorizontalFlip(augmentation.hflip)]
+    if augmentation.vflip:
+        steps.append(v2.RandomVerticalFlip(augmentation.vflip))
     if augmentation.scale_jitter:
         # Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) at the image's own size: the detector resizes the
         # image afterwards, so only a zoom that keeps the canvas changes the size of the objects.
         steps += [
             v2.ScaleJitter((height, width), augmentation.scale_jitter, antialias=True),
             v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5 if image.is_floating_point() else _GREY),
-            v2.ClampBoundingBoxes(),
-            v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX),
         ]
+    if crops or augmentation.scale_jitter:
+        steps += [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX)]
     image, target = v2.Compose(steps)(image, target)
     return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
 

@@ -126,10 +126,12 @@ class Position:
 class Training:
     """The result of fine-tuning beside the model; `wall_s` is the time of all steps and validations of all attempts.
 
-    `stopped_epoch` is the last epoch if early stopping ended the training before all of its epochs.
+    `images_seen` counts the images of all epochs, with their repetitions. `stopped_epoch` is the last epoch if early
+    stopping ended the training before all of its epochs.
     """
 
     epochs: tuple[Epoch, ...]
+    images_seen: int
     stopped_epoch: int | None
     images_per_s: float | None
     data_wait_fraction: float | None
@@ -168,9 +170,10 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         DataError: an item cannot be used.
     """
     h = hyperparameters
-    train_step = TrainStep(detector, h, device=device, steps_per_epoch=len(batches))
+    epoch_steps = [batches.steps(epoch) for epoch in range(1, (h.epochs or 0) + 1)]
+    train_step = TrainStep(detector, h, device=device, epoch_steps=epoch_steps)
     position = Position()
-    clock = Clock(left_out=min(len(batches), _SKIPPED_STEPS))
+    clock = Clock(left_out=min(epoch_steps[0], _SKIPPED_STEPS))
     if state is not None:
         with restoring():
             position, clock = Position(**state["position"]), Clock(**state["clock"])
@@ -183,7 +186,8 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
 
     train_step.follow(position.maps)
     while not is_finished(position, h):
-        epoch = position.epoch
+        epoch, steps = position.epoch, epoch_steps[position.epoch - 1]
+        before = sum(epoch_steps[: epoch - 1])
         detector.module.train()
         batches.begin(epoch, after=position.step)
         position.lr = position.lr if position.step else train_step.lr
@@ -191,7 +195,7 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         for raw in loader:
             batch = check_batch(raw)
             wait_s = time.perf_counter() - requested_at
-            parts = train_step.step(batch, f"epoch {epoch}, step {position.step + 1} of {len(batches)}")
+            parts = train_step.step(batch, f"epoch {epoch}, step {position.step + 1} of {steps}")
             step_s = time.perf_counter() - requested_at
             position.step += 1
             position.epoch_s += step_s
@@ -201,13 +205,13 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
                 position.sums[name] = position.sums.get(name, 0.0) + value
             clock.add(total_s=step_s, wait_s=wait_s, images=len(batch))
             loss = math.nan if parts is None else sum(parts.values())
-            on_step(epoch, position.step, len(batches), loss, len(batch) / step_s)
-            save_checkpoint(current, (epoch - 1) * len(batches) + position.step, finished=False)
+            on_step(epoch, position.step, steps, loss, len(batch) / step_s)
+            save_checkpoint(current, before + position.step, finished=False)
             requested_at = time.perf_counter()
         validates = bool(h.validate_every) and epoch % h.validate_every == 0
         _end_epoch(position, validate if validates else None)
         train_step.follow(position.maps)
-        save_checkpoint(current, epoch * len(batches), finished=is_finished(position, h))
+        save_checkpoint(current, before + steps, finished=is_finished(position, h))
     train_step.optimizer.zero_grad(set_to_none=True)  # otherwise gradients count as memory of inference
     return Training(
         epochs=tuple(Epoch(**point) for point in position.curve),
@@ -215,6 +219,7 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         images_per_s=clock.images_per_s,
         data_wait_fraction=clock.wait_fraction,
         wall_s=position.trained_s,
+        images_seen=sum(batches.images(point["epoch"]) for point in position.curve),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from harness.suite.schema import Hyperparameters
 
@@ -31,17 +32,22 @@ def build_optimizer(parameters: Iterable[Any], h: Hyperparameters) -> torch.opti
     return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
 
 
-def schedule(h: Hyperparameters, *, steps_per_epoch: int) -> Callable[[int], float]:
-    """Return the function from a step, counted from 0, to the factor on the learning rate: warm-up times schedule."""
-    total = steps_per_epoch * (h.epochs or 0)
-    warmup = min(_WARMUP_STEPS, steps_per_epoch - 1) if h.warmup_steps == "epoch" else h.warmup_steps
+def schedule(h: Hyperparameters, *, epoch_steps: Sequence[int]) -> Callable[[int], float]:
+    """Return the function from a step, counted from 0, to the factor on the learning rate: warm-up times schedule.
+
+    Args:
+        epoch_steps: the number of steps of each epoch.
+    """
+    ends = list(itertools.accumulate(epoch_steps))
+    total, drops = ends[-1], [ends[milestone - 1] for milestone in h.milestones or () if milestone <= len(ends)]
+    warmup = min(_WARMUP_STEPS, epoch_steps[0] - 1) if h.warmup_steps == "epoch" else h.warmup_steps
 
     def factor(step: int) -> float:
         warm = h.warmup_factor + (1 - h.warmup_factor) * step / warmup if step < warmup else 1.0
         if h.schedule == "cosine":
             return warm * 0.5 * (1 + math.cos(math.pi * min(step, total) / total))
         if h.schedule == "multistep":
-            return warm * h.gamma ** sum(step >= milestone * steps_per_epoch for milestone in h.milestones or ())
+            return warm * h.gamma ** sum(step >= drop for drop in drops)
         return warm
 
     return factor

@@ -57,11 +57,13 @@ class Overflows:
 class TrainStep:
     """A detector with its optimizer, schedule and scaler: what one step changes."""
 
-    def __init__(self, detector: Detector, h: Hyperparameters, *, device: torch.device, steps_per_epoch: int) -> None:
+    def __init__(
+        self, detector: Detector, h: Hyperparameters, *, device: torch.device, epoch_steps: Sequence[int]
+    ) -> None:
         self._detector, self._model, self._h, self._device = detector, detector.module, h, device
         self.optimizer = build_optimizer(detector.parameter_groups(h), h)
         self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self._schedule, self._plateau = schedule(h, steps_per_epoch=steps_per_epoch), 1.0
+        self._schedule, self._plateau = schedule(h, epoch_steps=epoch_steps), 1.0
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: self._schedule(step) * self._plateau
         )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from harness.data.load import load
 from harness.errors import DataError
@@ -43,6 +44,8 @@ from harness.trial.inputs.loader import (
 )
 from harness.trial.inputs.user_dataset import UserItems
 
+EVERYTHING = Augmentation(hflip=0.5, vflip=0.5, photometric=0.5, random_crop=0.7, scale_jitter=(0.5, 2.0))
+
 
 def _items(images: int = 6) -> Items:
     source = SyntheticDataset(
@@ -56,8 +59,7 @@ def _items(images: int = 6) -> Items:
 def _epoch(items: Items, epoch: int, *, workers: int, seed: int = 3) -> list[Any]:
     batches = EpochBatches(len(items), 4, seed)
     batches.begin(epoch)
-    augmentation = Augmentation(hflip=0.5, scale_jitter=(0.5, 2.0))
-    loader = training_loader(TrainingSet(items, augmentation, seed), batches, workers)
+    loader = training_loader(TrainingSet(items, EVERYTHING, seed), batches, workers)
     return [pair for batch in loader for pair in check_batch(batch)]
 
 
@@ -390,3 +392,132 @@ def test_the_lengths_of_an_epochs_batches(images: int, batch_size: int, lengths:
 def test_the_smallest_part_of_a_batch(images: int, parts: int, smallest: int) -> None:
     """A batch that passes in parts is cut as a training step cuts it."""
     assert smallest_part(images, parts) == smallest
+
+
+REPEATS = np.array([1.0, 1.25, 2.0, 2.6, 1.0, 1.0])
+
+
+def _counts(batches: EpochBatches, epoch: int) -> list[int]:
+    batches.begin(epoch)
+    numbers = [number for batch in batches for key_epoch, number in batch if key_epoch == epoch]
+    assert len(numbers) == len(set(numbers)) == batches.images(epoch)
+    assert len(batches) == batches.steps(epoch) == len(list(batches))
+    return [sum(number % len(REPEATS) == index for number in numbers) for index in range(len(REPEATS))]
+
+
+def test_images_come_as_often_as_their_factors_say() -> None:
+    """In each epoch the factor rounded up or down, by chance, and over many epochs the factor itself."""
+    batches = EpochBatches(len(REPEATS), 4, 3, REPEATS)
+    counts = np.array([_counts(batches, epoch) for epoch in range(1, 401)])
+    assert (counts >= np.floor(REPEATS)).all()
+    assert (counts <= np.ceil(REPEATS)).all()
+    assert counts.mean(axis=0) == pytest.approx(REPEATS, abs=0.08)
+    assert abs(np.corrcoef(counts[:, 1], counts[:, 3])[0, 1]) < 0.15, "each image is rounded by itself"
+    assert counts[:200].tolist() == [_counts(EpochBatches(6, 4, 3, REPEATS), epoch) for epoch in range(1, 201)]
+    assert counts[:200].tolist() != [_counts(EpochBatches(6, 4, 4, REPEATS), epoch) for epoch in range(1, 201)]
+
+
+def test_factors_of_one_change_no_order() -> None:
+    """An epoch without repetitions is that of a training without balance, in the same order."""
+    plain, balanced = EpochBatches(6, 4, 3), EpochBatches(6, 4, 3, np.ones(6))
+    for batches in (plain, balanced):
+        batches.begin(5, after=1)
+    assert list(plain) == list(balanced)
+    assert len(list(plain)) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_repetitions_differ_and_do_not_depend_on_workers(workers: int) -> None:
+    """An image that comes twice in an epoch is augmented in two ways, the same ones with any number of workers."""
+    items = _items()
+    augmentation = Augmentation(hflip=0.5, scale_jitter=(0.5, 2.0))
+
+    def epoch(workers: int) -> list[Any]:
+        batches = EpochBatches(len(items), 4, 3, np.full(6, 2.0))
+        batches.begin(2)
+        loader = training_loader(TrainingSet(items, augmentation, 3), batches, workers)
+        return [image for batch in loader for image, _ in check_batch(batch)]
+
+    images = epoch(workers)
+    assert len(images) == 12
+    assert not any(torch.equal(a, b) for n, a in enumerate(images) for b in images[:n])
+    assert all(torch.equal(a, b) for a, b in zip(images, epoch(0), strict=True))
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(hflip=0.0, vflip=0.7),
+        Augmentation(hflip=0.5, random_crop=1.0),
+        Augmentation(hflip=0.5, vflip=0.5, random_crop=0.5, scale_jitter=(0.5, 2.0)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_boxes_follow_each_augmentation(augmentation: Augmentation, dtype: torch.dtype) -> None:
+    """The white object fills its box after every flip, crop and zoom; images stay of their type, boxes within them."""
+    item = _marked()
+    if dtype == torch.uint8:
+        item = replace(item, image=(item.image * 255).to(torch.uint8))
+    sizes, seen = set(), 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        image, target = augment(item, augmentation)
+        assert image.dtype == dtype
+        sizes.add(tuple(image.shape))
+        assert len(target["boxes"]) == len(target["labels"]) <= 1
+        for left, top, right, bottom in target["boxes"].tolist():
+            seen += 1
+            assert 0 <= left < right <= image.shape[2]
+            assert 0 <= top < bottom <= image.shape[1]
+            assert min(right - left, bottom - top) >= 1
+            white = (image[0] > (0.9 if dtype == torch.float32 else 229)).nonzero()
+            assert (left, right) == pytest.approx((int(white[:, 1].min()), int(white[:, 1].max()) + 1), abs=1.5)
+            assert (top, bottom) == pytest.approx((int(white[:, 0].min()), int(white[:, 0].max()) + 1), abs=1.5)
+    assert seen >= 15
+    assert (len(sizes) > 1) == (augmentation.random_crop > 0)
+
+
+def test_colours_change_and_boxes_do_not() -> None:
+    """`photometric` moves no box, keeps the scale from 0 to 1, and differs from draw to draw."""
+    item = replace(_marked(), image=torch.rand(3, 60, 80))
+    images = []
+    for seed in range(6):
+        torch.manual_seed(seed)
+        image, target = augment(item, Augmentation(hflip=0.0, photometric=1.0))
+        assert torch.equal(target["boxes"], item.boxes[:1])
+        assert image.shape == item.image.shape
+        assert 0 <= float(image.min()) < float(image.max()) <= 1
+        images.append(image)
+    assert not any(torch.equal(a, b) for n, a in enumerate([item.image, *images]) for b in [item.image, *images][:n])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (4, 4), (6, 2000), (60, 80)])
+@pytest.mark.parametrize("boxes", [0, 1])
+def test_no_image_is_too_small_to_be_augmented(size: tuple[int, int], boxes: int) -> None:
+    """Down to one pixel, with and without a box: no error, no empty image and no degenerate box."""
+    height, width = size
+    item = replace(
+        _marked(),
+        image=torch.rand(3, height, width),
+        boxes=torch.tensor([[0.0, 0.0, float(width), float(height)]])[:boxes],
+        labels=torch.ones(boxes, dtype=torch.int64),
+        crowds=torch.zeros(boxes, dtype=torch.bool),
+    )
+    for seed in range(10):
+        torch.manual_seed(seed)
+        image, target = augment(item, replace(EVERYTHING, scale_jitter=None, random_crop=1.0))
+        assert min(image.shape) >= 1
+        assert (target["boxes"][:, 2:] > target["boxes"][:, :2]).all()
+
+
+def test_unset_augmentations_draw_nothing() -> None:
+    """A suite that does not ask for them trains on the same images as before there were any."""
+    item = replace(_marked(), image=torch.rand(3, 60, 80))
+    for seed in range(8):
+        torch.manual_seed(seed)
+        image, _ = augment(item, Augmentation())
+        after = torch.get_rng_state()
+        torch.manual_seed(seed)
+        expected = v2.RandomHorizontalFlip(0.5)(item.image)
+        assert torch.equal(image, expected)
+        assert torch.equal(after, torch.get_rng_state())

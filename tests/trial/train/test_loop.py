@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -120,13 +121,15 @@ def test_a_loss_that_is_not_finite_names_step_and_parts() -> None:
 
 def test_schedules() -> None:
     """Linear warm-up from the factor to 1; tenths after milestones; half a cosine; constant."""
-    multistep = schedule(_hyperparameters(warmup_steps=10, warmup_factor=0.1), steps_per_epoch=100)
+    multistep = schedule(_hyperparameters(warmup_steps=10, warmup_factor=0.1), epoch_steps=[100] * 4)
     assert [multistep(step) for step in (0, 5, 10, 199, 200, 300)] == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
-    cosine = schedule(_hyperparameters(schedule="cosine", warmup_steps=0), steps_per_epoch=100)
+    cosine = schedule(_hyperparameters(schedule="cosine", warmup_steps=0), epoch_steps=[100] * 4)
     assert [cosine(step) for step in (0, 200, 400, 500)] == pytest.approx([1, 0.5, 0, 0], abs=1e-12)
-    constant = schedule(_hyperparameters(schedule="constant"), steps_per_epoch=4000)
+    constant = schedule(_hyperparameters(schedule="constant"), epoch_steps=[4000] * 4)
     assert constant(999) < 1 == constant(1000)
-    short = schedule(_hyperparameters(), steps_per_epoch=5)
+    uneven = schedule(_hyperparameters(warmup_steps=0), epoch_steps=[5, 6, 5, 7])
+    assert [uneven(step) for step in (0, 10, 11, 15, 16, 22)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    short = schedule(_hyperparameters(), epoch_steps=[5] * 4)
     assert short(3) < 1 == short(4)
 
 
@@ -151,8 +154,8 @@ def test_speed_leaves_out_the_start_and_counts_waiting() -> None:
     assert (clock.images_per_s, clock.wait_fraction) == pytest.approx((8.0, 0.2))
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
+@pytest.mark.parametrize(("accumulate", "repeats"), [(1, None), (2, None), (1, [1.4, 1.0, 1.6, 1.0])])
+def test_a_resumed_training_ends_with_the_same_bits(accumulate: int, repeats: list[float] | None) -> None:
     """From the state after every single step, and after every epoch: equal weights, curve and count of images."""
     items = _shapes()
     h = _hyperparameters(epochs=2, lr=1e-3, accumulate=accumulate, validate_every=1, warmup_steps=2)
@@ -165,8 +168,9 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
 
     def train(state: dict[str, Any] | None, **more: Any) -> tuple[str, Training]:
         detector = _tiny_detector()
-        batches = EpochBatches(len(items), 2, seed=7)
+        batches = EpochBatches(len(items), 2, 7, np.array(repeats) if repeats else None)
         loader = training_loader(TrainingSet(items, Augmentation(scale_jitter=(0.8, 1.25)), 7), batches, 0)
+        assert repeats is None or batches.steps(1) != batches.steps(2)
         training = finetune(
             detector,
             loader,
@@ -181,11 +185,14 @@ def test_a_resumed_training_ends_with_the_same_bits(accumulate: int) -> None:
         return checkpoint.state_sha256(detector.module), training
 
     whole, training = train(None, save_checkpoint=save_checkpoint)
-    assert len(kept) == 2 * (2 + 1)  # each step, and after each validation
+    steps = 4 if repeats is None else sum(map(EpochBatches(4, 2, 7, np.array(repeats)).steps, (1, 2)))
+    assert len(kept) == steps + 2  # each step, and after each validation
+    seen = [EpochBatches(4, 2, 7, np.array(repeats)).images(epoch) for epoch in (1, 2)] if repeats else [4, 4]
     for content in kept:
         torch.manual_seed(99)  # whatever the new process drew before
         resumed, again = train(torch.load(io.BytesIO(content), weights_only=True))
         assert resumed == whole
+        assert again.images_seen == training.images_seen == sum(seen)
         assert [(e.loss, e.lr, e.val_map) for e in again.epochs] == [(e.loss, e.lr, e.val_map) for e in training.epochs]
 
 

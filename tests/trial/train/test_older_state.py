@@ -40,7 +40,7 @@ def _one_epoch(folder: paths.TrialFolder) -> None:
 def _write_state(folder: paths.TrialFolder, job: Job) -> None:
     """The state after three of six steps, as version 0.2 wrote it."""
     context = build_context(job, EventWriter(io.StringIO()))
-    step = TrainStep(context.detector, context.hyperparameters, device=context.device, steps_per_epoch=STEPS).state()
+    step = TrainStep(context.detector, context.hyperparameters, device=context.device, epoch_steps=[STEPS] * 4).state()
     state: dict[str, Any] = {
         "model": step["model"],
         "optimizer": step["optimizer"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_groups_have_their_own_rates() -> None:
     """The suite's rate and decay hold where a group has none; the schedule scales both; the rest stays as it is."""
     detector = _TwoRates()
     h = Hyperparameters(epochs=1, lr=0.1, weight_decay=0.5, momentum=0.0, warmup_steps=0, milestones=())
-    step = TrainStep(detector, h, device=CPU, steps_per_epoch=1)
+    step = TrainStep(detector, h, device=CPU, epoch_steps=[1] * 4)
     losses = step.step([(torch.zeros(3, 1, 1), {"labels": torch.zeros(0)})], "here")
     assert losses == {"loss": 3.0}
     weights = {name: weight.item() for name, weight in detector.module.named_parameters()}
@@ -68,10 +68,10 @@ def _batch(*values: float) -> Batch:
 
 def _step(detector: _Product, precision: Precision = "fp32", accumulate: int = 1) -> TrainStep:
     h = Hyperparameters(
-        epochs=1, lr=0.1, weight_decay=0.0, momentum=0.0, warmup_steps=0, milestones=(), precision=precision,
+        epochs=1, lr=0.1, weight_decay=0.0, momentum=0.9, warmup_steps=0, milestones=(), precision=precision,
         accumulate=accumulate,
     )  # fmt: skip
-    return TrainStep(detector, h, device=CPU, steps_per_epoch=100)
+    return TrainStep(detector, h, device=CPU, epoch_steps=[100] * 4)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -111,6 +111,29 @@ def test_a_loss_that_is_not_finite_changes_no_weight(precision: Precision) -> No
     with pytest.raises(DivergedError, match=r"^the loss is not finite at step 3: product inf, constant 0.5; lower lr"):
         _step(detector, precision, accumulate=2).step(_batch(1.0, math.inf), "step 3")
     assert detector.weight == 1.0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_momenta_begin_at_nothing_after_an_overflow(optimizer: Literal["sgd", "adamw"]) -> None:
+    """The first step that is not skipped moves the weights as if it were the first, whatever lay in memory before."""
+
+    def moved(overflows: int) -> Tensor:
+        detector = _Product()
+        detector.module.register_parameter("many", nn.Parameter(torch.ones(1000)))
+        many: Any = detector.module.get_parameter("many")
+        h = Hyperparameters(
+            epochs=1, lr=0.1, weight_decay=0.01, optimizer=optimizer, warmup_steps=0, milestones=(), precision="fp16"
+        )
+        step = TrainStep(detector, h, device=CPU, epoch_steps=[100])
+        detector.losses = lambda images, _targets: {"many": many.sum() * images[0][0, 0, 0]}  # type: ignore[method-assign,assignment]
+        for value in [math.inf] * overflows + [1.0, 1.0]:
+            used = [torch.full((1000,), 7e5) for _ in range(20)]
+            del used
+            step.step(_batch(value), "here")
+        weights: Tensor = many.detach()
+        return weights
+
+    assert torch.equal(moved(2), moved(0))
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
