@@ -51,6 +51,6 @@ def test_types_ranges_and_defaults_are_those_of_the_schema() -> None:
     """One key of each kind, as a reader of the suite reference meets it."""
     suite = PAGES["suite.md"]
     assert "| `momentum` | number ≥ 0 and ≤ 1 | `0.9` |" in suite
-    assert "| `schedule` | `multistep` or `cosine` or `constant` | `multistep` |" in suite
+    assert "| `schedule` | `multistep` or `cosine` or `constant` or `plateau` | `multistep` |" in suite
     assert "| `limits` | [Limits](#limits) | its own defaults |" in suite
     assert "Used at `datasets.<name>.split`." in suite

@@ -1,6 +1,6 @@
 """Repeat-factor sampling: how often each image comes in an epoch, so that rare classes are seen more often.
 
-The rule is that of LVIS (Gupta et al. 2019, arXiv:1908.03195, appendix B.2). Owns only the factors; which images an
+The rule is that of LVIS (Gupta et al. 2019, arXiv:1908.03195). Owns only the factors; which images an
 epoch has is the business of `harness.trial.inputs.loader`.
 """
 
