@@ -215,9 +215,7 @@ def _single_value_text(context: TrialContext, n_images: int, error: ValueError) 
     h, images = context.hyperparameters, len(context.data.splits["train"])
     parts = f", each in {h.accumulate} parts" if h.accumulate > 1 else ""
     sizes = (size for size in (*range(h.batch_size - 1, 1, -1), *range(h.batch_size + 1, images + 1)))
-    better = next(
-        (size for size in sizes if size % h.accumulate == 0 and _shortest(context, size) > 1), None
-    )
+    better = next((size for size in sizes if size % h.accumulate == 0 and _shortest(context, size) > 1), None)
     advice = f"such as batch_size: {better}" if better else "with more images"
     return (
         f"the smallest batch of training ends in a single image ({n_images} of the {images} images, in batches of "
