@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +121,9 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
     choice, size = trial.architecture, trial.architecture.image_size
     yield f"  architecture   {choice.name}, weights {choice.weights}, image size {size.min}/{size.max}"
     yield f"  seed           {trial.seed}"
+    if choice.model:
+        yield "options of the model"
+        yield from (f"  {name:<26} {json.dumps(value)}" for name, value in choice.model.items())
     yield "hyperparameters"
     for key, value in asdict(trial.hyperparameters).items():
         yield f"  {key:<16} {_plain(value)}"
@@ -161,7 +165,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
     yield f"  latency {latency.median * 1e3:.1f} ms (p95 {latency.p95 * 1e3:.1f}, n {latency.n})"
     yield f"  throughput {measured.throughput_images_per_s:.1f} images/s at {measured.throughput_batch_size} a batch"
     speed = measured.train_images_per_s
-    yield f"  trained {measured.training_s or 0:.0f} s" + (f", {speed:.1f} images/s" if speed else "")
+    seen = f", {counted(measured.images_seen, 'image')} seen" if measured.images_seen is not None else ""
+    yield f"  trained {measured.training_s or 0:.0f} s{seen}" + (f", {speed:.1f} images/s" if speed else "")
     for warning in state.record.warnings:
         yield f"  {warning.name}: {printable(warning.reason)}"
     for variant in state.record.variants:

@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,14 +66,26 @@ def test_status_tells_a_run_from_its_files(harness_command: Command, tmp_path: P
 def test_show_prints_one_trial(harness_command: Command, tmp_path: Path) -> None:
     """By the start of its id: hyperparameters, curve, numbers, attempts; an ambiguous or unknown one lists them."""
     trial, other = make_trial(), make_trial(FASTER)
+    model: dict[str, Any] = {"anchor_sizes": ((8.0, 16.0), (32.0, 64.0)), "aspect_ratios": (1.0,)}
+    trial = replace(trial, architecture=replace(trial.architecture, model=model))
     made = replace(make_record(trial), attempts=(make_attempt("hung", "no progress"), make_attempt("succeeded", None)))
+    epoch = record.Epoch(
+        epoch=1, lr=0.1, loss=2.0, loss_parts={}, wall_s=1.0, val_map=0.5, val_map_50=0.75, val_loss=1.25
+    )
+    took = replace(made.measurements, epochs=(epoch,), images_seen=123, stopped_epoch=1)
+    made = replace(made, measurements=took)
     make_folder(tmp_path / "made", [made], failed=((other, make_outcome()),))
     done = harness_command("show", "shapes-retina", "--results", tmp_path, env={"TZ": "UTC"})
     assert done.returncode == 0, done.stderr
     for text in (
         trial.trial_id,
         "architecture   retinanet_resnet50_fpn, weights none, image size 64/64",
+        "anchor_sizes               [[8.0, 16.0], [32.0, 64.0]]",
+        "aspect_ratios              [1.0]",
         "batch_size       4",
+        "   1.250 ",
+        f"early stopping ended training after epoch 1 of {trial.hyperparameters.epochs}",
+        ", 123 images seen",
         "map 0.500",
         "latency 20.0 ms",
         "2026-01-01 18:00:00       3 s  hung: no progress",
