@@ -290,3 +290,12 @@ def test_what_follows_validation_is_checked(keys: str, said: str, tmp_path: Path
     """Types with the key first; and without a validation there is nothing to follow."""
     (problem, *_) = _problems(tmp_path, GOOD.replace("batch_size: 8}", f"batch_size: 8, {keys}}}"))
     assert said in problem
+
+
+def test_a_python_dataset_cannot_be_balanced(tmp_path: Path) -> None:
+    """Its labels are known only once each image is read; the dataset's line says so."""
+    split = "{dataset: 'mine:Images'}"
+    own = f"  mine: {{format: python, classes: [a], train: {split}, val: {split}}}\n"
+    text = GOOD.replace("batch_size: 8}", "batch_size: 8, class_balance: repeat_factor}")
+    (problem,) = _problems(tmp_path, text.replace("architectures:\n", f"{own}architectures:\n"))
+    assert "datasets.mine: class_balance needs labels that are known before images are read" in problem
