@@ -27,6 +27,7 @@ from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 from harness.trial.train import resume
 from harness.trial.train.loop import Training, finetune
+from harness.trial.train.validate import Validation
 from tests.gpu import verdicts
 from tests.gpu.verdicts import Check
 from tests.trial.models.fakes import IncapableDetector
@@ -80,7 +81,7 @@ def train(
             raise _EnoughError
 
     with contextlib.suppress(_EnoughError):
-        finetune(detector, loader, batches, h, device=device, on_step=on_step, validate=lambda: (None, None))
+        finetune(detector, loader, batches, h, device=device, on_step=on_step, validate=Validation)
     return losses
 
 
@@ -133,9 +134,7 @@ def _clocked(device: torch.device, side: int, *, n_steps: int, read_s: float) ->
 
     batches = EpochBatches(n_steps, 1, seed=0)
     h = Hyperparameters(epochs=2, lr=1e-9, weight_decay=0.0, milestones=(), batch_size=1)
-    training = finetune(
-        _Work(device, side), Loader(), batches, h, device=device, on_step=on_step, validate=lambda: (None, None)
-    )
+    training = finetune(_Work(device, side), Loader(), batches, h, device=device, on_step=on_step, validate=Validation)
     memory.free_unused(device)
     return training, time.perf_counter() - began[0]
 
