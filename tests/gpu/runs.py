@@ -91,7 +91,7 @@ def kill_and_resume(place: Place) -> list[Check]:
         images=32,
         rest="""\
             hyperparameters: {epochs: 12, batch_size: 4, lr: 1e-4, loader_workers: 2}
-            limits: {checkpoint_minutes: 0}
+            limits: {checkpoint_minutes: 0.01}
             protocol: {level: quick, rounds: 1}
             """,
     )

@@ -30,7 +30,7 @@ def test_a_number_lies_within_a_fraction_of_the_truth(value: float | None, passe
     ("output", "passed"),
     [
         (
-            "ok   /dev/shm has 60 MiB of 64 MiB free\nok   A/A: 5 times, differ by 4.9% (std",
+            "ok   /dev/shm has 24,000 MiB of 24,000 MiB free\nok   A/A: 5 times, differ by 4.9% (std",
             [True, True],
         ),
         (

@@ -45,7 +45,7 @@ def impossible(name: str, why: str) -> Check:
 def doctor(output: str) -> list[Check]:
     """From what `harness doctor` prints: its A/A spread is at most 5 %, and it says how large /dev/shm is."""
     spread = re.search(r"A/A: .*differ by ([\d.]+)%", output)
-    shared = re.search(r"/dev/shm has [^;,\n]+", output)
+    shared = re.search(r"/dev/shm has [^;\n]+? free", output)
     return [
         at_most("doctor: A/A spread, %", float(spread.group(1)) if spread else None, 5.0, output.strip()),
         Check(
