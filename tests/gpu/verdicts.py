@@ -29,7 +29,7 @@ def at_most(name: str, value: float | None, limit: float, detail: str = "") -> C
 def within(name: str, value: float | None, truth: float, fraction: float, detail: str = "") -> Check:
     """A number that must lie within a fraction of the truth."""
     passed = value is not None and math.isfinite(value) and abs(value - truth) <= fraction * abs(truth)
-    return Check(name=name, value=value, bound=f"{truth:.6g} ± {fraction:.0%}", passed=passed, detail=detail)
+    return Check(name=name, value=value, bound=f"{truth:.6g} ± {fraction * 100:g} %", passed=passed, detail=detail)
 
 
 def holds(name: str, value: Any, expected: Any, detail: str = "") -> Check:
