@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness.suite import user_code
 from harness.suite.catalog import torchvision
 from harness.suite.catalog.architecture import Architecture
+from harness.suite.sources import source_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ class OwnArchitecture:
 
     Attributes:
         path: the import path of its row; a file's is absolute. Where a file lies is no part of a trial's identity.
-        sha256: over the files that define the row and its family; the modules that these import stay unseen.
+        sha256: the first of its `code_hashes`.
         backbone: of the row, as are `stages` and `parameters`: a report is made from records alone.
     """
 
@@ -68,7 +69,7 @@ def find(name: str, folder: Path) -> tuple[Architecture, OwnArchitecture | None]
         raise TypeError(f"the entry point {name} of {ENTRY_POINTS} gives a row of the name {row.name}: they must agree")
     own = OwnArchitecture(
         path=path,
-        sha256=_sha256(path.rpartition(":")[0], row.family, folder),
+        sha256=code_hashes(path, row, folder)[0],
         backbone=row.backbone,
         stages=row.stages,
         parameters=row.parameters,
@@ -104,11 +105,34 @@ def load_row(path: str, folder: Path) -> Architecture:
     return row
 
 
-def _sha256(row_module: str, family_module: str, folder: Path) -> str:
+def code_hashes(path: str, row: Architecture, folder: Path) -> tuple[str, str]:
+    """Return the sha256 of an architecture's code; and the one that versions before 0.4 gave.
+
+    Both are over the files that define the row and its family; the first one over what these import of the user's own
+    as well (`harness.suite.sources`). They are equal where nothing is imported.
+
+    Args:
+        path: the import path of the row.
+        row: what `load_row` returned for it.
+        folder: the suite's folder.
+
+    Raises:
+        ImportError: a module has no file.
+    """
     digest = hashlib.sha256()
-    for module in dict.fromkeys((row_module, family_module)):
-        file = user_code.source_file(module, folder)
-        if file is None or not file.is_file():
-            raise ImportError(f"{module}: there is no such module or file")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    defining: list[Path] = []
+    imported: dict[str, Path] = {}
+    for module in dict.fromkeys((path.rpartition(":")[0], row.family)):
+        try:
+            found = source_files(module, folder)
+            file = found.pop(module)
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except (ImportError, KeyError, OSError):
+            raise ImportError(f"{module}: there is no such module or file") from None
+        defining.append(file.resolve())
+        imported |= found
+    older = digest.hexdigest()
+    for name, file in sorted(imported.items()):
+        if file.resolve() not in defining:
+            digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest(), older

@@ -28,10 +28,11 @@ def row_of(architecture: TrialArchitecture, import_folder: Path) -> Architecture
     if architecture.own is None:
         return registry.BUILT_IN[architecture.name]
     try:
-        row, own = registry.find(architecture.own.path, import_folder)
+        row = registry.load_row(architecture.own.path, import_folder)
+        hashes = registry.code_hashes(architecture.own.path, row, import_folder)
     except (ImportError, TypeError) as error:
         raise TrialError(f"architecture {architecture.own.path}: {error}") from error
-    if own is None or own.sha256 != architecture.own.sha256:
+    if architecture.own.sha256 not in hashes:
         raise TrialError(
             f"architecture {architecture.own.path}: its files have changed since this trial was planned; run the suite "
             "again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,6 +73,22 @@ def test_identity_follows_the_code_and_not_where_it_lies(write_row: Callable[...
     assert first.trial_id == moved.trial_id
     assert configuration_key(first) == configuration_key(moved)
     assert changed.trial_id != first.trial_id
+
+
+def test_identity_follows_what_the_code_imports(write_row: Callable[..., Path], tmp_path: Path) -> None:
+    """An edit of a module that the family imports makes another trial; without such a module ids are those of 0.3."""
+    folder = write_row(tmp_path / "a", content="import blocks_of_mine")
+    (folder / "blocks_of_mine.py").write_text("WIDTH = 3\n")
+    first = _trial(folder)
+    assert first.trial_id == _trial(folder).trial_id
+    (folder / "blocks_of_mine.py").write_text("WIDTH = 4\n")
+    assert _trial(folder).trial_id != first.trial_id
+
+    alone = write_row(tmp_path / "b")
+    own = _trial(alone).architecture.own
+    assert own is not None
+    digests = [hashlib.sha256((alone / name).read_bytes()).digest() for name in ("own.py", "family.py")]
+    assert own.sha256 == hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 @pytest.mark.parametrize(

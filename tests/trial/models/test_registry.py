@@ -38,6 +38,23 @@ def test_code_that_changed_since_it_was_planned_is_refused() -> None:
         row_of(gone, TOYS)
 
 
+def test_weights_of_0_3_find_code_that_imports_other_files(tmp_path: Path) -> None:
+    """Their record has a hash without the imported files, which is right as well."""
+    for name in ("toy_architecture.py", "toy_family.py"):
+        (tmp_path / name).write_text((TOYS / name).read_text())
+    with (tmp_path / "toy_family.py").open("a") as family:
+        family.write("\nimport sizes_of_mine\n")
+    (tmp_path / "sizes_of_mine.py").write_text("WIDTH = 3\n")
+    path = f"{tmp_path / 'toy_architecture.py'}:TOY"
+    new, older = catalog.code_hashes(path, catalog.load_row(path, tmp_path), tmp_path)
+    assert new != older
+    architecture = _architecture()
+    assert architecture.own is not None
+    for sha256 in (new, older):
+        own = replace(architecture.own, path=path, sha256=sha256)
+        assert row_of(replace(architecture, own=own), tmp_path).name == "toy"
+
+
 def test_a_module_without_the_functions_is_no_family(tmp_path: Path) -> None:
     """The message names what is missing."""
     (tmp_path / "half.py").write_text("def build(): pass\n")
