@@ -106,12 +106,12 @@ def test_a_users_dataset_runs_and_a_broken_one_fails_with_a_reason(
     results = tmp_path / "results"
     done = harness_command("run", suite, "--results", results, "--no-preflight")
     assert done.returncode == 1, done.stdout + done.stderr
-    said = "train (parts:Parts)[3]: labels[0]: expected 1 to 1, for bolt, got 9"
+    said = "train (parts:Parts)[3]: labels[0]: expected 1, the label of bolt, the only class, got 9"
     assert said in done.stdout
     assert _record(results)["trial"]["dataset"]["name"] == "good"  # type: ignore[index]
     page = (results / "tiny" / "report.md").read_text()
     assert "1 of 2 trials measured, **1 failed**" in page
-    assert "labels\\[0\\]: expected 1 to 1" in page
+    assert "labels\\[0\\]: expected 1, the label of bolt" in page
     assert "log.txt" in page
     assert next((results / "tiny" / "plots").glob("images-good.jpg")).stat().st_size > 1000  # its images lie in no file
 

@@ -168,10 +168,11 @@ def test_only_the_console_of_the_observers_draws() -> None:
 def test_every_process_that_prints_to_a_terminal_is_protected() -> None:
     """Every module that runs as a process; of the others the output goes to a log, or to the command, which prints."""
     logged, captured = {"trial/__main__.py", "trial/variants.py"}, {"trial/environment.py", "trial/inputs/check.py"}
+    runs_another = {"workers.py"}  # which protects itself
     for path in (ROOT / "harness").rglob("*.py"):
         tree, name = ast.parse(path.read_text()), str(path.relative_to(ROOT / "harness"))
         ends = [n for n in tree.body if isinstance(n, ast.If) and "__name__" in ast.unparse(n.test)]
-        if ends and name not in logged | captured:
+        if ends and name not in logged | captured | runs_another:
             protected = "printing.protect()" in ast.unparse(ends[0])
             assert protected or name == "__main__.py", f"{name} does not call printing.protect()"
     assert "protect()" in (ROOT / "harness" / "cli" / "__init__.py").read_text()

@@ -136,10 +136,10 @@ def test_yolo_without_data_yaml_takes_the_list_of_classes_beside_it(tmp_path: Pa
 
 def test_polygons_of_yolo_and_labelme_are_read_as_their_bounds(tmp_path: Path) -> None:
     """Segmentation labels are no reason to fail."""
-    root = dataset(tmp_path / "yolo", "yolo", train=2, val=1)
+    root = dataset(tmp_path / "yolo", "yolo", train=2, val=2)
     label_file(root, "yolo", "train", "train000.jpg").write_text("1 0.1 0.2 0.5 0.2 0.5 0.6\n")
     assert _plain(root)["train"]["train000.jpg"] == [("square", (9.6, 19.2, 48.0, 57.6))]
-    root = dataset(tmp_path / "labelme", "labelme", train=2, val=1)
+    root = dataset(tmp_path / "labelme", "labelme", train=2, val=2)
     file = label_file(root, "labelme", "train", "train000.jpg")
     content = json.loads(file.read_text())
     content["shapes"] = [

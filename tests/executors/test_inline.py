@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import api
+from harness.data.open import fingerprint
 from harness.errors import Interrupted
 from harness.executors.base import Executor
 from harness.executors.inline import InlineExecutor
@@ -23,6 +24,7 @@ from harness.store.events import Event, StepEvent
 from harness.store.job import Job
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
+from harness.suite.schema import PythonDataset
 from harness.suite.trial import Trial
 from tests.conftest import FAST
 from tests.store.make import make_trial
@@ -82,7 +84,10 @@ def _users_trial(tiny_suite: Callable[..., Path], folder: Path, line: str) -> Tr
         datasets=f"  parts: {{format: python, classes: [a], train: {split}, val: {split}}}\n",
         rest=f"hyperparameters: {{epochs: 1, batch_size: 1, lr: 1e-4, loader_workers: 0}}\n{FAST}",
     )
-    (trial,) = plan_trials(load_suite(suite), {"parts": "f"}, max_images=None)
+    loaded = load_suite(suite)
+    ((name, parts),) = loaded.datasets
+    assert isinstance(parts, PythonDataset)
+    (trial,) = plan_trials(loaded, {name: fingerprint(parts, folder)}, max_images=None)
     return trial
 
 

@@ -63,7 +63,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
     for number in (1, 2):
         log = (trial / "attempts" / str(number) / "log.txt").read_text()
         assert f'parts.py", line {line} in __getitem__' in log
-        assert "harness/trial/train/loop.py" in log
+        assert "harness/trial/inputs/loader.py" in log
     page = (results / "tiny" / "report.md").read_text()
     assert "**hung, 1 trial:** no progress for" in page
     assert "in stage train; its stacks are at the log's end" in page

@@ -168,7 +168,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_in_the_night(tiny_suite: Callable[..., Path], small_disk: Path) -> None:
     """Full in the middle of training: exit 3, the last checkpoint whole; with room again the same command resumes."""
-    suite = tiny_suite(rest="hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n")
+    often = "limits: {checkpoint_minutes: 0.01}\n"
+    suite = tiny_suite(rest=f"hyperparameters: {{epochs: 100000, batch_size: 2, lr: 1e-4}}\nprotocol: quick\n{often}")
     results = small_disk / "results"
     run = start(suite, results)
     wait_for(lambda: bool(list(results.glob("tiny/trials/*/checkpoints/training-*.state"))), "a checkpoint")

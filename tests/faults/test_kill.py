@@ -141,7 +141,8 @@ def _compare(results: Path, kept: dict[Path, tuple[bytes, int]]) -> None:
 
 def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Once: it is resumed in the same run, and the record and the page say so."""
-    suite = tiny_suite(rest=f"hyperparameters: {{epochs: 4, batch_size: 2, lr: 1e-4}}\n{FAST}")
+    often = "limits: {checkpoint_minutes: 0.001}\n"
+    suite = tiny_suite(rest=f"hyperparameters: {{epochs: 4, batch_size: 2, lr: 1e-4}}\n{often}{FAST}")
     results = tmp_path / "results"
     run = start(suite, results)
     child = leader_of(results)

@@ -129,7 +129,7 @@ class _BrokenError(Exception):
         (OSError(errno.ENOSPC, "x" * 20_000_000), "[Errno 28] xxx"),
         (MemoryError("x" * 20_000_000), "out of host memory: xxx"),
         (ValueError("half \ud800 of a pair"), "ValueError: half \\ud800 of a pair"),
-        (DataError("half\udcff"), "half\\udcff"),
+        (DataError("half\udcff"), "half\\xff"),
         (_BrokenError(), "_BrokenError: (_BrokenError.__str__ raised RuntimeError: its text cannot be shown)"),
         (SystemExit(3), "SystemExit: 3"),
     ],
