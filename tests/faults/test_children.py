@@ -66,7 +66,7 @@ def test_a_hung_trial_shows_its_stacks_and_is_tried_once_more(tiny_suite: Callab
         assert "harness/trial/inputs/loader.py" in log
     page = (results / "tiny" / "report.md").read_text()
     assert "**hung, 1 trial:** no progress for" in page
-    assert "in stage train; its stacks are at the log's end" in page
+    assert "in stage model; its stacks are at the log's end" in page
 
 
 def test_a_trial_past_its_hours_is_timed_out(tmp_path: Path) -> None:
