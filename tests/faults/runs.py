@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.store import record
 from tests.executors.forked import BackgroundCommand
 
 
@@ -82,3 +83,18 @@ def has_event(results: Path, text: str) -> bool:
 def events_in(path: Path) -> int:
     """Return how many events an attempt has written so far."""
     return path.read_bytes().count(b"\n") if path.is_file() else 0
+
+
+def events_below(results: Path) -> int:
+    """Return how many events all attempts have written so far."""
+    return sum(events_in(path) for path in results.glob("*/trials/*/attempts/*/events.jsonl"))
+
+
+def keep_and_compare(results: Path, kept: dict[Path, tuple[bytes, int]]) -> None:
+    """Records that were there are there, unchanged and without another attempt; new ones are whole and remembered."""
+    for path, (content, attempts) in kept.items():
+        assert path.read_bytes() == content
+        assert len(list((path.parent / "attempts").iterdir())) == attempts
+    for path in results.glob("*/trials/*/record.json"):
+        record.decode(record.RECORD, path.read_bytes(), str(path))
+        kept.setdefault(path, (path.read_bytes(), len(list((path.parent / "attempts").iterdir()))))

@@ -19,7 +19,16 @@ from harness.suite.trial import Trial
 from tests.conftest import FAST, Command
 from tests.executors.attempt import attempt
 from tests.executors.fork_server import fork_from
-from tests.faults.runs import events_in, leader_of, start, start_as_a_user, trials_of, wait_for
+from tests.faults.runs import (
+    events_below,
+    events_in,
+    keep_and_compare,
+    leader_of,
+    start,
+    start_as_a_user,
+    trials_of,
+    wait_for,
+)
 
 LONG = "hyperparameters: {epochs: 100000, batch_size: 2, lr: 1e-4}\nprotocol: quick\n"
 KILLS = 20
@@ -101,8 +110,8 @@ def test_a_run_killed_anywhere_loses_and_repeats_nothing(tiny_suite: Callable[..
         kept: dict[Path, tuple[bytes, int]] = {}
         while _killed(suite, results, moments.randint(0, EVENTS) if kills < RUNNER_KILLS else None):
             kills += 1
-            _compare(results, kept)
-        _compare(results, kept)
+            keep_and_compare(results, kept)
+        keep_and_compare(results, kept)
         assert len(kept) == 2
         assert "2 of 2 trials measured" in (results / "tiny" / "report.md").read_text()
         assert not list(results.rglob(f"{files.TEMPORARY}*"))
@@ -113,9 +122,9 @@ def _killed(suite: Path, results: Path, after_events: int | None) -> bool:
 
     No process of it is left in ten seconds.
     """
-    before = _events_below(results)
+    before = events_below(results)
     run = start(suite, results)
-    while after_events is not None and run.poll() is None and _events_below(results) - before < after_events:
+    while after_events is not None and run.poll() is None and events_below(results) - before < after_events:
         time.sleep(0.05)  # a closer watch would take a core from the run
     if after_events is not None:
         run.kill()
@@ -123,20 +132,6 @@ def _killed(suite: Path, results: Path, after_events: int | None) -> bool:
     assert run.returncode in {0, -signal.SIGKILL}, output
     wait_for(lambda: not trials_of(results), "the end of the trial's processes", seconds=10)
     return run.returncode != 0
-
-
-def _events_below(results: Path) -> int:
-    return sum(events_in(path) for path in results.glob("*/trials/*/attempts/*/events.jsonl"))
-
-
-def _compare(results: Path, kept: dict[Path, tuple[bytes, int]]) -> None:
-    """Records that were there are there, unchanged and without another attempt; new ones are whole and remembered."""
-    for path, (content, attempts) in kept.items():
-        assert path.read_bytes() == content
-        assert len(list((path.parent / "attempts").iterdir())) == attempts
-    for path in results.glob("*/trials/*/record.json"):
-        record.decode(record.RECORD, path.read_bytes(), str(path))
-        kept.setdefault(path, (path.read_bytes(), len(list((path.parent / "attempts").iterdir()))))
 
 
 def test_a_killed_child_goes_on_where_it_stopped(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
