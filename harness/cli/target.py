@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
+
+from harness.suite.formats import FormatName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.suite.schema import Dataset, ImageSize
 
-_FORMATS = ("auto", "coco", "voc", "yolo", "csv", "labelme", "createml")
-
 TARGET = click.argument("target", metavar="SUITE|PATH", type=click.Path(path_type=Path, exists=True))
 FORMAT = click.option(
     "--format",
     "wanted",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(get_args(FormatName)),
     default="auto",
     show_default=True,
     help="Of the labels under a PATH; a suite names its own.",

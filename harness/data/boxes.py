@@ -43,6 +43,9 @@ def valid_boxes(
     size_known = width < _MAX_PIXELS
     min_side = np.full(len(width), _MIN_SIDE)
     left, top, right, bottom = np.ascontiguousarray(raw.boxes.T)
+    if raw.first_pixel:
+        counted = (right > left) & (bottom > top) & ~raw.fractional  # swapped corners are not mended
+        left, top = (np.where(counted, edge - raw.first_pixel, edge) for edge in (left, top))
     with np.errstate(invalid="ignore", over="ignore"):
         if raw.fractional.any():
             scaled = raw.fractional & size_known

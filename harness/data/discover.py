@@ -43,8 +43,11 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     return {
         name: replace(
             source,
+            images=dataset.images or source.images,
             columns=dataset.columns,
             class_names=(source.class_names or dataset.classes) if source.format == "yolo" else None,
+            normalised=dataset.normalised,
+            on_name_conflict=dataset.on_name_conflict,
         )
         for name, source in ordered.items()
     }

@@ -34,6 +34,9 @@ class RawAnnotations:
         image_numbers: int64 [I], the image's line or id; −1 where it has none.
         owners: int64 [N], the row of the image that each box belongs to.
         boxes: float64 [N, 4], xyxy, in pixels, or in fractions of the image's sides where `fractional` is set.
+        first_pixel: the coordinate of an image's first pixel: 1 in a format that counts pixels from 1 and includes both
+            ends of a box, so that the box from 1 to 9 has the edges 0 and 9.
+        written_as_sizes: whether the file states each box as a corner (or centre) with its width and height.
         fractional: bool [N], whether the box is in fractions of the image's sides.
         labels: int64 [N], class numbers.
         crowds: bool [N], whether the box is a crowd region.
@@ -58,6 +61,8 @@ class RawAnnotations:
     areas: NDArray[np.float64]
     numbers: NDArray[np.int64]
     numbered_by: Literal["line", "id", "index"]
+    first_pixel: int = 0
+    written_as_sizes: bool = False
 
     def image_place(self, row: int, detail: str = "") -> Place:
         """Return the place in the files that describes image `row`."""
@@ -90,6 +95,8 @@ class RawAnnotationRows:
     numbered_by: Literal["line", "index"]
     images: Path | None
     class_names: tuple[str, ...] | None = None
+    first_pixel: int = 0
+    written_as_sizes: bool = False
     _names: list[str] = field(default_factory=list)
     _files: list[str] = field(default_factory=list)
     _box_files: list[str] = field(default_factory=list)
@@ -150,6 +157,8 @@ class RawAnnotationRows:
             areas=np.full(len(owners), np.nan),
             numbers=_integers(numbers),
             numbered_by=self.numbered_by,
+            first_pixel=self.first_pixel,
+            written_as_sizes=self.written_as_sizes,
         )
 
 

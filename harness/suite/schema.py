@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
 from harness.suite import validators
+from harness.suite.formats import FormatName  # noqa: TC001 - pydantic reads the annotations
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -78,12 +79,16 @@ class FilesDataset:
 
     `train`, `val` and `test` (optional) are splits that exist already; `all`, or a `path` without splits, is divided by
     `split`. `classes` sets the classes and their order if the format does not list them, or restricts them if it does.
+    `images` is the folder that image names below `path` are relative to; without it, it is searched for. `normalised`
+    says that boxes are fractions of their image's sides, in a format that has pixels. `on_name_conflict` says which
+    image a label file belongs to if it names another image than the one that it is named after.
     """
 
     __pydantic_config__: ClassVar = _STRICT
 
-    format: Literal["auto", "coco", "voc", "yolo", "csv", "labelme", "createml"]
+    format: FormatName
     path: Annotated[Path, AfterValidator(validators.file_or_folder)] | None = None
+    images: Annotated[Path, AfterValidator(validators.folder)] | None = None
     all: LabelledImages | None = None
     train: LabelledImages | None = None
     val: LabelledImages | None = None
@@ -91,6 +96,8 @@ class FilesDataset:
     split: SplitRule | None = None
     classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(validators.distinct_names)] | None = None
     columns: Mapping[Literal["image", "x1", "y1", "x2", "y2", "class", "width", "height"], str] | None = None
+    normalised: bool = False
+    on_name_conflict: Literal["stem", "inside"] | None = None
     on_bad_data: OnBadData | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +109,8 @@ class FilesDataset:
         missing = [name for name in ("train", "val") if name not in splits]
         if splits and missing:
             raise ValueError(f"missing {' and '.join(missing)}; a dataset has train and val, or all with split")
+        if self.images and not self.path:
+            raise ValueError("images belongs to path; beside annotations, each split has its own images")
         if self.all and not self.split:
             raise ValueError("all needs split, which divides it: split: {val: 0.2}")
         if splits and self.split:

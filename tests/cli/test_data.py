@@ -14,7 +14,8 @@ from PIL import Image
 from harness.data.load import load
 from harness.suite.schema import FilesDataset
 from tests.conftest import ROOT, Command
-from tests.data.write import CLASSES, FORMATS, SIZE, Shot, dataset, image_folder, shots, write_labels
+from tests.data.shots import CLASSES, SIZE, Shot, shots
+from tests.data.write import FORMATS, dataset, image_folder, write_labels
 
 
 @pytest.mark.parametrize("name", FORMATS)

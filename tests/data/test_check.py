@@ -20,18 +20,8 @@ from harness.data.loaded import LoadedDataset
 from harness.data.problems import CODES, Problem
 from harness.suite.schema import FilesDataset, ImageSize, SplitRule, SyntheticDataset, SyntheticImages
 from tests.conftest import ROOT, Command
-from tests.data.write import (
-    CLASSES,
-    FORMATS,
-    SIZE,
-    Shot,
-    dataset,
-    image_folder,
-    label_file,
-    shots,
-    write_images,
-    write_labels,
-)
+from tests.data.shots import CLASSES, SIZE, Shot, shots, write_images
+from tests.data.write import FORMATS, dataset, image_folder, label_file, write_labels
 
 Change = Callable[[list[Shot]], list[Shot]]
 

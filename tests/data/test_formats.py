@@ -14,7 +14,8 @@ from harness.data.check import check
 from harness.data.load import load
 from harness.suite.schema import FilesDataset, LabelledImages, SplitRule
 from tests.conftest import Command
-from tests.data.write import CLASSES, FORMATS, dataset, image_folder, label_file, shots, write_images, write_labels
+from tests.data.shots import CLASSES, shots, write_images
+from tests.data.write import FORMATS, dataset, image_folder, label_file, write_labels
 
 
 def _plain(path: Path, wanted: str = "auto") -> dict[str, dict[str, list[tuple[str, tuple[float, ...]]]]]:

@@ -167,6 +167,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         areas=c.areas[usable_box],
         numbers=c.numbers[usable_box],
         numbered_by="id",
+        written_as_sizes=True,
     )
 
 

@@ -69,7 +69,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     Raises:
         UnreadableError: the listing cannot be read.
     """
-    rows = RawAnnotationRows(numbered_by="line", images=source.images)
+    rows = RawAnnotationRows(numbered_by="line", images=source.images, first_pixel=1)
     for path in _files(source, findings):
         try:
             parsed = _parse(path)
@@ -86,8 +86,6 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
                 findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=detail))
                 continue
             left, top, right, bottom = (number(entry.sides[side]) for side in _SIDES)
-            if right > left and bottom > top:  # swapped corners are reported as the file states them
-                left, top = left - 1, top - 1
             rows.add_box(
                 image, (left, top, right, bottom), entry.name, number=entry.line, crowd=entry.difficult.strip() == "1"
             )

@@ -18,7 +18,8 @@ from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages
 from tests.conftest import Command
-from tests.data.write import CLASSES, SIZE, dataset, label_file, shots
+from tests.data.shots import CLASSES, SIZE, shots
+from tests.data.write import dataset, label_file
 
 
 def _load(path: Path, name: str = "auto") -> LoadedDataset:

@@ -1,0 +1,15 @@
+"""The names of the annotation formats that a suite may ask for; light to import, for the command line's options."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FormatName = Literal[
+    "auto",
+    "coco",
+    "voc",
+    "yolo",
+    "csv",
+    "labelme",
+    "createml",
+]

@@ -1,0 +1,1 @@
+"""One module a format: the same shots as its tools write them."""
