@@ -8,13 +8,9 @@ xmin = xmax, one pixel wide by that rule, is treated as degenerate, as in most t
 from __future__ import annotations
 
 import os
-import xml.sax
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import defusedxml.sax
-from defusedxml.common import DefusedXmlException
 
 from harness.data.formats.reading import (
     MAX_BYTES_OF_TEXT,
@@ -24,14 +20,14 @@ from harness.data.formats.reading import (
     files_under,
     group_by_split,
     number,
-    read_bytes,
     read_text,
 )
+from harness.data.formats.xml_text import parse_xml
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.data.raw import RawAnnotations
 
@@ -122,42 +118,24 @@ class _Object:
     sides: dict[str, str] = field(default_factory=dict)
 
 
-class _Handler(xml.sax.ContentHandler):
-    """Collects the image's name and size and the objects of one file, with the line of each object."""
+@dataclass(slots=True)
+class _File:
+    """The image's name and size and the objects of one file, with the line of each object."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.name = ""
-        self.width = self.height = ""
-        self.line = 1
-        self.objects: list[_Object] = []
-        self._path: list[str] = []
-        self._text: list[str] = []
-        self._locator: xml.sax.xmlreader.Locator | None = None
+    name: str = ""
+    width: str = ""
+    height: str = ""
+    line: int = 1
+    objects: list[_Object] = field(default_factory=list)
 
-    def setDocumentLocator(self, locator: xml.sax.xmlreader.Locator) -> None:  # noqa: N802 - SAX's name
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: xml.sax.xmlreader.AttributesImpl) -> None:  # noqa: N802, ARG002
-        line = (self._locator.getLineNumber() if self._locator else None) or 1
-        if not self._path and name != "annotation":
-            raise UnreadableError(f"not Pascal VOC: the outermost element is <{name}>, expected <annotation>", line)
-        self._path.append(name)
-        if len(self._path) > _MAX_DEPTH:
-            raise UnreadableError("nested too deep", line)
-        self._text = []
-        if self._path == ["annotation", "object"]:
+    def opened(self, path: Sequence[str], _attributes: Mapping[str, str], line: int) -> None:
+        if path == ["annotation", "object"]:
             self.objects.append(_Object(line))
-        elif self._path == ["annotation", "filename"]:
+        elif path == ["annotation", "filename"]:
             self.line = line
 
-    def characters(self, content: str) -> None:
-        self._text.append(content)
-
-    def endElement(self, name: str) -> None:  # noqa: N802, ARG002
-        text = "".join(self._text).strip()
-        self._text = []
-        match self._path[1:]:
+    def closed(self, path: Sequence[str], text: str, _line: int) -> None:
+        match path[1:]:
             case ["filename"]:
                 self.name = text
             case ["size", "width"]:
@@ -172,24 +150,16 @@ class _Handler(xml.sax.ContentHandler):
                 self.objects[-1].sides[side] = text
             case _:
                 pass
-        self._path.pop()
 
 
-def _parse(path: Path) -> _Handler:
-    handler = _Handler()
-    try:
-        defusedxml.sax.parseString(read_bytes(path, MAX_BYTES_OF_TEXT), handler, forbid_dtd=True)
-    except xml.sax.SAXParseException as error:
-        raise UnreadableError(f"not XML: {error.getMessage()}", error.getLineNumber()) from None
-    except DefusedXmlException:
-        raise UnreadableError("it declares a document type or entities, which no annotation needs") from None
-    except (ValueError, LookupError) as error:  # an encoding that Python does not support
-        raise UnreadableError(f"not XML: {error}") from None
-    return handler
+def _parse(path: Path) -> _File:
+    file = _File()
+    parse_xml(path, file, root="annotation", format_name="Pascal VOC", max_bytes=MAX_BYTES_OF_TEXT)
+    return file
 
 
 def _is_voc(path: Path) -> bool:
-    return b"<annotation" in beginning(path, 4096)
+    return b"<annotation" in beginning(path, 4096).replace(b"\0", b"")  # UTF-16 has zero bytes between
 
 
 def _size(width: str, height: str) -> tuple[int, int]:
