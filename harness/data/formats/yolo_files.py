@@ -1,0 +1,102 @@
+"""Which images a split of YOLO has, and which label file belongs to each of them.
+
+The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt`, or beside the image if no folder is called `images`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.data.formats.image_lists import read_list
+from harness.data.formats.reading import IMAGE_SUFFIXES, files_under, list_folder
+from harness.data.problems import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.data.formats.reading import Source
+    from harness.data.problems import Findings
+
+_TEXT = frozenset({".txt"})
+_NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"}
+_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "test.txt"}  # lists of images, in CVAT's layout
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWithLabels:
+    """An image of the split.
+
+    Attributes:
+        name: the image's path relative to the root.
+        labels: its label file.
+        file: the list that names it, if there is one.
+        line: the line in that list, or −1.
+    """
+
+    name: str
+    labels: Path
+    file: str | None = None
+    line: int = -1
+
+
+def images_of(source: Source, root: Path, findings: Findings) -> Iterator[ImageWithLabels]:
+    """Yield the images that a list names; or those in a folder, and one for each label file that has no image there."""
+    labels = _LabelFiles(findings)
+    for entry in source.listing or (root,):
+        if entry.suffix.lower() in _TEXT:
+            for line, name in read_list(entry, root, findings):
+                yield ImageWithLabels(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
+            continue
+        base = Path(os.path.relpath(entry, root))
+        for name in files_under(entry, IMAGE_SUFFIXES):
+            yield ImageWithLabels((base / name).as_posix(), labels.find(_label_path(source, root, entry / name)))
+        for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
+            yield ImageWithLabels((base / name).as_posix(), file)
+
+
+def _label_path(source: Source, root: Path, image: Path) -> Path:
+    """Return the label file of an image by Ultralytics' rule: the last folder called `images` becomes `labels`."""
+    if os.path.isdir(source.annotations) and source.base is None:
+        return source.annotations / image.relative_to(root).with_suffix(".txt")
+    base = source.base or root
+    parts = list(image.parent.relative_to(base).parts)
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        parts[last] = "labels"
+    return base.joinpath(*parts, f"{image.stem}.txt")
+
+
+class _LabelFiles:
+    """Finds label files, also by a name in another letter case, and those that belong to no image."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._listings: dict[Path, dict[str, Path]] = {}
+        self._used: set[Path] = set()
+
+    def find(self, expected: Path) -> Path:
+        """Return the label file, or one whose name differs only in letter case, which adds a warning."""
+        file = expected
+        if not os.path.isfile(expected):
+            file = self._listing(expected.parent).get(expected.name.lower(), expected)
+        if file != expected:
+            self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {expected.name}"))
+        self._used.add(file)
+        return file
+
+    def without_image(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Yield the name without suffix and the path of each label file below a folder that `find` never returned."""
+        for name in files_under(folder, _TEXT):
+            file = folder / name
+            if file not in self._used and file.name not in _NO_LABELS and not file.name.startswith("README"):
+                yield Path(name).with_suffix("").as_posix(), file
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._listings:
+            self._listings[folder] = {
+                file.name.lower(): file for file in list_folder(folder) if file.suffix.lower() in _TEXT
+            }
+        return self._listings[folder]
