@@ -1,14 +1,13 @@
-"""Find the image file that an annotation names: in any letter case, and never outside the image folder."""
+"""Find the image file that an annotation names: in any letter case and Unicode form, never outside the image folder."""
 
 from __future__ import annotations
 
 import os
-import posixpath
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.data.formats.reading import IMAGE_SUFFIXES
+from harness.data.image_names import folded, mismatch, plain_name, why_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +43,10 @@ class ImageFolder:
 
     def find(self, name: str) -> ImageLookup:
         """Look for the image that annotations call `name`."""
-        plain = posixpath.normpath(name)
-        escape = self._escape(name, plain)
-        if escape:
-            return ImageLookup(path=None, code="path_escapes_root", detail=escape)
+        plain = plain_name(name)
+        outside = why_outside(plain)
+        if outside:
+            return ImageLookup(path=None, code="path_escapes_root", detail=f"{outside} {self._root}")
         folder, _, last = plain.rpartition("/")
         listing = self._listing(folder) if plain.count("/") < _MAX_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
@@ -61,18 +60,10 @@ class ImageFolder:
                 return ImageLookup(path=None, code="path_escapes_root", detail=f"a link out of {self._root}")
             if not os.path.exists(path):
                 return ImageLookup(path=None, code="missing_image", detail=f"{path} is a link to nothing")
-        if entry.startswith(last) and listing.as_named:
+        found = path.removeprefix(os.path.join(self._root, ""))
+        if found.startswith(plain):
             return ImageLookup(path=path)
-        detail = f"the file is {os.path.relpath(path, self._root)}"
-        return ImageLookup(path=path, code="name_case_mismatch", detail=detail)
-
-    def _escape(self, name: str, plain: str) -> str | None:
-        """Return why the text of a name leads out of the folder, or None."""
-        if "\\" in name:
-            return "backslashes"
-        if posixpath.isabs(name) or re.match(r"[A-Za-z]:/", name):
-            return "an absolute path"
-        return f"leaves {self._root}" if plain.split("/", maxsplit=1)[0] == ".." else None
+        return ImageLookup(path=path, code=mismatch(found, plain), detail=f"the file is {found}")
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)
@@ -85,14 +76,13 @@ class ImageFolder:
 
     def _read(self, folder: str) -> _Listing | None:
         if not folder:
-            return _Listing.of(self._root, linked=not self._inside(self._root), as_named=True)
+            return _Listing.of(self._root, linked=not self._inside(self._root))
         parent, _, last = folder.rpartition("/")
         above = self._listing(parent)
         entry = above.find(last) if above else None
         if above is None or entry is None:
             return None
-        linked, as_named = above.linked or above.links[entry], above.as_named and entry == last
-        return _Listing.of(os.path.join(above.path, entry), linked=linked, as_named=as_named)
+        return _Listing.of(os.path.join(above.path, entry), linked=above.linked or above.links[entry])
 
 
 def _encodable(name: str) -> bool:
@@ -107,26 +97,25 @@ def _encodable(name: str) -> bool:
 class _Listing:
     path: str
     links: dict[str, bool]
-    lowered: dict[str, str]
+    by_folded: dict[str, str]
     linked: bool  # a folder on the way from the root is a symbolic link
-    as_named: bool  # the annotations write every folder on the way in its own letter case
 
     @classmethod
-    def of(cls, path: str, *, linked: bool, as_named: bool) -> _Listing | None:
+    def of(cls, path: str, *, linked: bool) -> _Listing | None:
         try:
             with os.scandir(path) as entries:
                 links = {entry.name: entry.is_symlink() for entry in entries}
         except (OSError, ValueError):
             return None
-        lowered = {name.lower(): name for name in sorted(links, reverse=True)}
+        by_folded = {folded(name): name for name in sorted(links, reverse=True)}
         for name in sorted(links):  # annotations may name an image without its suffix
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
-                lowered.setdefault(stem.lower(), name)
-        return cls(path, links, lowered, linked, as_named)
+                by_folded.setdefault(folded(stem), name)
+        return cls(path, links, by_folded, linked)
 
     def find(self, name: str) -> str | None:
-        return name if name in self.links else self.lowered.get(name.lower())
+        return name if name in self.links else self.by_folded.get(folded(name))
 
 
 def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:

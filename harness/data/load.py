@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import EscapeError, UnreadableError
 from harness.data.image_folder import guess_folder
+from harness.data.image_names import plain_name
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
 from harness.data.scan import Depth, ImageScanner, find_leaks
@@ -219,10 +219,10 @@ def _load_split(
 
 
 def _normalize_names(raw: RawAnnotations) -> RawAnnotations:
-    """Normalise the image names, so that `./a.jpg` and `a.jpg` are the same image."""
-    if not any("./" in name or "//" in name for name in raw.names):
+    r"""Normalise the image names, so that `./a.jpg` and `a.jpg`, `x\a.jpg` and `x/a.jpg` are the same image."""
+    if not any("./" in name or "//" in name or "\\" in name for name in raw.names):
         return raw
-    return replace(raw, names=tuple(posixpath.normpath(name) for name in raw.names))
+    return replace(raw, names=tuple(map(plain_name, raw.names)))
 
 
 def _exclude_duplicates(

@@ -142,6 +142,11 @@ CODES: dict[str, Code] = {
         "image names whose upper and lower case differs from the file's",
         "rename one of the two; the file is found here, but not by every tool",
     ),
+    "name_unicode_mismatch": Code(
+        "warning",
+        "image names whose accents are written in another Unicode form (NFC, NFD) than the file's",
+        "nothing here: the file is found; for other tools, rename the files to NFC, which the labels most often have",
+    ),
     "ungrouped_image_allowed": Code(
         "warning",
         "images whose name group_by does not match; each is a group of its own (ungrouped: allow)",

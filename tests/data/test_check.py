@@ -230,13 +230,56 @@ def test_a_name_in_another_case(name: str, root: Path) -> None:
     assert checked.splits["train"][1] == sum(len(shot.boxes) for shot in shots("train", _TRAIN))
 
 
-ESCAPES = ("../secret.jpg", "/etc/hostname.jpg", "a\\b.jpg", "link.jpg", "linked/secret.jpg", "x/../../../secret.jpg")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_name_in_another_unicode_form(name: str, root: Path) -> None:
+    """A Mac writes é as two characters: the image is found (of YOLO, the label file), with all its boxes, and told."""
+    before = _check(root).splits
+    composed, decomposed = "tr\u00e9in001.jpg", "tre\u0301in001.jpg"
+    label_file(root, name, "train", _NAME).unlink()
+    _relabel(root, name, lambda old: [replace(shot, name=shot.name.replace(_NAME, composed)) for shot in old])
+    folder = image_folder(root, name, "train")
+    (folder / _NAME).rename(folder / decomposed)
+    checked = _check(root)
+    problem = _found(checked, "name_unicode_mismatch")
+    assert problem.count == 1
+    assert [found.code for found in checked.problems] == ["name_unicode_mismatch"]
+    assert checked.splits == before
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml"])
+def test_names_with_backslashes(name: str, root: Path) -> None:
+    """Windows separates folders by backslashes: the image is found, and nothing is told."""
+    before = _check(root).splits
+    folder = image_folder(root, name, "train")
+    (folder / "cam").mkdir()
+    (folder / _NAME).rename(folder / "cam" / _NAME)
+    file = label_file(root, name, "train", _NAME)
+    shown = "cam\\\\" if name in {"coco", "labelme", "createml"} else "cam\\"
+    file.write_text(file.read_text().replace(_NAME, shown + _NAME))
+    checked = _check(root)
+    assert not checked.problems
+    assert checked.splits == before
+    loaded = load(FilesDataset(format="auto", path=root), depth="headers")
+    assert f"cam/{_NAME}" in loaded.splits["train"].annotations.file_names
+
+
+ESCAPES = (
+    "../secret.jpg",
+    "/etc/hostname.jpg",
+    "link.jpg",
+    "linked/secret.jpg",
+    "x/../../../secret.jpg",
+    "..\\secret.jpg",
+    "x\\..\\..\\..\\secret.jpg",
+    "C:\\data\\secret.jpg",
+    "\\\\server\\data\\secret.jpg",
+)
 
 
 @pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml"])
 @pytest.mark.parametrize("path", ESCAPES)
 def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
-    """Dots, absolute paths, backslashes and links to the outside are refused, and nothing outside is opened."""
+    """Dots, absolute paths (of Windows too) and links to the outside are refused, and nothing outside is opened."""
     outside = root.parent / "outside"
     outside.mkdir()
     Image.new("RGB", (SIZE, SIZE)).save(outside / "secret.jpg")

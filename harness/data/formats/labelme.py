@@ -23,6 +23,7 @@ from harness.data.formats.reading import (
     has_json_key,
     read_bytes,
 )
+from harness.data.image_names import is_absolute, plain_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -119,7 +120,8 @@ def _name(path: Path, image_path: str, root: Path) -> str:
 
     A path that would be refused, such as an absolute one, is returned unchanged.
     """
-    if not image_path or "\\" in image_path or "\0" in image_path or PurePosixPath(image_path).is_absolute():
+    image_path = plain_name(image_path)
+    if not image_path or "\0" in image_path or is_absolute(image_path):
         return image_path
     name = os.path.relpath(os.path.normpath(path.parent / image_path), root)
     # JSON files in one folder may name images in another one by their file names alone.

@@ -23,6 +23,7 @@ from harness.data.formats.reading import (
     read_text,
 )
 from harness.data.formats.xml_text import parse_xml
+from harness.data.image_names import plain_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -95,13 +96,13 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
         yield from (source.annotations / name for name in files_under(source.annotations, _SUFFIX))
     for listing in source.listing:
         for line, text in enumerate(read_text(listing).splitlines(), start=1):
-            stem = text.strip()
+            stem = plain_name(text.strip())
             if not stem:
                 continue
             if not os.path.isfile(source.annotations / f"{stem}.xml"):
                 stem = stem.split()[0]  # in the list of one class a 1 or -1 follows the name
             path = source.annotations / f"{stem}.xml"
-            if Path(stem).is_absolute() or ".." in Path(stem).parts or "\\" in stem:
+            if Path(stem).is_absolute() or ".." in Path(stem).parts:
                 findings.add("path_escapes_root", Place(file=str(listing), line=line, image=stem))
             elif os.path.isfile(path):
                 yield path

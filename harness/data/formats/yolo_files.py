@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats.image_lists import read_list
 from harness.data.formats.reading import IMAGE_SUFFIXES, files_under, list_folder
+from harness.data.image_names import folded, mismatch
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
@@ -81,9 +82,11 @@ class _LabelFiles:
         """Return the label file, or one whose name differs only in letter case, which adds a warning."""
         file = expected
         if not os.path.isfile(expected):
-            file = self._listing(expected.parent).get(expected.name.lower(), expected)
+            file = self._listing(expected.parent).get(folded(expected.name), expected)
         if file != expected:
-            self._findings.add("name_case_mismatch", Place(file=str(file), detail=f"expected {expected.name}"))
+            self._findings.add(
+                mismatch(file.name, expected.name), Place(file=str(file), detail=f"expected {expected.name}")
+            )
         self._used.add(file)
         return file
 
@@ -97,6 +100,6 @@ class _LabelFiles:
     def _listing(self, folder: Path) -> dict[str, Path]:
         if folder not in self._listings:
             self._listings[folder] = {
-                file.name.lower(): file for file in list_folder(folder) if file.suffix.lower() in _TEXT
+                folded(file.name): file for file in list_folder(folder) if file.suffix.lower() in _TEXT
             }
         return self._listings[folder]
