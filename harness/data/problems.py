@@ -137,6 +137,11 @@ CODES: dict[str, Code] = {
         "JPEGs that end early",
         "get the original again; the missing part is trained on as a uniform area",
     ),
+    "ignored_label": Code(
+        "warning",
+        "LabelMe shapes whose label says that they are no object (__ignore__, _background_); they are left out",
+        "nothing, if they are none; else list the label under classes in the suite, which reads them as boxes",
+    ),
     "name_case_mismatch": Code(
         "warning",
         "image names whose upper and lower case differs from the file's",

@@ -138,6 +138,16 @@ def test_a_class_that_the_suite_does_not_list(name: str, root: Path) -> None:
     assert problem.count == sum(box[0] == missing for shot in everything for box in shot.boxes)
 
 
+@pytest.mark.parametrize("name", ["labelme"])
+def test_a_label_that_is_no_object(name: str, root: Path) -> None:
+    """LabelMe's `__ignore__` is told at its shape, and left out."""
+    shot = _victim()
+    _relabel(root, name, _with(replace(shot, boxes=(("__ignore__", *shot.boxes[0][1:]), *shot.boxes[1:]))))
+    checked = _check(root)
+    _expect_box(_found(checked, "ignored_label"), root, name)
+    assert checked.class_names == CLASSES
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_missing_image(name: str, root: Path) -> None:
     """A labelled image that is not there is told where it is named."""

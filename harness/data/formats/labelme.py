@@ -1,7 +1,8 @@
 """LabelMe JSON with one file per image: rectangles, and the bounding boxes of polygons, circles and masks.
 
-Rectangles are drawn from any corner to the opposite one, so swapped corners are valid here. `imageData`, the image
-inside the JSON, is skipped: the image file must exist.
+Rectangles are drawn from any corner to the opposite one, so swapped corners are valid here. Shapes of one label and one
+`group_id` are parts of one object, as in LabelMe's own exporters. `imageData`, the image inside the JSON, is skipped:
+the image file must exist.
 """
 
 from __future__ import annotations
@@ -26,22 +27,31 @@ from harness.data.formats.reading import (
 from harness.data.image_names import is_absolute, plain_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
+from harness.formatting import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.data.raw import RawAnnotations
 
 _KEYS = ("imagePath", "shapes")
 _SUFFIX = frozenset({".json"})
-_AREAS = {"rectangle", "polygon", "mask", "rotation"}
 _CIRCLE_POINTS = 2
+_LEAST_POINTS = {  # of the shapes that have an area; X-AnyLabeling calls some of them otherwise
+    **dict.fromkeys(("rectangle", "polygon", "mask"), 2),
+    **dict.fromkeys(("oriented_rectangle", "rotation", "quadrilateral", "cuboid"), 4),
+}
+_NO_OBJECTS = frozenset({"__ignore__", "_background_"})  # labels that LabelMe's exporters give no class of an object
+
+_Points = list[tuple[float, float]]
 
 
 class _Shape(msgspec.Struct):
-    label: str | int
+    label: str | int | float
     points: list[tuple[float | None, float | None]]
     shape_type: str | None = None
+    group_id: str | int | float | None = None
 
 
 class _File(msgspec.Struct):
@@ -77,20 +87,39 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     rows = RawAnnotationRows(numbered_by="index", images=root)
     for path, file in parsed:
         image = rows.add_image(_name(path, file.imagePath, root), file=str(path), size=_size(file))
-        for index, raw in enumerate(file.shapes):
-            try:
-                shape = decode_json(bytes(raw), _Shape)
-                box = _bounds(shape)
-            except UnreadableError as error:
-                place = Place(file=str(path), image=file.imagePath, annotation=index, detail=error.detail)
-                findings.add("unreadable_annotation", place)
-                continue
-            rows.add_box(image, box, str(shape.label), number=index)
+        for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
+            rows.add_box(image, _bounds(points), label, number=index)
     return rows.build()
 
 
-def _bounds(shape: _Shape) -> tuple[float, float, float, float]:
-    """Return a shape's bounding box, xyxy, pixels.
+def _objects(
+    path: Path, file: _File, classes: frozenset[str], findings: Findings
+) -> Iterator[tuple[int, str, _Points]]:
+    """Yield each object's number, which is that of its first shape, its label, and the corners of all its shapes.
+
+    Labels that stand for no object are left out unless they are among `classes`.
+    """
+    objects: dict[object, tuple[int, str, _Points]] = {}
+    for index, raw in enumerate(file.shapes):
+        try:
+            shape = decode_json(bytes(raw), _Shape)
+            label = str(shape.label)
+            if label in _NO_OBJECTS - classes:
+                place = Place(file=str(path), image=file.imagePath, annotation=index, detail=label)
+                findings.add("ignored_label", place)
+                continue
+            points = _corners(shape)
+        except UnreadableError as error:
+            place = Place(file=str(path), image=file.imagePath, annotation=index, detail=error.detail)
+            findings.add("unreadable_annotation", place)
+            continue
+        key = index if shape.group_id is None else (label, shape.group_id)
+        objects.setdefault(key, (index, label, []))[2].extend(points)
+    yield from objects.values()
+
+
+def _corners(shape: _Shape) -> _Points:
+    """Return points with the same bounding box as a shape.
 
     Raises:
         UnreadableError: the shape has no area, such as a line or a point.
@@ -98,11 +127,17 @@ def _bounds(shape: _Shape) -> tuple[float, float, float, float]:
     kind = shape.shape_type or "polygon"
     points = [(math.nan if x is None else x, math.nan if y is None else y) for x, y in shape.points]
     if kind == "circle" and len(points) == _CIRCLE_POINTS:
-        (x, y), edge = points[0], points[1]
+        (x, y), edge = points
         radius = math.dist((x, y), edge)
-        return x - radius, y - radius, x + radius, y + radius
-    if kind not in _AREAS or not points:
-        raise UnreadableError(f"a {kind} of {len(points)} points is no box; expected a rectangle or a polygon")
+        return [(x - radius, y - radius), (x + radius, y + radius)]
+    if len(points) < _LEAST_POINTS.get(kind, math.inf):
+        size = counted(len(points), "point")
+        raise UnreadableError(f"{kind} of {size}: it has no area; expected a rectangle or a polygon")
+    return points
+
+
+def _bounds(points: _Points) -> tuple[float, float, float, float]:
+    """Return the bounding box of points, xyxy, pixels; NaN if one of them is not a number."""
     if any(math.isnan(value) for point in points for value in point):
         return math.nan, math.nan, math.nan, math.nan
     xs, ys = zip(*points, strict=True)

@@ -36,7 +36,7 @@ class Source:
         annotations: a file, or a folder with one file per image.
         images: the folder that image names are relative to; None if it must be guessed.
         listing: text files that name the split's images (VOC, YOLO), or folders of images (YOLO); empty for all images.
-        class_names: the classes, if a file beside the labels lists them (YOLO).
+        class_names: the classes, if a file beside the labels lists them (YOLO) or the suite does (YOLO, LabelMe).
         columns: the names of the CSV columns by their meaning.
         base: for YOLO, the folder that the paths of data.yaml are relative to; nothing outside it is read.
         has_keypoints: for YOLO, whether key points follow the box in each line.
