@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import Source, UnreadableError, files_under, list_folder, read_text, split_from_name
+from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,9 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
         if len(sources) > 1:
             raise UnreadableError(f"it has the splits {', '.join(sources)} already; remove `split`, or name one folder")
         sources = {"all": next(iter(sources.values()))}
+    found = next(iter(sources.values())).format
+    if dataset.normalised and found in WITH_A_UNIT_OF_THEIR_OWN:
+        raise UnreadableError(f"{found} defines itself what its numbers are fractions of; remove normalised: true")
     ordered = {name: sources[name] for name in ("all", *SPLITS) if name in sources}
     return {
         name: replace(

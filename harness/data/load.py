@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.data import boxes
+from harness.data import boxes, units
 from harness.data.annotations import from_sorted
 from harness.data.discover import find_sources
 from harness.data.empty import boxes_in, why_empty
@@ -185,6 +185,7 @@ def _load_split(
     for row, info in enumerate(infos):
         if info is not None and info.width:
             sizes[row] = info.width, info.height
+    raw = units.as_meant(raw, sizes, file=source.annotations, normalised=source.normalised, findings=findings)
     box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
     is_usable = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
     box_rows, corners = box_rows[is_usable], corners[is_usable]

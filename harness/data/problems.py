@@ -74,6 +74,39 @@ CODES: dict[str, Code] = {
         "boxes that lie entirely outside their image",
         "check the image's size and the unit of the numbers; delete the box if it is a mistake",
     ),
+    "boxes_in_fractions": Code(
+        "error",
+        "files whose boxes are fractions of their image's sides, where their format has pixels",
+        "say normalised: true in the suite's dataset; or multiply by the image's width and height",
+        always=True,
+    ),
+    "boxes_in_pixels": Code(
+        "error",
+        "files whose boxes are pixels, where the suite says normalised: true",
+        "remove normalised: true; or divide the boxes that are in pixels by the image's width and height",
+        always=True,
+    ),
+    "corners_as_sizes": Code(
+        "error",
+        "files with two corners (x1, y1, x2, y2) in the place of x, y, width and height",
+        "write width = x2 - x1 and height = y2 - y1; of a CSV, name the columns by what they hold "
+        "(columns: {x2: width, y2: height})",
+        always=True,
+    ),
+    "sizes_as_corners": Code(
+        "error",
+        "files with x, y, width and height in the place of two corners (x1, y1, x2, y2)",
+        "write x2 = x + width and y2 = y + height; of a CSV, name the columns by what they hold "
+        "(columns: {w: x2, h: y2})",
+        always=True,
+    ),
+    "corner_or_centre": Code(
+        "error",
+        "files whose x and y are the boxes' centre where their format has the upper left corner, or the reverse",
+        "add or subtract half the width and height; of a CSV, name the columns by what they hold "
+        "(columns: {cx: x, cy: y}, or {x1: x, y1: y})",
+        always=True,
+    ),
     "empty_split": Code(
         "error",
         "splits without a usable image, or without a box to learn from or to measure accuracy on",

@@ -37,6 +37,7 @@ class RawAnnotations:
         first_pixel: the coordinate of an image's first pixel: 1 in a format that counts pixels from 1 and includes both
             ends of a box, so that the box from 1 to 9 has the edges 0 and 9.
         written_as_sizes: whether the file states each box as a corner (or centre) with its width and height.
+        centred: whether it states the centre.
         fractional: bool [N], whether the box is in fractions of the image's sides.
         labels: int64 [N], class numbers.
         crowds: bool [N], whether the box is a crowd region.
@@ -63,6 +64,7 @@ class RawAnnotations:
     numbered_by: Literal["line", "id", "index"]
     first_pixel: int = 0
     written_as_sizes: bool = False
+    centred: bool = False
 
     def image_place(self, row: int, detail: str = "") -> Place:
         """Return the place in the files that describes image `row`."""
@@ -97,6 +99,7 @@ class RawAnnotationRows:
     class_names: tuple[str, ...] | None = None
     first_pixel: int = 0
     written_as_sizes: bool = False
+    centred: bool = False
     _names: list[str] = field(default_factory=list)
     _files: list[str] = field(default_factory=list)
     _box_files: list[str] = field(default_factory=list)
@@ -159,6 +162,7 @@ class RawAnnotationRows:
             numbered_by=self.numbered_by,
             first_pixel=self.first_pixel,
             written_as_sizes=self.written_as_sizes,
+            centred=self.centred,
         )
 
 

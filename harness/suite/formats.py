@@ -13,3 +13,4 @@ FormatName = Literal[
     "labelme",
     "createml",
 ]
+WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

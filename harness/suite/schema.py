@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
 from harness.suite import validators
-from harness.suite.formats import FormatName  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, FormatName
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -117,6 +117,8 @@ class FilesDataset:
             raise ValueError("split divides one labelled folder (all, or path); this dataset already has splits")
         if self.columns is not None and self.format not in {"csv", "auto"}:
             raise ValueError(f"columns are for format: csv, not {self.format}")
+        if self.normalised and self.format in WITH_A_UNIT_OF_THEIR_OWN:
+            raise ValueError(f"normalised is for formats that have pixels; {self.format} defines its own unit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         UnreadableError: the file is not a JSON list.
     """
     path = str(source.annotations)
-    rows = RawAnnotationRows(numbered_by="index", images=source.images, written_as_sizes=True)
+    rows = RawAnnotationRows(numbered_by="index", images=source.images, written_as_sizes=True, centred=True)
     for index, raw in enumerate(decode_json(read_bytes(source.annotations), list[msgspec.Raw])):
         try:
             entry = decode_json(bytes(raw), _Image)
