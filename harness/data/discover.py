@@ -5,12 +5,24 @@ Does not read annotations; `harness.data.formats` does.
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import Source, UnreadableError, files_under, list_folder, read_text, split_from_name
+from harness.data.formats.reading import (
+    OtherFormatError,
+    Source,
+    UnreadableError,
+    beginning,
+    files_under,
+    list_folder,
+    read_text,
+    split_from_name,
+)
+from harness.data.formats.recognise import are_others, other_format
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN
 
 if TYPE_CHECKING:
@@ -19,6 +31,8 @@ if TYPE_CHECKING:
     from harness.suite.schema import FilesDataset, LabelledImages
 
 SPLITS = ("train", "val", "test")
+_TEXT = frozenset({".txt"})
+_YOLO_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[\d.eE+-]+){4,}\s")
 _CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
 
 
@@ -59,14 +73,14 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
 
 def _find(path: Path, format_name: str) -> dict[str, Source]:
     """Find the splits below one path, in the format `format_name` or, with `auto`, in the first that fits."""
-    for name in FORMATS if format_name == "auto" else (format_name,):
-        sources = FORMATS[name].find(path)
-        if sources:
-            return sources
-    if format_name in {"auto", "yolo"} and os.path.isdir(path):
-        sources = _yolo_folders(path, need_class_list=format_name == "auto")
-        if sources:
-            return sources
+    sources = _recognised(path, format_name)
+    if not sources and format_name in {"auto", "yolo"} and os.path.isdir(path) and not _has_other_texts(path):
+        sources = _yolo_folders(path, need_class_list=format_name == "auto" or not _has_yolo_texts(path))
+    if sources:
+        return sources
+    _refuse_others(path, format_name)
+    if format_name == "yolo" and os.path.isdir(path):
+        return _yolo_folders(path, need_class_list=False)
     if format_name != "auto" and os.path.isfile(path):
         return {"all": Source(format=format_name, annotations=path)}  # the reader reports what is wrong with it
     hint = f"none of {', '.join(FORMATS)}" if format_name == "auto" else f"no {format_name}"
@@ -78,9 +92,7 @@ def _find(path: Path, format_name: str) -> dict[str, Source]:
 def _explicit(split: LabelledImages, format_name: str) -> Source:
     """Find the one split that the suite names by its own paths; `auto` tries every format."""
     labels = split.annotations
-    folder = os.path.isdir(labels)
-    formats = FORMATS if format_name == "auto" else (format_name,)
-    sources = next((sources for name in formats if (sources := FORMATS[name].find(labels))), {})
+    sources = _recognised(labels, format_name)
     if len(sources) > 1:
         raise UnreadableError(
             f"it holds the splits {', '.join(sources)}, expected one; name the folder or file of one", file=labels
@@ -88,14 +100,58 @@ def _explicit(split: LabelledImages, format_name: str) -> Source:
     if sources:
         source = next(iter(sources.values()))
         return replace(source, images=split.images or source.images)
-    if folder and (format_name == "yolo" or (format_name == "auto" and any(files_under(labels, frozenset({".txt"}))))):
+    has_texts = os.path.isdir(labels) and any(files_under(labels, _TEXT)) and not _has_other_texts(labels)
+    if has_texts and format_name in {"auto", "yolo"}:
         names = _class_list(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
+    _refuse_others(labels, format_name)
     if format_name == "auto":
         raise UnreadableError(f"none of {', '.join(FORMATS)} annotations are found there; name the format", file=labels)
     return Source(
         format=format_name, annotations=labels, images=split.images
     )  # the reader reports what is wrong with it
+
+
+def _recognised(path: Path, format_name: str) -> dict[str, Source]:
+    """Return what the named format, or with `auto` the first that fits, finds; empty if it finds nothing."""
+    formats = FORMATS if format_name == "auto" else (format_name,)
+    return next((sources for name in formats if (sources := FORMATS[name].find(path))), {})
+
+
+def _refuse_others(path: Path, format_name: str) -> None:
+    """Say what a path holds that the named format does not recognise.
+
+    Raises:
+        OtherFormatError: it holds another format, one that is read or one that is not.
+    """
+    if format_name != "auto":
+        for name in FORMATS:
+            if _recognised(path, name):
+                raise OtherFormatError(
+                    f"this is {name}, and not {format_name}; write format: {name}, or auto", file=path
+                )
+    found = other_format(path)
+    if found:
+        file, other = found
+        raise OtherFormatError(str(other), file=file)
+
+
+def _holds(path: Path, format_name: str) -> bool:
+    try:
+        return bool(FORMATS[format_name].find(path))
+    except UnreadableError:
+        return False
+
+
+def _has_yolo_texts(folder: Path) -> bool:
+    """Return whether one of the first text files there has lines of numbers, as labels of YOLO have."""
+    texts = itertools.islice(files_under(folder, _TEXT), 20)
+    return any(_YOLO_LINE.match(beginning(folder / name, 1000)) for name in texts)
+
+
+def _has_other_texts(folder: Path) -> bool:
+    """Return whether text files of another tool lie there, such as DOTA's, which are no labels of YOLO."""
+    return are_others([folder / name for name in itertools.islice(files_under(folder, _TEXT), 5)])
 
 
 def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:

@@ -19,7 +19,7 @@ from harness.data.annotations import from_sorted
 from harness.data.discover import find_sources
 from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import EscapeError, UnreadableError
+from harness.data.formats.reading import UnreadableError
 from harness.data.image_folder import guess_folder
 from harness.data.image_names import plain_name
 from harness.data.partition import divide, group
@@ -135,8 +135,7 @@ def _read(source: Source, findings: Findings) -> RawAnnotations | None:
 
 
 def _add_unreadable(findings: Findings, error: UnreadableError, file: Path | None) -> None:
-    code = "path_escapes_root" if isinstance(error, EscapeError) else "unreadable_annotation"
-    findings.add(code, Place(file=str(error.file or file or ""), line=error.line, detail=error.detail))
+    findings.add(error.code, Place(file=str(error.file or file or ""), line=error.line, detail=error.detail))
 
 
 def _class_names(configured: Sequence[str] | None, raws: Mapping[str, RawAnnotations]) -> tuple[str, ...]:

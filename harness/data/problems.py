@@ -35,6 +35,12 @@ CODES: dict[str, Code] = {
     "unreadable_annotation": Code(
         "error", "annotations that cannot be read", "correct the entry or export it again from the labelling tool"
     ),
+    "other_format": Code(
+        "error",
+        "labels in another format than those that are read, or than the one that is named",
+        "export or convert them as it says, to COCO for example; or name their format, or auto",
+        always=True,
+    ),
     "missing_image": Code(
         "error", "images that are labelled but missing", "copy them into place, or remove their annotations"
     ),

@@ -531,6 +531,14 @@ def test_values_above_one(root: Path) -> None:
     assert {found.code for found in checked.problems} == {"not_normalized", "box_crosses_border"}
 
 
+def test_labels_of_a_format_that_is_not_read(tmp_path: Path) -> None:
+    """They are named with what to do (each of them in formats/test_others.py)."""
+    (tmp_path / "predictions.json").write_text('[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]')
+    problem = _found(_check(tmp_path), "other_format")
+    assert problem.places[0].file == str(tmp_path / "predictions.json")
+    assert "this is a COCO results file" in problem.places[0].detail
+
+
 def test_every_code_has_a_test_here() -> None:
     """The list of codes and the tests do not drift apart; some are tested beside the module that finds them."""
     files = ("cli/test_data_check.py", "data/test_check.py", "data/test_units.py")

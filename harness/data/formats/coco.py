@@ -30,6 +30,7 @@ from harness.data.formats.reading import (
     has_json_key,
     read_bytes,
 )
+from harness.data.formats.recognise import format_of
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
 
@@ -103,9 +104,10 @@ def find(path: Path) -> dict[str, Source]:
 
 
 def _is_coco(path: Path) -> bool:
-    return has_json_key(path, "image_id", "file_name") or (
+    has_keys = has_json_key(path, "image_id", "file_name") or (
         has_json_key(path, "images") and has_json_key(path, "categories")
     )
+    return has_keys and format_of(path) is None  # such as detections and captions, which have an image_id too
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

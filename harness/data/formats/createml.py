@@ -20,6 +20,7 @@ from harness.data.formats.reading import (
     has_json_key,
     read_bytes,
 )
+from harness.data.formats.recognise import format_of
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -53,11 +54,15 @@ class _Image(msgspec.Struct):
 def find(path: Path) -> dict[str, Source]:
     """Find one file, or files that they or their folders name after splits."""
     if os.path.isfile(path):
-        return {"all": Source(format="createml", annotations=path)} if has_json_key(path, *_KEYS) else {}
+        return {"all": Source(format="createml", annotations=path)} if _is_createml(path) else {}
     present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if has_json_key(file, *_KEYS)]
+    files = [file for file in present if _is_createml(file)]
     splits = group_by_split(path, add_broken_files(files, present, path), single=True)
     return {name: Source(format="createml", annotations=file) for name, file in splits.items()}
+
+
+def _is_createml(path: Path) -> bool:
+    return has_json_key(path, *_KEYS) and format_of(path) is None
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

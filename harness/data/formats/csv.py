@@ -22,6 +22,7 @@ from harness.data.formats.reading import (
     number,
     read_text,
 )
+from harness.data.formats.recognise import format_of
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -154,4 +155,4 @@ def _is_box_csv(path: Path) -> bool:
     if path.suffix.lower() not in _SUFFIXES:
         return False
     first = beginning(path, 10_000).decode("utf-8-sig", errors="replace").partition("\n")[0]
-    return first.count(_delimiter(first)) >= len(COLUMNS) - 1
+    return first.count(_delimiter(first)) >= len(COLUMNS) - 1 and format_of(path) is None

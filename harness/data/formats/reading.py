@@ -64,7 +64,10 @@ class UnreadableError(Exception):
         detail: what is wrong.
         line: the line number, or None.
         file: the file, if it is another one than the caller reads.
+        code: the kind of problem that it is.
     """
+
+    code = "unreadable_annotation"
 
     def __init__(self, detail: str, line: int | None = None, file: Path | None = None) -> None:
         super().__init__(detail)
@@ -75,6 +78,14 @@ class UnreadableError(Exception):
 
 class EscapeError(UnreadableError):
     """A file names images outside the dataset's folder."""
+
+    code = "path_escapes_root"
+
+
+class OtherFormatError(UnreadableError):
+    """The labels are in another format than those that are read, or than the one that is named."""
+
+    code = "other_format"
 
 
 def check_size(path: Path, max_bytes: int) -> None:
@@ -152,10 +163,10 @@ def without_nan(data: bytes) -> bytes:
     return _NOT_JSON_NUMBERS.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", data)
 
 
-def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
+def files_under(folder: Path, suffixes: frozenset[str] | None) -> Iterator[str]:
     """Return the paths of the files below a folder, relative to it and sorted.
 
-    Hidden files and folders are skipped, and so are folders that are symbolic links.
+    Hidden files and folders are skipped, and so are folders that are symbolic links. None stands for all suffixes.
 
     Raises:
         UnreadableError: a folder cannot be listed.
@@ -171,7 +182,7 @@ def files_under(folder: Path, suffixes: frozenset[str]) -> Iterator[str]:
         paths += [
             (base / name).as_posix()
             for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+            if not name.startswith(".") and (suffixes is None or os.path.splitext(name)[1].lower() in suffixes)
         ]
     return iter(sorted(paths))
 
@@ -275,11 +286,12 @@ def _is_broken(path: Path) -> bool:
 
 def has_json_key(path: Path, *keys: str) -> bool:
     """Return whether the beginning or the end of a JSON file has one of the keys, which shows the format."""
-    text = _ends(path)
+    text = ends(path)
     return any(re.search(rb"%s\s*:" % re.escape(json.dumps(key).encode()), text) for key in keys)
 
 
-def _ends(path: Path) -> bytes:
+def ends(path: Path) -> bytes:
+    """Return the first and the last bytes of a file, or all of a short one; none where it cannot be read."""
     window = 2**16
     head = beginning(path, window)
     if len(head) < window:

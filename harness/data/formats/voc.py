@@ -22,6 +22,7 @@ from harness.data.formats.reading import (
     number,
     read_text,
 )
+from harness.data.formats.recognise import are_others, format_of
 from harness.data.formats.xml_text import parse_xml
 from harness.data.image_names import plain_name
 from harness.data.problems import Findings, Place
@@ -40,7 +41,11 @@ _MAX_DEPTH = 64
 def find(path: Path) -> dict[str, Source]:
     """Find VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
     if os.path.isfile(path):
-        return {"all": Source(format="voc", annotations=path)} if path.suffix.lower() in _SUFFIX else {}
+        is_voc = path.suffix.lower() in _SUFFIX and format_of(path) is None
+        return {"all": Source(format="voc", annotations=path)} if is_voc else {}
+    files = [path / name for name in files_under(path, _SUFFIX)]
+    if are_others(files[:5]):
+        return {}
     sets = path / "ImageSets" / "Main"
     if os.path.isdir(path / "Annotations"):
         images = path / "JPEGImages"
@@ -55,8 +60,8 @@ def find(path: Path) -> dict[str, Source]:
             for name, file in lists.items()
             if os.path.isfile(file)
         }
-        return listed or {"all": unsplit}
-    splits = group_by_split(path, [path / name for name in files_under(path, _SUFFIX)], is_annotation=_is_voc)
+        return listed or ({"all": unsplit} if files else {})
+    splits = group_by_split(path, files, is_annotation=_is_voc)
     return {name: Source(format="voc", annotations=folder) for name, folder in splits.items()}
 
 
