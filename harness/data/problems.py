@@ -148,6 +148,11 @@ CODES: dict[str, Code] = {
         "boxes that reach more than half a pixel over their image's border",
         "nothing: they are clipped to the image when read",
     ),
+    "left_out": Code(
+        "warning",
+        "annotations that are no object to detect, such as points, lines and tags; they are left out",
+        "nothing, if that is right; else draw each object as a box or a polygon",
+    ),
     "duplicate_box": Code(
         "warning", "boxes drawn twice: same class, IoU above 0.95", "delete one of the two; both count as objects"
     ),

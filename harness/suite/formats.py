@@ -12,5 +12,6 @@ FormatName = Literal[
     "csv",
     "labelme",
     "createml",
+    "cvat",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

@@ -57,8 +57,8 @@ def _expect_box(problem: Problem, root: Path, name: str) -> None:
     """The place of the victim's first box, as its format numbers it."""
     place = problem.places[0]
     assert Path(place.file) == label_file(root, name, "train", _NAME)
-    if name in {"yolo", "csv", "voc"}:
-        line = {"yolo": 1, "voc": 4, "csv": 2}[name]  # the first image of CSV has one row, without a box
+    if name in {"yolo", "csv", "voc", "cvat"}:
+        line = {"yolo": 1, "voc": 4, "csv": 2, "cvat": 8}[name]  # the first image of CSV has one row, without a box
         assert place.line == line
         assert str(place).startswith(f"{place.file}:{line}")
     elif name == "coco":
@@ -95,7 +95,7 @@ def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
     assert {problem.code for problem in checked.problems} == {code} | beside
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "csv"])  # LabelMe draws from any corner to the other
+@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "csv", "cvat"])  # LabelMe draws from any corner to the other
 def test_swapped_corners(name: str, root: Path) -> None:
     """A box whose left is right of its right is degenerate."""
     shot = _victim()
@@ -115,10 +115,10 @@ def test_a_box_drawn_twice(name: str, root: Path) -> None:
     problem = _found(_check(root), "duplicate_box")
     assert problem.count == 1
     assert problem.places[0].annotation in {None, 2, 502}
-    assert problem.places[0].line in {None, {"yolo": 3, "csv": 4, "voc": 24}.get(name)}
+    assert problem.places[0].line in {None, {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10}.get(name)}
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "cvat"])
 def test_a_class_that_is_not_listed(name: str, root: Path) -> None:
     """An id without a category, a number above the names."""
     shot = _victim()
@@ -146,6 +146,19 @@ def test_a_label_that_is_no_object(name: str, root: Path) -> None:
     checked = _check(root)
     _expect_box(_found(checked, "ignored_label"), root, name)
     assert checked.class_names == CLASSES
+
+
+@pytest.mark.parametrize("name", ["cvat"])
+def test_what_is_no_object_to_detect(name: str, root: Path) -> None:
+    """A shape without an area is told at its place and left out; the other boxes are read."""
+    before = _check(root).splits
+    file = label_file(root, name, "train", _NAME)
+    first, shape = {"cvat": ("    <box", '    <points label="disc" points="4,5;6,7"></points>\n')}[name]
+    file.write_text(file.read_text().replace(first, shape + first, 1))
+    checked = _check(root)
+    _expect_box(_found(checked, "left_out"), root, name)
+    assert [found.code for found in checked.problems] == ["left_out"]
+    assert checked.splits == before
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -205,7 +218,7 @@ def test_a_turned_photo(name: str, root: Path) -> None:
     assert Path(checked.problems[0].places[0].file) == path
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "csv"])
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "csv", "cvat"])
 def test_a_declared_size_that_is_wrong(name: str, root: Path) -> None:
     """Declared against real, at the image's entry."""
     if name == "csv":
@@ -256,7 +269,7 @@ def test_a_name_in_another_unicode_form(name: str, root: Path) -> None:
     assert checked.splits == before
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat"])
 def test_names_with_backslashes(name: str, root: Path) -> None:
     """Windows separates folders by backslashes: the image is found, and nothing is told."""
     before = _check(root).splits
@@ -286,7 +299,7 @@ ESCAPES = (
 )
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat"])
 @pytest.mark.parametrize("path", ESCAPES)
 def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
     """Dots, absolute paths (of Windows too) and links to the outside are refused, and nothing outside is opened."""
@@ -360,10 +373,10 @@ def test_hostile_annotation_files(content: bytes, name: str, root: Path) -> None
     assert Path(problem.places[0].file) == label_file(root, name, "train", _NAME)
 
 
-@pytest.mark.parametrize("name", ["voc"])
-def test_xml_bombs_and_documents_from_elsewhere(root: Path) -> None:
+@pytest.mark.parametrize("name", ["voc", "cvat"])
+def test_xml_bombs_and_documents_from_elsewhere(name: str, root: Path) -> None:
     """Entities are refused before they expand or open a file."""
-    file = label_file(root, "voc", "train", _NAME)
+    file = label_file(root, name, "train", _NAME)
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(12))
     for text in (
         f"<!DOCTYPE annotation [{laughs}]><annotation>&l11;</annotation>",
@@ -393,7 +406,7 @@ def test_ids_that_repeat_or_lead_nowhere(root: Path) -> None:
     assert (problem.places[0].annotation, problem.places[0].image, problem.count) == (504, 9999, 1)
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "yolo", "cvat"])
 def test_an_image_that_is_described_twice(name: str, root: Path) -> None:
     """Two entries for one image: nobody knows which is right. Rows of CSV belong together."""
     if name == "yolo":
@@ -495,7 +508,7 @@ def _without_triangles(before: list[Shot]) -> list[Shot]:
     return [replace(shot, boxes=tuple(box for box in shot.boxes if box[0] != "triangle")) for shot in before]
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "cvat"])
 def test_a_class_without_boxes(name: str, root: Path) -> None:
     """Listed, and never drawn."""
     for split in ("train", "val"):

@@ -10,6 +10,7 @@ from tests.data.written import (
     coco,
     createml,
     csv,
+    cvat,
     labelme,
     voc,
     yolo,
@@ -36,6 +37,7 @@ _WRITERS: dict[str, Writer] = {
     "csv": csv,
     "labelme": labelme,
     "createml": createml,
+    "cvat": cvat,
 }
 FORMATS = tuple(_WRITERS)
 

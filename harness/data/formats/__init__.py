@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.data.formats import coco, createml, csv, labelme, voc, yolo
+from harness.data.formats import coco, createml, csv, cvat, labelme, voc, yolo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,7 @@ FORMATS: dict[str, Format] = {  # in the order in which `auto` tries them
     "coco": coco,
     "createml": createml,
     "labelme": labelme,
+    "cvat": cvat,
     "voc": voc,
     "csv": csv,
 }

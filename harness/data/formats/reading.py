@@ -40,6 +40,7 @@ class Source:
         columns: the names of the CSV columns by their meaning.
         base: for YOLO, the folder that the paths of data.yaml are relative to; nothing outside it is read.
         has_keypoints: for YOLO, whether key points follow the box in each line.
+        subsets: for CVAT, the subsets of the project that make up the split; empty for all images.
         normalised: whether boxes are fractions of their image's sides, though the format has pixels.
         on_name_conflict: whether the name of a label file (`stem`) or the name in it (`inside`) says which image it
             belongs to, if both name an image; None if that is an error.
@@ -53,6 +54,7 @@ class Source:
     columns: Mapping[Any, str] | None = None
     base: Path | None = None
     has_keypoints: bool = False
+    subsets: tuple[str, ...] = ()
     normalised: bool = False
     on_name_conflict: Literal["stem", "inside"] | None = None
 

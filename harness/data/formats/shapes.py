@@ -1,0 +1,38 @@
+"""The bounds of shapes that labelling tools draw, xyxy, in the shape's unit: points, turned rectangles, ellipses."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Corners = tuple[float, float, float, float]
+
+
+def bounds_of_points(xs: Sequence[float], ys: Sequence[float]) -> Corners:
+    """Return the bounds of at least one point; NaN everywhere if a coordinate is NaN."""
+    if any(map(math.isnan, (*xs, *ys))):
+        return math.nan, math.nan, math.nan, math.nan
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def bounds_of_turned_rectangle(corners: Corners, degrees: float) -> Corners:
+    """Return the bounds of a rectangle that is turned about its centre; swapped corners are returned as they are."""
+    left, top, right, bottom = corners
+    if not degrees or left >= right or top >= bottom:
+        return corners
+    cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    width, height = right - left, bottom - top
+    x, y = (left + right) / 2, (top + bottom) / 2
+    half_width, half_height = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def bounds_of_ellipse(x: float, y: float, radii: tuple[float, float], radians: float = 0.0) -> Corners:
+    """Return the bounds of an ellipse around (x, y) that is turned about its centre."""
+    cosine, sine = math.cos(radians), math.sin(radians)
+    half_width = math.hypot(radii[0] * cosine, radii[1] * sine)
+    half_height = math.hypot(radii[0] * sine, radii[1] * cosine)
+    return x - half_width, y - half_height, x + half_width, y + half_height
