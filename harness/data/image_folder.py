@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import IMAGE_SUFFIXES
+from harness.data.formats.reading import IMAGE_SUFFIXES, can_be_read
 from harness.data.image_names import folded, mismatch, plain_name, why_outside
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class _Listing:
         except (OSError, ValueError):
             return None
         by_folded = {folded(name): name for name in sorted(links, reverse=True)}
-        for name in sorted(links):  # annotations may name an image without its suffix
+        for name in sorted(links, key=lambda name: (not can_be_read(name), name)):
+            # Annotations may name an image without its suffix.
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
                 by_folded.setdefault(folded(stem), name)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import TypeAdapter
 
 from harness.data.discover import SPLITS
-from harness.data.images import read_pixels
 from harness.data.load import load
+from harness.data.pixels import read_pixels
 from harness.data.synthetic import DRAWING_VERSION, SyntheticSplit
 from harness.errors import DataError
 from harness.suite.identity import with_first_names

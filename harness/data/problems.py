@@ -50,7 +50,7 @@ CODES: dict[str, Code] = {
         "correct the class; an item is an image, float [3, H, W] in 0–1, and a dict of the tensors boxes and labels",
     ),
     "unreadable_image": Code(
-        "error", "files that cannot be read as an image", "get the original again, or remove the image"
+        "error", "files that cannot be read as an image", "what is said of each; or remove the image and its labels"
     ),
     "path_escapes_root": Code(
         "error",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from harness.data.images import read_pixels, scan_image
+from harness.data.images import scan_image
+from harness.data.pixels import read_pixels
 from harness.errors import DataError
 
 
@@ -21,7 +22,7 @@ def test_pictures_are_turned_upright(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP", "AVIF"):
         Image.fromarray(pixels).save(path, format=kind, exif=exif)
         expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
         assert np.array_equal(read_pixels(str(path)), expected)
@@ -30,7 +31,7 @@ def test_pictures_are_turned_upright(orientation: int, tmp_path: Path) -> None:
         assert (whole.height, whole.width, whole.orientation) == (header.height, header.width, orientation)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF", "AVIF"])
 def test_every_mode_becomes_rgb(kind: str, tmp_path: Path) -> None:
     """Grey, palette, alpha, CMYK and sixteen bits come out as uint8 [H, W, 3], and are nothing to complain of."""
     path, tried = tmp_path / "a", 0
@@ -72,10 +73,10 @@ def test_mangled_images_are_problems_and_nothing_else(tmp_path: Path) -> None:
     """A thousand pictures with flipped, cut and inserted bytes: seen or refused, never a traceback."""
     rng = np.random.default_rng(0)
     path = tmp_path / "a"
-    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP"):
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF"):
         stream = io.BytesIO()
         Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(stream, kind)
-        for _ in range(170):
+        for _ in range(130):
             data = bytearray(stream.getvalue())
             for at in rng.integers(0, min(len(data), 300), 3):
                 data[at] = rng.integers(0, 256)

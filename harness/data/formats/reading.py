@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
+# fmt: off
+_READABLE = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".webp", ".avif", ".tif", ".tiff",
+    ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
+})
+# Photos of which `harness.data.file_kinds` says what to do; passed over, they would be missing without a word.
+_UNREADABLE = frozenset({
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jpm", ".jxl", ".jxr", ".wdp", ".dcm",
+    ".psd", ".tga", ".exr", ".pfm", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw",
+    ".orf", ".rw2", ".raf", ".pef", ".x3f", ".3fr", ".iiq", ".erf", ".mrw", ".kdc",
+})
+# fmt: on
+IMAGE_SUFFIXES = _READABLE | _UNREADABLE
 MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
 MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
 MAX_BYTES = 2**32
@@ -187,6 +199,24 @@ def files_under(folder: Path, suffixes: frozenset[str] | None) -> Iterator[str]:
             if not name.startswith(".") and (suffixes is None or os.path.splitext(name)[1].lower() in suffixes)
         ]
     return iter(sorted(paths))
+
+
+def images_under(folder: Path) -> Iterator[str]:
+    """Return the paths of the images below a folder, relative to it and sorted.
+
+    One that cannot be read is passed over if an image of the same name that can lies beside it, converted from it.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+    names = list(files_under(folder, IMAGE_SUFFIXES))
+    converted = {os.path.splitext(name)[0] for name in names if can_be_read(name)}
+    return (name for name in names if can_be_read(name) or os.path.splitext(name)[0] not in converted)
+
+
+def can_be_read(name: str) -> bool:
+    """Return whether an image's suffix is that of a kind of file that the harness reads."""
+    return os.path.splitext(name)[1].lower() in _READABLE
 
 
 def list_folder(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.formats.image_lists import read_list
-from harness.data.formats.reading import IMAGE_SUFFIXES, files_under, list_folder
+from harness.data.formats.reading import files_under, images_under, list_folder
 from harness.data.image_names import folded, mismatch
 from harness.data.problems import Place
 
@@ -52,7 +52,7 @@ def images_of(source: Source, root: Path, findings: Findings) -> Iterator[ImageW
                 yield ImageWithLabels(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
             continue
         base = Path(os.path.relpath(entry, root))
-        for name in files_under(entry, IMAGE_SUFFIXES):
+        for name in images_under(entry):
             yield ImageWithLabels((base / name).as_posix(), labels.find(_label_path(source, root, entry / name)))
         for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
             yield ImageWithLabels((base / name).as_posix(), file)

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from harness.analysis.detections.matching import find_overlaps, match
 from harness.analysis.detections.thresholds import reach_threshold
 from harness.data.contact_sheet import FAINT, INK, PAPER, draw_name_plate, shorten
-from harness.data.images import read_pixels
 from harness.data.open import open_synthetic
+from harness.data.pixels import read_pixels
 from harness.errors import DataError
 from harness.formatting import short_name
 from harness.store.paths import stored

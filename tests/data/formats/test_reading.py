@@ -213,7 +213,7 @@ def test_postscript_is_no_image(tmp_path: Path) -> None:
     """Pillow would start another program for it."""
     path = tmp_path / "a.jpg"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    assert "cannot identify" in (scan_image(str(path), decode=False).problem or "")
+    assert "PostScript: convert it" in (scan_image(str(path), decode=False).problem or "")
 
 
 def test_one_broken_dataset_of_a_suite_does_not_hide_the_others(
@@ -360,3 +360,37 @@ def test_the_export_has_the_real_sizes(harness_command: Command, tmp_path: Path)
     done = harness_command("data", "export", root, "--to", "coco", tmp_path / "out.json")
     assert done.returncode == 0, done.stderr
     assert {image["width"] for image in json.loads((tmp_path / "out.json").read_text())["images"]} == {96}
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".mpo", ".avif", ".pgm", ".pbm", ".pnm", ".apng"])
+def test_background_images_of_every_suffix_are_counted(suffix: str, tmp_path: Path) -> None:
+    """Of YOLO, whose images are what lies in its folder; a row of CSV with the name alone is such an image too."""
+    kind = {".jfif": "JPEG", ".jpe": "JPEG", ".mpo": "MPO", ".avif": "AVIF", ".apng": "PNG"}
+    yolo, csv = dataset(tmp_path / "yolo", "yolo", train=4, val=2), dataset(tmp_path / "csv", "csv", train=4, val=2)
+    for folder in (yolo / "images" / "train", csv / "train"):
+        Image.new("1" if suffix == ".pbm" else "L", (SIZE, SIZE)).save(folder / f"z{suffix}", kind.get(suffix, "PPM"))
+    file = label_file(csv, "csv", "train", "")
+    file.write_text(f"z{suffix}\n" + file.read_text())
+    for root in (yolo, csv):
+        loaded = _load(root)
+        assert not loaded.findings.problems(), _errors(loaded)
+        assert loaded.splits["train"].annotations.file_names[-1].endswith(f"z{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".HEIF", ".jp2", ".jxl", ".NEF"])
+def test_images_that_cannot_be_read_are_not_passed_over(suffix: str, tmp_path: Path) -> None:
+    """Without labels (YOLO), labelled without a suffix (VOC): told as what they are, unless a copy can be."""
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    yolo, voc = dataset(tmp_path / "yolo", "yolo", train=4, val=2), dataset(tmp_path / "voc", "voc", train=4, val=2)
+    (yolo / "images" / "train" / f"z{suffix}").write_bytes(heic)
+    (yolo / "images" / "train" / f"train001{suffix}").write_bytes(heic)  # beside train001.jpg
+    (voc / "JPEGImages" / "train001.jpg").rename(voc / "JPEGImages" / f"train001{suffix}")
+    (voc / "JPEGImages" / f"train001{suffix}").write_bytes(heic)
+    file = label_file(voc, "voc", "train", "train001.jpg")
+    file.write_text(file.read_text().replace("train001.jpg", "train001"))
+    for root, name in ((yolo, f"z{suffix}"), (voc, f"train001{suffix}")):
+        errors = _errors(_load(root))
+        assert list(errors) == ["unreadable_image"]
+        assert "unreadable_image (1)" in errors["unreadable_image"]
+        assert name in errors["unreadable_image"]
+        assert "HEIC: convert it to JPEG or PNG" in errors["unreadable_image"]
