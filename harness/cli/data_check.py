@@ -70,18 +70,23 @@ def _checked_json(found: Mapping[str, CheckResult]) -> dict[str, Any]:
 
 
 def _checked_text(name: str, checked: CheckResult) -> str:
+    if not checked.splits and checked.problems:
+        return "\n".join([f"{name}: nothing could be read", "", *map(str, checked.problems), "", _ending(checked)])
     splits = "; ".join(
         f"{split} {counted(i, 'image')}, {counted(n, 'box', 'boxes')}" for split, (i, n) in checked.splits.items()
     )
     classes = counted(len(checked.class_names), "class", "classes")
     lines = [
-        f"{name}: {checked.format}: {splits or 'nothing could be read'}",
+        f"{name}: {checked.format}: {splits}",
         f"{classes}: {on_one_line(', '.join(checked.class_names))}",
     ]
     read, items = checked.read or (0, 0)
     lines += [f"read {read:,} of {counted(items, 'item')}"] if checked.read else []
     if not checked.problems:
         return "\n".join([*lines, "No problems found." if read == items else "No problems found in those items."])
+    return "\n".join([*lines, "", *map(str, checked.problems), "", _ending(checked)])
+
+
+def _ending(checked: CheckResult) -> str:
     summary = checked.summary()
-    ending = f"{counted(summary['errors'], 'error')}, {counted(summary['warnings'], 'warning')}"
-    return "\n".join([*lines, "", *map(str, checked.problems), "", ending])
+    return f"{counted(summary['errors'], 'error')}, {counted(summary['warnings'], 'warning')}"

@@ -64,6 +64,11 @@ def load(
     except UnreadableError as error:
         _add_unreadable(findings, error, dataset.path)
         return LoadedDataset(format=dataset.format, splits={}, findings=findings)
+    for code, place in itertools.chain.from_iterable(source.problems for source in sources.values()):
+        findings.add(code, place)
+    sources = {name: source for name, source in sources.items() if not source.absent}
+    if not sources:
+        return LoadedDataset(format=dataset.format, splits={}, findings=findings)
     raws = {name: raw for name, source in sources.items() if (raw := _read(source, findings)) is not None}
     class_names = _class_names(dataset.classes, raws)
     within = dataset.path if dataset.path and os.path.isdir(dataset.path) else None

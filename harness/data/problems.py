@@ -41,6 +41,12 @@ CODES: dict[str, Code] = {
         "export or convert them as it says, to COCO for example; or name their format, or auto",
         always=True,
     ),
+    "missing_folder": Code(
+        "error",
+        "folders or lists of images that are named, but do not exist or hold no image",
+        "correct the entry, or copy it into place; entries are relative to `path:`, or to the file's own folder",
+        always=True,
+    ),
     "missing_image": Code(
         "error", "images that are labelled but missing", "copy them into place, or remove their annotations"
     ),
@@ -185,6 +191,18 @@ CODES: dict[str, Code] = {
         "warning",
         "LabelMe shapes whose label says that they are no object (__ignore__, _background_); they are left out",
         "nothing, if they are none; else list the label under classes in the suite, which reads them as boxes",
+    ),
+    "no_label_file": Code(
+        "warning",
+        "images without a label file: they are read as images without objects",
+        "nothing, if there are no objects in them (an empty label file says so); else label them, or check where their "
+        "label files lie",
+    ),
+    "missing_test_folder": Code(
+        "warning",
+        "a test split that is named, but does not exist: the others are read",
+        "nothing, if there is no test split: accuracy is measured on val then; else correct the entry, or copy the "
+        "folder into place",
     ),
     "name_case_mismatch": Code(
         "warning",

@@ -161,6 +161,36 @@ def test_what_is_no_object_to_detect(name: str, root: Path) -> None:
     assert checked.splits == before
 
 
+@pytest.mark.parametrize("name", ["yolo"])
+def test_a_folder_that_is_named_but_not_there(root: Path) -> None:
+    """An error at the line of data.yaml that names it, which leaving out bad entries does not mend; of test a note."""
+    yaml = root / "data.yaml"
+    yaml.write_text(yaml.read_text() + "test: images/test\n")
+    checked = _check(root)
+    assert [found.code for found in checked.problems] == ["missing_test_folder"]
+    assert str(_found(checked, "missing_test_folder").places[0]).startswith(f"{yaml}:5: test: the folder ")
+    (root / "images" / "val").rename(root / "images" / "validation")
+    checked = _check(root)
+    assert list(checked.splits) == ["train"]
+    problem = _found(checked, "missing_folder")
+    assert str(problem.places[0]).startswith(f"{yaml}:2: val: the folder {root}/images/val does not exist; ")
+    assert CODES["missing_folder"].always
+
+
+@pytest.mark.parametrize("name", ["yolo"])
+def test_an_image_without_a_label_file(root: Path) -> None:
+    """It is read as an image without objects, and told; an empty label file says that there are none."""
+    file = label_file(root, "yolo", "train", _NAME)
+    file.write_text("")
+    assert not _check(root).problems
+    file.unlink()
+    checked = _check(root)
+    assert checked.splits["train"][0] == _TRAIN
+    problem = _found(checked, "no_label_file")
+    assert (problem.count, problem.places[0].file, problem.places[0].image) == (1, str(file), _NAME)
+    assert [found.code for found in checked.problems] == ["no_label_file"]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_missing_image(name: str, root: Path) -> None:
     """A labelled image that is not there is told where it is named."""

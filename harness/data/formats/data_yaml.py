@@ -5,69 +5,102 @@ Owns what the file says and which folders it means. Does not look for images or 
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.data.formats.reading import MAX_BYTES_OF_TEXT, EscapeError, Source, UnreadableError, read_text
+from harness.data.formats.paths import describe_missing, ends, find_below, find_entry, leaves
+from harness.data.formats.reading import MAX_BYTES_OF_TEXT, EscapeError, Source, UnreadableError, read_bytes
+from harness.data.image_names import folded, mismatch, plain_name
+from harness.data.problems import Place
 from harness.errors import SuiteError
 from harness.suite.yaml_document import Document, read_document
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
 _SUFFIXES = frozenset({".yaml", ".yml"})
-_LIST = ".txt"
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
 def is_data_yaml(path: Path) -> bool:
-    """Return whether a YAML file has `names` and none of a suite's keys; if it has an error, its lines are searched."""
+    """Return whether a YAML file names classes, or their number and images, and has none of a suite's keys.
+
+    Of one that cannot be read as YAML the lines are searched.
+    """
     if path.suffix.lower() not in _SUFFIXES:
         return False
     try:
         data = read_document(path).data
     except SuiteError:
         try:
-            keys = {line.partition(":")[0].strip() for line in read_text(path, MAX_BYTES_OF_TEXT).splitlines()}
+            text = read_bytes(path, MAX_BYTES_OF_TEXT).decode(errors="replace")
         except UnreadableError:
             return False
+        keys = {line.partition(":")[0].strip() for line in text.splitlines()}
     else:
         keys = set(data) if isinstance(data, dict) else set()
-    return "names" in keys and not {"suite", "architectures"} & keys
+    return ("names" in keys or {"nc", "train"} <= keys) and not {"suite", "architectures"} & keys
 
 
 def find_splits(path: Path) -> dict[str, Source]:
-    """Return the splits that a data.yaml names.
+    """Return the splits that a data.yaml names, each with what is wrong with its entries.
 
     Raises:
         UnreadableError: data.yaml has an error.
+        EscapeError: an entry leads out of the folder that entries are relative to.
     """
     try:
         document = _document(path)
         data: Any = document.data
         class_names = _class_names(document, data)
+        entries = [entry for split in _SPLIT_KEYS for entry in _entries(document, data, split)]
     except UnreadableError as error:
         raise UnreadableError(error.detail, error.line, path) from None
-    root = _root(path, data)
+    if not entries:
+        raise UnreadableError("names neither train nor val nor test", file=path)
+    root = _root(path.parent, str(data.get("path") or "."), [entry.text for entry in entries])
+    outside = [entry for entry in entries if leaves(root, entry.text)]
+    if outside:
+        texts = ", ".join(f"{entry.key}: {entry.text}" for entry in outside)
+        detail = f"{texts} leaves {root}; set path: to the folder that holds all splits"
+        raise EscapeError(detail, outside[0].line, path)
+    found = {entry: find_entry(root, entry.text) for entry in entries}
     sources = {}
-    for split, keys in _SPLIT_KEYS.items():
-        key = next((key for key in keys if data.get(key)), None)
-        if key is None:
-            continue
-        texts = data[key] if isinstance(data[key], list) else [data[key]]
-        listing = tuple(_entry(path, key, root, str(text)) for text in texts)
-        folders = [entry for entry in listing if entry.suffix.lower() != _LIST]
-        images = folders[0] if len(listing) == len(folders) == 1 else root
+    for split in dict.fromkeys(entry.split for entry in entries):
+        own = {entry: file for entry, file in found.items() if entry.split == split}
+        listing = tuple(dict.fromkeys(file for file in own.values() if file is not None))
+        missing = "missing_test_folder" if split == "test" and not listing else "missing_folder"
         sources[split] = Source(
             format="yolo",
             annotations=path,
-            images=images,
+            images=listing[0] if len(listing) == 1 and os.path.isdir(listing[0]) else root,
             listing=listing,
             class_names=class_names,
             base=root,
             has_keypoints="kpt_shape" in data,
+            absent=not listing,
+            problems=tuple(
+                (code or missing, Place(file=str(path), line=entry.line, detail=f"{entry.key}: {detail}"))
+                for entry in own
+                for code, detail in _problems(root, entry, found)
+            ),
         )
-    if not sources:
-        raise UnreadableError("names neither train nor val nor test", file=path)
     return sources
+
+
+def _problems(root: Path, entry: _Entry, found: Mapping[_Entry, Path | None]) -> Iterator[tuple[str, str]]:
+    """Yield the code, empty where the entry is missing, and the explanation of what is wrong with an entry."""
+    file = found[entry]
+    if file is None:
+        used = [other for other in found.values() if other is not None]
+        yield "", describe_missing(root, entry.split, entry.text, used)
+    else:
+        name, inside = plain_name(entry.text.strip()), file.relative_to(root).as_posix()
+        if folded(name).endswith(folded(inside)) and not name.endswith(inside):
+            yield mismatch(inside, name), f"the file is {inside}"
 
 
 def _document(path: Path) -> Document:
@@ -104,25 +137,47 @@ def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
     return texts
 
 
-def _root(path: Path, data: dict[str, Any]) -> Path:
-    """Return the folder that `path` names relative to data.yaml, or data.yaml's own folder if that does not exist.
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A folder or list of images that data.yaml names: for which split, under which key, as what, and in which line."""
 
-    A downloaded data.yaml often holds a `path` on another machine.
-    """
-    root = path.parent / str(data.get("path") or ".")
-    return Path(os.path.normpath(root)) if os.path.isdir(root) else path.parent
+    split: str
+    key: str
+    text: str
+    line: int
 
 
-def _entry(file: Path, key: str, root: Path, text: str) -> Path:
-    """Return the folder or list below the root that an entry names.
-
-    Roboflow writes `../train/images` for a folder beside its data.yaml.
+def _entries(document: Document, data: dict[str, Any], split: str) -> list[_Entry]:
+    """Return what data.yaml names for a split: one folder or list of images, or several.
 
     Raises:
-        EscapeError: the entry leads out of the root.
+        UnreadableError: something else than text is named, or nothing though the key is there; `test` may be empty.
     """
-    entry, beside = (Path(os.path.normpath(root / name)) for name in (text, text.removeprefix("../")))
-    top = os.path.normpath(root)
-    if "\\" in text or not (entry.is_relative_to(top) or (beside.is_relative_to(top) and os.path.exists(beside))):
-        raise EscapeError(f"{key}: {text} leaves {root}; set path: to the folder that holds all splits", file=file)
-    return entry if entry.is_relative_to(top) else beside
+    keys = [key for key in _SPLIT_KEYS[split] if key in data]
+    key = next((key for key in keys if data[key]), None)
+    if key is None:
+        if keys and split != "test":
+            raise UnreadableError(f"{keys[0]}: names no folder or list of images", document.lines[keys[0],])
+        return []
+    several = isinstance(data[key], list)
+    entries = []
+    for row, value in enumerate(data[key] if several else [data[key]]):
+        line = document.lines.get((key, row) if several else (key,), document.lines[key,])
+        if not isinstance(value, str | int | float) or value is True:
+            detail = f"{key}: expected a folder, a list of images, or several of them, got {json.dumps(value)}"
+            raise UnreadableError(detail, line)
+        entries.append(_Entry(split, key, str(value), line))
+    return entries
+
+
+def _root(home: Path, named: str, texts: Sequence[str]) -> Path:
+    """Return the folder that entries are relative to.
+
+    It is the one that `path` names, seen from data.yaml, or data.yaml's own: whichever holds more of the entries. A
+    downloaded data.yaml often holds a `path` on another machine.
+    """
+    name = plain_name(named)
+    beside = (find_below(home, end) for end in ends(name, home.name))
+    candidates = [Path(os.path.normpath(home / name)), *(folder for folder in beside if folder is not None), home]
+    folders = [folder for folder in dict.fromkeys(candidates) if os.path.isdir(folder)]
+    return max(folders, key=lambda root: sum(find_entry(root, text) is not None for text in texts))

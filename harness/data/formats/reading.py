@@ -16,6 +16,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from harness.data.problems import Place
+
 T = TypeVar("T")
 
 # fmt: off
@@ -34,7 +36,7 @@ IMAGE_SUFFIXES = _READABLE | _UNREADABLE
 MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
 MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
 MAX_BYTES = 2**32
-_SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validation|test|testing)(?=$|[^a-z])")
+_SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validate|validation|test|testing)(?=$|[^a-z])")
 _SPLITS = {"tra": "train", "val": "val", "tes": "test"}
 _NOT_JSON_NUMBERS = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|nan|inf)\b', re.DOTALL)
 
@@ -56,6 +58,8 @@ class Source:
         normalised: whether boxes are fractions of their image's sides, though the format has pixels.
         on_name_conflict: whether the name of a label file (`stem`) or the name in it (`inside`) says which image it
             belongs to, if both name an image; None if that is an error.
+        absent: whether none of the folders and lists that are to name the split's images exists.
+        problems: what was found wrong with the file that names the splits: codes and places.
     """
 
     format: str
@@ -69,6 +73,8 @@ class Source:
     subsets: tuple[str, ...] = ()
     normalised: bool = False
     on_name_conflict: Literal["stem", "inside"] | None = None
+    absent: bool = False
+    problems: tuple[tuple[str, Place], ...] = ()
 
 
 class UnreadableError(Exception):

@@ -52,13 +52,16 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     rows = RawAnnotationRows(numbered_by="line", images=root, class_names=class_names)
     image_of: dict[Path, str] = {}
     for image in images_of(source, root, findings):
+        has_labels = os.path.lexists(image.labels)
         first_image = image_of.setdefault(image.labels, image.name)
-        if first_image != image.name and os.path.lexists(image.labels):
+        if has_labels and first_image != image.name:
             detail = f"{first_image} has the same labels; give each image a name of its own"
             findings.add("duplicate_image_id", Place(file=str(image.labels), image=image.name, detail=detail))
             continue
+        if not has_labels and os.path.lexists(root / image.name):
+            findings.add("no_label_file", Place(file=str(image.labels), image=image.name))
         try:
-            text = read_text(image.labels, MAX_BYTES_OF_TEXT) if os.path.lexists(image.labels) else ""
+            text = read_text(image.labels, MAX_BYTES_OF_TEXT) if has_labels else ""
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=str(image.labels), line=error.line, detail=error.detail))
             continue

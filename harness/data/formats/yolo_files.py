@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.formats.image_lists import read_list
-from harness.data.formats.reading import files_under, images_under, list_folder
+from harness.data.formats.reading import IMAGE_SUFFIXES, files_under, images_under, list_folder
 from harness.data.image_names import folded, mismatch
 from harness.data.problems import Place
 
@@ -44,13 +44,26 @@ class ImageWithLabels:
 
 
 def images_of(source: Source, root: Path, findings: Findings) -> Iterator[ImageWithLabels]:
-    """Yield the images that a list names; or those in a folder, and one for each label file that has no image there."""
+    """Yield the images of all lists and folders of a split; one of several that holds no image is an error."""
     labels = _LabelFiles(findings)
     for entry in source.listing or (root,):
-        if entry.suffix.lower() in _TEXT:
-            for line, name in read_list(entry, root, findings):
-                yield ImageWithLabels(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
-            continue
+        count = 0
+        for count, image in enumerate(_images_in(entry, source, root, labels, findings), start=1):  # noqa: B007
+            yield image
+        if not count and len(source.listing) > 1:
+            findings.add("missing_folder", Place(file=str(source.annotations), detail=f"{entry} holds no image"))
+
+
+def _images_in(
+    entry: Path, source: Source, root: Path, labels: _LabelFiles, findings: Findings
+) -> Iterator[ImageWithLabels]:
+    """Yield the images that a list names; or those in a folder, and one for each label file that has no image there."""
+    if entry.suffix.lower() in IMAGE_SUFFIXES and not os.path.isdir(entry):
+        yield ImageWithLabels(entry.relative_to(root).as_posix(), labels.find(_label_path(source, root, entry)))
+    elif not os.path.isdir(entry) and source.listing:
+        for line, name in read_list(entry, root, findings):
+            yield ImageWithLabels(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
+    else:
         base = Path(os.path.relpath(entry, root))
         for name in images_under(entry):
             yield ImageWithLabels((base / name).as_posix(), labels.find(_label_path(source, root, entry / name)))
