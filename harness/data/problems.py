@@ -219,6 +219,11 @@ CODES: dict[str, Code] = {
         "images whose name group_by does not match; each is a group of its own (ungrouped: allow)",
         "check that no two of them belong together, or match them too",
     ),
+    "unnamed_classes": Code(
+        "warning",
+        "files that do not name their classes; the classes are called as they are numbered",
+        "add the names, so that the report says them and other splits mean the same classes",
+    ),
     "class_without_boxes": Code(
         "warning", "classes without a single box", "remove the class from the list, or label some of its objects"
     ),
@@ -256,7 +261,7 @@ class Place:
     file: str
     line: int | None = None
     image: int | str | None = None
-    annotation: int | None = None
+    annotation: int | str | None = None
     detail: str = ""
 
     def __str__(self) -> str:

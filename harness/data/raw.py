@@ -13,7 +13,7 @@ import numpy as np
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class RawAnnotations:
         areas: float64 [N], pixels²; NaN where the file has none.
         numbers: int64 [N], the box's line, id or index, whichever `numbered_by` says.
         numbered_by: the meaning of `numbers`.
+        texts: ids that are text, by the numbers that stand for them.
     """
 
     class_names: tuple[str, ...]
@@ -62,6 +63,7 @@ class RawAnnotations:
     areas: NDArray[np.float64]
     numbers: NDArray[np.int64]
     numbered_by: Literal["line", "id", "index"]
+    texts: Mapping[int, str] = field(default_factory=dict)
     first_pixel: int = 0
     written_as_sizes: bool = False
     centred: bool = False
@@ -71,7 +73,8 @@ class RawAnnotations:
         number = int(self.image_numbers[row])
         name, file = self.names[row], self.files[row if len(self.files) > 1 else 0]
         if self.numbered_by == "id":
-            return Place(file=file, image=number, detail=f"{name}: {detail}" if detail else name)
+            identity = self.texts.get(number, number)
+            return Place(file=file, image=identity, detail=f"{name}: {detail}" if detail else name)
         return Place(file=file, line=number if number > 0 else None, image=name, detail=detail)
 
     def box_place(self, row: int, detail: str = "") -> Place:
@@ -82,8 +85,13 @@ class RawAnnotations:
             return Place(file=file, line=number, image=name, detail=detail)
         if self.numbered_by == "index":
             return Place(file=file, image=name, annotation=number, detail=detail)
-        identity = int(self.image_numbers[image])
-        return Place(file=file, image=identity, annotation=number, detail=f"{name}: {detail}" if detail else name)
+        image_number = int(self.image_numbers[image])
+        return Place(
+            file=file,
+            image=self.texts.get(image_number, image_number),
+            annotation=self.texts.get(number, number),
+            detail=f"{name}: {detail}" if detail else name,
+        )
 
     def box_text(self, row: int) -> str:
         """Return the box's four numbers as text."""

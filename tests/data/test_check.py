@@ -584,8 +584,8 @@ def test_labels_of_a_format_that_is_not_read(tmp_path: Path) -> None:
 
 def test_every_code_has_a_test_here() -> None:
     """The list of codes and the tests do not drift apart; some are tested beside the module that finds them."""
-    files = ("cli/test_data_check.py", "data/test_check.py", "data/test_units.py")
-    text = "".join((ROOT / "tests" / file).read_text() for file in files)
+    files = [ROOT / "tests" / "cli" / "test_data_check.py", *(ROOT / "tests" / "data").rglob("test_*.py")]
+    text = "".join(file.read_text() for file in files)
     assert [code for code in CODES if f'"{code}"' not in text] == []
 
 

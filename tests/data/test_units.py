@@ -183,7 +183,7 @@ def test_an_area_in_fractions_means_nothing(tmp_path: Path) -> None:
     assert np.allclose(columns.areas, (columns.boxes[:, 2:] - columns.boxes[:, :2]).prod(axis=1))
 
 
-def _raw(boxes: np.ndarray, **fields: bool) -> RawAnnotations:
+def _raw(boxes: np.ndarray, *, written_as_sizes: bool = False, centred: bool = False) -> RawAnnotations:
     """One image of 200 × 100 with these boxes."""
     count = len(boxes)
     return RawAnnotations(
@@ -203,7 +203,8 @@ def _raw(boxes: np.ndarray, **fields: bool) -> RawAnnotations:
         areas=np.full(count, np.nan),
         numbers=np.arange(count),
         numbered_by="index",
-        **fields,
+        written_as_sizes=written_as_sizes,
+        centred=centred,
     )
 
 

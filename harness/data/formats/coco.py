@@ -1,34 +1,31 @@
 """COCO JSON (https://cocodataset.org/#format-data).
 
-Category ids need not be contiguous: classes are numbered in the order of their ids. Segmentations, captions and all
-other fields are skipped.
+Category ids need not be contiguous: classes are numbered in the order of their ids. A polygon counts where there is no
+box; other segmentations, captions and all other fields are skipped.
 """
 
 from __future__ import annotations
 
 import gc
 import itertools
-import math
 import mmap
 import os
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from harness.data.formats.coco_json import NO_ID, Category, File, decode_entries
 from harness.data.formats.reading import (
     MAX_BYTES,
     Source,
-    UnreadableError,
     add_broken_files,
     check_size,
-    decode_json,
     files_under,
     group_by_split,
     has_json_key,
-    read_bytes,
 )
 from harness.data.formats.recognise import format_of
 from harness.data.problems import Findings, Place
@@ -40,53 +37,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-T = TypeVar("T")
-
-_Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
-_Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
 _SUFFIX = frozenset({".json"})
-_MAX_UNREADABLE = 10_000  # unreadable entries of one list after which the whole file is refused
 _DENSE = 20  # ids are dense if their range is at most so many times their number
-_NO_ID = -(2**63)
-
-
-class _Image(msgspec.Struct, gc=False):
-    id: _Id
-    file_name: str
-    width: _Side | None = None
-    height: _Side | None = None
-
-
-class _Category(msgspec.Struct, gc=False):
-    id: _Id
-    name: str
-
-
-class _Annotation(msgspec.Struct, gc=False):
-    image_id: _Id
-    category_id: _Id
-    bbox: tuple[float, float, float, float]
-    id: _Id = _NO_ID
-    area: float | None = None
-    iscrowd: int | bool | None = 0
-
-
-class _File(msgspec.Struct):
-    images: list[_Image]
-    categories: list[_Category]
-    annotations: list[_Annotation] = msgspec.field(default_factory=list)
-
-
-class _LooseAnnotation(_Annotation):
-    """An annotation whose box may hold null, which stands for a NaN in the file."""
-
-    bbox: tuple[float | None, float | None, float | None, float | None]  # type: ignore[assignment]
-
-
-class _LooseFile(msgspec.Struct):
-    images: list[msgspec.Raw]
-    categories: list[msgspec.Raw]
-    annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -119,7 +71,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     gc_was_enabled = gc.isenabled()
     gc.disable()  # searching millions of new objects, none of them garbage, would take longer than reading them
     try:
-        columns = _columns(_decode(source.annotations, findings), str(source.annotations), findings)
+        columns = _columns(*_decode(source.annotations, findings), str(source.annotations), findings)
     finally:
         if gc_was_enabled:
             gc.enable()
@@ -132,19 +84,21 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     def report(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad).tolist()
         places = (
-            Place(file=c.path, image=int(c.image_ids[row]), annotation=int(c.numbers[row]), detail=detail(row))
+            Place(file=c.path, image=c.id(c.image_ids[row]), annotation=c.id(c.numbers[row]), detail=detail(row))
             for row in rows
         )
         findings.add_many(code, len(rows), places)
 
-    report("unknown_image_id", ~has_image, lambda row: f"image_id {c.image_ids[row]}")
+    report("unknown_image_id", ~has_image, lambda row: f"image_id {c.id(c.image_ids[row])}")
     report(
-        "unknown_class", has_image & ~has_class, lambda row: f"{c.names[owners[row]]}: category_id {c.class_ids[row]}"
+        "unknown_class",
+        has_image & ~has_class,
+        lambda row: f"{c.names[owners[row]]}: category_id {c.id(c.class_ids[row])}",
     )
-    report("duplicate_annotation_id", repeated_annotation, lambda row: f"id {c.numbers[row]} is used before")
+    report("duplicate_annotation_id", repeated_annotation, lambda row: f"id {c.id(c.numbers[row])} is used before")
     rows = np.flatnonzero(repeated_image).tolist()
     places = (
-        Place(file=c.path, image=int(c.images[row]), detail=f"{c.names[row]}: its id is used before") for row in rows
+        Place(file=c.path, image=c.id(c.images[row]), detail=f"{c.names[row]}: its id is used before") for row in rows
     )
     findings.add_many("duplicate_image_id", len(rows), places)
     # If two images have the same id, it is unknown which of them a box belongs to.
@@ -169,6 +123,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         areas=c.areas[usable_box],
         numbers=c.numbers[usable_box],
         numbered_by="id",
+        texts=c.texts,
         written_as_sizes=True,
     )
 
@@ -179,6 +134,7 @@ class _Columns:
 
     Attributes:
         path: the file.
+        texts: the ids that are no whole numbers, by the numbers that stand for them.
         images: int64 [I], the images' ids.
         names: [I], the images' file names.
         sizes: int32 [I, 2], (width, height); 0 where the file has none.
@@ -194,6 +150,7 @@ class _Columns:
     """
 
     path: str
+    texts: dict[int, str]
     images: NDArray[np.int64]
     names: tuple[str, ...]
     sizes: NDArray[np.int32]
@@ -207,9 +164,15 @@ class _Columns:
     crowds: NDArray[np.bool_]
     areas: NDArray[np.float64]
 
+    def id(self, number: np.int64) -> int | str:
+        """Return an id as the file has it."""
+        return self.texts.get(int(number), int(number))
 
-def _columns(file: _File, path: str, findings: Findings) -> _Columns:
-    classes, class_names = _classes(path, file.categories, findings)
+
+def _columns(file: File, texts: dict[int, str], path: str, findings: Findings) -> _Columns:
+    if file.categories is None:
+        file.categories = _unnamed(file, texts, path, findings)
+    classes, class_names = _classes(path, file.categories, texts, findings)
 
     def column(entries: Sequence[Any], name: str, kind: Any = np.int64) -> NDArray[Any]:
         return np.fromiter(map(attrgetter(name), entries), dtype=kind, count=len(entries))
@@ -219,9 +182,10 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
     with np.errstate(over="ignore"):  # a value that overflows is reported as not a number later
         boxes[:, 2:] += boxes[:, :2]
     numbers = column(file.annotations, "id")
-    identified = numbers != _NO_ID
+    identified = numbers != NO_ID
     return _Columns(
         path=path,
+        texts=texts,
         images=column(file.images, "id"),
         names=tuple(image.file_name for image in file.images),
         sizes=np.array([(image.width or 0, image.height or 0) for image in file.images], dtype=np.int32).reshape(-1, 2),
@@ -237,57 +201,27 @@ def _columns(file: _File, path: str, findings: Findings) -> _Columns:
     )
 
 
-def _decode(path: Path, findings: Findings) -> _File:
-    """Decode the file; if it does not match the schema as a whole, decode entry by entry and report every bad one."""
+def _decode(path: Path, findings: Findings) -> tuple[File, dict[int, str]]:
+    """Decode the file, at once if it keeps to the format's types; return it, and the ids that are text."""
     check_size(path, MAX_BYTES)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return msgspec.json.decode(mapped, type=_File)  # mapping the file saves a copy of it
+            return msgspec.json.decode(mapped, type=File), {}  # mapping the file saves a copy of it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, ValueError):
-        loose = decode_json(read_bytes(path), _LooseFile)
-
-    def entries(key: str, raws: Sequence[msgspec.Raw], entry_type: type[T]) -> list[T]:
-        decoder, decoded, bad = msgspec.json.Decoder(entry_type), [], 0
-        for index, raw in enumerate(raws):
-            try:
-                decoded.append(decoder.decode(raw))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                ids = _entry_ids(raw)
-                detail = f"{key}[{index}]: {str(error).replace('`$.', '`')}"
-                place = Place(
-                    file=str(path),
-                    image=ids.get("image_id", ids.get("id") if key == "images" else None),
-                    annotation=ids.get("id", index) if key == "annotations" else None,
-                    detail=detail,
-                )
-                findings.add("unreadable_annotation", place)
-                bad += 1
-                if bad > _MAX_UNREADABLE:
-                    raise UnreadableError(f"more than {_MAX_UNREADABLE:,} of its {key} cannot be read") from None
-        return decoded
-
-    file = _File(
-        images=entries("images", loose.images, _Image),
-        categories=entries("categories", loose.categories, _Category),
-    )
-    for annotation in entries("annotations", loose.annotations, _LooseAnnotation):
-        first, second, third, fourth = (math.nan if side is None else side for side in annotation.bbox)
-        annotation.bbox = first, second, third, fourth
-        file.annotations.append(annotation)
-    return file
+        return decode_entries(path, findings)
 
 
-def _entry_ids(raw: msgspec.Raw) -> dict[str, Any]:
-    """Return the integer ids of an entry that does not match the schema."""
-    try:
-        entry = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    fields = entry if isinstance(entry, dict) else {}
-    return {key: fields[key] for key in ("id", "image_id") if type(fields.get(key)) is int}
+def _unnamed(file: File, texts: dict[int, str], path: str, findings: Findings) -> list[Category]:
+    """Return categories that are named after their ids, and warn of them."""
+    ids = sorted({annotation.category_id for annotation in file.annotations})
+    names = [texts.get(number, str(number)) for number in ids]
+    findings.add("unnamed_classes", Place(file=path, detail=f"no categories; the ids are {', '.join(names)[:200]}"))
+    return [Category(id=number, name=name) for number, name in zip(ids, names, strict=True)]
 
 
-def _classes(path: str, categories: list[_Category], findings: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _classes(
+    path: str, categories: list[Category], texts: dict[int, str], findings: Findings
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return the categories' ids in ascending order, and their names.
 
     The first category with a repeated id counts. Two ids may have the same name.
@@ -295,7 +229,7 @@ def _classes(path: str, categories: list[_Category], findings: Findings) -> tupl
     name_of: dict[int, str] = {}
     for category in categories:
         if category.id in name_of or not category.name.strip():
-            detail = f"category {category.id} ({category.name!r}): each id once, no name empty"
+            detail = f"category {texts.get(category.id, category.id)} ({category.name!r}): each id once, no name empty"
             findings.add("unreadable_annotation", Place(file=path, detail=detail))
         else:
             name_of[category.id] = category.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,16 @@ def test_ids_with_gaps_become_columns(tmp_path: Path) -> None:
         (("images", 1, "file_name"), "b.jpg", "duplicate_image_id", "image 2: b.jpg: described before"),
         (("images", 0, "width"), "x", "unreadable_annotation", "image 9: images[0]: Expected"),
         (("images", 0, "width"), 99999999999, "unreadable_annotation", "image 9: images[0]"),
-        (("images", 0, "id"), 2**70, "unreadable_annotation", "images[0]: Expected"),
+        (("images", 0, "id"), 2**70, "unknown_image_id", "image 9, annotation 31: image_id 9"),
+        (("images", 0, "id"), True, "unreadable_annotation", "images[0]: Expected"),
+        (("images", 0, "file_name"), None, "unreadable_annotation", "image 9: images[0]: no file_name"),
+        (("annotations", 0, "category_id"), "bolt", "unknown_class", "image 2, annotation 30: a.jpg: category_id bolt"),
+        (("annotations", 0, "image_id"), "a", "unknown_image_id", "image a, annotation 30: image_id a"),
+        (("annotations", 0, "id"), "31", "duplicate_annotation_id", "image 9, annotation 31: id 31 is used before"),
+        (("annotations", 0, "bbox"), [], "unreadable_annotation", "annotations[0]: no bbox, and no polygon"),
+        (("annotations", 0, "bbox"), None, "unreadable_annotation", "annotation 30: annotations[0]: no bbox, and no"),
+        (("annotations", 0, "iscrowd"), "maybe", "unreadable_annotation", "iscrowd: expected 0 or 1, got 'maybe'"),
+        (("images", 1, "id"), "9", "duplicate_image_id", "image 9: a.jpg: its id is used before"),
         (("categories", 0, "id"), 5, "unreadable_annotation", "category 5 ('bolt'): each id once"),
         (("images",), [], "empty_split", "a.json"),
         (("categories",), [], "empty_split", "a.json: all: not one box: nothing to learn from"),
@@ -110,6 +120,178 @@ def test_sizes_and_ids_may_be_left_out(tmp_path: Path) -> None:
     (problem,) = loaded.findings.problems()
     assert problem.places[0].annotation == 1
     assert loaded.splits["all"].annotations.sizes.tolist() == [[0, 0], [0, 0]]
+
+
+def _plain(loaded: LoadedDataset) -> list[tuple[str, str, list[float], bool, float]]:
+    """Each box with its image, class, crowd flag and area."""
+    (columns,) = (split.annotations for split in loaded.splits.values())
+    return [
+        (
+            name,
+            columns.class_names[columns.labels[row]],
+            columns.boxes[row].tolist(),
+            bool(columns.crowds[row]),
+            float(columns.areas[row]),
+        )
+        for image, name in enumerate(columns.file_names)
+        for row in range(*columns.offsets[image : image + 2].tolist())
+    ]
+
+
+def _with_ids(content: dict[str, Any], change: Callable[[int], object]) -> dict[str, Any]:
+    """The same content with other ids everywhere."""
+    for key in ("images", "categories", "annotations"):
+        for entry in content[key]:
+            entry.update({name: change(entry[name]) for name in ("id", "image_id", "category_id") if name in entry})
+    return content
+
+
+_UUID = "3f2a0c1e-0000-4000-8000-{:012d}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [str, float, lambda number: f" {number}.0 ", lambda number: 2**63 + number, _UUID.format, "stem_{:03d}".format],
+    ids=["text", "float", "text of a float", "a hash of 64 bits", "uuid", "file stem"],
+)
+def test_ids_of_any_kind_join_the_same_boxes(change: Callable[[int], object], tmp_path: Path) -> None:
+    """Text, floats and ids that are no numbers: nothing is lost, and nothing is told."""
+    good = _load(tmp_path, _good())
+    loaded = _load(tmp_path, _with_ids(_good(), change))
+    assert sorted(_plain(loaded)) == sorted(_plain(good))
+    assert [problem.code for problem in loaded.findings.problems()] == ["box_crosses_border"]
+    place = loaded.findings.problems()[0].places[0]
+    assert (str(place.image), str(place.annotation)) == tuple(
+        str(number if change in {str, float} or "." in str(change(9)) else change(number)) for number in (9, 31)
+    )
+
+
+def test_text_and_numbers_are_one_id(tmp_path: Path) -> None:
+    """As where one tool wrote the images and another their boxes; the fingerprint is that of the clean file."""
+    content = _good()
+    content["annotations"][0].update(image_id="2", category_id=70.0)
+    content["annotations"][1].update(id="31", image_id=9.0, category_id=" 5 ")
+    loaded = _load(tmp_path, content)
+    assert loaded.fingerprint() == _load(tmp_path, _good()).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("fields", "crowd", "area"),
+    [
+        ({"iscrowd": "0"}, False, 150.0),
+        ({"iscrowd": "1"}, True, 150.0),
+        ({"iscrowd": 0.0}, False, 150.0),
+        ({"iscrowd": 1.0}, True, 150.0),
+        ({"iscrowd": False}, False, 150.0),
+        ({"iscrowd": True}, True, 150.0),
+        ({"iscrowd": "False"}, False, 150.0),
+        ({"iscrowd": "true"}, True, 150.0),
+        ({"iscrowd": "0.0"}, False, 150.0),
+        ({"iscrowd": None}, False, 150.0),
+        ({"iscrowd": ""}, False, 150.0),
+        ({"area": "150"}, True, 150.0),
+        ({"area": [150]}, True, 150.0),
+        ({"area": None}, True, 200.0),
+        ({"area": ""}, True, 200.0),
+        ({"area": "unknown"}, True, 200.0),
+        ({"area": {}}, True, 200.0),
+        ({"bbox": ["1", "2.0", "1e1", 20]}, True, 150.0),
+    ],
+)
+def test_a_flag_an_area_or_a_number_as_text_costs_no_box(
+    fields: dict[str, object],
+    crowd: bool,  # noqa: FBT001 - a parameter
+    area: float,
+    tmp_path: Path,
+) -> None:
+    """Each has one meaning only; an area that says nothing is the box's own."""
+    content = _good()
+    content["annotations"][0].update(fields)
+    loaded = _load(tmp_path, content)
+    assert _plain(loaded)[0] == ("a.jpg", "nut", [1, 2, 11, 22], crowd, area)
+    assert [problem.code for problem in loaded.findings.problems()] == ["box_crosses_border"]
+
+
+_POLYGON = [1, 2, 11, 5, 4, 22]
+
+
+@pytest.mark.parametrize("empty", [None, [], "absent"])
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [_POLYGON],
+        _POLYGON,
+        [list(map(str, _POLYGON))],
+        [[[1, 2], [11, 5], [4, 22]]],
+        [[1, 2, 5, 2, 5, 6], [8, 9, 11, 9, 11, 22]],
+    ],
+)
+def test_a_polygon_stands_for_a_box_that_is_not_there(
+    empty: object, segmentation: list[object], tmp_path: Path
+) -> None:
+    """One or several, nested or flat: their bounds."""
+    content = _good()
+    annotation = content["annotations"][0]
+    annotation.update(bbox=empty, segmentation=segmentation)
+    if empty == "absent":
+        del annotation["bbox"]
+    assert _plain(_load(tmp_path, content))[0] == ("a.jpg", "nut", [1, 2, 11, 22], True, 150.0)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "code", "said"),
+    [
+        ({"size": [60, 40], "counts": "abc"}, "unreadable_annotation", "its segmentation is a run-length mask"),
+        ([[1, 2, 3, 4]], "unreadable_annotation", "no bbox, and no polygon in its segmentation"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "unreadable_annotation", "no bbox, and no polygon in its segmentation"),
+        ([[]], "unreadable_annotation", "no bbox, and no polygon in its segmentation"),
+        (None, "unreadable_annotation", "no bbox, and no polygon in its segmentation"),
+        ([[1, 2, 3, 4, 5, None]], "not_a_number", "image 2, annotation 30"),
+        ([[1, 2, 3, 4, 5, "x"]], "not_a_number", "image 2, annotation 30"),
+        ([[1, 2, 1, 4, 1, 9]], "degenerate_box", "[1, 2, 1, 9]"),
+    ],
+)
+def test_what_stands_for_no_box_is_told(segmentation: object, code: str, said: str, tmp_path: Path) -> None:
+    """Masks, lines and holes in the numbers: each at its annotation; the others are read."""
+    content = _good()
+    content["annotations"][0].update(bbox=[], segmentation=segmentation)
+    loaded = _load(tmp_path, content)
+    (problem,) = loaded.findings.problems("error")
+    assert (problem.code, problem.count) == (code, 1)
+    assert said in str(problem.places[0])
+    assert len(_plain(loaded)) == 1
+
+
+def test_classes_without_names_are_called_by_their_ids(tmp_path: Path) -> None:
+    """A file without categories is read, with a warning; an empty list of them is an error, as no id is in it."""
+    for content in ({**_good(), "categories": None}, _good()):
+        if content["categories"]:
+            del content["categories"]
+        loaded = _load(tmp_path, content)
+        assert [box[:2] for box in _plain(loaded)] == [("a.jpg", "70"), ("b.jpg", "5")]
+        problem = loaded.findings.problems("warning")[-1]
+        assert problem.code == "unnamed_classes"
+        assert "no categories; the ids are 5, 70" in str(problem)
+
+
+def test_a_file_without_annotations_has_images_without_boxes(tmp_path: Path) -> None:
+    """The list may be null or absent."""
+    for content in ({**_good(), "annotations": None}, _good()):
+        if content["annotations"]:
+            del content["annotations"]
+        loaded = _load(tmp_path, content)
+        assert loaded.splits["all"].annotations.file_names == ("a.jpg", "b.jpg")
+        assert len(loaded.splits["all"].annotations.boxes) == 0
+        assert not loaded.findings.problems()
+
+
+def test_an_image_may_be_named_by_its_address_alone(tmp_path: Path) -> None:
+    """The end of `coco_url` where there is no `file_name`; numbers of a size may be text."""
+    content = _good()
+    del content["images"][1]["file_name"]
+    content["images"][1].update(coco_url="https://example.org/train/a.jpg", width="40", height="60.0")
+    loaded = _load(tmp_path, content)
+    assert loaded.fingerprint() == _load(tmp_path, _good()).fingerprint()
 
 
 @pytest.mark.parametrize(
