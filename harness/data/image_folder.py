@@ -10,7 +10,6 @@ from harness.data.formats.reading import IMAGE_SUFFIXES, can_be_read
 from harness.data.image_names import folded, mismatch, plain_name, why_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -117,22 +116,3 @@ class _Listing:
 
     def find(self, name: str) -> str | None:
         return name if name in self.links else self.by_folded.get(folded(name))
-
-
-def guess_folder(annotations: Path, names: Sequence[str], split: str) -> Path:
-    """Guess the folder that image names are relative to: the one near the labels that holds most of a sample."""
-    base = annotations if os.path.isdir(annotations) else annotations.parent
-    words = [split, "valid", annotations.stem.removeprefix("instances_"), base.name]
-    around = [base, base.parent]
-    candidates = [
-        *(near / inner for near in around for inner in ("", "images", "JPEGImages", "img", "imgs")),
-        *(near / inner / word for near in around for inner in ("", "images") for word in words),
-    ]
-    sample = names[:: max(1, len(names) // 20)]
-    present = {
-        folder: sum(ImageFolder(folder).find(name).path is not None for name in sample)
-        for folder in dict.fromkeys(candidates)
-        if os.path.isdir(folder)
-    }
-    best = max(present, key=present.__getitem__, default=base)  # the first of equal ones
-    return best if present.get(best) else base

@@ -20,8 +20,8 @@ from harness.data.discover import find_sources
 from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import UnreadableError
-from harness.data.image_folder import guess_folder
 from harness.data.image_names import plain_name
+from harness.data.near_labels import guess_folder
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
 from harness.data.scan import Depth, ImageScanner, find_leaks
@@ -181,7 +181,10 @@ def _load_split(
     """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
     classes = _class_numbers(raw, class_names, findings)
     raw = _normalize_names(raw)
-    root = raw.images or guess_folder(source.annotations, raw.names, name)
+    root, rival = guess_folder(source.annotations, raw.names, name, inside=raw.images)
+    if rival and scanner.depth != "labels":
+        detail = f"{root} and {rival} have images of the same names, but different ones"
+        findings.add("ambiguous_image_folder", Place(file=str(source.annotations), detail=detail))
     usable = np.ones(len(raw.names), dtype=np.bool_)
     paths, infos = scanner.scan(raw, usable, root)
     _exclude_duplicates(raw, paths, usable, findings)

@@ -50,6 +50,12 @@ CODES: dict[str, Code] = {
     "missing_image": Code(
         "error", "images that are labelled but missing", "copy them into place, or remove their annotations"
     ),
+    "ambiguous_image_folder": Code(
+        "error",
+        "labels that could belong to the images of either of two folders",
+        "name the folder: --images DIR, or images: in the suite",
+        always=True,
+    ),
     "bad_item": Code(
         "error",
         "items of a Dataset of your own that cannot be used, or the Dataset itself",

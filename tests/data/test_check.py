@@ -582,6 +582,18 @@ def test_labels_of_a_format_that_is_not_read(tmp_path: Path) -> None:
     assert "this is a COCO results file" in problem.places[0].detail
 
 
+@pytest.mark.parametrize("name", ["coco"])
+def test_two_folders_that_could_have_the_images(root: Path) -> None:
+    """Other images of the same names where the images are looked for: told with both folders."""
+    shutil.copytree(root / "images" / "train", root / "data")
+    for path in (root / "data").iterdir():
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    problem = _found(_check(root), "ambiguous_image_folder")
+    assert str(root / "data") in str(problem)
+    assert str(root / "images" / "train") in str(problem)
+    assert "--images DIR" in str(problem)
+
+
 def test_every_code_has_a_test_here() -> None:
     """The list of codes and the tests do not drift apart; some are tested beside the module that finds them."""
     files = [ROOT / "tests" / "cli" / "test_data_check.py", *(ROOT / "tests" / "data").rglob("test_*.py")]

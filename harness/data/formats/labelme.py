@@ -25,6 +25,7 @@ from harness.data.formats.reading import (
     read_bytes,
 )
 from harness.data.image_names import is_absolute, plain_name
+from harness.data.near_labels import near
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 from harness.formatting import counted
@@ -86,7 +87,8 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     root = source.images or _root(folder, parsed)
     rows = RawAnnotationRows(numbered_by="index", images=root)
     for path, file in parsed:
-        image = rows.add_image(_name(path, file.imagePath, root), file=str(path), size=_size(file))
+        name = _name(path, file.imagePath, root or folder, is_root=source.images is not None)
+        image = rows.add_image(name, file=str(path), size=_size(file))
         for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
             rows.add_box(image, _bounds(points), label, number=index)
     return rows.build()
@@ -144,24 +146,28 @@ def _bounds(points: _Points) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path:
-    """Return the JSON files' folder, or its parent if every `imagePath` leads there (`../images/a.jpg`)."""
-    beside = [_name(path, file.imagePath, folder).startswith("../") for path, file in parsed]
-    return folder.parent if beside and all(beside) else folder
+def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path | None:
+    """Return the folder above the JSON files' one that every `imagePath` leads to (`../images/a.jpg`), if it is near.
+
+    Otherwise None: the images lie beside the JSON files, or the folder is to be searched for.
+    """
+    names = [_name(path, file.imagePath, folder) for path, file in parsed]
+    up = max((name.split("/").count("..") for name in names), default=0)
+    above = near(folder)
+    return above[up] if up < len(above) and all(name.startswith("../") for name in names) and names else None
 
 
-def _name(path: Path, image_path: str, root: Path) -> str:
+def _name(path: Path, image_path: str, root: Path, *, is_root: bool = False) -> str:
     """Make `imagePath`, which is relative to its JSON file, relative to `root`.
 
-    A path that would be refused, such as an absolute one, is returned unchanged.
+    A path that would be refused, such as an absolute one, is returned unchanged. If the suite says that `root` is the
+    folder of the images (`is_root`), a path that leads elsewhere counts by the file's name alone.
     """
     image_path = plain_name(image_path)
     if not image_path or "\0" in image_path or is_absolute(image_path):
         return image_path
     name = os.path.relpath(os.path.normpath(path.parent / image_path), root)
-    # JSON files in one folder may name images in another one by their file names alone.
-    bare_name = name.startswith("../") and not PurePosixPath(image_path).parent.parts
-    return image_path if bare_name else name
+    return PurePosixPath(image_path).name if is_root and name.startswith("../") else name
 
 
 def _size(file: _File) -> tuple[int, int]:

@@ -1,0 +1,102 @@
+"""Find the folder that image names are relative to, where the labels do not say it: near them, as tools lay it out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from harness.data.formats.reading import split_from_name
+from harness.data.image_folder import ImageFolder
+from harness.data.image_names import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+_IMAGE_FOLDERS = {"images", "image", "imgs", "img", "jpegimages", "data", "pictures", "photos"}
+_LABEL_FOLDERS = {"annotations", "annotation", "annots", "anns", "ann", "labels", "label", "xmls", "xml", "json"}
+_SAMPLE = 20
+
+
+def guess_folder(
+    annotations: Path, names: Sequence[str], split: str, inside: Path | None = None
+) -> tuple[Path, Path | None]:
+    """Find the folder that image names are relative to: the one that holds most of a sample.
+
+    Args:
+        annotations: the file or folder of the annotations.
+        names: the images' names.
+        split: the split that they belong to, or `all`.
+        inside: search in this folder alone, and only if it has none of the images itself.
+
+    Returns:
+        The folder; and another one, if that has files of these names too, but different ones. Nothing rivals images
+        that lie beside their labels.
+    """
+    base = annotations if os.path.isdir(annotations) else annotations.parent
+    first = inside or base
+    sample = names[:: max(1, len(names) // _SAMPLE)]
+    words = {folded(annotations.stem.removeprefix("instances_")), folded(base.name)}
+    wanted = split_from_name(annotations.stem) if split == "all" else split
+    found: dict[Path, list[str | None]] = {}
+    for folder in _candidates([inside] if inside else near(base), wanted, words):
+        images = ImageFolder(folder)
+        found[folder] = [images.find(name).path for name in sample]
+        if folder == inside and any(found[folder]):
+            break
+    present = {folder: sum(map(bool, paths)) for folder, paths in found.items()}
+    best = max(present, key=present.__getitem__, default=first)  # the first of equal ones
+    if best == first or not present[best]:
+        return first, None
+    rivals = (
+        folder for folder in found if 2 * present[folder] >= present[best] and _differ(found[folder], found[best])
+    )
+    return best, next(rivals, None)
+
+
+def near(base: Path) -> list[Path]:
+    """Return the folders around the labels that may hold images, or folders of them: its own one and those above it.
+
+    Labels in `annotations/train` belong to images in `images/train`, two folders up.
+    """
+    in_split = split_from_name(base.name) and folded(base.parent.name) in _LABEL_FOLDERS
+    return [base, base.parent, base.parent.parent] if in_split else [base, base.parent]
+
+
+def _candidates(around: Sequence[Path], split: str | None, words: set[str]) -> dict[Path, None]:
+    """Return folders called after images, split or labels: `data`, `images/train`, `train/images`, `val2017`."""
+
+    def of_images(name: str) -> bool:
+        return folded(name) in _IMAGE_FOLDERS
+
+    def of_split(name: str) -> bool:
+        return folded(name) in words or (split is not None and split_from_name(name) == split)
+
+    plain = [*around, *_folders(around, of_images)]
+    own = list(_folders(plain, of_split))
+    return dict.fromkeys([*plain, *own, *_folders(own, of_images)])
+
+
+def _folders(parents: Sequence[Path], wanted: Callable[[str], bool]) -> Iterator[Path]:
+    for parent in parents:
+        try:
+            with os.scandir(parent) as entries:
+                yield from sorted(parent / entry.name for entry in entries if wanted(entry.name) and entry.is_dir())
+        except OSError:
+            continue
+
+
+def _differ(paths: Sequence[str | None], others: Sequence[str | None]) -> bool:
+    """Return whether two files that have one name differ."""
+    return any(path and other and not _equal(path, other) for path, other in zip(paths, others, strict=True))
+
+
+def _equal(path: str, other: str) -> bool:
+    try:
+        if os.path.samefile(path, other) or not (os.path.isfile(path) and os.path.isfile(other)):
+            return True
+        with open(path, "rb") as stream, open(other, "rb") as second:
+            same_size = os.fstat(stream.fileno()).st_size == os.fstat(second.fileno()).st_size
+            return same_size and stream.read() == second.read()
+    except OSError:
+        return True  # whatever it is, reading it as an image tells it
