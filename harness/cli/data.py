@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.data_check import check
-from harness.cli.errors import exit_codes, progress_bar
-from harness.cli.target import FORMAT, JSON, TARGET, read_target
-from harness.errors import DataError, UsageError
+from harness.cli.data_export import convert, export
+from harness.cli.datasets import datasets_of, load_files
+from harness.cli.errors import exit_codes
+from harness.cli.target import FORMAT, JSON, TARGET
 from harness.formatting import counted, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.data.loaded import LoadedDataset
     from harness.data.open import Split
-    from harness.data.scan import Depth
     from harness.data.stats import SplitStatistics, Spread
     from harness.suite.schema import FilesDataset, SyntheticDataset
 
@@ -31,6 +29,8 @@ def data() -> None:
 
 
 data.add_command(check)
+data.add_command(export)
+data.add_command(convert)
 
 
 @data.command()
@@ -45,7 +45,7 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 
     with exit_codes():
         found = {}
-        for name, dataset in _datasets(target, wanted).items():
+        for name, dataset in datasets_of(target, wanted).items():
             splits = _annotations(name, dataset)
             found[name] = {split: describe(annotations) for split, annotations in splits.items()}
         if not as_json:
@@ -66,86 +66,18 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 def show(target: Path, wanted: str, out: Path, count: int, class_name: str | None) -> None:
     """Draw a contact sheet with boxes and class names, to see whether the labels fit the images."""
     from harness.data import contact_sheet
+    from harness.store import files
 
     with exit_codes():
         shown: dict[str, Split] = {}
-        datasets = _datasets(target, wanted)
+        datasets = datasets_of(target, wanted)
         for name, dataset in datasets.items():
             prefix = f"{name} " if len(datasets) > 1 else ""
             shown |= {f"{prefix}{split}": opened for split, opened in _opened(name, dataset).items()}
         annotations = {name: split.annotations for name, split in shown.items()}
         images = contact_sheet.choose_images(annotations, count, class_name)
-        _write(out, contact_sheet.draw_sheet(shown, images))
+        files.replace(out, contact_sheet.draw_sheet(shown, images))
         click.echo(f"{out}: {counted(len(images), 'image')}")
-
-
-@data.command()
-@TARGET
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@FORMAT
-@click.option("--to", type=click.Choice(["coco"]), required=True, help="The format to write.")
-@click.option("--split", "only", metavar="NAME", help="Only this split; else all, each image with its `split`.")
-def export(target: Path, out: Path, wanted: str, to: str, only: str | None) -> None:  # noqa: ARG001 - one choice so far
-    """Write the boxes as the harness reads them, for other tools: in pixels, clipped to their image."""
-    from harness.data.export import to_coco
-    from harness.data.load import load
-    from harness.suite.schema import FilesDataset
-
-    with exit_codes():
-        datasets = {name: d for name, d in _datasets(target, wanted).items() if isinstance(d, FilesDataset)}
-        if len(datasets) != 1:
-            known = ", ".join(datasets) or "none"
-            raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")
-        ((name, dataset),) = datasets.items()
-        loaded = _loaded(name, dataset, "headers")
-        if not any(any(part.paths) for part in loaded.splits.values()):  # no image file is there: labels may do
-            labels = load(dataset, depth="labels")
-            loaded = labels if all((part.annotations.sizes > 0).all() for part in labels.splits.values()) else loaded
-        fatal = loaded.fatal(dataset.on_bad_data)
-        if fatal:
-            raise DataError("\n".join(map(str, fatal)))
-        if only and only not in loaded.splits:
-            raise UsageError(f"--split {only}: no such split; there are {', '.join(loaded.splits)}")
-        parts = {split: part for split, part in loaded.splits.items() if only in {None, split}}
-        folder = os.path.commonpath([part.folder for part in parts.values()])
-        prefixes = {split: os.path.relpath(part.folder, folder) for split, part in parts.items()}
-        text = to_coco({split: part.annotations for split, part in parts.items()}, prefixes)
-        _write(out, text)
-        count = sum(len(part.annotations) for part in parts.values())
-        click.echo(f"{out}: {counted(count, 'image')}, file names relative to {folder}")
-
-
-def _datasets(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
-    """Those that can be opened without torch."""
-    from harness.suite.schema import PythonDataset
-
-    found: dict[str, FilesDataset | SyntheticDataset] = {}
-    for name, dataset in read_target(target, wanted).datasets.items():
-        if isinstance(dataset, PythonDataset):
-            click.echo(
-                f"{name}: a python dataset is your own code, which only `harness data check` and its trials read",
-                err=True,
-            )
-        else:
-            found[name] = dataset
-    return found
-
-
-def _loaded(name: str, dataset: FilesDataset, depth: Depth) -> LoadedDataset:
-    """Read, with a word on what is left out."""
-    from harness.data.load import load
-    from harness.executors.environment import available_cores
-
-    with progress_bar("looking at images") as progress:
-        loaded = load(dataset, depth=depth, workers=available_cores(), progress=progress)
-    if dataset.format == "auto":
-        click.echo(f"{name}: found {loaded.format}", err=True)
-    if not loaded.splits:
-        raise DataError("\n".join(map(str, loaded.findings.problems("error"))))
-    bad = sum(loaded.skipped().values())
-    if bad:
-        click.echo(f"{name}: {bad} entries are bad and left out; `harness data check` lists them", err=True)
-    return loaded
 
 
 def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Any]:
@@ -154,7 +86,7 @@ def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[st
 
     if isinstance(dataset, SyntheticDataset):
         return {split: open_synthetic(dataset, split).annotations for split in split_names(dataset)}
-    return {split: part.annotations for split, part in _loaded(name, dataset, "labels").splits.items()}
+    return {split: part.annotations for split, part in load_files(name, dataset, "labels").splits.items()}
 
 
 def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Split]:
@@ -163,7 +95,7 @@ def _opened(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Sp
 
     if isinstance(dataset, SyntheticDataset):
         return {split: open_synthetic(dataset, split) for split in split_names(dataset)}
-    return {split: open_files(part) for split, part in _loaded(name, dataset, "headers").splits.items()}
+    return {split: open_files(part) for split, part in load_files(name, dataset, "headers").splits.items()}
 
 
 def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> None:
@@ -198,9 +130,3 @@ def _print_statistics(name: str, described: Mapping[str, SplitStatistics]) -> No
 
 def _any(described: Mapping[str, SplitStatistics], name: str) -> bool:
     return any(getattr(statistics, name) for statistics in described.values())
-
-
-def _write(path: Path, content: bytes) -> None:
-    from harness.store import files
-
-    files.replace(path, content)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.load import load
-from harness.suite.schema import FilesDataset
 from tests.conftest import ROOT, Command
 from tests.data.shots import CLASSES, SIZE, Shot, shots
 from tests.data.write import FORMATS, dataset, image_folder, write_labels
@@ -65,47 +62,6 @@ def test_statistics_as_a_table(harness_command: Command, tmp_path: Path) -> None
     assert "1 entries are bad and left out" in done.stderr
     done = harness_command("data", "stats", "suites/quickstart.yaml", "--json", cwd=ROOT)
     assert json.loads(done.stdout)["splits"]["train"]["images"] == 200
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_the_export_is_the_same_data(name: str, harness_command: Command, tmp_path: Path) -> None:
-    """COCO JSON of one split, beside the same images, reads as the same tables; of all splits, each named."""
-    root = dataset(tmp_path / "set", name, train=6, val=3)
-    out = tmp_path / "out" / "val.json"
-    out.parent.mkdir()
-    done = harness_command("data", "export", root, "--to", "coco", out, "--split", "val")
-    assert done.returncode == 0, done.stderr
-    shutil.copytree(image_folder(root, name, "val"), tmp_path / "out" / "images")
-    before = load(FilesDataset(format="auto", path=root), depth="headers").splits["val"].annotations
-    again = load(FilesDataset(format="coco", path=out), depth="headers")
-    assert not again.findings.problems("error")
-    after = again.splits["all"].annotations
-    assert after.file_names == before.file_names
-    assert after.labels.tolist() == before.labels.tolist()
-    assert np.abs(after.boxes - before.boxes).max() < 1e-4
-    done = harness_command("data", "export", root, "--to", "coco", tmp_path / "all.json")
-    assert done.returncode == 0, done.stderr
-    content = json.loads((tmp_path / "all.json").read_text())
-    assert [image["split"] for image in content["images"]] == ["train"] * 6 + ["val"] * 3
-    folder = Path(done.stdout.rpartition("relative to ")[2].strip())
-    assert all((folder / image["file_name"]).is_file() for image in content["images"])
-    assert min(annotation["id"] for annotation in content["annotations"]) == 1
-
-
-def test_the_export_refuses_bad_data_and_unknown_splits(harness_command: Command, tmp_path: Path) -> None:
-    """What is wrong is told as the check tells it; nothing is written."""
-    root = dataset(tmp_path, "coco", train=4, val=2)
-    done = harness_command("data", "export", root, "--to", "coco", tmp_path / "x.json", "--split", "dev")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        2,
-        "Error: --split dev: no such split; there are train, val",
-    )
-    shot = shots("train", 4)[1]
-    write_labels(root, "coco", "train", [shot.but(0, x2=shot.boxes[0][1])])
-    done = harness_command("data", "export", root, "--to", "coco", tmp_path / "x.json")
-    assert done.returncode == 1
-    assert "error degenerate_box (1)" in done.stderr
-    assert not (tmp_path / "x.json").exists()
 
 
 def test_the_sheet_shows_boxes_where_they_are(harness_command: Command, tmp_path: Path) -> None:

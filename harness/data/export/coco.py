@@ -1,4 +1,4 @@
-"""Write annotations as COCO JSON, for other tools."""
+"""Write annotations as COCO JSON."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Write annotations for other tools: each module writes one format."""

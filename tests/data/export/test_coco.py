@@ -1,0 +1,48 @@
+"""One JSON file that pycocotools, supervision and this harness read as the same data."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from harness.data.export.coco import to_coco
+from harness.data.loaded import LoadedDataset
+from tests.data.export.conftest import CLASSES, assert_seen, write_flat
+
+
+def test_pycocotools_reads_it(rich: LoadedDataset, tmp_path: Path) -> None:
+    """Images of all splits, classes, crowds, areas and boxes."""
+    file = tmp_path / "all.json"
+    file.write_bytes(
+        to_coco({split: part.annotations for split, part in rich.splits.items()}, {"train": "train", "val": "val"})
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(file))
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == CLASSES
+    for split, part in rich.splits.items():
+        columns = part.annotations
+        for row, name in enumerate(columns.file_names):
+            (image,) = (entry for entry in coco.imgs.values() if entry["file_name"] == f"{split}/{name}")
+            assert [image["width"], image["height"]] == columns.sizes[row].tolist()
+            found = coco.loadAnns(coco.getAnnIds(image["id"]))
+            rows = columns.rows(row)
+            boxes = np.array([annotation["bbox"] for annotation in found]).reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            assert (boxes.astype(np.float32) == columns.boxes[rows]).all()
+            assert [annotation["category_id"] - 1 for annotation in found] == columns.labels[rows].tolist()
+            assert [annotation["iscrowd"] for annotation in found] == columns.crowds[rows].tolist()
+            assert [annotation["area"] for annotation in found] == columns.areas[rows].tolist()
+
+
+def test_supervision_reads_it(tmp_path: Path, supervision: ModuleType) -> None:
+    """From the folder that the names are relative to."""
+    before = write_flat(tmp_path / "set")
+    for split, part in before.splits.items():
+        file = tmp_path / f"{split}.json"
+        file.write_bytes(to_coco({split: part.annotations}, {split: "."}))
+        assert_seen(supervision.DetectionDataset.from_coco(str(part.folder), str(file)), part)
