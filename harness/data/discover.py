@@ -63,7 +63,9 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
             source,
             images=dataset.images or source.images,
             columns=dataset.columns,
-            class_names=(source.class_names or dataset.classes) if source.format in {"yolo", "labelme"} else None,
+            class_names=(source.class_names or dataset.classes)
+            if source.format in {"yolo", "labelme", "via"}
+            else None,
             normalised=dataset.normalised,
             on_name_conflict=dataset.on_name_conflict,
         )

@@ -13,5 +13,6 @@ FormatName = Literal[
     "labelme",
     "createml",
     "cvat",
+    "via",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

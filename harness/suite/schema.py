@@ -115,8 +115,8 @@ class FilesDataset:
             raise ValueError("all needs split, which divides it: split: {val: 0.2}")
         if splits and self.split:
             raise ValueError("split divides one labelled folder (all, or path); this dataset already has splits")
-        if self.columns is not None and self.format not in {"csv", "auto"}:
-            raise ValueError(f"columns are for format: csv, not {self.format}")
+        if self.columns is not None and self.format not in {"csv", "via", "auto"}:
+            raise ValueError(f"columns are for the formats csv and via, not {self.format}")
         if self.normalised and self.format in WITH_A_UNIT_OF_THEIR_OWN:
             raise ValueError(f"normalised is for formats that have pixels; {self.format} defines its own unit")
 

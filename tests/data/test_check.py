@@ -95,7 +95,9 @@ def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
     assert {problem.code for problem in checked.problems} == {code} | beside
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "csv", "cvat"])  # LabelMe draws from any corner to the other
+@pytest.mark.parametrize(
+    "name", ["coco", "voc", "yolo", "csv", "cvat", "via"]
+)  # LabelMe draws from any corner to the other
 def test_swapped_corners(name: str, root: Path) -> None:
     """A box whose left is right of its right is degenerate."""
     shot = _victim()
@@ -148,12 +150,15 @@ def test_a_label_that_is_no_object(name: str, root: Path) -> None:
     assert checked.class_names == CLASSES
 
 
-@pytest.mark.parametrize("name", ["cvat"])
+@pytest.mark.parametrize("name", ["cvat", "via"])
 def test_what_is_no_object_to_detect(name: str, root: Path) -> None:
     """A shape without an area is told at its place and left out; the other boxes are read."""
     before = _check(root).splits
     file = label_file(root, name, "train", _NAME)
-    first, shape = {"cvat": ("    <box", '    <points label="disc" points="4,5;6,7"></points>\n')}[name]
+    first, shape = {
+        "cvat": ("    <box", '    <points label="disc" points="4,5;6,7"></points>\n'),
+        "via": ('{"shape', '{"shape_attributes": {"name": "point", "cx": 4, "cy": 5}}, '),
+    }[name]
     file.write_text(file.read_text().replace(first, shape + first, 1))
     checked = _check(root)
     _expect_box(_found(checked, "left_out"), root, name)
@@ -299,7 +304,7 @@ def test_a_name_in_another_unicode_form(name: str, root: Path) -> None:
     assert checked.splits == before
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via"])
 def test_names_with_backslashes(name: str, root: Path) -> None:
     """Windows separates folders by backslashes: the image is found, and nothing is told."""
     before = _check(root).splits
@@ -307,7 +312,7 @@ def test_names_with_backslashes(name: str, root: Path) -> None:
     (folder / "cam").mkdir()
     (folder / _NAME).rename(folder / "cam" / _NAME)
     file = label_file(root, name, "train", _NAME)
-    shown = "cam\\\\" if name in {"coco", "labelme", "createml"} else "cam\\"
+    shown = "cam\\\\" if name in {"coco", "labelme", "createml", "via"} else "cam\\"
     file.write_text(file.read_text().replace(_NAME, shown + _NAME))
     checked = _check(root)
     assert not checked.problems
@@ -329,7 +334,7 @@ ESCAPES = (
 )
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via"])
 @pytest.mark.parametrize("path", ESCAPES)
 def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
     """Dots, absolute paths (of Windows too) and links to the outside are refused, and nothing outside is opened."""
@@ -342,7 +347,7 @@ def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
     (folder / "linked").symlink_to(outside)
     (folder / "x").mkdir()
     text = label_file(root, name, "train", _NAME).read_text()
-    shown = path.replace("\\", "\\\\") if name in {"coco", "labelme", "createml"} else path
+    shown = path.replace("\\", "\\\\") if name in {"coco", "labelme", "createml", "via"} else path
     label_file(root, name, "train", _NAME).write_text(text.replace(_NAME, shown))
     problem = _found(_check(root), "path_escapes_root")
     assert problem.count == 1
@@ -391,7 +396,7 @@ def test_torn_annotation_files(name: str, root: Path) -> None:
     problem = _found(_check(root), "unreadable_annotation")
     assert problem.count == 1
     assert Path(problem.places[0].file) == file
-    assert problem.places[0].line is not None or name in {"coco", "createml", "labelme"}
+    assert problem.places[0].line is not None or name in {"coco", "createml", "labelme", "via"}
 
 
 @pytest.mark.parametrize("name", FORMATS)

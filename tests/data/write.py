@@ -12,6 +12,7 @@ from tests.data.written import (
     csv,
     cvat,
     labelme,
+    via,
     voc,
     yolo,
 )
@@ -38,6 +39,7 @@ _WRITERS: dict[str, Writer] = {
     "labelme": labelme,
     "createml": createml,
     "cvat": cvat,
+    "via": via,
 }
 FORMATS = tuple(_WRITERS)
 
