@@ -360,13 +360,13 @@ def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
 def test_paths_of_a_list_that_leave_the_folder(root: Path) -> None:
     """A list of images may not name what lies outside, at its line; an absolute path inside is fine."""
     lines = [str(path) for path in sorted((root / "images" / "train").iterdir())]
-    lines[1:1] = ["../../etc/secret.jpg", "/etc/secret.jpg", "images\\train\\train001.jpg"]
+    lines[1:1] = ["../../etc/secret.jpg", "/etc/secret.jpg", "..\\..\\secret.jpg", "C:\\x\\secret.jpg"]
     (root / "train.txt").write_text("\n".join(lines))
     (root / "data.yaml").write_text((root / "data.yaml").read_text().replace("images/train", "train.txt"))
     checked = _check(root)
     (problem,) = checked.problems
     assert problem.code == "path_escapes_root"
-    assert [place.line for place in problem.places] == [2, 3, 4]
+    assert [place.line for place in problem.places] == [2, 3, 4, 5]
     assert checked.splits["train"][0] == _TRAIN
 
 

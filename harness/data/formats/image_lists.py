@@ -1,39 +1,180 @@
-"""Lists of images: text files that name one image a line."""
+"""Lists of images: text files that name one image a line, as YOLO, Darknet and Pascal VOC have them.
+
+Owns what a line names. Tools write lists with paths of their own machine or working directory, with backslashes, in
+quotation marks, with or without suffixes and with comments.
+"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-from harness.data.formats.reading import UnreadableError, read_text
+from harness.data.formats.paths import ends
+from harness.data.formats.reading import IMAGE_SUFFIXES, UnreadableError, read_text
+from harness.data.image_folder import ImageFolder
+from harness.data.image_names import is_absolute, plain_name, why_outside
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.data.problems import Findings
 
+T = TypeVar("T")
 
-def read_list(listing: Path, root: Path, findings: Findings) -> Iterator[tuple[int, str]]:
-    """Yield each line's number and its image's path relative to the root.
 
-    A line is absolute or relative to the root; one that begins with `./` is relative to the list's own folder.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An image that a list names.
+
+    Attributes:
+        line: the number of the line that names it.
+        name: its path relative to the root, as the list has it.
+        file: the path of its file, or the one that it is expected at.
     """
-    top = Path(os.path.abspath(root))
+
+    line: int
+    name: str
+    file: Path
+
+
+def numbered_lines(listing: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a list that are not blank, from number 1.
+
+    Raises:
+        UnreadableError: the list cannot be read.
+    """
     try:
         lines = read_text(listing).splitlines()
     except UnreadableError as error:
         raise UnreadableError(error.detail, error.line, listing) from None
-    for line, content in enumerate(lines, start=1):
-        text = content.strip()
-        if text.startswith("data/") and not os.path.exists(top / text):
-            text = text.removeprefix("data/")  # CVAT's lists name images below its own data folder
-        start = Path(os.path.abspath(listing.parent)) if text.startswith("./") else top
-        path = Path(os.path.normpath(start / text))
-        if not text:
-            continue
-        if "\\" in text or not path.is_relative_to(top):
+    yield from ((number, text) for number, line in enumerate(lines, start=1) if (text := line.strip()))
+
+
+def pick(text: str, find: Callable[[str], T | None]) -> tuple[str, T | None] | None:
+    """Return what a line names, and what `find` returns for it, which may be None; or None if it is a comment.
+
+    A `#` begins a comment unless there is a file with it in its name.
+    """
+    without_comment = re.split(r"\s+#", text, maxsplit=1)[0]
+    meanings = [_unquoted(meaning) for meaning in (text, without_comment, text.partition("#")[0].strip())]
+    for meaning in dict.fromkeys(meanings):
+        found = find(meaning) if meaning else None
+        if found is not None:
+            return meaning, found
+    return None if text.startswith("#") else (meanings[1], None)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def read_list(listing: Path, root: Path, findings: Findings) -> Iterator[Listed]:
+    """Yield the images of a list in its order.
+
+    A line is absolute, or relative to the root or the list's own folder, which is meant first if it begins with `./`.
+    A line of another machine means the file that its longest end leads to below one of these folders. A line that leads
+    out of the root is an error; any other is returned, though there may be no such image.
+
+    Raises:
+        UnreadableError: the list cannot be read.
+    """
+    images = _Images(root, listing.parent)
+    lines = [(line, picked) for line, text in numbered_lines(listing) if (picked := pick(text, images.find))]
+    for line, (text, found) in lines:
+        name = found or images.expected(text)
+        if why_outside(name):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
         else:
-            yield line, path.relative_to(top).as_posix()
+            yield Listed(line, name, images.file(name))
+
+
+def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) -> Iterator[Path]:
+    """Yield the label files, one an image, of the images that a list names, as Pascal VOC's ImageSets do.
+
+    A line is the stem of a label file below `folder`, or a path of its image. Other words may follow it: in the list of
+    one class a 1 or -1 does.
+
+    Raises:
+        UnreadableError: the list cannot be read.
+    """
+    for line, text in numbered_lines(listing):
+        picked = pick(text, lambda meaning: _label_file(meaning, folder, suffix))
+        name, file = picked or ("", None)
+        if file is not None:
+            yield file
+        elif why_outside(plain_name(name)):
+            findings.add("path_escapes_root", Place(file=str(listing), line=line, image=name))
+        elif name:
+            detail = f"{name} is listed, but there is no {folder / plain_name(name)}{suffix}"
+            findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=name, detail=detail))
+
+
+def _label_file(text: str, folder: Path, suffix: str) -> Path | None:
+    for name in map(plain_name, (text, text.split(maxsplit=1)[0])):
+        stem, ending = os.path.splitext(name)
+        is_file = ending.lower() in {suffix, *IMAGE_SUFFIXES}
+        for plain in (name, stem) if is_file else (name,):
+            for end in ends(plain, folder.name, is_file=True, anywhere=True):
+                file = folder / f"{end}{suffix}"
+                if os.path.isfile(file):
+                    return file
+    return None
+
+
+class _Images:
+    """Finds the images that the lines of one list name."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        """Search below `root`; `folder` is the list's own."""
+        self._root = root
+        self._top = os.path.abspath(root)
+        self._folder = os.path.relpath(os.path.abspath(folder), self._top)
+        self._images = ImageFolder(root)
+        self._starts: dict[str, str] = {}  # beginnings of other machines' paths, and what they mean below the root
+
+    def find(self, text: str) -> str | None:
+        """Return the plain name, relative to the root, of the image that a line names; None if there is none."""
+        names = [self._below(start, text) for start in self._starting_points(text)]
+        names += [meant for meant in (self._translated(text),) if meant]
+        found = next((name for name in names if self._images.find(name).path), None)
+        return found or self._find_end(plain_name(text))
+
+    def expected(self, text: str) -> str:
+        """Return the name of an image that is not there, once `find` has seen every line."""
+        return self._translated(text) or self._below(self._starting_points(text)[0], text)
+
+    def file(self, name: str) -> Path:
+        """Return the path of an image's file, or the one that it is expected at."""
+        path = self._images.find(name).path
+        return self._root / os.path.relpath(path, self._top) if path else self._root / name
+
+    def _starting_points(self, text: str) -> tuple[str, str]:
+        return (self._folder, ".") if text.startswith(("./", ".\\")) else (".", self._folder)
+
+    def _below(self, start: str, text: str) -> str:
+        """Return the name relative to the root, which may lead out of it, of a line that is relative to `start`."""
+        name = plain_name(text)
+        if is_absolute(name):
+            inside = os.path.relpath(name, self._top) if os.path.isabs(name) else ".."
+            return name if inside.split(os.sep, maxsplit=1)[0] == ".." else inside
+        return plain_name(f"{start}/{name}")
+
+    def _translated(self, text: str) -> str | None:
+        name = plain_name(text)
+        starts = (start for start in self._starts if name.startswith(start))
+        return next((self._starts[start] + name.removeprefix(start) for start in starts), None)
+
+    def _find_end(self, name: str) -> str | None:
+        """Look for the longest end of a name, and keep what stood before it for `_translated`."""
+        anywhere = not os.path.isdir(os.path.join(self._top, os.path.dirname(name)))
+        for end in ends(name, os.path.basename(self._top), is_file=True, anywhere=anywhere):
+            for start in ("", f"{self._folder}/"):
+                inside = plain_name(start + end)
+                if self._images.find(inside).path:
+                    self._starts[name.removesuffix(end)] = inside.removesuffix(end)
+                    return inside
+        return None

@@ -38,17 +38,23 @@ def find_below(root: Path, name: str) -> Path | None:
     return path if os.path.exists(path) else None
 
 
-def ends(name: str, folder: str) -> list[str]:
+def ends(name: str, folder: str, *, is_file: bool = False, anywhere: bool = False) -> list[str]:
     """Return the ends of a plain name that may lie below a folder called `folder`, the longest first.
 
     They are all ends of a path that is absolute or leads upwards, as it is one of another machine, and of any other the
     one behind the folder's own name. No end lacks a folder that is named after a split: the images of `val/images` are
     not those of `images`.
+
+    Args:
+        name: the plain name.
+        folder: the name of the folder.
+        is_file: whether the last part is a file's name, which says nothing about splits.
+        anywhere: whether all ends of any other path are wanted too.
     """
     parts = [part for part in name.split("/") if part not in {"", ".."}]
-    folders = parts[:-1] if os.path.splitext(name)[1] else parts
+    folders = parts[:-1] if is_file else parts
     last = max((row for row, part in enumerate(folders) if split_from_name(part)), default=len(parts) - 1)
-    anywhere = is_absolute(name) or name.startswith(("../", "~/"))
+    anywhere = anywhere or is_absolute(name) or name.startswith(("../", "~/"))
     return ["/".join(parts[row:]) for row in range(last + 1) if anywhere or (row and parts[row - 1] == folder)]
 
 

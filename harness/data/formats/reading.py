@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -140,18 +141,21 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """Read a whole file as UTF-8 text.
+    """Read a whole file as UTF-8 text, or as UTF-16, which PowerShell writes, if it begins with the mark of that.
 
     Raises:
-        UnreadableError: it cannot be read (see `read_bytes`), or is not UTF-8 text.
+        UnreadableError: it cannot be read (see `read_bytes`), or is no such text.
     """
     data = read_bytes(path, max_bytes)
-    if b"\0" in data:
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    if b"\0" in data and encoding == "utf-8":
         raise UnreadableError("no text: it has zero bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
     try:
-        return data.decode()
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"not UTF-8 text ({error.reason})", data.count(b"\n", 0, error.start) + 1) from None
+        raise UnreadableError(
+            f"not {encoding.upper()} text ({error.reason})", data.count(b"\n", 0, error.start) + 1
+        ) from None
 
 
 def decode_json(data: bytes, expected_type: type[T]) -> T:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.formats.image_lists import listed_labels
 from harness.data.formats.reading import (
     MAX_BYTES_OF_TEXT,
     Source,
@@ -20,16 +20,15 @@ from harness.data.formats.reading import (
     files_under,
     group_by_split,
     number,
-    read_text,
 )
 from harness.data.formats.recognise import are_others, format_of
 from harness.data.formats.xml_text import parse_xml
-from harness.data.image_names import plain_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from harness.data.raw import RawAnnotations
 
@@ -100,20 +99,7 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
     elif not source.listing:
         yield from (source.annotations / name for name in files_under(source.annotations, _SUFFIX))
     for listing in source.listing:
-        for line, text in enumerate(read_text(listing).splitlines(), start=1):
-            stem = plain_name(text.strip())
-            if not stem:
-                continue
-            if not os.path.isfile(source.annotations / f"{stem}.xml"):
-                stem = stem.split()[0]  # in the list of one class a 1 or -1 follows the name
-            path = source.annotations / f"{stem}.xml"
-            if Path(stem).is_absolute() or ".." in Path(stem).parts:
-                findings.add("path_escapes_root", Place(file=str(listing), line=line, image=stem))
-            elif os.path.isfile(path):
-                yield path
-            else:
-                detail = f"{stem} is listed, but there is no {path}"
-                findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=stem, detail=detail))
+        yield from listed_labels(listing, source.annotations, ".xml", findings)
 
 
 @dataclass(slots=True)

@@ -61,8 +61,9 @@ def _images_in(
     if entry.suffix.lower() in IMAGE_SUFFIXES and not os.path.isdir(entry):
         yield ImageWithLabels(entry.relative_to(root).as_posix(), labels.find(_label_path(source, root, entry)))
     elif not os.path.isdir(entry) and source.listing:
-        for line, name in read_list(entry, root, findings):
-            yield ImageWithLabels(name, labels.find(_label_path(source, root, root / name)), str(entry), line)
+        for image in read_list(entry, root, findings):
+            file = labels.find(_label_path(source, root, image.file))
+            yield ImageWithLabels(image.name, file, str(entry), image.line)
     else:
         base = Path(os.path.relpath(entry, root))
         for name in images_under(entry):
