@@ -23,6 +23,7 @@ from harness.data.formats.reading import (
     split_from_name,
 )
 from harness.data.formats.recognise import are_others, other_format
+from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     """
     if dataset.path is not None:
         sources = _find(dataset.path, dataset.format)
+        if dataset.images and next(iter(sources.values())).format == "yolo":
+            sources = with_images(sources, dataset.path, dataset.images)
     else:
         configured = {name: getattr(dataset, name) for name in ("all", *SPLITS)}
         sources = {name: _explicit(split, dataset.format) for name, split in configured.items() if split is not None}
@@ -61,7 +64,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     return {
         name: replace(
             source,
-            images=dataset.images or source.images,
+            images=source.images if found == "yolo" else dataset.images or source.images,
             columns=dataset.columns,
             class_names=(source.class_names or dataset.classes)
             if source.format in {"yolo", "labelme", "via"}
@@ -163,10 +166,13 @@ def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:
         path: the folder above them.
         need_class_list: find nothing unless a file lists the classes, which shows that this is YOLO.
     """
-    images = path / "images" if os.path.isdir(path / "images") else path
-    names = _class_list(path / "labels", path)
+    apart = labels_and_images(path)
+    names = _class_list(apart[0] if apart else path / "labels", path)
     if need_class_list and names is None:
         return {}
+    if apart:
+        return find_apart(*apart, Source(format="yolo", annotations=path, class_names=names))
+    images = path / "images" if os.path.isdir(path / "images") else path
     splits = {
         split: folder
         for folder in list_folder(images)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_IMAGE_FOLDERS = {"images", "image", "imgs", "img", "jpegimages", "data", "pictures", "photos"}
-_LABEL_FOLDERS = {"annotations", "annotation", "annots", "anns", "ann", "labels", "label", "xmls", "xml", "json"}
+IMAGE_FOLDERS = {"images", "image", "imgs", "img", "jpegimages", "data", "pictures", "photos"}
+LABEL_FOLDERS = {"annotations", "annotation", "annots", "anns", "ann", "labels", "label", "xmls", "xml", "json"}
 _SAMPLE = 20
 
 
@@ -59,7 +59,7 @@ def near(base: Path) -> list[Path]:
 
     Labels in `annotations/train` belong to images in `images/train`, two folders up.
     """
-    in_split = split_from_name(base.name) and folded(base.parent.name) in _LABEL_FOLDERS
+    in_split = split_from_name(base.name) and folded(base.parent.name) in LABEL_FOLDERS
     return [base, base.parent, base.parent.parent] if in_split else [base, base.parent]
 
 
@@ -67,7 +67,7 @@ def _candidates(around: Sequence[Path], split: str | None, words: set[str]) -> d
     """Return folders called after images, split or labels: `data`, `images/train`, `train/images`, `val2017`."""
 
     def of_images(name: str) -> bool:
-        return folded(name) in _IMAGE_FOLDERS
+        return folded(name) in IMAGE_FOLDERS
 
     def of_split(name: str) -> bool:
         return folded(name) in words or (split is not None and split_from_name(name) == split)
