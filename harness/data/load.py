@@ -24,6 +24,7 @@ from harness.data.image_names import plain_name
 from harness.data.near_labels import guess_folder
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
+from harness.data.references import resolve, sample_names
 from harness.data.scan import Depth, ImageScanner, find_leaks
 from harness.formatting import counted
 
@@ -180,8 +181,8 @@ def _load_split(
 ) -> LoadedSplit:
     """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
     classes = _class_numbers(raw, class_names, findings)
-    raw = _normalize_names(raw)
-    root, rival = guess_folder(source.annotations, raw.names, name, inside=raw.images)
+    root, rival = guess_folder(source.annotations, sample_names(raw), name, inside=raw.images)
+    raw = _normalize_names(resolve(raw, root))
     if rival and scanner.depth != "labels":
         detail = f"{root} and {rival} have images of the same names, but different ones"
         findings.add("ambiguous_image_folder", Place(file=str(source.annotations), detail=detail))

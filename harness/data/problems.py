@@ -162,7 +162,7 @@ CODES: dict[str, Code] = {
     ),
     "left_out": Code(
         "warning",
-        "annotations that are no object to detect, such as points, lines and tags; they are left out",
+        "what is no object to detect, such as points, tags, denied boxes, tasks that nobody labelled; it is left out",
         "nothing, if that is right; else draw each object as a box or a polygon",
     ),
     "duplicate_box": Code(
@@ -227,7 +227,7 @@ CODES: dict[str, Code] = {
     ),
     "unnamed_classes": Code(
         "warning",
-        "files that do not name their classes; the classes are called as they are numbered",
+        "files that do not name all of their classes; these are called by their numbers or ids",
         "add the names, so that the report says them and other splits mean the same classes",
     ),
     "class_without_boxes": Code(

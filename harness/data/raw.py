@@ -13,7 +13,7 @@ import numpy as np
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class RawAnnotations:
         numbers: int64 [N], the box's line, id or index, whichever `numbered_by` says.
         numbered_by: the meaning of `numbers`.
         texts: ids that are text, by the numbers that stand for them.
+        spellings: where `names` are no paths below `images`, but ids, or addresses on a server: returns the paths that
+            an image may have for its name, the best first.
     """
 
     class_names: tuple[str, ...]
@@ -67,6 +69,7 @@ class RawAnnotations:
     first_pixel: int = 0
     written_as_sizes: bool = False
     centred: bool = False
+    spellings: Callable[[str], Sequence[str]] | None = None
 
     def image_place(self, row: int, detail: str = "") -> Place:
         """Return the place in the files that describes image `row`."""
@@ -83,9 +86,10 @@ class RawAnnotations:
         name, file = self.names[image], self.box_files[image if len(self.box_files) > 1 else 0]
         if self.numbered_by == "line":
             return Place(file=file, line=number, image=name, detail=detail)
-        if self.numbered_by == "index":
-            return Place(file=file, image=name, annotation=number, detail=detail)
         image_number = int(self.image_numbers[image])
+        if self.numbered_by == "index":
+            line = image_number if image_number > 0 else None
+            return Place(file=file, line=line, image=name, annotation=number, detail=detail)
         return Place(
             file=file,
             image=self.texts.get(image_number, image_number),
@@ -108,6 +112,7 @@ class RawAnnotationRows:
     first_pixel: int = 0
     written_as_sizes: bool = False
     centred: bool = False
+    spellings: Callable[[str], Sequence[str]] | None = None
     _names: list[str] = field(default_factory=list)
     _files: list[str] = field(default_factory=list)
     _box_files: list[str] = field(default_factory=list)
@@ -171,6 +176,7 @@ class RawAnnotationRows:
             first_pixel=self.first_pixel,
             written_as_sizes=self.written_as_sizes,
             centred=self.centred,
+            spellings=self.spellings,
         )
 
 

@@ -14,5 +14,6 @@ FormatName = Literal[
     "createml",
     "cvat",
     "via",
+    "openimages",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

@@ -6,9 +6,10 @@ Owns only the wording; the rules are in `harness.suite.schema` and `harness.suit
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from harness.formatting import on_one_line
+from harness.suite.formats import FormatName
 from harness.suite.validators import nearest
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def describe(
         elif detail["type"] == "union_tag_invalid":
             place, text = (*place, "format"), f"unknown format {detail['ctx']['tag']}; known: {_tags(detail)}"
         elif detail["type"] == "union_tag_not_found":
-            text = "missing key format: auto, coco, voc, yolo, csv, labelme, createml, python or synthetic"
+            text = f"missing key format: {', '.join(get_args(FormatName))}, python or synthetic"
         elif detail["type"] == "literal_error" and detail["loc"][-1] == "[key]":
             text = f"unknown key; known: {str(detail['ctx']['expected']).replace(chr(39), '')}"
         elif detail["type"] == "value_error":

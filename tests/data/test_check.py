@@ -57,8 +57,10 @@ def _expect_box(problem: Problem, root: Path, name: str) -> None:
     """The place of the victim's first box, as its format numbers it."""
     place = problem.places[0]
     assert Path(place.file) == label_file(root, name, "train", _NAME)
-    if name in {"yolo", "csv", "voc", "cvat"}:
-        line = {"yolo": 1, "voc": 4, "csv": 2, "cvat": 8}[name]  # the first image of CSV has one row, without a box
+    # The first image of CSV has one row, without a box.
+    lines = {"yolo": 1, "voc": 4, "csv": 2, "cvat": 8, "openimages": 2}
+    if name in lines:
+        line = lines[name]
         assert place.line == line
         assert str(place).startswith(f"{place.file}:{line}")
     elif name == "coco":
@@ -95,9 +97,10 @@ def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
     assert {problem.code for problem in checked.problems} == {code} | beside
 
 
-@pytest.mark.parametrize(
-    "name", ["coco", "voc", "yolo", "csv", "cvat", "via"]
-)  # LabelMe draws from any corner to the other
+_SWAPPED = ["coco", "voc", "yolo", "csv", "cvat", "via", "openimages"]  # LabelMe draws from any corner to the other
+
+
+@pytest.mark.parametrize("name", _SWAPPED)
 def test_swapped_corners(name: str, root: Path) -> None:
     """A box whose left is right of its right is degenerate."""
     shot = _victim()
@@ -117,7 +120,8 @@ def test_a_box_drawn_twice(name: str, root: Path) -> None:
     problem = _found(_check(root), "duplicate_box")
     assert problem.count == 1
     assert problem.places[0].annotation in {None, 2, 502}
-    assert problem.places[0].line in {None, {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10}.get(name)}
+    lines = {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10, "openimages": 4}
+    assert problem.places[0].line in {None, lines.get(name)}
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "cvat"])
@@ -379,7 +383,7 @@ def test_links_of_images_that_leave_the_folder(root: Path, tmp_path: Path) -> No
 
 
 def _broken(name: str, text: str) -> str:
-    if name == "csv":
+    if name in {"csv", "openimages"}:
         lines = text.splitlines()
         lines[1] = ",".join(lines[1].split(",")[:3])
         return "\n".join(lines)
@@ -566,6 +570,26 @@ def test_a_class_that_one_split_lacks_and_a_rare_one(name: str, root: Path) -> N
     checked = _check(root, fast=True)
     assert "triangle in val" in str(_found(checked, "class_missing_in_split"))
     assert "triangle: 1" in str(_found(checked, "rare_class"))
+
+
+@pytest.mark.parametrize("name", ["openimages"])
+def test_entries_that_are_no_labels(name: str, root: Path) -> None:
+    """A box that its annotators deny (confidence 0) is left out, and told at its line."""
+    file = label_file(root, name, "train", _NAME)
+    lines = file.read_text().splitlines()
+    lines[1] = lines[1].replace(",1,", ",0,", 1)
+    file.write_text("\n".join(lines))
+    problem = _found(_check(root), "left_out")
+    assert [place.line for place in problem.places] == [2]
+
+
+@pytest.mark.parametrize("name", ["openimages"])
+def test_classes_with_an_id_and_no_name(root: Path) -> None:
+    """Without the file of their names they are told once a file, and their ids are their names."""
+    (root / "annotations" / "class-descriptions-boxable.csv").unlink()
+    checked = _check(root, fast=True)
+    assert _found(checked, "unnamed_classes").count == 2
+    assert checked.class_names == ("/m/0di", "/m/0sq", "/m/0tr")
 
 
 @pytest.mark.parametrize("name", ["yolo"])

@@ -12,6 +12,7 @@ from tests.data.written import (
     csv,
     cvat,
     labelme,
+    openimages,
     via,
     voc,
     yolo,
@@ -40,6 +41,7 @@ _WRITERS: dict[str, Writer] = {
     "createml": createml,
     "cvat": cvat,
     "via": via,
+    "openimages": openimages,
 }
 FORMATS = tuple(_WRITERS)
 

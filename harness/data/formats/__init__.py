@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.data.formats import coco, createml, csv, cvat, labelme, via, voc, yolo
+from harness.data.formats import coco, createml, csv, cvat, labelme, openimages, via, voc, yolo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,5 +46,6 @@ FORMATS: dict[str, Format] = {  # in the order in which `auto` tries them
     "labelme": labelme,
     "cvat": cvat,
     "voc": voc,
+    "openimages": openimages,
     "csv": csv,
 }

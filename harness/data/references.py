@@ -1,0 +1,108 @@
+"""Find the images that annotations name by an id, or by an address on the server of a labelling tool."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from harness.data.formats.reading import IMAGE_SUFFIXES, files_under
+from harness.data.image_names import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from harness.data.raw import RawAnnotations
+
+_SAMPLE = 5  # images
+_MAX_NAMES = 39
+
+
+def sample_names(raw: RawAnnotations) -> Sequence[str]:
+    """Return names of images by which their folder can be guessed."""
+    if raw.spellings is None:
+        return raw.names
+    sample = raw.names[:: max(1, len(raw.names) // _SAMPLE)]
+    return [name for reference in sample for name in raw.spellings(reference)][:_MAX_NAMES]
+
+
+def resolve(raw: RawAnnotations, root: Path) -> RawAnnotations:
+    """Replace each id or address by the path of its image below `root`, and by its last spelling if there is none.
+
+    A path that differs from the file's in upper and lower case alone keeps its own, so that this is told as for any
+    other name. Where several files fit equally well, none is taken.
+    """
+    if raw.spellings is None:
+        return raw
+    index = _Index(list(files_under(root, IMAGE_SUFFIXES)) if os.path.isdir(root) else [])
+    names = (
+        next((path for name in spellings if (path := index.find(name))), spellings[-1])
+        for spellings in map(raw.spellings, raw.names)
+    )
+    return replace(raw, names=tuple(names), spellings=None)
+
+
+class _Index:
+    """Image files by what annotations may call them; as there may be millions, a table is made when it is needed."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+
+    def find(self, name: str) -> str | None:
+        """Return the path of the file that is called `name`, with the letter case of `name`; None if there is none."""
+        if name in self._exact:
+            return name
+        if name in self._by_stem:
+            return self._by_stem[name]
+        key = folded(name)
+        if key in self._by_folded:
+            return name
+        if key in self._by_folded_stem:
+            return name + os.path.splitext(self._by_folded_stem[key])[1]
+        return self._by_name.get(key) or self._by_upload.get(key)
+
+    @cached_property
+    def _exact(self) -> frozenset[str]:
+        return frozenset(self._paths)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, str]:
+        return _unique(self._paths, _without_suffix)
+
+    @cached_property
+    def _by_folded(self) -> dict[str, str]:
+        return _unique(self._paths, folded)
+
+    @cached_property
+    def _by_folded_stem(self) -> dict[str, str]:
+        return _unique(self._paths, lambda path: folded(_without_suffix(path)))
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        return _unique(self._paths, lambda path: folded(_without_suffix(os.path.basename(path))))
+
+    @cached_property
+    def _by_upload(self) -> dict[str, str]:
+        return _unique(self._paths, lambda path: folded(_as_uploaded(path)))
+
+
+def _unique(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Return the paths by their keys, without those that share one."""
+    found: dict[str, str] = {}
+    shared = set()
+    for path in paths:
+        if found.setdefault(key(path), path) != path:
+            shared.add(key(path))
+    return {name: path for name, path in found.items() if name not in shared}
+
+
+def _without_suffix(path: str) -> str:
+    return os.path.splitext(path)[0]
+
+
+def _as_uploaded(path: str) -> str:
+    """Return the name that a server stores for an uploaded file: without spaces and special characters."""
+    return re.sub(r"[^-\w./]", "", path.replace(" ", "_"))
