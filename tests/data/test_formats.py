@@ -60,7 +60,9 @@ def test_all_formats_give_the_same_tables(tmp_path: Path) -> None:
             assert len(columns.boxes) > 8
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in {"coco", "yolo"} else pytest.mark.slow) for name in FORMATS]
+)
 def test_a_suite_runs_on_each_format(
     name: str, harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -460,7 +460,7 @@ def _on_machines(made: Record, number: int) -> Record:
     return dataclasses.replace(made, environment=environment)
 
 
-@pytest.mark.parametrize("case", ["many", "many machines", "many failed"])
+@pytest.mark.parametrize("case", [pytest.param("many", marks=pytest.mark.slow), "many machines", "many failed"])
 def test_the_first_screen_of_two_hundred_rows_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
