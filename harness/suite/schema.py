@@ -31,6 +31,7 @@ OnOutOfMemory = Literal["fail", "accumulate"]
 Level = Literal["quick", "standard", "publish"]
 Precision = Literal["fp32", "bf16", "fp16"]
 VariantName = Literal["eager-fp32", "eager-bf16", "eager-fp16", "channels_last", "compile", "onnxruntime"]
+Column = Literal["image", "class", "x1", "y1", "x2", "y2", "cx", "cy", "w", "h", "width", "height"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _STRICT: dict[str, object] = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
@@ -95,7 +96,7 @@ class FilesDataset:
     test: LabelledImages | None = None
     split: SplitRule | None = None
     classes: Annotated[tuple[str, ...], MinLen(1), AfterValidator(validators.distinct_names)] | None = None
-    columns: Mapping[Literal["image", "x1", "y1", "x2", "y2", "class", "width", "height"], str] | None = None
+    columns: Mapping[Column, str] | None = None
     normalised: bool = False
     on_name_conflict: Literal["stem", "inside"] | None = None
     on_bad_data: OnBadData | None = None

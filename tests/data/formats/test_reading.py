@@ -39,11 +39,11 @@ def test_a_quotation_mark_that_is_not_closed_does_not_swallow_rows(tmp_path: Pat
     assert "unreadable_annotation" in _errors(_load(root))
 
 
-def test_widths_under_an_unknown_header_are_not_read_as_corners(tmp_path: Path) -> None:
+def test_columns_under_an_unknown_header_are_not_read_as_corners(tmp_path: Path) -> None:
     """Six columns of another meaning are refused by their header."""
     root = dataset(tmp_path, "csv", train=6, val=2)
     file = label_file(root, "csv", "train", "")
-    file.write_text("image_name,x1,y1,w,h,class\n" + file.read_text())
+    file.write_text("image_name,x1,y1,right_of,below,class\n" + file.read_text())
     assert "labels.csv:1: expected rows of" in _errors(_load(root))["unreadable_annotation"]
 
 
