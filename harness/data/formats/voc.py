@@ -2,11 +2,13 @@
 
 Corners count pixels from 1 and include both ends: the box from xmin to xmax covers [xmin − 1, xmax] here. A box with
 xmin = xmax, one pixel wide by that rule, is treated as degenerate, as in most tools it is a slip of the mouse. A
-`difficult` object is treated as a crowd region of COCO: it is not trained on, and ignored in evaluation.
+`difficult` object is treated as a crowd region of COCO: it is not trained on, and ignored in evaluation. The boxes of
+an object's parts are skipped. A rotated box (roLabelImg's `robndbox`) is read as its bounding box.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = frozenset({".xml"})
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_MAX_DEPTH = 64
+_ROTATED = ("cx", "cy", "w", "h", "angle")
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -81,15 +83,12 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             parsed.name or path.stem, file=str(path), line=parsed.line, size=_size(parsed.width, parsed.height)
         )
         for entry in parsed.objects:
-            if not entry.name or len(entry.sides) < len(_SIDES):
-                missing = ", ".join(key for key in ("name", *_SIDES) if not (entry.sides.get(key) or entry.name))
-                detail = f"object without {missing or 'a unsplit bndbox'}"
-                findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=detail))
-                continue
-            left, top, right, bottom = (number(entry.sides[side]) for side in _SIDES)
-            rows.add_box(
-                image, (left, top, right, bottom), entry.name, number=entry.line, crowd=entry.difficult.strip() == "1"
-            )
+            try:
+                corners, label, crowd = _object(entry)
+            except UnreadableError as error:
+                findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=error.detail))
+            else:
+                rows.add_box(image, corners, label, number=entry.line, crowd=crowd)
     return rows.build()
 
 
@@ -102,12 +101,46 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
         yield from listed_labels(listing, source.annotations, ".xml", findings)
 
 
+def _object(entry: _Object) -> tuple[tuple[float, float, float, float], str, bool]:
+    """Return an object's corners as VOC counts them, its class, and whether it is difficult.
+
+    Raises:
+        UnreadableError: a part of it is missing, is there more than once, or is not a number.
+    """
+    rotated = "robndbox" in entry.texts and "bndbox" not in entry.texts
+    needed = ("name", "robndbox", *_ROTATED) if rotated else ("name", "bndbox", *_SIDES)
+    for key in needed:
+        count = len(entry.texts.get(key, ()))
+        if count > 1:
+            raise UnreadableError(f"object with {count} {key}, expected one: write an <object> for each")
+    missing = [key for key in needed if not entry.texts.get(key) or not (entry.texts[key][0] or key.endswith("box"))]
+    if missing:
+        raise UnreadableError(f"object without {'bndbox' if 'bndbox' in missing else ', '.join(missing)}")
+    texts = {key: entry.texts[key][0] for key in needed}
+    values = {key: number(texts[key]) for key in (_ROTATED if rotated else _SIDES)}
+    wrong = [f"{key} is {texts[key]!r}" for key in values if math.isnan(values[key]) and texts[key].lower() != "nan"]
+    if wrong:
+        raise UnreadableError(f"{', '.join(wrong)}: no number")
+    difficult = entry.texts.get("difficult", [""])[0].lower()  # some tools write True, or Unspecified
+    crowd = difficult in {"true", "yes"} or abs(number(difficult)) > 0
+    corners = _around(**values) if rotated else (values["xmin"], values["ymin"], values["xmax"], values["ymax"])
+    return corners, texts["name"], crowd
+
+
+def _around(*, cx: float, cy: float, w: float, h: float, angle: float) -> tuple[float, float, float, float]:
+    """Return the corners, counted from 1, of the bounding box of a rotated one (roLabelImg; `angle` in radians)."""
+    angle = angle if math.isfinite(angle) else math.nan
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    x, y = (w * cosine + h * sine) / 2, (w * sine + h * cosine) / 2
+    return cx - x + 1, cy - y + 1, cx + x, cy + y
+
+
 @dataclass(slots=True)
 class _Object:
+    """An object's line, and the texts of the elements in it and in its box, by their names."""
+
     line: int
-    name: str = ""
-    difficult: str = ""
-    sides: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -134,12 +167,12 @@ class _File:
                 self.width = text
             case ["size", "height"]:
                 self.height = text
-            case ["object", "name"]:
-                self.objects[-1].name = text
-            case ["object", "difficult"]:
-                self.objects[-1].difficult = text
-            case ["object", "bndbox", side] if side in _SIDES:
-                self.objects[-1].sides[side] = text
+            case ["object", "name" | "difficult" | "bndbox" | "robndbox" as key] | [
+                "object",
+                "bndbox" | "robndbox",
+                key,
+            ]:
+                self.objects[-1].texts.setdefault(key, []).append(text)
             case _:
                 pass
 

@@ -1,0 +1,102 @@
+"""Objects of VOC files become boxes as the tools meant them; what cannot be one box is told at its line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from harness.data.load import load
+from harness.data.loaded import LoadedDataset
+from harness.suite.schema import FilesDataset
+
+_BOX = "<bndbox><xmin>11</xmin><ymin>21</ymin><xmax>40</xmax><ymax>60</ymax></bndbox>"
+
+_UNSORTED = "<bndbox><ymax> 60.5 </ymax><xmax>40</xmax>\n<ymin>21</ymin><xmin>11.25</xmin></bndbox>"
+
+
+def _object(inside: str, name: str = "bolt") -> str:
+    return f"<object><name>{name}</name>{inside}</object>"
+
+
+def _load(folder: Path, *objects: str, encoding: str = "utf-8") -> LoadedDataset:
+    Image.new("RGB", (100, 80)).save(folder / "a.png")
+    lines = ["<annotation>", "<filename>a.png</filename>", *objects, "</annotation>"]
+    first = f'<?xml version="1.0" encoding="{encoding}"?>'
+    (folder / "a.xml").write_text("\n".join([first, *lines]), encoding=encoding)
+    return load(FilesDataset(format="auto", path=folder), depth="headers")
+
+
+def _boxes(loaded: LoadedDataset) -> list[tuple[str, tuple[float, ...], bool]]:
+    found = loaded.splits["all"].annotations
+    columns = zip(found.labels, found.boxes.tolist(), found.crowds.tolist(), strict=True)
+    return [(found.class_names[label], tuple(round(side, 3) for side in box), crowd) for label, box, crowd in columns]
+
+
+@pytest.mark.parametrize("encoding", ["GB2312", "Shift_JIS", "UTF-16"])
+def test_files_in_other_encodings(encoding: str, tmp_path: Path) -> None:
+    """The names of classes are those that the tool showed."""
+    loaded = _load(tmp_path, _object(_BOX, "地球"), encoding=encoding)
+    assert _boxes(loaded) == [("地球", (10, 20, 40, 60), False)]
+
+
+@pytest.mark.parametrize(
+    ("inside", "box", "crowd"),
+    [
+        (_UNSORTED, (10.25, 20, 40, 60.5), False),
+        (f"<difficult>Unspecified</difficult>{_BOX}", (10, 20, 40, 60), False),
+        (f"<difficult>False</difficult>{_BOX}", (10, 20, 40, 60), False),
+        (f"<difficult></difficult>{_BOX}", (10, 20, 40, 60), False),
+        (f"<difficult> 1 </difficult>{_BOX}", (10, 20, 40, 60), True),
+        (f"<difficult>True</difficult>{_BOX}", (10, 20, 40, 60), True),
+        (f"<difficult>yes</difficult>{_BOX}", (10, 20, 40, 60), True),
+        (f"<part><name>head</name>{_BOX.replace('11', '31')}</part>{_BOX}", (10, 20, 40, 60), False),
+        (f"{_BOX}<part><name>head</name>{_BOX.replace('11', '31')}</part>", (10, 20, 40, 60), False),
+        (f"{_BOX}<attributes><attribute><name>colour</name></attribute></attributes>", (10, 20, 40, 60), False),
+        (f"<polygon><x1>1</x1><y1>2</y1></polygon>{_BOX}", (10, 20, 40, 60), False),
+    ],
+)  # fmt: skip
+def test_objects_that_tools_write(inside: str, box: tuple[float, ...], crowd: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """Corners in any order, other words for difficult, and parts and attributes, which are no objects."""
+    loaded = _load(tmp_path, _object(inside), _object(_BOX, "nut"))
+    assert _boxes(loaded) == [("bolt", box, crowd), ("nut", (10, 20, 40, 60), False)]
+    assert not loaded.findings.problems()
+
+
+@pytest.mark.parametrize(
+    ("angle", "box"),
+    [(0, (30, 35, 70, 45)), (math.pi / 2, (45, 20, 55, 60)), (-math.pi / 6, (30.179, 25.670, 69.821, 54.330))],
+)
+def test_rotated_boxes_are_their_bounds(angle: float, box: tuple[float, ...], tmp_path: Path) -> None:
+    """The `robndbox` of roLabelImg, 40 × 10 around (50, 40)."""
+    rotated = f"<robndbox><cx>50</cx><cy>40</cy><w>40</w><h>10</h><angle>{angle}</angle></robndbox>"
+    loaded = _load(tmp_path, _object(rotated), _object(f"{_BOX}{rotated}", "nut"))
+    assert _boxes(loaded) == [("bolt", box, False), ("nut", (10, 20, 40, 60), False)]
+
+
+@pytest.mark.parametrize(
+    ("written", "detail"),
+    [
+        (_object(_BOX * 3), "object with 3 bndbox, expected one: write an <object> for each"),
+        (_object(f"{_BOX}<name>nut</name>"), "object with 2 name, expected one: write an <object> for each"),
+        (_object(_BOX.replace("<ymin>", "<xmin>9</xmin><ymin>")), "object with 2 xmin, expected one"),
+        (f"<object>{_BOX}</object>", "object without name"),
+        (_object(_BOX, ""), "object without name"),
+        (_object(""), "object without bndbox"),
+        (_object("<xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax>"), "object without bndbox"),
+        (_object(_BOX.replace("<xmin>11</xmin>", "")), "object without xmin"),
+        (_object(_BOX.replace("11", "").replace("60", "")), "object without xmin, ymax"),
+        (_object(_BOX.replace("11", "11,5").replace("60", "60px")), "xmin is '11,5', ymax is '60px': no number"),
+        (_object("<robndbox><cx>50</cx><cy>40</cy><w>40</w><h>10</h></robndbox>"), "object without angle"),
+    ],
+)
+def test_objects_that_are_not_one_box_are_told(written: str, detail: str, tmp_path: Path) -> None:
+    """At the line of the object; the others of the image are read."""
+    loaded = _load(tmp_path, _object(_BOX, "nut"), written)
+    (problem,) = loaded.findings.problems()
+    assert (problem.code, problem.count) == ("unreadable_annotation", 1)
+    assert problem.places[0].line == 5
+    assert problem.places[0].detail.startswith(detail)
+    assert _boxes(loaded) == [("nut", (10, 20, 40, 60), False)]
