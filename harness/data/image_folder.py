@@ -39,6 +39,7 @@ class ImageFolder:
         self._root = os.path.abspath(root)
         self._real = os.path.realpath(within or root)
         self._listings: dict[str, _Listing | None] = {}
+        self._stems: dict[str, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> ImageLookup:
         """Look for the image that annotations call `name`."""
@@ -63,6 +64,20 @@ class ImageFolder:
         if found.startswith(plain):
             return ImageLookup(path=path)
         return ImageLookup(path=path, code=mismatch(found, plain), detail=f"the file is {found}")
+
+    def with_stem(self, stem: str) -> tuple[str, ...]:
+        """Return the names of the images that are called `stem`, whatever their suffix."""
+        folder, _, last = plain_name(stem).rpartition("/")
+        if folder not in self._stems:
+            refused = why_outside(plain_name(stem)) or folder.count("/") >= _MAX_FOLDERS or not _encodable(folder)
+            listing = None if refused else self._listing(folder)
+            images = self._stems[folder] = {}
+            for name in sorted(listing.links) if listing else ():
+                inner, suffix = os.path.splitext(name)
+                if suffix.lower() in IMAGE_SUFFIXES:
+                    for key in (folded(inner), folded(name)):  # a.jpg.xml is the label file of a.jpg
+                        images.setdefault(key, []).append(os.path.join(folder, name))
+        return tuple(self._stems[folder].get(folded(last), ()))
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)

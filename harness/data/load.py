@@ -21,6 +21,7 @@ from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import UnreadableError
 from harness.data.image_names import plain_name
+from harness.data.label_names import settle_names
 from harness.data.near_labels import guess_folder
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
@@ -180,13 +181,14 @@ def _load_split(
     findings: Findings,
 ) -> LoadedSplit:
     """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
-    classes = _class_numbers(raw, class_names, findings)
-    root, rival = guess_folder(source.annotations, sample_names(raw), name, inside=raw.images)
+    candidates = (*sample_names(raw), *raw.label_names)
+    root, rival = guess_folder(source.annotations, candidates, name, inside=raw.images)
     raw = _normalize_names(resolve(raw, root))
     if rival and scanner.depth != "labels":
         detail = f"{root} and {rival} have images of the same names, but different ones"
         findings.add("ambiguous_image_folder", Place(file=str(source.annotations), detail=detail))
-    usable = np.ones(len(raw.names), dtype=np.bool_)
+    raw, usable = settle_names(raw, scanner.folder(root), source.on_name_conflict, findings)
+    classes = _class_numbers(raw, class_names, findings)
     paths, infos = scanner.scan(raw, usable, root)
     _exclude_duplicates(raw, paths, usable, findings)
     sizes = raw.sizes.copy()

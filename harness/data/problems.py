@@ -72,6 +72,12 @@ CODES: dict[str, Code] = {
     "duplicate_image_id": Code(
         "error", "images that are described more than once", "give every image one id, one name and one entry"
     ),
+    "name_conflict": Code(
+        "error",
+        "label files that are named after one image and name another one inside",
+        "rename the file or correct the name inside; or say which of the two is right for all files: "
+        "on_name_conflict: stem (the name of the file) or inside",
+    ),
     "duplicate_annotation_id": Code(
         "error", "annotation ids that occur more than once", "give every annotation an id of its own"
     ),
@@ -192,6 +198,12 @@ CODES: dict[str, Code] = {
         "warning",
         "JPEGs that end early",
         "get the original again; the missing part is trained on as a uniform area",
+    ),
+    "name_inside_missing": Code(
+        "warning",
+        "label files that name no image, or one that is not there; the image that they are named after is used",
+        "check that the boxes fit (harness data show), and correct the name inside; or set on_name_conflict: stem, "
+        "which says that the names of the files are right",
     ),
     "ignored_label": Code(
         "warning",

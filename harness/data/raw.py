@@ -28,6 +28,8 @@ class RawAnnotations:
         declared: whether the file lists its classes; otherwise they are the classes of the boxes.
         images: the folder that image names are relative to; None if it must be guessed.
         names: [I], each image's name in the file.
+        label_names: [I], for names that label files state inside them: each label file's own path without its suffix,
+            relative to the folder of the labels; `harness.data.label_names` compares the two. Otherwise empty.
         files: [I] or [1], the file that describes each image.
         box_files: [I] or [1], the file that holds each image's boxes.
         sizes: int32 [I, 2], (width, height) in the file; 0 where it has none.
@@ -66,6 +68,7 @@ class RawAnnotations:
     numbers: NDArray[np.int64]
     numbered_by: Literal["line", "id", "index"]
     texts: Mapping[int, str] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
     first_pixel: int = 0
     written_as_sizes: bool = False
     centred: bool = False
@@ -114,6 +117,7 @@ class RawAnnotationRows:
     centred: bool = False
     spellings: Callable[[str], Sequence[str]] | None = None
     _names: list[str] = field(default_factory=list)
+    _label_names: list[str] = field(default_factory=list)
     _files: list[str] = field(default_factory=list)
     _box_files: list[str] = field(default_factory=list)
     _sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -123,10 +127,28 @@ class RawAnnotationRows:
     )
 
     def add_image(
-        self, name: str, *, file: str, line: int = -1, size: tuple[int, int] = (0, 0), box_file: str | None = None
+        self,
+        name: str,
+        *,
+        file: str,
+        line: int = -1,
+        size: tuple[int, int] = (0, 0),
+        box_file: str | None = None,
+        label_name: str | None = None,
     ) -> int:
-        """Add an image and return its row; `box_file` is the file that holds its boxes, if that is not `file`."""
+        """Add an image and return its row.
+
+        Args:
+            name: the image's name; empty if the file does not state it, which needs a `label_name`.
+            file: the file that describes it.
+            line: the line there.
+            size: (width, height); 0 where it has none.
+            box_file: the file that holds its boxes, if that is not `file`.
+            label_name: the label file's own path (see `RawAnnotations.label_names`): for all images, or for none.
+        """
         self._names.append(name)
+        if label_name is not None:
+            self._label_names.append(label_name)
         self._files.append(file)
         self._box_files.append(box_file or file)
         self._sizes.append(size)
@@ -173,6 +195,7 @@ class RawAnnotationRows:
             areas=np.full(len(owners), np.nan),
             numbers=_integers(numbers),
             numbered_by=self.numbered_by,
+            label_names=tuple(self._label_names),
             first_pixel=self.first_pixel,
             written_as_sizes=self.written_as_sizes,
             centred=self.centred,

@@ -48,6 +48,11 @@ class ImageScanner:
     _done: int = 0
     _folders: dict[Path, ImageFolder] = field(default_factory=dict)
 
+    def folder(self, root: Path) -> ImageFolder:
+        """Return the folder that finds images below `root`; the same one each time."""
+        inside = self.within is not None and root.is_relative_to(self.within)
+        return self._folders.setdefault(root, ImageFolder(root, self.within if inside else None))
+
     def scan(
         self, raw: RawAnnotations, usable: NDArray[np.bool_], root: Path
     ) -> tuple[list[str | None], list[ImageInfo | None]]:
@@ -58,8 +63,7 @@ class ImageScanner:
             usable: bool [I], modified in place.
             root: the folder that image names are relative to.
         """
-        inside = self.within is not None and root.is_relative_to(self.within)
-        folder = self._folders.setdefault(root, ImageFolder(root, self.within if inside else None))
+        folder = self.folder(root)
         paths: list[str | None] = [None] * len(raw.names)
         declared = raw.sizes[:, 0] > 0
         for row, name in enumerate(raw.names):

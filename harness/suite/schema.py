@@ -120,6 +120,8 @@ class FilesDataset:
             raise ValueError(f"columns are for the formats csv and via, not {self.format}")
         if self.normalised and self.format in WITH_A_UNIT_OF_THEIR_OWN:
             raise ValueError(f"normalised is for formats that have pixels; {self.format} defines its own unit")
+        if self.on_name_conflict and self.format not in {"voc", "labelme", "auto"}:
+            raise ValueError(f"on_name_conflict is for format: voc or labelme, not {self.format}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,6 +214,19 @@ def test_a_missing_image(name: str, root: Path) -> None:
     assert [found.code for found in checked.problems] == ["missing_image"]
 
 
+@pytest.mark.parametrize("name", ["voc", "labelme"])
+@pytest.mark.parametrize(("inside", "code"), [("train002.jpg", "name_conflict"), ("x.jpg", "name_inside_missing")])
+def test_a_label_file_that_names_another_image(inside: str, code: str, name: str, root: Path) -> None:
+    """Told at the file; `tests/data/test_label_names.py` has what becomes of its boxes."""
+    file = label_file(root, name, "train", _NAME)
+    file.write_text(file.read_text().replace(_NAME, inside))
+    checked = _check(root, fast=True)
+    place = _found(checked, code).places[0]
+    assert (Path(place.file), place.image) == (file, _NAME)
+    assert inside in place.detail
+    assert [found.code for found in checked.problems] == [code]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("fast", [False, True])
 def test_files_that_are_no_image(fast: bool, name: str, root: Path) -> None:  # noqa: FBT001 - a parameter

@@ -22,6 +22,7 @@ from harness.data.formats.reading import (
     files_under,
     group_by_split,
     has_json_key,
+    label_name,
     read_bytes,
 )
 from harness.data.image_names import is_absolute, plain_name
@@ -56,8 +57,8 @@ class _Shape(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    imagePath: str  # noqa: N815 - LabelMe's name
     shapes: list[msgspec.Raw]
+    imagePath: str | None = None  # noqa: N815 - LabelMe's name
     imageWidth: int | float | None = None  # noqa: N815
     imageHeight: int | float | None = None  # noqa: N815
 
@@ -88,7 +89,8 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     rows = RawAnnotationRows(numbered_by="index", images=root)
     for path, file in parsed:
         name = _name(path, file.imagePath, root or folder, is_root=source.images is not None)
-        image = rows.add_image(name, file=str(path), size=_size(file))
+        own = label_name(path, source.annotations)
+        image = rows.add_image(name, file=str(path), size=_size(file), label_name=own)
         for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
             rows.add_box(image, _bounds(points), label, number=index)
     return rows.build()
@@ -157,13 +159,13 @@ def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path | None:
     return above[up] if up < len(above) and all(name.startswith("../") for name in names) and names else None
 
 
-def _name(path: Path, image_path: str, root: Path, *, is_root: bool = False) -> str:
-    """Make `imagePath`, which is relative to its JSON file, relative to `root`.
+def _name(path: Path, image_path: str | None, root: Path, *, is_root: bool = False) -> str:
+    """Make `imagePath`, which is relative to its JSON file, relative to `root`; return nothing where it is missing.
 
     A path that would be refused, such as an absolute one, is returned unchanged. If the suite says that `root` is the
     folder of the images (`is_root`), a path that leads elsewhere counts by the file's name alone.
     """
-    image_path = plain_name(image_path)
+    image_path = plain_name(image_path or "")
     if not image_path or "\0" in image_path or is_absolute(image_path):
         return image_path
     name = os.path.relpath(os.path.normpath(path.parent / image_path), root)

@@ -243,6 +243,11 @@ def list_folder(folder: Path) -> list[Path]:
         raise UnreadableError(f"{folder}: {error.strerror}", file=folder) from None
 
 
+def label_name(file: Path, annotations: Path) -> str:
+    """Return a label file's path without its suffix, relative to the folder of the labels."""
+    return file.relative_to(annotations if file != annotations else file.parent).with_suffix("").as_posix()
+
+
 def number(text: str) -> float:
     """Parse a decimal number; return NaN for any other text."""
     try:

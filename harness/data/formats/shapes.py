@@ -32,6 +32,8 @@ def bounds_of_turned_rectangle(corners: Corners, degrees: float) -> Corners:
 
 def bounds_of_ellipse(x: float, y: float, radii: tuple[float, float], radians: float = 0.0) -> Corners:
     """Return the bounds of an ellipse around (x, y) that is turned about its centre."""
+    if not math.isfinite(radians):
+        return math.nan, math.nan, math.nan, math.nan
     cosine, sine = math.cos(radians), math.sin(radians)
     half_width = math.hypot(radii[0] * cosine, radii[1] * sine)
     half_height = math.hypot(radii[0] * sine, radii[1] * cosine)

@@ -21,6 +21,7 @@ from harness.data.formats.reading import (
     beginning,
     files_under,
     group_by_split,
+    label_name,
     number,
 )
 from harness.data.formats.recognise import are_others, format_of
@@ -80,7 +81,11 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             findings.add("unreadable_annotation", Place(file=str(path), line=error.line, detail=error.detail))
             continue
         image = rows.add_image(
-            parsed.name or path.stem, file=str(path), line=parsed.line, size=_size(parsed.width, parsed.height)
+            parsed.name,
+            file=str(path),
+            line=parsed.line,
+            size=_size(parsed.width, parsed.height),
+            label_name=label_name(path, source.annotations),
         )
         for entry in parsed.objects:
             try:
