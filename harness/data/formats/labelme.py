@@ -25,6 +25,7 @@ from harness.data.formats.reading import (
     label_name,
     read_bytes,
 )
+from harness.data.formats.shapes import bounds_of_points
 from harness.data.image_names import is_absolute, plain_name
 from harness.data.near_labels import near
 from harness.data.problems import Findings, Place
@@ -92,7 +93,8 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         own = label_name(path, source.annotations)
         image = rows.add_image(name, file=str(path), size=_size(file), label_name=own)
         for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
-            rows.add_box(image, _bounds(points), label, number=index)
+            xs, ys = zip(*points, strict=True)
+            rows.add_box(image, bounds_of_points(xs, ys), label, number=index)
     return rows.build()
 
 
@@ -140,20 +142,12 @@ def _corners(shape: _Shape) -> _Points:
     return points
 
 
-def _bounds(points: _Points) -> tuple[float, float, float, float]:
-    """Return the bounding box of points, xyxy, pixels; NaN if one of them is not a number."""
-    if any(math.isnan(value) for point in points for value in point):
-        return math.nan, math.nan, math.nan, math.nan
-    xs, ys = zip(*points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
 def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path | None:
     """Return the folder above the JSON files' one that every `imagePath` leads to (`../images/a.jpg`), if it is near.
 
     Otherwise None: the images lie beside the JSON files, or the folder is to be searched for.
     """
-    names = [_name(path, file.imagePath, folder) for path, file in parsed]
+    names = [_name(path, file.imagePath, folder) for path, file in parsed if file.imagePath]
     up = max((name.split("/").count("..") for name in names), default=0)
     above = near(folder)
     return above[up] if up < len(above) and all(name.startswith("../") for name in names) and names else None

@@ -23,6 +23,8 @@ def bounds_of_turned_rectangle(corners: Corners, degrees: float) -> Corners:
     left, top, right, bottom = corners
     if not degrees or left >= right or top >= bottom:
         return corners
+    if not math.isfinite(degrees):
+        return math.nan, math.nan, math.nan, math.nan
     cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
     width, height = right - left, bottom - top
     x, y = (left + right) / 2, (top + bottom) / 2

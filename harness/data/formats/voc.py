@@ -25,6 +25,7 @@ from harness.data.formats.reading import (
     number,
 )
 from harness.data.formats.recognise import are_others, format_of
+from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle
 from harness.data.formats.xml_text import parse_xml
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -106,7 +107,7 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
         yield from listed_labels(listing, source.annotations, ".xml", findings)
 
 
-def _object(entry: _Object) -> tuple[tuple[float, float, float, float], str, bool]:
+def _object(entry: _Object) -> tuple[Corners, str, bool]:
     """Return an object's corners as VOC counts them, its class, and whether it is difficult.
 
     Raises:
@@ -132,12 +133,11 @@ def _object(entry: _Object) -> tuple[tuple[float, float, float, float], str, boo
     return corners, texts["name"], crowd
 
 
-def _around(*, cx: float, cy: float, w: float, h: float, angle: float) -> tuple[float, float, float, float]:
+def _around(*, cx: float, cy: float, w: float, h: float, angle: float) -> Corners:
     """Return the corners, counted from 1, of the bounding box of a rotated one (roLabelImg; `angle` in radians)."""
-    angle = angle if math.isfinite(angle) else math.nan
-    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
-    x, y = (w * cosine + h * sine) / 2, (w * sine + h * cosine) / 2
-    return cx - x + 1, cy - y + 1, cx + x, cy + y
+    corners = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+    left, top, right, bottom = bounds_of_turned_rectangle(corners, math.degrees(angle))
+    return left + 1, top + 1, right, bottom
 
 
 @dataclass(slots=True)
