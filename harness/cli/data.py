@@ -12,7 +12,7 @@ from harness.cli.data_check import check
 from harness.cli.data_export import convert, export
 from harness.cli.datasets import datasets_of, load_files
 from harness.cli.errors import exit_codes
-from harness.cli.target import FORMAT, JSON, TARGET
+from harness.cli.target import FORMAT, IMAGES, JSON, TARGET
 from harness.formatting import counted, on_one_line
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ data.add_command(convert)
 @data.command()
 @TARGET
 @FORMAT
+@IMAGES
 @JSON
-def stats(target: Path, wanted: str, *, as_json: bool) -> None:
+def stats(target: Path, wanted: str, images: Path | None, *, as_json: bool) -> None:
     """Count images, boxes and sizes. Image files may be missing where the labels contain their sizes."""
     from pydantic import TypeAdapter
 
@@ -45,7 +46,7 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 
     with exit_codes():
         found = {}
-        for name, dataset in datasets_of(target, wanted).items():
+        for name, dataset in datasets_of(target, wanted, images).items():
             splits = _annotations(name, dataset)
             found[name] = {split: describe(annotations) for split, annotations in splits.items()}
         if not as_json:
@@ -60,24 +61,25 @@ def stats(target: Path, wanted: str, *, as_json: bool) -> None:
 @data.command()
 @TARGET
 @FORMAT
+@IMAGES
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The PNG to write.")
 @click.option("--n", "count", type=click.IntRange(1, 400), default=16, show_default=True, help="How many images.")
 @click.option("--class", "class_name", metavar="NAME", help="Only images with a box of this class.")
-def show(target: Path, wanted: str, out: Path, count: int, class_name: str | None) -> None:
+def show(target: Path, wanted: str, images: Path | None, out: Path, count: int, class_name: str | None) -> None:
     """Draw a contact sheet with boxes and class names, to see whether the labels fit the images."""
     from harness.data import contact_sheet
     from harness.store import files
 
     with exit_codes():
         shown: dict[str, Split] = {}
-        datasets = datasets_of(target, wanted)
+        datasets = datasets_of(target, wanted, images)
         for name, dataset in datasets.items():
             prefix = f"{name} " if len(datasets) > 1 else ""
             shown |= {f"{prefix}{split}": opened for split, opened in _opened(name, dataset).items()}
         annotations = {name: split.annotations for name, split in shown.items()}
-        images = contact_sheet.choose_images(annotations, count, class_name)
-        files.replace(out, contact_sheet.draw_sheet(shown, images))
-        click.echo(f"{out}: {counted(len(images), 'image')}")
+        chosen = contact_sheet.choose_images(annotations, count, class_name)
+        files.replace(out, contact_sheet.draw_sheet(shown, chosen))
+        click.echo(f"{out}: {counted(len(chosen), 'image')}")
 
 
 def _annotations(name: str, dataset: FilesDataset | SyntheticDataset) -> dict[str, Any]:

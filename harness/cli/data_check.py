@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.cli.target import FORMAT, JSON, TARGET, read_target
+from harness.cli.target import FORMAT, IMAGES, JSON, TARGET, read_target
 from harness.formatting import counted, on_one_line
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 @click.command()
 @TARGET
 @FORMAT
+@IMAGES
 @JSON
 @click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
 @click.option("--fast", is_flag=True, help="Read headers only, no pixels: what `harness run` checks.")
-def check(target: Path, wanted: str, *, as_json: bool, strict: bool, fast: bool) -> None:
+def check(target: Path, wanted: str, images: Path | None, *, as_json: bool, strict: bool, fast: bool) -> None:
     """Find every problem of labels and images at once; exit with 1 if there are errors.
 
     Of a `python` dataset as many items are read as five minutes allow.
     """
     with exit_codes():
-        found = _checked(read_target(target, wanted), fast=fast)
+        found = _checked(read_target(target, wanted, images), fast=fast)
         texts = [_checked_text(name, checked) for name, checked in found.items()]
         click.echo(json.dumps(_checked_json(found), indent=2) if as_json else "\n\n".join(texts))
         severities = {problem.severity for checked in found.values() for problem in checked.problems}

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.datasets import datasets_of, load_files
 from harness.cli.errors import exit_codes
-from harness.cli.target import FORMAT, TARGET
+from harness.cli.target import FORMAT, IMAGES, TARGET
 from harness.errors import DataError, UsageError
 from harness.formatting import counted
 
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 @TARGET
 @click.argument("out", type=click.Path(path_type=Path))
 @FORMAT
+@IMAGES
 @click.option("--to", type=click.Choice(["coco", "yolo", "voc"]), required=True, help="The format to write.")
 @click.option("--split", "only", metavar="NAME", help="Only this split; else all of them.")
 @click.option("--copy-images", is_flag=True, help="Copy the images too, to where yolo and voc have them.")
-def export(target: Path, out: Path, wanted: str, to: str, only: str | None, *, copy_images: bool) -> None:
+def export(
+    target: Path, out: Path, wanted: str, images: Path | None, to: str, only: str | None, *, copy_images: bool
+) -> None:
     """Write the boxes as the harness reads them, for other tools: clipped to their image, which is upright.
 
     OUT is a JSON file for coco, each image with the name of its split, and a new folder for yolo and voc.
@@ -44,7 +47,7 @@ def export(target: Path, out: Path, wanted: str, to: str, only: str | None, *, c
             )
         if out.exists() and (to == "coco" or not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"{out}: is there already, and is not overwritten; choose another name, or remove it")
-        parts = _splits(target, wanted, only)
+        parts = _splits(target, wanted, images, only)
         count = sum(len(part.annotations) for part in parts.values())
         if to == "coco":
             folder = _write_coco(parts, out)
@@ -64,12 +67,12 @@ convert = copy.copy(export)  # the name that many look for
 convert.name, convert.hidden = "convert", True
 
 
-def _splits(target: Path, wanted: str, only: str | None) -> dict[str, LoadedSplit]:
+def _splits(target: Path, wanted: str, images: Path | None, only: str | None) -> dict[str, LoadedSplit]:
     """Read the splits to write, with the sizes that the labels tell where no image file is there."""
     from harness.data.load import load
     from harness.suite.schema import FilesDataset
 
-    datasets = {name: d for name, d in datasets_of(target, wanted).items() if isinstance(d, FilesDataset)}
+    datasets = {name: d for name, d in datasets_of(target, wanted, images).items() if isinstance(d, FilesDataset)}
     if len(datasets) != 1:
         known = ", ".join(datasets) or "none"
         raise UsageError(f"{target}: expected one dataset of files, got {known}; give the PATH of one")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from harness.suite.schema import FilesDataset, SyntheticDataset
 
 
-def datasets_of(target: Path, wanted: str) -> dict[str, FilesDataset | SyntheticDataset]:
+def datasets_of(target: Path, wanted: str, images: Path | None) -> dict[str, FilesDataset | SyntheticDataset]:
     """Return those that can be opened without torch."""
     from harness.suite.schema import PythonDataset
 
     found: dict[str, FilesDataset | SyntheticDataset] = {}
-    for name, dataset in read_target(target, wanted).datasets.items():
+    for name, dataset in read_target(target, wanted, images).datasets.items():
         if isinstance(dataset, PythonDataset):
             click.echo(
                 f"{name}: a python dataset is your own code, which only `harness data check` and its trials read",

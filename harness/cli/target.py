@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from harness.errors import UsageError
 from harness.suite.formats import FormatName
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ FORMAT = click.option(
     default="auto",
     show_default=True,
     help="Of the labels under a PATH; a suite names its own.",
+)
+IMAGES = click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="The folder of the images of a PATH, or of a folder of them for each split; else it is searched for.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -45,19 +52,22 @@ class Target:
     folder: Path = field(default_factory=Path)
 
 
-def read_target(path: Path, wanted_format: str) -> Target:
+def read_target(path: Path, wanted_format: str, images: Path | None) -> Target:
     """Read what the user names as SUITE|PATH.
 
     Raises:
         SuiteError: the suite file is wrong.
+        UsageError: a folder of images is named beside a suite.
     """
     from harness.suite.load import load_suite
     from harness.suite.schema import FilesDataset, ImageSize
 
     if path.suffix.lower() in _YAML and path.is_file() and _is_suite(path):
+        if images is not None:
+            raise UsageError(f"--images is for labels under a PATH; {path} is a suite, which names the folders itself")
         suite = load_suite(path)
         return Target(datasets=dict(suite.datasets), image_sizes=suite.image_sizes, folder=path.resolve().parent)
-    dataset = FilesDataset(format=wanted_format, path=path)  # type: ignore[arg-type]
+    dataset = FilesDataset(format=wanted_format, path=path, images=images)  # type: ignore[arg-type]
     return Target(datasets={path.resolve().name: dataset}, image_sizes=(ImageSize(),))
 
 

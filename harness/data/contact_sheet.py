@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,8 @@ def choose_images(splits: dict[str, Annotations], count: int, class_name: str | 
         class_name: choose only images that have a box of this class.
 
     Raises:
-        DataError: there is no such class, or no such image.
+        UsageError: there is no such class.
+        DataError: there is no such image.
     """
     candidates: list[SheetImage] = []
     class_names: dict[str, None] = {}
@@ -57,7 +58,7 @@ def choose_images(splits: dict[str, Annotations], count: int, class_name: str | 
             eligible = np.isin(np.arange(len(table)), owners[names[table.labels] == class_name])
         candidates += [SheetImage(split=split, index=int(row)) for row in np.flatnonzero(eligible)]
     if class_name is not None and class_name not in class_names:
-        raise DataError(f"no class {class_name!r}; there are {', '.join(class_names)}")
+        raise UsageError(f"no class {class_name!r}; there are {', '.join(class_names)}")
     if not candidates:
         condition = f"with a box of {class_name!r}" if class_name else "that can be shown"
         raise DataError(f"no image {condition}")

@@ -92,6 +92,6 @@ def test_the_sheet_can_be_of_one_class(harness_command: Command, tmp_path: Path)
     assert picture.format == "PNG"
     done = harness_command("data", "show", root, "--out", out, "--class", "disk")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        1,
+        2,
         "Error: no class 'disk'; there are disc, square, triangle",
     )
