@@ -197,6 +197,11 @@ OTHERS = (  # the first one that fits counts
         keys=("imgHeight", "polygon"),
     ),
     Other(
+        name="masks of SA-1B (Segment Anything), which have no classes",
+        instead="a detector needs classes: label the objects, and export them as COCO",
+        keys=("annotations", "predicted_iou"),
+    ),
+    Other(
         name="CrowdHuman's odgt",
         instead="write it as COCO: the boxes fbox and vbox have COCO's order, x, y, width, height",
         files=r"\.(odgt|json|jsonl)$",
@@ -239,12 +244,6 @@ OTHERS = (  # the first one that fits counts
         instead=_CONVERTER.format("ibm-cloud-annotations"),
         keys=("annotations", "x2", "y2"),
         text=r'"localization"',
-    ),
-    Other(
-        name="CVAT for video",
-        instead="in CVAT, export it as CVAT for images or as COCO",
-        files=r"\.xml$",
-        text=r"<track\s|<mode>interpolation</mode>",
     ),
     Other(
         name="XML of the first LabelMe (MIT), with polygons",

@@ -23,6 +23,7 @@ _MAX_FILES = 100  # that are looked into below one path
 _NO_LABELS = {"", ".md", ".html", ".pdf", ".log", ".cache", ".db", ".ini", ".py", ".ipynb"}
 
 
+_KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
 _PATTERNS = {other: (re.compile(other.files), re.compile(other.text)) for other in OTHERS}
 
 
@@ -50,9 +51,9 @@ def format_of(file: Path) -> Other | None:
     if not any(other.text or other.keys for other in candidates):
         return next((other for other in candidates if other is not WEBDATASET or _is_webdataset(file)), None)
     content = ends(file).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
+    keys = set(_KEY.findall(content))
     for other in candidates:
-        has_keys = all(re.search(rf'"{re.escape(key)}"\s*:', content) for key in other.keys)
-        if has_keys and _PATTERNS[other][1].search(content) and not _has_anywhere(file, other.lacks):
+        if keys.issuperset(other.keys) and _PATTERNS[other][1].search(content) and not _has_anywhere(file, other.lacks):
             return other
     return None
 
@@ -77,7 +78,7 @@ def _is_webdataset(file: Path) -> bool:
     try:
         with tarfile.open(file, "r:") as archive:
             members = [member for member, _ in zip(archive, range(4), strict=False) if member.isfile()]
-    except (OSError, tarfile.TarError):
+    except (OSError, tarfile.TarError, ValueError, OverflowError):
         return False
     names = [member.name.rpartition("/")[2].partition(".") for member in members[:2]]
     return len(names) > 1 and names[0][0] == names[1][0] and names[0][2] != names[1][2]
