@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import boxes
+from harness.data.discover import formats_beside
 from harness.data.empty import why_empty
 from harness.data.load import load
 from harness.data.open import drawing_of, open_synthetic, split_names
@@ -104,7 +105,7 @@ def check(
         )
     loaded = load(dataset, depth="headers" if fast else "pixels", workers=workers, progress=progress)
     add_lost(loaded, image_sizes)
-    add_suspicions(loaded)
+    add_suspicions(dataset, loaded)
     splits = loaded.splits
     return CheckResult(
         format=loaded.format,
@@ -125,9 +126,12 @@ def empty_synthetic(dataset: SyntheticDataset) -> tuple[Problem, ...]:
     return findings.problems()
 
 
-def add_suspicions(loaded: LoadedDataset) -> None:
+def add_suspicions(dataset: FilesDataset, loaded: LoadedDataset) -> None:
     """Add warnings about valid but suspicious data to `loaded.findings`."""
     findings = loaded.findings
+    for name in formats_beside(dataset, loaded.format) if loaded.splits else ():
+        detail = f"{loaded.format} is read; {name} is there too"
+        findings.add("several_formats", Place(file=str(dataset.path), detail=detail))
     for split in loaded.splits.values():
         boxes.suspicious_boxes(split.raw, split.box_rows, split.annotations.boxes.astype(np.float64), findings)
     _check_classes(loaded.splits, findings)

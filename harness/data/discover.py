@@ -76,6 +76,29 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     }
 
 
+def formats_beside(dataset: FilesDataset, chosen: str) -> list[str]:
+    """Return the formats of other labels that lie beside those which `auto` has chosen.
+
+    CSV does not count, since tables of any meaning lie beside labels.
+    """
+    path = dataset.path
+    if path is None or dataset.format != "auto" or not os.path.isdir(path):
+        return []
+    found = {name: sources for name in FORMATS if name != "csv" and (sources := _sources_of(path, name))}
+    if "yolo" not in found and _has_yolo_texts(path):
+        found["yolo"] = _yolo_folders(path, need_class_list=True)
+    read = {source.annotations for source in found.pop(chosen, {}).values()}
+    return [name for name, sources in found.items() if sources and not read & {s.annotations for s in sources.values()}]
+
+
+def _sources_of(path: Path, format_name: str) -> dict[str, Source]:
+    """Return what one format finds; empty also where it finds something that it cannot use."""
+    try:
+        return FORMATS[format_name].find(path)
+    except UnreadableError:
+        return {}
+
+
 def _find(path: Path, format_name: str) -> dict[str, Source]:
     """Find the splits below one path, in the format `format_name` or, with `auto`, in the first that fits."""
     sources = _recognised(path, format_name)
@@ -130,22 +153,13 @@ def _refuse_others(path: Path, format_name: str) -> None:
         OtherFormatError: it holds another format, one that is read or one that is not.
     """
     if format_name != "auto":
-        for name in FORMATS:
-            if _recognised(path, name):
-                raise OtherFormatError(
-                    f"this is {name}, and not {format_name}; write format: {name}, or auto", file=path
-                )
-    found = other_format(path)
-    if found:
-        file, other = found
+        found = next((name for name in FORMATS if _sources_of(path, name)), None)
+        if found:
+            raise OtherFormatError(f"this is {found}, and not {format_name}; write format: {found}, or auto", file=path)
+    unread = other_format(path)
+    if unread:
+        file, other = unread
         raise OtherFormatError(str(other), file=file)
-
-
-def _holds(path: Path, format_name: str) -> bool:
-    try:
-        return bool(FORMATS[format_name].find(path))
-    except UnreadableError:
-        return False
 
 
 def _has_yolo_texts(folder: Path) -> bool:

@@ -161,6 +161,11 @@ CODES: dict[str, Code] = {
         "images that are in two splits, pixel for pixel",
         "keep each image in one split: accuracy on an image that was trained on means nothing",
     ),
+    "several_formats": Code(
+        "warning",
+        "labels in several formats, of which one is read",
+        "name the format that is meant (format: in the suite, --format here), or move the other labels away",
+    ),
     "box_crosses_border": Code(
         "warning",
         "boxes that reach more than half a pixel over their image's border",

@@ -66,7 +66,7 @@ def validate_datasets(
             )
         else:
             fingerprints[name] = loaded.fingerprint()
-            add_suspicions(loaded)
+            add_suspicions(dataset, loaded)
             lines += _describe(name, dataset, loaded)
             lines += _crowded(name, loaded, suite.protocol.detections)
     if problems:

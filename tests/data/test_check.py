@@ -636,6 +636,24 @@ def test_two_folders_that_could_have_the_images(root: Path) -> None:
     assert "--images DIR" in str(problem)
 
 
+@pytest.mark.parametrize("second", ["yolo", "voc", "labelme"])
+def test_labels_of_two_formats_in_one_folder(second: str, tmp_path: Path) -> None:
+    """What is read is told, and what is not; a named format, or the same labels once, is no problem."""
+    root = dataset(tmp_path / "set", "coco", train=_TRAIN, val=_VAL)
+    assert not _check(root, fast=True).problems
+    for split, count in (("train", _TRAIN), ("val", _VAL)):
+        write_labels(root, second, split, shots(split, count))
+    if second == "yolo":  # without a data.yaml, as LabelImg leaves them
+        (root / "data.yaml").unlink()
+        (root / "labels" / "classes.txt").write_text("\n".join(CLASSES))
+    (root / "results.csv").write_text("epoch,a,b,c,d,e,f\n1,2,3,4,5,6,7\n")  # no labels
+    checked = _check(root, fast=True)
+    problem = _found(checked, "several_formats")
+    assert [place.detail for place in problem.places] == [f"coco is read; {second} is there too"]
+    assert len(checked.problems) == 1
+    assert not _check(root, "coco", fast=True).problems
+
+
 def test_every_code_has_a_test_here() -> None:
     """The list of codes and the tests do not drift apart; some are tested beside the module that finds them."""
     files = [ROOT / "tests" / "cli" / "test_data_check.py", *(ROOT / "tests" / "data").rglob("test_*.py")]

@@ -43,8 +43,9 @@ class Folders:
         file, clean = self._clean[name][which % len(self._clean[name])]
         file.write_bytes(mutate)
         try:
-            loaded = load(FilesDataset(format=name, path=self._root / name), depth="headers")  # type: ignore[arg-type]
-            add_suspicions(loaded)
+            source = FilesDataset(format=name, path=self._root / name)  # type: ignore[arg-type]
+            loaded = load(source, depth="headers")
+            add_suspicions(source, loaded)
             loaded.fingerprint()
             "".join(map(str, loaded.findings.problems())).encode()
         except HarnessError as error:

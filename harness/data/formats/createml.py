@@ -15,6 +15,7 @@ from harness.data.formats.reading import (
     UnreadableError,
     add_broken_files,
     decode_json,
+    ends,
     files_under,
     group_by_split,
     has_json_key,
@@ -62,7 +63,9 @@ def find(path: Path) -> dict[str, Source]:
 
 
 def _is_createml(path: Path) -> bool:
-    return has_json_key(path, *_KEYS) and format_of(path) is None
+    return (
+        has_json_key(path, *_KEYS) and ends(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[" and format_of(path) is None
+    )
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

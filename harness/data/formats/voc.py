@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from harness.data.formats.reading import (
     label_name,
     number,
 )
-from harness.data.formats.recognise import are_others, format_of
+from harness.data.formats.recognise import format_of
 from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle
 from harness.data.formats.xml_text import parse_xml
 from harness.data.problems import Findings, Place
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".xml"})
+_ELEMENT = re.compile(rb"<([A-Za-z][\w.:-]*)")
+_SAMPLE = 5  # files of a folder that show whether it is VOC
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _ROTATED = ("cx", "cy", "w", "h", "angle")
 
@@ -44,10 +47,10 @@ _ROTATED = ("cx", "cy", "w", "h", "angle")
 def find(path: Path) -> dict[str, Source]:
     """Find VOC's own layout (Annotations, JPEGImages, ImageSets/Main), folders named after splits, or one folder."""
     if os.path.isfile(path):
-        is_voc = path.suffix.lower() in _SUFFIX and format_of(path) is None
+        is_voc = path.suffix.lower() in _SUFFIX and not _is_foreign(path)
         return {"all": Source(format="voc", annotations=path)} if is_voc else {}
     files = [path / name for name in files_under(path, _SUFFIX)]
-    if are_others(files[:5]):
+    if files and all(map(_is_foreign, files[:_SAMPLE])):
         return {}
     sets = path / "ImageSets" / "Main"
     if os.path.isdir(path / "Annotations"):
@@ -189,7 +192,18 @@ def _parse(path: Path) -> _File:
 
 
 def _is_voc(path: Path) -> bool:
-    return b"<annotation" in beginning(path, 4096).replace(b"\0", b"")  # UTF-16 has zero bytes between
+    return _outermost(path) == b"annotation"
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether an XML file is of another format; a file that is broken at its beginning is not."""
+    return _outermost(path) not in {b"", b"annotation"} or format_of(path) is not None
+
+
+def _outermost(path: Path) -> bytes:
+    """Return the name of the outermost element, or of what looks like it; nothing where there is none."""
+    element = _ELEMENT.search(beginning(path, 4096).replace(b"\0", b""))  # UTF-16 has zero bytes between
+    return element[1] if element else b""
 
 
 def _size(width: str, height: str) -> tuple[int, int]:

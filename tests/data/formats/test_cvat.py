@@ -228,13 +228,13 @@ def test_other_encodings_and_broken_files(tmp_path: Path) -> None:
 
 
 def test_a_file_of_voc_is_none_of_cvat(tmp_path: Path) -> None:
-    """`<annotation>` is VOC's, `<annotations>` is CVAT's; each named as the other is refused with its line."""
+    """`<annotation>` is VOC's, `<annotations>` is CVAT's; each named as the other is told."""
     _write(tmp_path, _image(_BOX.format(1)))
     assert _load(tmp_path).format == "cvat"
     file = tmp_path / "annotations.xml"
     loaded = load(FilesDataset(format="voc", path=file), depth="headers")
-    assert "expected <annotation>" in _found(loaded)[0][1]
+    assert "annotations.xml: this is cvat, and not voc" in _found(loaded)[0][1]
     file.write_text("<annotation><filename>a.jpg</filename></annotation>")
     assert _load(tmp_path).format == "voc"
     loaded = load(FilesDataset(format="cvat", path=file), depth="headers")
-    assert "not CVAT: the outermost element is <annotation>, expected <annotations>" in _found(loaded)[0][1]
+    assert "annotations.xml: this is voc, and not cvat" in _found(loaded)[0][1]
