@@ -67,7 +67,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
             images=source.images if found == "yolo" else dataset.images or source.images,
             columns=dataset.columns,
             class_names=(source.class_names or dataset.classes)
-            if source.format in {"yolo", "labelme", "via"}
+            if source.format in {"yolo", "labelme", "via", "labelstudio", "huggingface"}
             else None,
             normalised=dataset.normalised,
             on_name_conflict=dataset.on_name_conflict,

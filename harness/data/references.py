@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import IMAGE_SUFFIXES, files_under
+from harness.data.formats.reading import images_under
 from harness.data.image_names import folded
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def resolve(raw: RawAnnotations, root: Path) -> RawAnnotations:
     """
     if raw.spellings is None:
         return raw
-    index = _Index(list(files_under(root, IMAGE_SUFFIXES)) if os.path.isdir(root) else [])
+    index = _Index(list(images_under(root)) if os.path.isdir(root) else [])
     names = (
         next((path for name in spellings if (path := index.find(name))), spellings[-1])
         for spellings in map(raw.spellings, raw.names)
@@ -86,7 +86,7 @@ class _Index:
 
     @cached_property
     def _by_upload(self) -> dict[str, str]:
-        return _unique(self._paths, lambda path: folded(_as_uploaded(path)))
+        return _unique(self._paths, lambda path: folded(_as_uploaded(os.path.basename(path))))
 
 
 def _unique(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
@@ -103,6 +103,6 @@ def _without_suffix(path: str) -> str:
     return os.path.splitext(path)[0]
 
 
-def _as_uploaded(path: str) -> str:
+def _as_uploaded(name: str) -> str:
     """Return the name that a server stores for an uploaded file: without spaces and special characters."""
-    return re.sub(r"[^-\w./]", "", path.replace(" ", "_"))
+    return re.sub(r"[^-\w.]", "", name.replace(" ", "_"))

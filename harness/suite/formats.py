@@ -15,5 +15,6 @@ FormatName = Literal[
     "cvat",
     "via",
     "openimages",
+    "labelstudio",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

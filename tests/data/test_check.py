@@ -413,7 +413,7 @@ def test_torn_annotation_files(name: str, root: Path) -> None:
     problem = _found(_check(root), "unreadable_annotation")
     assert problem.count == 1
     assert Path(problem.places[0].file) == file
-    assert problem.places[0].line is not None or name in {"coco", "createml", "labelme", "via"}
+    assert problem.places[0].line is not None or name in {"coco", "createml", "labelme", "via", "labelstudio"}
 
 
 @pytest.mark.parametrize("name", FORMATS)

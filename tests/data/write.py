@@ -12,6 +12,7 @@ from tests.data.written import (
     csv,
     cvat,
     labelme,
+    labelstudio,
     openimages,
     via,
     voc,
@@ -42,6 +43,7 @@ _WRITERS: dict[str, Writer] = {
     "cvat": cvat,
     "via": via,
     "openimages": openimages,
+    "labelstudio": labelstudio,
 }
 FORMATS = tuple(_WRITERS)
 

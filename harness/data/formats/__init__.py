@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.data.formats import coco, createml, csv, cvat, labelme, openimages, via, voc, yolo
+from harness.data.formats import coco, createml, csv, cvat, labelme, labelstudio, openimages, via, voc, yolo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,7 @@ class Format(Protocol):
 FORMATS: dict[str, Format] = {  # in the order in which `auto` tries them
     "yolo": yolo,
     "via": via,
+    "labelstudio": labelstudio,
     "coco": coco,
     "createml": createml,
     "labelme": labelme,
