@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.data.problems import Findings, Place
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from harness.data.problems import Findings
     from harness.data.raw import RawAnnotations
 
 _MIN_SIDE = 1e-2  # pixels inside the image: a thinner box could lose its area when it is rounded to float32
@@ -44,7 +47,7 @@ def valid_boxes(
     min_side = np.full(len(width), _MIN_SIDE)
     left, top, right, bottom = np.ascontiguousarray(raw.boxes.T)
     if raw.first_pixel:
-        counted = (right > left) & (bottom > top) & ~raw.fractional  # swapped corners are not mended
+        counted = _counted(raw)
         left, top = (np.where(counted, edge - raw.first_pixel, edge) for edge in (left, top))
     with np.errstate(invalid="ignore", over="ignore"):
         if raw.fractional.any():
@@ -61,7 +64,8 @@ def valid_boxes(
             np.clip(bottom, 0, height),
         ]
         visible = np.minimum(clipped[2] - clipped[0], clipped[3] - clipped[1])
-        overhang = np.maximum(np.maximum(-left, -top), np.maximum(right - width, bottom - height))
+        before = np.maximum(-left, -top) - np.where(_begin_at_zero(raw), raw.first_pixel, 0)
+        overhang = np.maximum(before, np.maximum(right - width, bottom - height))
     has_area = finite & (sides > 0) & (sides >= min_side)
     valid = has_area & (visible > 0) & (visible >= min_side)
     _add_findings(raw, findings, "not_a_number", ~finite)
@@ -70,6 +74,36 @@ def valid_boxes(
     _add_findings(raw, findings, "box_crosses_border", valid & size_known & (overhang > _ROUNDING), sizes)
     rows = np.flatnonzero(valid)
     return rows, np.stack([edge[rows] for edge in clipped], axis=1)
+
+
+def tell_corners_from_zero(raw: RawAnnotations, file: Path, findings: Findings) -> None:
+    """Add one warning to `findings` if boxes begin at 0 in a format that counts pixels from 1.
+
+    Args:
+        raw: boxes as read from the annotation files.
+        file: the annotation file or folder, as the place of the warning.
+        findings: receives the warning.
+    """
+    rows = np.flatnonzero(_begin_at_zero(raw))
+    if len(rows):
+        detail = f"{len(rows):,} of {len(raw.boxes):,} boxes begin at 0; the first: {raw.box_place(int(rows[0]))}"
+        findings.add("corners_from_zero", Place(file=str(file), detail=detail))
+
+
+def _counted(raw: RawAnnotations) -> NDArray[np.bool_]:
+    """Return which boxes count pixels from `first_pixel`; those with swapped corners are not mended."""
+    left, top, right, bottom = raw.boxes.T
+    counted: NDArray[np.bool_] = (right > left) & (bottom > top) & ~raw.fractional
+    return counted
+
+
+def _begin_at_zero(raw: RawAnnotations) -> NDArray[np.bool_]:
+    """Return which boxes begin before the format's first pixel, but at an image's border if it counts from 0."""
+    if not raw.first_pixel:
+        return np.zeros(len(raw.boxes), dtype=np.bool_)
+    begin = raw.boxes[:, :2].min(axis=1, initial=np.inf)
+    at_zero: NDArray[np.bool_] = _counted(raw) & (begin >= -_ROUNDING) & (begin < raw.first_pixel - _ROUNDING)
+    return at_zero
 
 
 def suspicious_boxes(

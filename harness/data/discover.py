@@ -60,6 +60,8 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     found = next(iter(sources.values())).format
     if dataset.normalised and found in WITH_A_UNIT_OF_THEIR_OWN:
         raise UnreadableError(f"{found} defines itself what its numbers are fractions of; remove normalised: true")
+    if dataset.corners_from == 0 and found != "voc":
+        raise UnreadableError(f"corners_from is for voc, and this is {found}; remove it")
     ordered = {name: sources[name] for name in ("all", *SPLITS) if name in sources}
     return {
         name: replace(
@@ -71,6 +73,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
             else None,
             normalised=dataset.normalised,
             on_name_conflict=dataset.on_name_conflict,
+            corners_from=dataset.corners_from,
         )
         for name, source in ordered.items()
     }

@@ -196,6 +196,7 @@ def _load_split(
         if info is not None and info.width:
             sizes[row] = info.width, info.height
     raw = units.as_meant(raw, sizes, file=source.annotations, normalised=source.normalised, findings=findings)
+    boxes.tell_corners_from_zero(raw, source.annotations, findings)
     box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
     is_usable = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
     box_rows, corners = box_rows[is_usable], corners[is_usable]

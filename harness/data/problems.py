@@ -176,6 +176,12 @@ CODES: dict[str, Code] = {
         "what is no object to detect, such as points, tags, denied boxes, tasks that nobody labelled; it is left out",
         "nothing, if that is right; else draw each object as a box or a polygon",
     ),
+    "corners_from_zero": Code(
+        "warning",
+        "corners that count from 0 in files of VOC, which counts from 1",
+        "set corners_from: 0 in the suite, which reads them exactly; without it each box begins one pixel further left "
+        "and above, or at the border",
+    ),
     "duplicate_box": Code(
         "warning", "boxes drawn twice: same class, IoU above 0.95", "delete one of the two; both count as objects"
     ),

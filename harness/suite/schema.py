@@ -82,7 +82,8 @@ class FilesDataset:
     `split`. `classes` sets the classes and their order if the format does not list them, or restricts them if it does.
     `images` is the folder that image names below `path` are relative to; without it, it is searched for. `normalised`
     says that boxes are fractions of their image's sides, in a format that has pixels. `on_name_conflict` says which
-    image a label file belongs to if it names another image than the one that it is named after.
+    image a label file belongs to if it names another image than the one that it is named after. `corners_from: 0` says
+    that the corners of VOC files count pixels from 0, not from 1 as the format defines.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -99,6 +100,7 @@ class FilesDataset:
     columns: Mapping[Column, str] | None = None
     normalised: bool = False
     on_name_conflict: Literal["stem", "inside"] | None = None
+    corners_from: Literal[0, 1] = 1
     on_bad_data: OnBadData | None = None
 
     def __post_init__(self) -> None:
@@ -122,6 +124,8 @@ class FilesDataset:
             raise ValueError(f"normalised is for formats that have pixels; {self.format} defines its own unit")
         if self.on_name_conflict and self.format not in {"voc", "labelme", "auto"}:
             raise ValueError(f"on_name_conflict is for format: voc or labelme, not {self.format}")
+        if self.corners_from == 0 and self.format not in {"voc", "auto"}:
+            raise ValueError(f"corners_from is for format: voc, not {self.format}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

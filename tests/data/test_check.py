@@ -100,6 +100,18 @@ def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
 _SWAPPED = ["coco", "voc", "yolo", "csv", "cvat", "via", "openimages"]  # LabelMe draws from any corner to the other
 
 
+@pytest.mark.parametrize("name", ["voc"])
+def test_corners_that_count_from_zero(name: str, root: Path) -> None:
+    """A box at 0 crosses no border; it is told once, at the folder of the labels."""
+    _relabel(root, name, _with(_victim().but(0, x1=-1)))
+    checked = _check(root)
+    (place,) = _found(checked, "corners_from_zero").places
+    assert Path(place.file) == root / "Annotations"
+    assert place.detail.startswith(f"1 of {checked.splits['train'][1]} boxes begin at 0; the first: ")
+    assert f"{Path(_NAME).stem}.xml:4" in place.detail
+    assert [found.code for found in checked.problems] == ["corners_from_zero"]
+
+
 @pytest.mark.parametrize("name", _SWAPPED)
 def test_swapped_corners(name: str, root: Path) -> None:
     """A box whose left is right of its right is degenerate."""

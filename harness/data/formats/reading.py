@@ -59,6 +59,7 @@ class Source:
         normalised: whether boxes are fractions of their image's sides, though the format has pixels.
         on_name_conflict: whether the name of a label file (`stem`) or the name in it (`inside`) says which image it
             belongs to, if both name an image; None if that is an error.
+        corners_from: the number of an image's first pixel in VOC files.
         absent: whether none of the folders and lists that are to name the split's images exists.
         problems: what was found wrong with the file that names the splits: codes and places.
     """
@@ -74,6 +75,7 @@ class Source:
     subsets: tuple[str, ...] = ()
     normalised: bool = False
     on_name_conflict: Literal["stem", "inside"] | None = None
+    corners_from: int = 1
     absent: bool = False
     problems: tuple[tuple[str, Place], ...] = ()
 

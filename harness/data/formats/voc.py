@@ -1,6 +1,7 @@
 """Pascal VOC XML, one file per image (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html).
 
-Corners count pixels from 1 and include both ends: the box from xmin to xmax covers [xmin − 1, xmax] here. A box with
+Corners count pixels from 1 and include both ends: the box from xmin to xmax covers [xmin − 1, xmax] here. With the
+suite's `corners_from: 0`, for the many tools that write edges counted from 0, it covers [xmin, xmax]. A box with
 xmin = xmax, one pixel wide by that rule, is treated as degenerate, as in most tools it is a slip of the mouse. A
 `difficult` object is treated as a crowd region of COCO: it is not trained on, and ignored in evaluation. The boxes of
 an object's parts are skipped. A rotated box (roLabelImg's `robndbox`) is read as its bounding box.
@@ -77,7 +78,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     Raises:
         UnreadableError: the listing cannot be read.
     """
-    rows = RawAnnotationRows(numbered_by="line", images=source.images, first_pixel=1)
+    rows = RawAnnotationRows(numbered_by="line", images=source.images, first_pixel=source.corners_from)
     for path in _files(source, findings):
         try:
             parsed = _parse(path)
@@ -93,7 +94,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         )
         for entry in parsed.objects:
             try:
-                corners, label, crowd = _object(entry)
+                corners, label, crowd = _object(entry, source.corners_from)
             except UnreadableError as error:
                 findings.add("unreadable_annotation", Place(file=str(path), line=entry.line, detail=error.detail))
             else:
@@ -110,8 +111,8 @@ def _files(source: Source, findings: Findings) -> Iterator[Path]:
         yield from listed_labels(listing, source.annotations, ".xml", findings)
 
 
-def _object(entry: _Object) -> tuple[Corners, str, bool]:
-    """Return an object's corners as VOC counts them, its class, and whether it is difficult.
+def _object(entry: _Object, first_pixel: int) -> tuple[Corners, str, bool]:
+    """Return an object's corners, counted from `first_pixel`, its class, and whether it is difficult.
 
     Raises:
         UnreadableError: a part of it is missing, is there more than once, or is not a number.
@@ -132,15 +133,19 @@ def _object(entry: _Object) -> tuple[Corners, str, bool]:
         raise UnreadableError(f"{', '.join(wrong)}: no number")
     difficult = entry.texts.get("difficult", [""])[0].lower()  # some tools write True, or Unspecified
     crowd = difficult in {"true", "yes"} or abs(number(difficult)) > 0
-    corners = _around(**values) if rotated else (values["xmin"], values["ymin"], values["xmax"], values["ymax"])
+    corners = (
+        _around(**values, first_pixel=first_pixel)
+        if rotated
+        else (values["xmin"], values["ymin"], values["xmax"], values["ymax"])
+    )
     return corners, texts["name"], crowd
 
 
-def _around(*, cx: float, cy: float, w: float, h: float, angle: float) -> Corners:
-    """Return the corners, counted from 1, of the bounding box of a rotated one (roLabelImg; `angle` in radians)."""
+def _around(*, cx: float, cy: float, w: float, h: float, angle: float, first_pixel: int) -> Corners:
+    """Return the corners, counted from `first_pixel`, of a rotated box's bounds (roLabelImg; `angle` in radians)."""
     corners = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
     left, top, right, bottom = bounds_of_turned_rectangle(corners, math.degrees(angle))
-    return left + 1, top + 1, right, bottom
+    return left + first_pixel, top + first_pixel, right, bottom
 
 
 @dataclass(slots=True)

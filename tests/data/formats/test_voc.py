@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -21,12 +22,12 @@ def _object(inside: str, name: str = "bolt") -> str:
     return f"<object><name>{name}</name>{inside}</object>"
 
 
-def _load(folder: Path, *objects: str, encoding: str = "utf-8") -> LoadedDataset:
+def _load(folder: Path, *objects: str, encoding: str = "utf-8", corners_from: Literal[0, 1] = 1) -> LoadedDataset:
     Image.new("RGB", (100, 80)).save(folder / "a.png")
     lines = ["<annotation>", "<filename>a.png</filename>", *objects, "</annotation>"]
     first = f'<?xml version="1.0" encoding="{encoding}"?>'
     (folder / "a.xml").write_text("\n".join([first, *lines]), encoding=encoding)
-    return load(FilesDataset(format="auto", path=folder), depth="headers")
+    return load(FilesDataset(format="auto", path=folder, corners_from=corners_from), depth="headers")
 
 
 def _boxes(loaded: LoadedDataset) -> list[tuple[str, tuple[float, ...], bool]]:
@@ -100,3 +101,40 @@ def test_objects_that_are_not_one_box_are_told(written: str, detail: str, tmp_pa
     assert problem.places[0].line == 5
     assert problem.places[0].detail.startswith(detail)
     assert _boxes(loaded) == [("nut", (10, 20, 40, 60), False)]
+
+
+def _corners(*sides: float) -> str:
+    named = zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=True)
+    return "<bndbox>" + "".join(f"<{name}>{side}</{name}>" for name, side in named) + "</bndbox>"
+
+
+def test_corners_that_count_from_zero(tmp_path: Path) -> None:
+    """No border is crossed; boxes are read as VOC defines, or exactly if the suite says from where they count."""
+    rotated = "<robndbox><cx>50</cx><cy>40</cy><w>40</w><h>10</h><angle>0</angle></robndbox>"
+    objects = [_object(_corners(*sides)) for sides in ((0, 0, 30, 30), (50, 50, 100, 80), (20, -0.4, 40, 9))]
+    loaded = _load(tmp_path, *objects, _object(rotated))
+    (problem,) = loaded.findings.problems()
+    assert (problem.code, problem.count, problem.places[0].file) == ("corners_from_zero", 1, str(tmp_path))
+    assert problem.places[0].detail.startswith(f"2 of 4 boxes begin at 0; the first: {tmp_path / 'a.xml'}:4")
+    assert "corners_from: 0" in str(problem)
+    plain = [(0, 0, 30, 30), (49, 49, 100, 80), (19, 0, 40, 9), (30, 35, 70, 45)]
+    assert [box for _, box, _ in _boxes(loaded)] == plain
+    exact = _load(tmp_path, *objects, _object(rotated), corners_from=0)
+    assert not exact.findings.problems()
+    assert [box for _, box, _ in _boxes(exact)] == [(0, 0, 30, 30), (50, 50, 100, 80), (20, 0, 40, 9), (30, 35, 70, 45)]
+
+
+@pytest.mark.parametrize("sides", [(-2, 5, 30, 30), (0, -2, 30, 30), (0, 5, 103, 30), (5, 0, 30, 81)])
+def test_boxes_at_zero_that_do_cross_a_border(sides: tuple[float, ...], tmp_path: Path) -> None:
+    """Beyond any first pixel, or at the other end."""
+    codes = {problem.code for problem in _load(tmp_path, _object(_corners(*sides))).findings.problems()}
+    assert "box_crosses_border" in codes
+
+
+def test_corners_from_is_for_voc(tmp_path: Path) -> None:
+    """In another format it is refused, whether the suite names that one or it is found."""
+    with pytest.raises(ValueError, match="corners_from is for format: voc, not coco"):
+        FilesDataset(format="coco", path=tmp_path, corners_from=0)
+    (tmp_path / "a.csv").write_text("a.png,0,0,30,30,bolt\n")
+    loaded = load(FilesDataset(format="auto", path=tmp_path, corners_from=0), depth="labels")
+    assert "corners_from is for voc, and this is csv" in str(loaded.findings.problems()[0])
