@@ -20,10 +20,10 @@ from harness.data.formats.reading import (
     files_under,
     list_folder,
     read_text,
-    split_from_name,
 )
 from harness.data.formats.recognise import are_others, other_format
 from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
+from harness.data.image_names import split_from_name
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN
 
 if TYPE_CHECKING:

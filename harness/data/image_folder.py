@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import IMAGE_SUFFIXES, can_be_read
-from harness.data.image_names import folded, mismatch, plain_name, why_outside
+from harness.data.image_names import IMAGE_SUFFIXES, can_be_read, folded, mismatch, plain_name, why_outside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +50,7 @@ class ImageFolder:
         listing = self._listing(folder) if plain.count("/") < _MAX_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
         if listing is None or entry is None:
-            return ImageLookup(
-                path=None, code="missing_image", detail=f"no such image: {os.path.join(self._root, plain)[:300]}"
-            )
+            return ImageLookup(path=None, code="missing_image", detail=self._describe_missing(plain, listing))
         path = os.path.join(listing.path, entry)
         if listing.links[entry] or listing.linked:
             if not self._inside(path):
@@ -78,6 +75,16 @@ class ImageFolder:
                     for key in (folded(inner), folded(name)):  # a.jpg.xml is the label file of a.jpg
                         images.setdefault(key, []).append(os.path.join(folder, name))
         return tuple(self._stems[folder].get(folded(last), ()))
+
+    def _describe_missing(self, plain: str, listing: _Listing | None) -> str:
+        """Return what to say of an image that is not there, with the file that is like it, if there is one."""
+        detail = f"no such image: {os.path.join(self._root, plain)[:300]}"
+        other = listing.find(os.path.splitext(plain)[0].rpartition("/")[2]) if listing else None
+        if other and os.path.splitext(other)[1].lower() in IMAGE_SUFFIXES:
+            return f"{detail}; there is {other}"
+        top = self._listing("")
+        packed = top.find(plain.replace("/", "\\")) if top and "/" in plain else None
+        return f"{detail}; there is a file {packed}: unpack the archive again, into folders" if packed else detail
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)

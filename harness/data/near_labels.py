@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import split_from_name
 from harness.data.image_folder import ImageFolder
-from harness.data.image_names import folded
+from harness.data.image_names import folded, split_from_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

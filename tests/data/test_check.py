@@ -333,6 +333,27 @@ def test_a_name_in_another_unicode_form(name: str, root: Path) -> None:
     assert checked.splits == before
 
 
+@pytest.mark.parametrize("name", ["voc"])
+@pytest.mark.parametrize(
+    ("listed", "named", "code"),
+    [
+        ("tr\u00e9in001", "tre\u0301in001", "name_unicode_mismatch"),
+        ("train001", "TRAIN001", "name_case_mismatch"),
+    ],
+)
+def test_listed_labels_in_another_form(listed: str, named: str, code: str, root: Path) -> None:
+    """A line of ImageSets finds its label file, and is told."""
+    before = _check(root).splits
+    file = label_file(root, "voc", "train", _NAME)
+    file.rename(file.with_name(f"{named}.xml"))
+    listing = root / "ImageSets" / "Main" / "train.txt"
+    listing.write_text(listing.read_text().replace("train001", listed))
+    checked = _check(root)
+    problem = _found(checked, code)
+    assert (problem.count, problem.places[0].line) == (1, 2)
+    assert checked.splits == before
+
+
 @pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via"])
 def test_names_with_backslashes(name: str, root: Path) -> None:
     """Windows separates folders by backslashes: the image is found, and nothing is told."""

@@ -11,16 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats.csv_header import PLAIN, WHOLE_BOX, Header, read_header
-from harness.data.formats.reading import (
-    IMAGE_SUFFIXES,
-    Source,
-    add_broken_files,
-    beginning,
-    files_under,
-    group_by_split,
-    read_text,
-)
+from harness.data.formats.reading import Source, add_broken_files, beginning, files_under, group_by_split, read_text
 from harness.data.formats.recognise import format_of
+from harness.data.image_names import IMAGE_SUFFIXES
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 

@@ -22,7 +22,6 @@ from harness.data.formats.reading import (
     group_by_split,
     number,
     read_bytes,
-    split_from_name,
 )
 from harness.data.formats.shapes import (
     Corners,
@@ -31,6 +30,7 @@ from harness.data.formats.shapes import (
     bounds_of_turned_rectangle,
 )
 from harness.data.formats.xml_text import parse_xml
+from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 

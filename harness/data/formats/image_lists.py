@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.data.formats.paths import ends
-from harness.data.formats.reading import IMAGE_SUFFIXES, UnreadableError, read_text
+from harness.data.formats.reading import UnreadableError, read_text
 from harness.data.image_folder import ImageFolder
-from harness.data.image_names import is_absolute, plain_name, why_outside
+from harness.data.image_names import IMAGE_SUFFIXES, is_absolute, mismatch, plain_name, why_outside
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
@@ -101,10 +101,16 @@ def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) 
     Raises:
         UnreadableError: the list cannot be read.
     """
+    labels = ImageFolder(folder)
     for line, text in numbered_lines(listing):
-        picked = pick(text, lambda meaning: _label_file(meaning, folder, suffix))
+        picked = pick(text, lambda meaning: _label_file(meaning, folder, suffix, labels))
         name, file = picked or ("", None)
         if file is not None:
+            last = plain_name(name).rpartition("/")[2]
+            if file.stem not in last:
+                findings.add(
+                    mismatch(file.stem, last), Place(file=str(listing), line=line, detail=f"the file is {file}")
+                )
             yield file
         elif why_outside(plain_name(name)):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=name))
@@ -113,7 +119,7 @@ def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) 
             findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=name, detail=detail))
 
 
-def _label_file(text: str, folder: Path, suffix: str) -> Path | None:
+def _label_file(text: str, folder: Path, suffix: str, labels: ImageFolder) -> Path | None:
     for name in map(plain_name, (text, text.split(maxsplit=1)[0])):
         stem, ending = os.path.splitext(name)
         is_file = ending.lower() in {suffix, *IMAGE_SUFFIXES}
@@ -122,6 +128,9 @@ def _label_file(text: str, folder: Path, suffix: str) -> Path | None:
                 file = folder / f"{end}{suffix}"
                 if os.path.isfile(file):
                     return file
+                alike = labels.find(f"{end}{suffix}").path  # in another letter case or Unicode form
+                if alike is not None:
+                    return folder / os.path.relpath(alike, folder)
     return None
 
 

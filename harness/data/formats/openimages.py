@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data.formats.csv_columns import header, read_columns
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    files_under,
-    group_by_split,
-    list_folder,
-    read_text,
-    split_from_name,
-)
+from harness.data.formats.reading import Source, UnreadableError, files_under, group_by_split, list_folder, read_text
+from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from harness.data.image_names import IMAGE_SUFFIXES, can_be_read, split_from_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -21,24 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# fmt: off
-_READABLE = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".webp", ".avif", ".tif", ".tiff",
-    ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
-})
-# Photos of which `harness.data.file_kinds` says what to do; passed over, they would be missing without a word.
-_UNREADABLE = frozenset({
-    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jpm", ".jxl", ".jxr", ".wdp", ".dcm",
-    ".psd", ".tga", ".exr", ".pfm", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw",
-    ".orf", ".rw2", ".raf", ".pef", ".x3f", ".3fr", ".iiq", ".erf", ".mrw", ".kdc",
-})
-# fmt: on
-IMAGE_SUFFIXES = _READABLE | _UNREADABLE
 MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
 MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
 MAX_BYTES = 2**32
-_SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validate|validation|test|testing)(?=$|[^a-z])")
-_SPLITS = {"tra": "train", "val": "val", "tes": "test"}
 _NOT_JSON_NUMBERS = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|nan|inf)\b', re.DOTALL)
 
 
@@ -226,11 +213,6 @@ def images_under(folder: Path) -> Iterator[str]:
     return (name for name in names if can_be_read(name) or os.path.splitext(name)[0] not in converted)
 
 
-def can_be_read(name: str) -> bool:
-    """Return whether an image's suffix is that of a kind of file that the harness reads."""
-    return os.path.splitext(name)[1].lower() in _READABLE
-
-
 def list_folder(folder: Path) -> list[Path]:
     """Return the files and folders directly in a folder, sorted; an empty list if there is no such folder.
 
@@ -298,12 +280,6 @@ def split_of(file: Path, root: Path) -> str:
     """Return the split that a path, or the nearest folder above it below the root, is named after; `all` if none is."""
     names = reversed(file.relative_to(root).parts)
     return next((split for split in map(split_from_name, names) if split), "all")
-
-
-def split_from_name(name: str) -> str | None:
-    """Return the split that a file or folder is named after: `val` for both `instances_val2017` and `valid`."""
-    match = _SPLIT_WORDS.search(name.lower())
-    return _SPLITS[match[1][:3]] if match else None
 
 
 def _common_folder(files: list[Path]) -> Path:

@@ -12,7 +12,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from harness.data.formats.others import FOR_CLASS_FOLDERS, FOR_IMAGES_ALONE, OTHERS, WEBDATASET, Other
-from harness.data.formats.reading import IMAGE_SUFFIXES, ends, files_under, split_from_name
+from harness.data.formats.reading import ends, files_under
+from harness.data.image_names import IMAGE_SUFFIXES, split_from_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import UnreadableError, files_under, list_folder, split_from_name
-from harness.data.image_names import folded
+from harness.data.formats.reading import UnreadableError, files_under, list_folder
+from harness.data.image_names import folded, split_from_name
 from harness.data.near_labels import IMAGE_FOLDERS, LABEL_FOLDERS
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.formats.image_lists import read_list
-from harness.data.formats.reading import IMAGE_SUFFIXES, files_under, images_under, list_folder
-from harness.data.image_names import folded, mismatch
+from harness.data.formats.reading import files_under, images_under, list_folder
+from harness.data.image_names import IMAGE_SUFFIXES, folded, mismatch
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
