@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from harness.suite.schema import FilesDataset, LabelledImages
 
 SPLITS = ("train", "val", "test")
+_WITH_CLASSES = {"yolo", "labelme", "via", "kitti", "labelstudio", "huggingface"}  # where they say what a label means
 _TEXT = frozenset({".txt"})
 _YOLO_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[\d.eE+-]+){4,}\s")
 _CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
@@ -68,9 +69,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
             source,
             images=source.images if found == "yolo" else dataset.images or source.images,
             columns=dataset.columns,
-            class_names=(source.class_names or dataset.classes)
-            if source.format in {"yolo", "labelme", "via", "labelstudio", "huggingface"}
-            else None,
+            class_names=(source.class_names or dataset.classes) if source.format in _WITH_CLASSES else None,
             normalised=dataset.normalised,
             on_name_conflict=dataset.on_name_conflict,
             corners_from=dataset.corners_from,

@@ -14,6 +14,7 @@ FormatName = Literal[
     "createml",
     "cvat",
     "via",
+    "kitti",
     "openimages",
     "labelstudio",
 ]

@@ -58,7 +58,7 @@ def _expect_box(problem: Problem, root: Path, name: str) -> None:
     place = problem.places[0]
     assert Path(place.file) == label_file(root, name, "train", _NAME)
     # The first image of CSV has one row, without a box.
-    lines = {"yolo": 1, "voc": 4, "csv": 2, "cvat": 8, "openimages": 2}
+    lines = {"yolo": 1, "voc": 4, "csv": 2, "cvat": 8, "openimages": 2, "kitti": 1}
     if name in lines:
         line = lines[name]
         assert place.line == line
@@ -97,7 +97,7 @@ def test_faults_of_boxes(code: str, name: str, root: Path) -> None:
     assert {problem.code for problem in checked.problems} == {code} | beside
 
 
-_SWAPPED = ["coco", "voc", "yolo", "csv", "cvat", "via", "openimages"]  # LabelMe draws from any corner to the other
+_SWAPPED = ["coco", "voc", "yolo", "csv", "cvat", "via", "openimages", "kitti"]  # LabelMe: any corner
 
 
 @pytest.mark.parametrize("name", ["voc"])
@@ -132,7 +132,7 @@ def test_a_box_drawn_twice(name: str, root: Path) -> None:
     problem = _found(_check(root), "duplicate_box")
     assert problem.count == 1
     assert problem.places[0].annotation in {None, 2, 502}
-    lines = {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10, "openimages": 4}
+    lines = {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10, "openimages": 4, "kitti": 3}
     assert problem.places[0].line in {None, lines.get(name)}
 
 
@@ -511,7 +511,7 @@ def test_an_image_that_is_described_twice(name: str, root: Path) -> None:
     assert "train001.jpg" in str(problem)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "labelme"])  # no folder of files, no split
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in {"labelme", "kitti"}])  # no files, no split
 def test_an_empty_split(name: str, root: Path) -> None:
     """A split without an image is an error at its labels."""
     if name == "yolo":

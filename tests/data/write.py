@@ -11,6 +11,7 @@ from tests.data.written import (
     createml,
     csv,
     cvat,
+    kitti,
     labelme,
     labelstudio,
     openimages,
@@ -42,6 +43,7 @@ _WRITERS: dict[str, Writer] = {
     "createml": createml,
     "cvat": cvat,
     "via": via,
+    "kitti": kitti,
     "openimages": openimages,
     "labelstudio": labelstudio,
 }

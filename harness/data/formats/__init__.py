@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.data.formats import coco, createml, csv, cvat, labelme, labelstudio, openimages, via, voc, yolo
+from harness.data.formats import coco, createml, csv, cvat, kitti, labelme, labelstudio, openimages, via, voc, yolo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,5 +48,6 @@ FORMATS: dict[str, Format] = {  # in the order in which `auto` tries them
     "cvat": cvat,
     "voc": voc,
     "openimages": openimages,
+    "kitti": kitti,
     "csv": csv,
 }

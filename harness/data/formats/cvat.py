@@ -18,6 +18,7 @@ from harness.data.formats.reading import (
     UnreadableError,
     add_broken_files,
     beginning,
+    ends,
     files_under,
     group_by_split,
     number,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = frozenset({".xml"})
 _ROOT = re.compile(rb"<annotations[\s>/]")
+_TRACK = re.compile(rb"</?track[\s>]")
 _SUBSET = re.compile(rb"s\0?u\0?b\0?s\0?e\0?t\0?=")  # with zero bytes in UTF-16
 _MAX_FILES = 100  # of which the first bytes are read: VOC has one XML file an image, CVAT one for all
 _WITHOUT_AREA = {"polyline", "points", "skeleton", "tag"}
@@ -75,7 +77,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     """Read one file, or those of its images that are in the source's subsets.
 
     Raises:
-        UnreadableError: it is not a CVAT file, or one of CVAT for video.
+        UnreadableError: it is not a CVAT file.
     """
     path = str(source.annotations)
     parsed = _parse(source.annotations)
@@ -137,11 +139,6 @@ class _Elements:
                 self.images.append(_Image(name, subset, size, line, []))
             case ["image", kind]:
                 self.images[-1].shapes.append(_Shape(kind, line, attributes))
-            case ["track"]:
-                detail = (
-                    "this is CVAT for video, whose tracks are not read; export it as CVAT for images 1.1 or COCO 1.0"
-                )
-                raise UnreadableError(detail, line)
             case ["meta", *_, "labels", "label"]:
                 self.labels.append(_Label())
             case _:
@@ -270,7 +267,10 @@ def _is_name(subset: str) -> bool:
 
 
 def _is_cvat(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIX and bool(_ROOT.search(beginning(path, 4096).replace(b"\0", b"")))  # UTF-16
+    """Return whether a file is of CVAT for images; tracks are those of CVAT for video."""
+    if path.suffix.lower() not in _SUFFIX or not _ROOT.search(beginning(path, 4096).replace(b"\0", b"")):  # UTF-16
+        return False
+    return not _TRACK.search(ends(path).replace(b"\0", b""))
 
 
 def _size(width: str, height: str) -> tuple[int, int]:

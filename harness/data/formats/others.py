@@ -246,6 +246,12 @@ OTHERS = (  # the first one that fits counts
         text=r'"localization"',
     ),
     Other(
+        name="CVAT for video",
+        instead="in CVAT, export it as CVAT for images or as COCO",
+        files=r"\.xml$",
+        text=r"</?track[\s>]",
+    ),
+    Other(
         name="XML of the first LabelMe (MIT), with polygons",
         instead=_DATUMARO.format("label_me"),
         files=r"\.xml$",

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from harness.data.check import check
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages, SplitRule
@@ -207,13 +206,19 @@ def test_images_elsewhere_and_a_split_by_the_harness(tmp_path: Path) -> None:
     assert split.paths == (str(tmp_path / "jpg" / "default" / "a.jpg"),)
 
 
-def test_cvat_for_video_is_named(tmp_path: Path) -> None:
-    """With what to export instead, at the first track."""
+@pytest.mark.parametrize("wanted", ["auto", "cvat"])
+def test_cvat_for_video_is_named(wanted: str, tmp_path: Path) -> None:
+    """With what to export instead; the frames of a video exported for images are read."""
+    meta = "<task><mode>interpolation</mode></task>"
     track = '<track id="0" label="bolt"><box frame="0" outside="0" xtl="1" ytl="2" xbr="9" ybr="9"/></track>'
-    file = _write(tmp_path, track)
-    (problem, *_) = check(FilesDataset(format="auto", path=tmp_path), fast=True, workers=1).problems
-    assert problem.code == "unreadable_annotation"
-    assert f"{file}:5: this is CVAT for video, whose tracks are not read; export it as CVAT for images" in str(problem)
+    file = _write(tmp_path, track, meta=meta)
+    loaded = load(FilesDataset(format=wanted, path=tmp_path), depth="headers")  # type: ignore[arg-type]
+    (problem,) = loaded.findings.problems()
+    assert (problem.code, problem.places[0].file) == ("other_format", str(file))
+    assert "this is CVAT for video" in str(problem)
+    assert "export it as CVAT for images" in str(problem)
+    _write(tmp_path, _image(_BOX.format(1)), meta=meta)
+    assert _boxes(_load(tmp_path)) == [("a.jpg", "bolt", [1, 12, 60, 50])]
 
 
 def test_other_encodings_and_broken_files(tmp_path: Path) -> None:

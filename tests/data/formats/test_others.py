@@ -379,6 +379,12 @@ SAMPLES: dict[str, tuple[str, Any]] = {
             "annotations": {"a.jpg": [{"x": 0.1, "y": 0.1, "x2": 0.3, "y2": 0.3, "label": "disc"}]},
         },
     ),
+    "video.xml": (
+        "CVAT for video",
+        '<?xml version="1.0"?>\n<annotations>\n<meta><task><mode>interpolation</mode></task></meta>\n'
+        '<track id="0" label="disc"><box frame="0" xtl="1" ytl="2" xbr="31" ybr="42" outside="0"/></track>\n'
+        "</annotations>\n",
+    ),
     "labelme_mit.xml": (
         "XML of the first LabelMe",
         "<annotation><filename>a.jpg</filename><object><name>disc</name><polygon><username>me</username>"
@@ -514,7 +520,7 @@ def test_what_lies_beside_labels_does_not_count(name: str, tmp_path: Path) -> No
     root = dataset(tmp_path / "set", name, train=4, val=2)
     expected = _load(root)
     assert not expected.findings.problems("error")
-    beside = ("predictions.json", "captions_val2017.json", "set.zip", "train.pkl", "gt.txt", "meta.json")
+    beside = ("predictions.json", "captions_val2017.json", "set.zip", "train.pkl", "gt.txt", "video.xml", "meta.json")
     for other in beside:
         _write(root, other)
     if name in {"coco", "createml", "csv"}:  # one file a split
