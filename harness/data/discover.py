@@ -172,7 +172,8 @@ def _has_yolo_texts(folder: Path) -> bool:
 
 def _has_other_texts(folder: Path) -> bool:
     """Return whether text files of another tool lie there, such as DOTA's, which are no labels of YOLO."""
-    return are_others([folder / name for name in itertools.islice(files_under(folder, _TEXT), 5)])
+    names = (name for name in files_under(folder, _TEXT) if os.path.basename(name) not in _CLASS_LISTS)
+    return are_others([folder / name for name in itertools.islice(names, 5)])
 
 
 def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:

@@ -233,6 +233,32 @@ OTHERS = (  # the first one that fits counts
         keys=("spans", "_input_hash"),
     ),
     Other(
+        name="Ultralytics' NDJSON",
+        instead="convert it to YOLO with ultralytics.data.converter.convert_ndjson_to_yolo",
+        keys=("type", "task", "class_names"),
+    ),
+    Other(
+        name="Roboflow's JSONL for PaliGemma or Florence",
+        instead="in Roboflow, export it as COCO",
+        keys=("image", "prefix", "suffix"),
+    ),
+    Other(
+        name="Roboflow's export for classification or masks, without boxes",
+        instead="in Roboflow, make an object detection project of it, and export that as COCO",
+        files=r"^_classes\.csv$",
+    ),
+    Other(
+        name="data of Unity Perception (SOLO)",
+        instead="convert it to COCO with pysolotools (solo2coco)",
+        keys=("captures",),
+        text=r"BoundingBox2D",
+    ),
+    Other(
+        name="ASAM OpenLABEL",
+        instead="write its boxes as COCO: a bbox there is the centre, the width and the height",
+        keys=("openlabel",),
+    ),
+    Other(
         name="labels of Edge Impulse",
         instead="write it as COCO: x, y, width and height of each box are a bbox",
         files=r"\.(json|labels)$",

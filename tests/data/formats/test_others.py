@@ -362,6 +362,42 @@ SAMPLES: dict[str, tuple[str, Any]] = {
             }
         ),
     ),
+    "dataset.ndjson": (
+        "Ultralytics' NDJSON",
+        _lines(
+            {"type": "dataset", "task": "detect", "name": "boxes", "class_names": {"0": "disc"}},
+            {"type": "image", "file": "a.jpg", "split": "train", "annotations": {"boxes": [[0, 0.5, 0.5, 0.2, 0.2]]}},
+        ),
+    ),
+    "_annotations.train.jsonl": (
+        "Roboflow's JSONL for PaliGemma",
+        _lines({"image": "a.jpg", "prefix": "detect disc", "suffix": "<loc0123><loc0456><loc0789><loc0800> disc"}),
+    ),
+    "_classes.csv": (
+        "Roboflow's export for classification or masks",
+        "filename, a, b, c, d, e\na.jpg, 1, 0, 0, 0, 0\n",
+    ),
+    "step0.frame_data.json": (
+        "data of Unity Perception",
+        {
+            "frame": 0,
+            "captures": [
+                {
+                    "filename": "a.png",
+                    "annotations": [
+                        {
+                            "@type": "type.unity.com/unity.solo.BoundingBox2DAnnotation",
+                            "values": [{"labelName": "disc", "origin": [1, 2], "dimension": [30, 40]}],
+                        }
+                    ],
+                }
+            ],
+        },
+    ),
+    "openlabel.json": (
+        "ASAM OpenLABEL",
+        {"openlabel": {"metadata": {"schema_version": "1.0.0"}, "objects": {"0": {"name": "disc1", "type": "disc"}}}},
+    ),
     "bounding_boxes.labels": (
         "labels of Edge Impulse",
         {
@@ -528,6 +564,32 @@ def test_what_lies_beside_labels_does_not_count(name: str, tmp_path: Path) -> No
     if name == "labelme":  # each of its JSON files is one image's, as long as it lies in a split's folder
         assert _load(root).format == name
     assert _load(root).fingerprint() == expected.fingerprint()
+
+
+@pytest.mark.parametrize("lists", [(), ("classes.txt",), ("labels.txt",)])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("P0001.txt", "labelTxt"),
+        ("9999938_00000_d_0000001.txt", "annotations"),
+        ("gt.txt", "gt"),
+        ("0003.txt", "Label"),
+        ("gt_img_1.txt", "labels"),
+    ],
+)
+def test_text_of_others_is_no_label_of_yolo(name: str, place: str, lists: tuple[str, ...], tmp_path: Path) -> None:
+    """In the layout of its data set, with a list of classes beside it or not: named, and not read as backgrounds."""
+    write_images(tmp_path / "images", "train", 2)
+    file = _write(tmp_path, name)
+    (tmp_path / place).mkdir()
+    file = file.rename(tmp_path / place / name)
+    for other in lists:
+        (tmp_path / other).write_text("plane\nship\n")
+    for wanted in ("auto", "yolo"):
+        assert f"{file}: this is {SAMPLES[name][0]}" in _said(_load(tmp_path, wanted))
+    labels = LabelledImages(annotations=tmp_path / place, images=tmp_path / "images")
+    explicit = FilesDataset(format="yolo", all=labels, split=SplitRule(val=0.5), classes=("plane", "ship"))
+    assert f"this is {SAMPLES[name][0]}" in _said(load(explicit, depth="headers"))
 
 
 def test_two_hundred_files_of_a_kind_are_not_all_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
