@@ -1,7 +1,7 @@
 """Write annotations as YOLO: images/SPLIT, labels/SPLIT and a data.yaml, as Ultralytics and `format: yolo` read them.
 
-A box is written with twelve decimals of its image's sides, so that it is read as the same pixels. YOLO has no crowd
-regions: they are left out.
+A box is written with as many decimals as make it the same pixels when it is read. Crowd regions are left out: YOLO has
+none.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from harness.data.export.tree import Tree, check_names, distinct_stems, image_names, renaming
 from harness.formatting import counted
@@ -79,4 +81,4 @@ def _lines(annotations: Annotations, row: int) -> str:
 
 
 def _decimal(value: float) -> str:
-    return f"{value:.12f}".rstrip("0").rstrip(".")
+    return np.format_float_positional(value, trim="-")

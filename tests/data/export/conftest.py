@@ -28,7 +28,7 @@ def _boxes(rng: np.random.Generator) -> list[list[float]]:
     left, top = rng.uniform(0, 40, (2, 5)).astype(np.float32)
     sides = rng.uniform(1.5, 50, (2, 5)).astype(np.float32)
     boxes = np.stack([left, top, *sides], axis=1).astype(float).tolist()
-    return [*boxes, [0, 0, 97, 91], [95.75, 0.001, 1.25, 3]]
+    return [*boxes, [0, 0, 97, 91], [95.75, 0.001, 1.25, 3], [41, 0, 23, 37]]
 
 
 def write_rich(root: Path, *, crowds: bool = True) -> Path:
