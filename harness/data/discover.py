@@ -61,6 +61,8 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     found = next(iter(sources.values())).format
     if dataset.normalised and found in WITH_A_UNIT_OF_THEIR_OWN:
         raise UnreadableError(f"{found} defines itself what its numbers are fractions of; remove normalised: true")
+    if dataset.on_name_conflict and found not in {"voc", "labelme"}:
+        raise UnreadableError(f"on_name_conflict is for voc and labelme, and this is {found}; remove it")
     if dataset.corners_from == 0 and found != "voc":
         raise UnreadableError(f"corners_from is for voc, and this is {found}; remove it")
     ordered = {name: sources[name] for name in ("all", *SPLITS) if name in sources}

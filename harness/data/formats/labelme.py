@@ -23,6 +23,7 @@ from harness.data.formats.reading import (
     group_by_split,
     has_json_key,
     label_name,
+    number,
     read_bytes,
 )
 from harness.data.formats.shapes import bounds_of_points
@@ -60,8 +61,8 @@ class _Shape(msgspec.Struct):
 class _File(msgspec.Struct):
     shapes: list[msgspec.Raw]
     imagePath: str | None = None  # noqa: N815 - LabelMe's name
-    imageWidth: int | float | None = None  # noqa: N815
-    imageHeight: int | float | None = None  # noqa: N815
+    imageWidth: int | float | str | None = None  # noqa: N815
+    imageHeight: int | float | str | None = None  # noqa: N815
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -119,7 +120,7 @@ def _objects(
             place = Place(file=str(path), image=file.imagePath, annotation=index, detail=error.detail)
             findings.add("unreadable_annotation", place)
             continue
-        key = index if shape.group_id is None else (label, shape.group_id)
+        key = index if shape.group_id in {None, ""} else (label, shape.group_id)
         objects.setdefault(key, (index, label, []))[2].extend(points)
     yield from objects.values()
 
@@ -167,5 +168,5 @@ def _name(path: Path, image_path: str | None, root: Path, *, is_root: bool = Fal
 
 
 def _size(file: _File) -> tuple[int, int]:
-    sides = [file.imageWidth or 0, file.imageHeight or 0]
+    sides = [number(str(file.imageWidth)), number(str(file.imageHeight))]
     return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

@@ -172,9 +172,11 @@ class _File:
         elif path == ["annotation", "filename"]:
             self.line = line
 
-    def closed(self, path: Sequence[str], text: str, _line: int) -> None:
+    def closed(self, path: Sequence[str], text: str, line: int) -> None:
         match path[1:]:
             case ["filename"]:
+                if self.name and self.name != text:
+                    raise UnreadableError(f"two images in one file, {self.name} and {text}: expected one", line)
                 self.name = text
             case ["size", "width"]:
                 self.width = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,8 @@ def test_shapes_of_one_label_and_group_are_one_object(tmp_path: Path) -> None:
         _shape("bolt", "rectangle", (40, 60), (60, 75), group_id=None),
         _shape("bolt", "rectangle", (50, 5), (60, 15), group_id=0),
         _shape("bolt", "rectangle", (70, 5), (75, 15), group_id=0),
+        _shape("nut", "rectangle", (30, 1), (35, 5), group_id=""),
+        _shape("nut", "rectangle", (90, 1), (95, 5), group_id=""),
     )
     assert _boxes(loaded) == [
         ("bolt", (10, 10, 90, 50)),
@@ -108,6 +111,8 @@ def test_shapes_of_one_label_and_group_are_one_object(tmp_path: Path) -> None:
         ("bolt", (2, 60, 30, 75)),
         ("bolt", (40, 60, 60, 75)),
         ("bolt", (50, 5, 75, 15)),
+        ("nut", (30, 1, 35, 5)),
+        ("nut", (90, 1, 95, 5)),
     ]
     assert not loaded.findings.problems()
 
@@ -144,3 +149,14 @@ def test_labels_may_be_numbers(tmp_path: Path) -> None:
     """Scripts write them; they are names here."""
     loaded = _load(tmp_path, _shape(7, "rectangle", (1, 1), (9, 9)), _shape("7", "rectangle", (20, 1), (29, 9)))
     assert _boxes(loaded) == [("7", (1, 1, 9, 9)), ("7", (20, 1, 29, 9))]
+
+
+def test_sizes_may_be_text(tmp_path: Path) -> None:
+    """A script that wrote them so costs no image; a size that is wrong is still told."""
+    _load(tmp_path, _shape("bolt", "rectangle", (1, 1), (9, 9)))
+    file = tmp_path / "a.json"
+    for width, codes in (('"100"', []), ('"90"', ["size_mismatch"]), ('"wide"', [])):
+        file.write_text(re.sub(r'"imageWidth": [^,]*', f'"imageWidth": {width}', file.read_text()))
+        loaded = load(FilesDataset(format="auto", path=tmp_path), depth="headers")
+        assert [problem.code for problem in loaded.findings.problems()] == codes
+        assert _boxes(loaded) == [("bolt", (1, 1, 9, 9))]

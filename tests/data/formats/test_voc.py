@@ -131,6 +131,15 @@ def test_boxes_at_zero_that_do_cross_a_border(sides: tuple[float, ...], tmp_path
     assert "box_crosses_border" in codes
 
 
+def test_two_images_in_one_file(tmp_path: Path) -> None:
+    """Two files pasted into one: nobody knows whose the boxes are; the same name twice is harmless."""
+    loaded = _load(tmp_path, _object(_BOX), "<filename>b.png</filename>", _object(_BOX))
+    problem = loaded.findings.problems()[0]
+    assert (problem.code, problem.places[0].line) == ("unreadable_annotation", 5)
+    assert "two images in one file, a.png and b.png" in problem.places[0].detail
+    assert len(_boxes(_load(tmp_path, "<filename>a.png</filename>", _object(_BOX)))) == 1
+
+
 def test_corners_from_is_for_voc(tmp_path: Path) -> None:
     """In another format it is refused, whether the suite names that one or it is found."""
     with pytest.raises(ValueError, match="corners_from is for format: voc, not coco"):
@@ -138,3 +147,12 @@ def test_corners_from_is_for_voc(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a.png,0,0,30,30,bolt\n")
     loaded = load(FilesDataset(format="auto", path=tmp_path, corners_from=0), depth="labels")
     assert "corners_from is for voc, and this is csv" in str(loaded.findings.problems()[0])
+
+
+def test_on_name_conflict_is_for_voc_and_labelme(tmp_path: Path) -> None:
+    """Other formats have no label file an image that names it."""
+    with pytest.raises(ValueError, match="on_name_conflict is for format: voc or labelme, not coco"):
+        FilesDataset(format="coco", path=tmp_path, on_name_conflict="stem")
+    (tmp_path / "a.csv").write_text("a.png,0,0,30,30,bolt\n")
+    loaded = load(FilesDataset(format="auto", path=tmp_path, on_name_conflict="stem"), depth="labels")
+    assert "on_name_conflict is for voc and labelme, and this is csv" in str(loaded.findings.problems()[0])
