@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,12 +19,10 @@ from harness.data.discover import find_sources
 from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.reading import UnreadableError
-from harness.data.image_names import plain_name
+from harness.data.image_root import find_folder
 from harness.data.label_names import settle_names
-from harness.data.near_labels import guess_folder
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
-from harness.data.references import resolve, sample_names
 from harness.data.scan import Depth, ImageScanner, find_leaks
 from harness.formatting import counted
 
@@ -181,9 +178,7 @@ def _load_split(
     findings: Findings,
 ) -> LoadedSplit:
     """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
-    candidates = (*sample_names(raw), *raw.label_names)
-    root, rival = guess_folder(source.annotations, candidates, name, inside=raw.images)
-    raw = _normalize_names(resolve(raw, root))
+    raw, root, rival = find_folder(raw, source.annotations, name, scanner.folder, findings)
     if rival and scanner.depth != "labels":
         detail = f"{root} and {rival} have images of the same names, but different ones"
         findings.add("ambiguous_image_folder", Place(file=str(source.annotations), detail=detail))
@@ -228,13 +223,6 @@ def _load_split(
         paths=tuple(paths[row] for row in image_rows),
         infos=tuple(infos[row] for row in image_rows),
     )
-
-
-def _normalize_names(raw: RawAnnotations) -> RawAnnotations:
-    r"""Normalise the image names, so that `./a.jpg` and `a.jpg`, `x\a.jpg` and `x/a.jpg` are the same image."""
-    if not any("./" in name or "//" in name or "\\" in name for name in raw.names):
-        return raw
-    return replace(raw, names=tuple(map(plain_name, raw.names)))
 
 
 def _exclude_duplicates(

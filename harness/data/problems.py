@@ -233,6 +233,11 @@ CODES: dict[str, Code] = {
         "nothing, if there is no test split: accuracy is measured on val then; else correct the entry, or copy the "
         "folder into place",
     ),
+    "absent_folder": Code(
+        "warning",
+        "files whose image names begin with a folder that is not there; the images are read without it",
+        "check that they are the right images (harness data show); or name the folder of the images (images:)",
+    ),
     "name_case_mismatch": Code(
         "warning",
         "image names whose upper and lower case differs from the file's",

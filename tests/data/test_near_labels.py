@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -145,3 +146,39 @@ def test_labelme_paths_count_by_their_names_where_the_images_are_named(tmp_path:
         LabelledImages(annotations=root / "annotations" / split, images=tmp_path / "elsewhere") for split in _COUNTS
     )
     assert load(FilesDataset(format="labelme", train=train, val=val), depth="headers").fingerprint() == usual
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "createml"])
+@pytest.mark.parametrize("folder", ["train2017/", "UI/2021-08-23/", "https://example.org/a/", "uploads\\a\\"])
+def test_a_leading_folder_that_is_not_there(folder: str, name: str, tmp_path: Path) -> None:
+    """Of a server or another machine: the images are found without it, with a warning."""
+    root = dataset(tmp_path, name, train=4, val=2)
+    clean = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    file = label_file(root, name, "train", "train001.jpg")
+    shown = folder if name == "csv" else folder.replace("\\", "\\\\")
+    file.write_text(re.sub(r"(train\d+\.jpg)", lambda match: shown + match[1], file.read_text()))
+    loaded = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    (problem,) = loaded.findings.problems()
+    assert (problem.code, problem.severity, problem.count) == ("absent_folder", "warning", 1)
+    assert "is not there; without it, images are found in" in str(problem)
+    assert loaded.fingerprint() == clean.fingerprint()
+    there = image_folder(root, name, "train") / "train2017"
+    if folder == "train2017/":
+        there.mkdir()
+        for image in there.parent.glob("*.jpg"):
+            image.rename(there / image.name)
+        assert not load(FilesDataset(format=name, path=root), depth="headers").findings.problems()  # type: ignore[arg-type]
+
+
+def test_images_that_are_nowhere_keep_their_names(tmp_path: Path) -> None:
+    """Where leaving the folder off finds nothing either, or there are several folders, the whole names are told."""
+    root = dataset(tmp_path, "coco", train=4, val=2)
+    file = label_file(root, "coco", "train", "")
+    text = file.read_text()
+    file.write_text(re.sub(r"train(\d+)\.jpg", r"far/off\1.jpg", text))
+    (problem, _) = load(FilesDataset(format="coco", path=root), depth="headers").findings.problems()
+    assert (problem.code, problem.count) == ("missing_image", 4)
+    assert "far/off000.jpg" in str(problem)
+    file.write_text(re.sub(r"(train\d+(\d)\.jpg)", r"cam\2/\1", text))
+    problem = load(FilesDataset(format="coco", path=root), depth="headers").findings.problems()[0]
+    assert (problem.code, problem.count) == ("missing_image", 4)
