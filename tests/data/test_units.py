@@ -99,17 +99,14 @@ def test_formats_that_define_their_unit_refuse_another(name: str, root: Path) ->
     assert f"{name} defines itself what its numbers are fractions of" in str(problem)
 
 
-def _is_drawn_from_any_corner(name: str) -> bool:
-    return name == "labelme"
+_ORDERED = [name for name in FORMATS if name not in {"labelme", "labelstudio"}]  # corners of LabelMe may be any two
 
 
-@pytest.mark.parametrize("name", _IN_PIXELS)
+@pytest.mark.parametrize("name", _ORDERED)
 def test_another_order_of_the_four_numbers(name: str, root: Path) -> None:
     """Two corners for a corner and a size, and the reverse: one error with both counts, the boxes as meant."""
     clean = _load(root, name)
     raw = clean.splits["train"].raw
-    if _is_drawn_from_any_corner(name):
-        pytest.skip("swapped corners are valid there")
     if raw.centred:
         _rewrite(root, name, lambda x1, y1, x2, y2: (x1 - x2 / 2, y1 - y2 / 2, x1 + x2 / 2, y1 + y2 / 2))
     elif raw.written_as_sizes:
@@ -127,11 +124,11 @@ def test_another_order_of_the_four_numbers(name: str, root: Path) -> None:
     assert np.abs(_boxes(loaded) - _boxes(clean)).max() <= raw.first_pixel + 1e-2
 
 
-@pytest.mark.parametrize("name", ["coco", "createml"])
+@pytest.mark.parametrize("name", ["coco", "createml", "yolo"])
 def test_the_centre_for_the_corner(name: str, root: Path) -> None:
-    """A corner where CreateML has the centre, a centre where COCO has the corner."""
+    """A corner where CreateML and YOLO have the centre, a centre where COCO has the corner."""
     clean = _load(root, name)
-    half = 0.5 if name == "createml" else -0.5
+    half = -0.5 if name == "coco" else 0.5
 
     def moved(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float, float]:
         across, down = half * (x2 - x1), half * (y2 - y1)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".json"})
-_KEYS = ("image", "coordinates")
+_KEYS = ("image", "imagefilename", "coordinates")
 
 
 class _Coordinates(msgspec.Struct):
@@ -42,14 +42,17 @@ class _Coordinates(msgspec.Struct):
 
 
 class _Annotation(msgspec.Struct):
-    label: str
+    label: str | int | float
     coordinates: _Coordinates
 
 
 class _Image(msgspec.Struct):
-    image: str
-    annotations: list[msgspec.Raw] = msgspec.field(default_factory=list)
-    annotation: list[msgspec.Raw] = msgspec.field(default_factory=list)  # the key that some exporters write
+    """An image's entry; Apple's own pages write `image` with `annotations`, and `imagefilename` with `annotation`."""
+
+    image: str = ""
+    imagefilename: str = ""
+    annotations: list[msgspec.Raw] | None = None
+    annotation: list[msgspec.Raw] | None = None
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -82,16 +85,21 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         except UnreadableError as error:
             findings.add("unreadable_annotation", Place(file=path, detail=f"[{index}]: {error.detail}"))
             continue
-        image = rows.add_image(entry.image, file=path)
-        for number, item in enumerate(entry.annotations or entry.annotation):
+        name = entry.image or entry.imagefilename
+        if not name:
+            detail = f"[{index}]: no image named (image, or imagefilename)"
+            findings.add("unreadable_annotation", Place(file=path, detail=detail))
+            continue
+        image = rows.add_image(name, file=path)
+        for number, item in enumerate(entry.annotations or entry.annotation or ()):
             try:
-                annotation = decode_json(bytes(item), _Annotation)
+                annotation = decode_json(bytes(item), _Annotation, strict=False)
             except UnreadableError as error:
-                place = Place(file=path, image=entry.image, annotation=number, detail=error.detail)
+                place = Place(file=path, image=name, annotation=number, detail=error.detail)
                 findings.add("unreadable_annotation", place)
                 continue
             c = annotation.coordinates
             x, y, width, height = (float("nan") if side is None else side for side in (c.x, c.y, c.width, c.height))
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            rows.add_box(image, box, annotation.label, number=number)
+            rows.add_box(image, box, str(annotation.label), number=number)
     return rows.build()

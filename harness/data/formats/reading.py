@@ -147,22 +147,24 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
         ) from None
 
 
-def decode_json(data: bytes, expected_type: type[T]) -> T:
+def decode_json(data: bytes, expected_type: type[T], *, strict: bool = True) -> T:
     """Decode JSON into `expected_type`; NaN and Infinity, which Python's own encoder writes, become null.
+
+    Numbers may be text unless `strict`.
 
     Raises:
         UnreadableError: it is not JSON, does not match the type, or is nested too deep.
     """
     try:
         try:
-            return msgspec.json.decode(data, type=expected_type)
+            return msgspec.json.decode(data, type=expected_type, strict=strict)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
             cleaned = without_nan(data)
             if cleaned == data:
                 raise
-            return msgspec.json.decode(cleaned, type=expected_type)
+            return msgspec.json.decode(cleaned, type=expected_type, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         offset = re.search(r"\(byte (\d+)\)", str(error))
         line = data.count(b"\n", 0, int(offset[1])) + 1 if offset else None

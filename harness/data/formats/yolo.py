@@ -49,7 +49,9 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         raise UnreadableError("no list of classes: name the data.yaml as path, or give classes in the suite")
     root = source.images or source.annotations
     class_names = source.class_names
-    rows = RawAnnotationRows(numbered_by="line", images=root, class_names=class_names)
+    rows = RawAnnotationRows(
+        numbered_by="line", images=root, class_names=class_names, written_as_sizes=True, centred=True
+    )
     image_of: dict[Path, str] = {}
     for image in images_of(source, root, findings):
         has_labels = os.path.lexists(image.labels)
