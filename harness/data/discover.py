@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
+from harness.data.formats.class_lists import find_class_names
 from harness.data.formats.reading import (
     OtherFormatError,
     Source,
@@ -19,7 +20,6 @@ from harness.data.formats.reading import (
     beginning,
     files_under,
     list_folder,
-    read_text,
 )
 from harness.data.formats.recognise import are_others, other_format
 from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
@@ -35,7 +35,6 @@ SPLITS = ("train", "val", "test")
 _WITH_CLASSES = {"yolo", "labelme", "via", "kitti", "labelstudio", "huggingface"}  # where they say what a label means
 _TEXT = frozenset({".txt"})
 _YOLO_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[\d.eE+-]+){4,}\s")
-_CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
 
 
 def find_sources(dataset: FilesDataset) -> dict[str, Source]:
@@ -131,10 +130,12 @@ def _explicit(split: LabelledImages, format_name: str) -> Source:
         )
     if sources:
         source = next(iter(sources.values()))
+        if split.images and source.format == "yolo":
+            return next(iter(with_images(sources, labels, split.images).values()))
         return replace(source, images=split.images or source.images)
     has_texts = os.path.isdir(labels) and any(files_under(labels, _TEXT)) and not _has_other_texts(labels)
     if has_texts and format_name in {"auto", "yolo"}:
-        names = _class_list(labels, split.images or labels)
+        names = find_class_names(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
     _refuse_others(labels, format_name)
     if format_name == "auto":
@@ -186,7 +187,7 @@ def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:
         need_class_list: find nothing unless a file lists the classes, which shows that this is YOLO.
     """
     apart = labels_and_images(path)
-    names = _class_list(apart[0] if apart else path / "labels", path)
+    names = find_class_names(apart[0] if apart else path / "labels", path)
     if need_class_list and names is None:
         return {}
     if apart:
@@ -201,16 +202,3 @@ def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:
         split: Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
         for split, folder in (splits or {"all": images}).items()
     }
-
-
-def _class_list(*folders: Path) -> tuple[str, ...] | None:
-    """Read the classes from a list or a data.yaml in these folders, or up to two folders above the last one."""
-    for folder in (*folders, folders[-1].parent, folders[-1].parent.parent):
-        for name in _CLASS_LISTS:
-            if os.path.isfile(folder / name):
-                lines = read_text(folder / name).split("\n")
-                return tuple(line.strip() for line in lines if line.strip())
-        data = FORMATS["yolo"].find(folder) if os.path.isdir(folder) else {}
-        if data:
-            return next(iter(data.values())).class_names
-    return None

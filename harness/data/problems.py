@@ -227,6 +227,11 @@ CODES: dict[str, Code] = {
         "nothing, if there are no objects in them (an empty label file says so); else label them, or check where their "
         "label files lie",
     ),
+    "test_read_as_val": Code(
+        "warning",
+        "lists of Darknet's that are called test, read as val: no other list is there to evaluate on while training",
+        "nothing, if that is meant; else add a list for val, called valid.txt, or name the splits in the suite",
+    ),
     "missing_test_folder": Code(
         "warning",
         "a test split that is named, but does not exist: the others are read",

@@ -199,6 +199,21 @@ def test_a_folder_that_is_named_but_not_there(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["yolo"])
+def test_a_list_called_test_that_is_read_as_val(root: Path) -> None:
+    """Darknet's two lists, train.txt and test.txt: told at the list."""
+    (root / "data.yaml").unlink()
+    (root / "obj.names").write_text("\n".join(CLASSES))
+    for split, file in (("train", "train.txt"), ("val", "test.txt")):
+        images = sorted((root / "images" / split).iterdir())
+        (root / file).write_text("".join(f"data/images/{split}/{image.name}\n" for image in images))
+    checked = _check(root)
+    assert {name: images for name, (images, _) in checked.splits.items()} == {"train": _TRAIN, "val": _VAL}
+    problem = _found(checked, "test_read_as_val")
+    assert (problem.count, problem.places[0].file) == (1, str(root / "test.txt"))
+    assert [found.code for found in checked.problems] == ["test_read_as_val"]
+
+
+@pytest.mark.parametrize("name", ["yolo"])
 def test_an_image_without_a_label_file(root: Path) -> None:
     """It is read as an image without objects, and told; an empty label file says that there are none."""
     file = label_file(root, "yolo", "train", _NAME)

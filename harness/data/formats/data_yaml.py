@@ -19,30 +19,16 @@ from harness.errors import SuiteError
 from harness.suite.yaml_document import Document, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
-def is_data_yaml(path: Path) -> bool:
-    """Return whether a YAML file names classes, or their number and images, and has none of a suite's keys.
-
-    Of one that cannot be read as YAML the lines are searched.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        return False
-    try:
-        data = read_document(path).data
-    except SuiteError:
-        try:
-            text = read_bytes(path, MAX_BYTES_OF_TEXT).decode(errors="replace")
-        except UnreadableError:
-            return False
-        keys = {line.partition(":")[0].strip() for line in text.splitlines()}
-    else:
-        keys = set(data) if isinstance(data, dict) else set()
-    return ("names" in keys or {"nc", "train"} <= keys) and not {"suite", "architectures"} & keys
+def preferred(files: Iterable[Path]) -> Path | None:
+    """Return the data.yaml among files; of several the one that is called so, or the first."""
+    candidates = [file for file in files if _is_data_yaml(file)]
+    return next((file for file in candidates if file.stem == "data"), next(iter(candidates), None))
 
 
 def find_splits(path: Path) -> dict[str, Source]:
@@ -55,7 +41,7 @@ def find_splits(path: Path) -> dict[str, Source]:
     try:
         document = _document(path)
         data: Any = document.data
-        class_names = _class_names(document, data)
+        class_names = _class_names(document)
         entries = [entry for split in _SPLIT_KEYS for entry in _entries(document, data, split)]
     except UnreadableError as error:
         raise UnreadableError(error.detail, error.line, path) from None
@@ -103,6 +89,26 @@ def _problems(root: Path, entry: _Entry, found: Mapping[_Entry, Path | None]) ->
             yield mismatch(inside, name), f"the file is {inside}"
 
 
+def _is_data_yaml(path: Path) -> bool:
+    """Return whether a YAML file names classes, or their number and images, and has none of a suite's keys.
+
+    Of one that cannot be read as YAML the lines are searched.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        return False
+    try:
+        data = read_document(path).data
+    except SuiteError:
+        try:
+            text = read_bytes(path, MAX_BYTES_OF_TEXT).decode(errors="replace")
+        except UnreadableError:
+            return False
+        keys = {line.partition(":")[0].strip() for line in text.splitlines()}
+    else:
+        keys = set(data) if isinstance(data, dict) else set()
+    return ("names" in keys or {"nc", "train"} <= keys) and not {"suite", "architectures"} & keys
+
+
 def _document(path: Path) -> Document:
     try:
         document = read_document(path)
@@ -113,25 +119,48 @@ def _document(path: Path) -> Document:
     return document
 
 
-def _class_names(document: Document, data: dict[str, Any]) -> tuple[str, ...]:
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the classes that a data.yaml names.
+
+    Raises:
+        UnreadableError: it cannot be read, or `names` or `nc` is wrong.
+    """
+    try:
+        return _class_names(_document(path))
+    except UnreadableError as error:
+        raise UnreadableError(error.detail, error.line, path) from None
+
+
+def distinct_names(names: Sequence[object], line: int | None = None) -> tuple[str, ...]:
+    """Return the names of classes, which stand in `line`, as text.
+
+    Raises:
+        UnreadableError: one is empty, there twice, or cannot be shown.
+    """
+    texts = tuple(map(str, names))
+    if not all(map(str.isprintable, texts)):
+        raise UnreadableError("names: a name has characters that cannot be shown", line)
+    if not texts or len(set(texts)) < len(texts) or not all(map(str.strip, texts)):
+        raise UnreadableError(f"names: expected distinct names, none empty, got {list(texts)}", line)
+    return texts
+
+
+def _class_names(document: Document) -> tuple[str, ...]:
     """Return the classes in `names`, a list or a mapping from the numbers 0, 1, …; `nc`, if present, must agree.
 
     Raises:
         UnreadableError: `names` or `nc` is wrong.
     """
+    data: Any = document.data
     names = data.get("names")
     line = document.lines.get(("names",), 1)
     if isinstance(names, dict):
         if sorted(names) != sorted(map(str, range(len(names)))):
             raise UnreadableError(f"names: expected the numbers 0 to {len(names) - 1}, got {', '.join(names)}", line)
         names = [names[str(position)] for position in range(len(names))]
-    if isinstance(names, list) and not all(str(name).isprintable() for name in names):
-        raise UnreadableError("names: a name has characters that cannot be shown", line)
     if not isinstance(names, list) or not names:
         raise UnreadableError("names: expected the classes, as a list or as a mapping from their numbers", line)
-    texts = tuple(str(name) for name in names)
-    if len(set(texts)) < len(texts) or not all(text.strip() for text in texts):
-        raise UnreadableError(f"names: expected distinct names, none empty, got {list(texts)}", line)
+    texts = distinct_names(names, line)
     if str(data.get("nc", len(texts))) != str(len(texts)):
         raise UnreadableError(f"nc is {data['nc']}, but names has {len(texts)}", document.lines.get(("nc",), 1))
     return texts

@@ -82,11 +82,11 @@ def read_list(listing: Path, root: Path, findings: Findings) -> Iterator[Listed]
     Raises:
         UnreadableError: the list cannot be read.
     """
-    images = _Images(root, listing.parent)
+    images = ListedImages(root, listing.parent)
     lines = [(line, picked) for line, text in numbered_lines(listing) if (picked := pick(text, images.find))]
     for line, (text, found) in lines:
         name = found or images.expected(text)
-        if why_outside(name):
+        if name == "." or why_outside(name):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=text))
         else:
             yield Listed(line, name, images.file(name))
@@ -134,7 +134,7 @@ def _label_file(text: str, folder: Path, suffix: str, labels: ImageFolder) -> Pa
     return None
 
 
-class _Images:
+class ListedImages:
     """Finds the images that the lines of one list name."""
 
     def __init__(self, root: Path, folder: Path) -> None:

@@ -58,13 +58,17 @@ def ends(name: str, folder: str, *, is_file: bool = False, anywhere: bool = Fals
     return ["/".join(parts[row:]) for row in range(last + 1) if anywhere or (row and parts[row - 1] == folder)]
 
 
-def find_entry(root: Path, text: str) -> Path | None:
+def find_entry(root: Path, text: str, *, anywhere: bool = False) -> Path | None:
     """Return the folder or file below `root` that an entry of data.yaml or obj.data means; None if there is none.
 
-    Roboflow writes `../train/images` for a folder beside its data.yaml.
+    Roboflow writes `../train/images` for a folder beside its data.yaml. `anywhere` as for `ends`.
     """
     name = plain_name(text.strip())
-    for candidate in (name, name.removeprefix("../"), *ends(name, os.path.basename(os.path.abspath(root)))):
+    for candidate in (
+        name,
+        name.removeprefix("../"),
+        *ends(name, os.path.basename(os.path.abspath(root)), anywhere=anywhere),
+    ):
         found = find_below(root, candidate)
         if found is not None:
             return found

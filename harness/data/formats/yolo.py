@@ -10,7 +10,7 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from harness.data.formats import data_yaml
+from harness.data.formats import darknet, data_yaml
 from harness.data.formats.reading import MAX_BYTES_OF_TEXT, Source, UnreadableError, list_folder, number, read_text
 from harness.data.formats.yolo_files import images_of
 from harness.data.problems import Findings, Place
@@ -28,15 +28,13 @@ _SURELY_PIXELS = 2.0  # values from here on are pixels, not fractions
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Read a data.yaml, or the one in a folder.
+    """Read a data.yaml, or the one in a folder; else Darknet's obj.data or lists of images.
 
     Raises:
-        UnreadableError: data.yaml has an error.
+        UnreadableError: one of these files has an error.
     """
-    files = list_folder(path) if os.path.isdir(path) else [path]
-    candidates = [file for file in files if data_yaml.is_data_yaml(file)]
-    preferred = [file for file in candidates if file.stem == "data"] or candidates
-    return data_yaml.find_splits(preferred[0]) if preferred else {}
+    yaml = data_yaml.preferred(list_folder(path) if os.path.isdir(path) else [path])
+    return data_yaml.find_splits(yaml) if yaml else darknet.find(path)
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

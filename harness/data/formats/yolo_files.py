@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TEXT = frozenset({".txt"})
 _NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"}
-_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "test.txt"}  # lists of images, in CVAT's layout
+_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt", "test.txt"}  # lists of images
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +59,36 @@ def _images_in(
 ) -> Iterator[ImageWithLabels]:
     """Yield the images that a list names; or those in a folder, and one for each label file that has no image there."""
     if entry.suffix.lower() in IMAGE_SUFFIXES and not os.path.isdir(entry):
-        yield ImageWithLabels(entry.relative_to(root).as_posix(), labels.find(_label_path(source, root, entry)))
+        yield ImageWithLabels(entry.relative_to(root).as_posix(), labels.find(label_path(source, root, entry)))
     elif not os.path.isdir(entry) and source.listing:
-        for image in read_list(entry, root, findings):
-            file = labels.find(_label_path(source, root, image.file))
-            yield ImageWithLabels(image.name, file, str(entry), image.line)
+        base = source.base or root
+        inside = os.path.relpath(root, base)
+        for image in read_list(entry, base, findings):
+            name = image.name if inside == "." else os.path.relpath(image.name, inside)
+            yield ImageWithLabels(name, labels.find(label_path(source, root, image.file)), str(entry), image.line)
     else:
         base = Path(os.path.relpath(entry, root))
         for name in images_under(entry):
-            yield ImageWithLabels((base / name).as_posix(), labels.find(_label_path(source, root, entry / name)))
-        for name, file in labels.without_image(_label_path(source, root, entry / "any").parent):
+            yield ImageWithLabels((base / name).as_posix(), labels.find(label_path(source, root, entry / name)))
+        for name, file in labels.without_image(label_path(source, root, entry / "any").parent):
             yield ImageWithLabels((base / name).as_posix(), file)
 
 
-def _label_path(source: Source, root: Path, image: Path) -> Path:
-    """Return the label file of an image by Ultralytics' rule: the last folder called `images` becomes `labels`."""
+def label_path(source: Source, root: Path, image: Path) -> Path:
+    """Return the label file of an image: `labels` stands in the path for the last folder that is called `images`.
+
+    That is Ultralytics' rule. Darknet's is the same for `JPEGImages`, where there is such a folder of labels.
+    """
     if os.path.isdir(source.annotations) and source.base is None:
         return source.annotations / image.relative_to(root).with_suffix(".txt")
     base = source.base or root
     parts = list(image.parent.relative_to(base).parts)
-    if "images" in parts:
-        last = len(parts) - 1 - parts[::-1].index("images")
-        parts[last] = "labels"
+    for folder in ("images", "JPEGImages"):
+        if folder in parts:
+            last = len(parts) - 1 - parts[::-1].index(folder)
+            if folder == "images" or os.path.isdir(base.joinpath(*parts[:last], "labels")):
+                parts[last] = "labels"
+                break
     return base.joinpath(*parts, f"{image.stem}.txt")
 
 

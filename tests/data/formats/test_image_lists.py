@@ -187,8 +187,8 @@ def test_a_stem_with_a_number_sign(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes().replace(b"train001.jpg", b"a#1.jpg"))
         file.rename(file.with_name(f"a#1{file.suffix}"))
     listing = tmp_path / "ImageSets" / "Main" / "train.txt"
-    listing.write_text("train000\n#train002\na#1\ngone#1\n../../secret\n/etc/secret\n")
+    listing.write_text("train000\n#train002\na#1\ngone#1\n../../secret\n/etc/secret\n./\n")
     loaded = _load(tmp_path)
     assert set(_boxes(loaded)) == {"train000.jpg", "a#1.jpg"}
     told = {problem.code: [place.line for place in problem.places] for problem in loaded.findings.problems("error")}
-    assert told == {"unreadable_annotation": [4], "path_escapes_root": [5, 6]}
+    assert told == {"unreadable_annotation": [4, 7], "path_escapes_root": [5, 6]}
