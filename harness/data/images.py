@@ -17,6 +17,7 @@ from harness.data.pixels import (
     TURNED_BY_PILLOW,
     decode_file,
     describe_error,
+    has_words,
     open_image,
     orientation_of,
     refuse_decompression_bombs,
@@ -34,6 +35,7 @@ _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "MPO": b"\xff\xd9
 _TAIL = 2**12
 _MIN_IMAGES_FOR_WORKERS = 200  # fewer images are scanned sooner than worker processes start
 _FLAT_STD = 2.0  # standard deviation of grey levels below which an image is too uniform for a perceptual hash
+_BRIGHTER_THAN_12_BITS = 2**4  # of 8 bits, what the values of 12 bits stay below if they are scaled as 16
 _HASH_SIDE, _HASH_WAVES, _THUMBNAIL_SIDE = 32, 8, 16
 
 
@@ -61,6 +63,7 @@ class ImageInfo:
         orientation: the EXIF orientation, 1 to 8.
         problem: why the file cannot be read, or None.
         truncated: the file is a JPEG whose last part is missing.
+        dark: the pixels were decoded, and an image of 16 bits has values of no more than 12.
         digest: a hash of the pixels, if they were decoded.
         perceptual_hash: a hash of the image's appearance, if the pixels were decoded and are not uniform.
     """
@@ -71,6 +74,7 @@ class ImageInfo:
     orientation: int = 1
     problem: str | None = None
     truncated: bool = False
+    dark: bool = False
     digest: bytes | None = None
     perceptual_hash: PerceptualHash | None = None
 
@@ -121,6 +125,7 @@ def scan_image(path: str, *, decode: bool) -> ImageInfo:
             orientation = orientation_of(image)
             sideways = orientation in _SIDEWAYS and image.format not in TURNED_BY_PILLOW
             width, height = reversed(image.size) if sideways else image.size
+            words = has_words(image)
             info = ImageInfo(length=size, width=width, height=height, orientation=orientation)
             stream.seek(max(0, size - _TAIL))
             end = _END_MARKERS.get(image.format or "")
@@ -135,7 +140,8 @@ def scan_image(path: str, *, decode: bool) -> ImageInfo:
     if not decode:
         return info
     digest = hashlib.blake2b(pixels.tobytes(), key=f"{width} {height}".encode(), digest_size=16).digest()
-    return replace(info, digest=digest, perceptual_hash=_perceptual_hash(pixels))
+    dark = words and bool(pixels.max() < _BRIGHTER_THAN_12_BITS)
+    return replace(info, dark=dark, digest=digest, perceptual_hash=_perceptual_hash(pixels))
 
 
 def _perceptual_hash(pixels: NDArray[np.uint8]) -> PerceptualHash | None:

@@ -173,6 +173,11 @@ def _rgb(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     return image.convert("RGB")
 
 
+def has_words(image: Image.Image) -> bool:
+    """Return whether an image has 16 bits a pixel, and does not declare that fewer of them are used."""
+    return image.mode.startswith("I") and _depth(_tags(image)) == _WORD
+
+
 def _tags(image: Image.Image) -> Mapping[int, Any]:
     return image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
 

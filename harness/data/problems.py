@@ -243,6 +243,11 @@ CODES: dict[str, Code] = {
         "files whose image names begin with a folder that is not there; the images are read without it",
         "check that they are the right images (harness data show); or name the folder of the images (images:)",
     ),
+    "dark_image": Code(
+        "warning",
+        "images of 16 bits whose values have no more than 12: they become nearly black",
+        "scale the values up and save them again; or let a TIFF declare its depth (MaxSampleValue 4095)",
+    ),
     "name_case_mismatch": Code(
         "warning",
         "image names whose upper and lower case differs from the file's",

@@ -111,6 +111,8 @@ class ImageScanner:
             add("exif_rotated", f"orientation {info.orientation}")
         if info.truncated:
             add("corrupt_tail", "")
+        if info.dark:
+            add("dark_image", "")
 
 
 def find_leaks(splits: Mapping[str, LoadedSplit], depth: Depth, findings: Findings) -> dict[str, list[int]]:

@@ -286,6 +286,19 @@ def test_a_jpeg_that_ends_early(ending: bytes, name: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_twelve_bits_in_words_of_sixteen(name: str, root: Path) -> None:
+    """A 16-bit PNG of a camera with 12 bits is told, as it becomes nearly black; one with all 16 is not."""
+    path = image_folder(root, name, "train") / _NAME
+    grey = np.random.default_rng(0).integers(0, 4096, (SIZE, SIZE)).astype(np.uint16)
+    Image.fromarray(grey).save(path, format="PNG")
+    checked = _check(root)
+    assert [found.code for found in checked.problems] == ["dark_image"]
+    assert Path(checked.problems[0].places[0].file) == path
+    Image.fromarray(grey << 4).save(path, format="PNG")
+    assert not _check(root).problems
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_turned_photo(name: str, root: Path) -> None:
     """Each image with an EXIF orientation is named."""
     path = image_folder(root, name, "train") / _NAME
