@@ -17,5 +17,6 @@ FormatName = Literal[
     "kitti",
     "openimages",
     "labelstudio",
+    "huggingface",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition

@@ -64,6 +64,15 @@ def read_document(path: Path) -> Document:
         raise SuiteError((f"{path}: not UTF-8 text ({error.reason} at byte {error.start})",)) from None
     except OSError as error:
         raise SuiteError((f"{path}: cannot be read: {error.strerror}",)) from None
+    return parse(path, text)
+
+
+def parse(path: Path, text: str) -> Document:
+    """Return the document of a text that stands in a file.
+
+    Raises:
+        SuiteError: it is not plain YAML.
+    """
     try:
         _refuse_traps(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -132,11 +132,11 @@ def test_a_box_drawn_twice(name: str, root: Path) -> None:
     problem = _found(_check(root), "duplicate_box")
     assert problem.count == 1
     assert problem.places[0].annotation in {None, 2, 502}
-    lines = {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10, "openimages": 4, "kitti": 3}
+    lines = {"yolo": 3, "csv": 4, "voc": 24, "cvat": 10, "openimages": 4, "kitti": 3, "huggingface": 2}
     assert problem.places[0].line in {None, lines.get(name)}
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "cvat", "huggingface"])
 def test_a_class_that_is_not_listed(name: str, root: Path) -> None:
     """An id without a category, a number above the names."""
     shot = _victim()
@@ -310,7 +310,7 @@ def test_a_turned_photo(name: str, root: Path) -> None:
     assert Path(checked.problems[0].places[0].file) == path
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "csv", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "csv", "cvat", "huggingface"])
 def test_a_declared_size_that_is_wrong(name: str, root: Path) -> None:
     """Declared against real, at the image's entry."""
     if name == "csv":
@@ -382,7 +382,7 @@ def test_listed_labels_in_another_form(listed: str, named: str, code: str, root:
     assert checked.splits == before
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via", "huggingface"])
 def test_names_with_backslashes(name: str, root: Path) -> None:
     """Windows separates folders by backslashes: the image is found, and nothing is told."""
     before = _check(root).splits
@@ -390,7 +390,7 @@ def test_names_with_backslashes(name: str, root: Path) -> None:
     (folder / "cam").mkdir()
     (folder / _NAME).rename(folder / "cam" / _NAME)
     file = label_file(root, name, "train", _NAME)
-    shown = "cam\\\\" if name in {"coco", "labelme", "createml", "via"} else "cam\\"
+    shown = "cam\\\\" if name in {"coco", "labelme", "createml", "via", "huggingface"} else "cam\\"
     file.write_text(file.read_text().replace(_NAME, shown + _NAME))
     checked = _check(root)
     assert not checked.problems
@@ -412,7 +412,7 @@ ESCAPES = (
 )
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via"])
+@pytest.mark.parametrize("name", ["coco", "voc", "csv", "labelme", "createml", "cvat", "via", "huggingface"])
 @pytest.mark.parametrize("path", ESCAPES)
 def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
     """Dots, absolute paths (of Windows too) and links to the outside are refused, and nothing outside is opened."""
@@ -425,7 +425,7 @@ def test_paths_that_leave_the_folder(path: str, name: str, root: Path) -> None:
     (folder / "linked").symlink_to(outside)
     (folder / "x").mkdir()
     text = label_file(root, name, "train", _NAME).read_text()
-    shown = path.replace("\\", "\\\\") if name in {"coco", "labelme", "createml", "via"} else path
+    shown = path.replace("\\", "\\\\") if name in {"coco", "labelme", "createml", "via", "huggingface"} else path
     label_file(root, name, "train", _NAME).write_text(text.replace(_NAME, shown))
     problem = _found(_check(root), "path_escapes_root")
     assert problem.count == 1
@@ -519,7 +519,7 @@ def test_ids_that_repeat_or_lead_nowhere(root: Path) -> None:
     assert (problem.places[0].annotation, problem.places[0].image, problem.count) == (504, 9999, 1)
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "yolo", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "yolo", "cvat", "labelstudio", "huggingface"])
 def test_an_image_that_is_described_twice(name: str, root: Path) -> None:
     """Two entries for one image: nobody knows which is right. Rows of CSV belong together."""
     if name == "yolo":

@@ -11,6 +11,7 @@ from tests.data.written import (
     createml,
     csv,
     cvat,
+    huggingface,
     kitti,
     labelme,
     labelstudio,
@@ -46,6 +47,7 @@ _WRITERS: dict[str, Writer] = {
     "kitti": kitti,
     "openimages": openimages,
     "labelstudio": labelstudio,
+    "huggingface": huggingface,
 }
 FORMATS = tuple(_WRITERS)
 

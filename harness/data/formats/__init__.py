@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.data.formats import coco, createml, csv, cvat, kitti, labelme, labelstudio, openimages, via, voc, yolo
+from harness.data.formats import (
+    coco,
+    createml,
+    csv,
+    cvat,
+    huggingface,
+    kitti,
+    labelme,
+    labelstudio,
+    openimages,
+    via,
+    voc,
+    yolo,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,5 +62,6 @@ FORMATS: dict[str, Format] = {  # in the order in which `auto` tries them
     "voc": voc,
     "openimages": openimages,
     "kitti": kitti,
+    "huggingface": huggingface,
     "csv": csv,
 }
