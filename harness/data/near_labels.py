@@ -58,8 +58,8 @@ def near(base: Path) -> list[Path]:
 
     Labels in `annotations/train` belong to images in `images/train`, two folders up.
     """
-    in_split = split_from_name(base.name) and folded(base.parent.name) in LABEL_FOLDERS
-    return [base, base.parent, base.parent.parent] if in_split else [base, base.parent]
+    below_labels = folded(base.parent.name) in LABEL_FOLDERS
+    return [base, base.parent, base.parent.parent] if below_labels else [base, base.parent]
 
 
 def _candidates(around: Sequence[Path], split: str | None, words: set[str]) -> dict[Path, None]:

@@ -182,3 +182,18 @@ def test_images_that_are_nowhere_keep_their_names(tmp_path: Path) -> None:
     file.write_text(re.sub(r"(train\d+(\d)\.jpg)", r"cam\2/\1", text))
     problem = load(FilesDataset(format="coco", path=root), depth="headers").findings.problems()[0]
     assert (problem.code, problem.count) == ("missing_image", 4)
+
+
+@pytest.mark.parametrize("inside", ["cam1/a.jpg", "a.jpg", "cam1\\a.jpg"])
+def test_labels_in_one_folder_of_a_labels_folder(inside: str, tmp_path: Path) -> None:
+    """`annotations/cam1/a.xml` belongs to `images/cam1/a.jpg`, whichever way the label writes the name."""
+    for folder in ("images", "annotations"):
+        (tmp_path / folder / "cam1").mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(tmp_path / "images" / "cam1" / "a.jpg")
+    (tmp_path / "annotations" / "cam1" / "a.xml").write_text(
+        f"<annotation><filename>{inside}</filename><object><name>bolt</name><bndbox><xmin>3</xmin><ymin>4</ymin>"
+        "<xmax>20</xmax><ymax>10</ymax></bndbox></object></annotation>"
+    )
+    loaded = _load(tmp_path)
+    assert not loaded.findings.problems()
+    assert loaded.splits["all"].annotations.boxes.tolist() == [[2, 3, 20, 10]]
