@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
-from harness.data.formats.class_lists import find_class_names
+from harness.data.formats.class_lists import CLASS_LISTS, find_class_names
 from harness.data.formats.reading import (
     OtherFormatError,
     Source,
@@ -175,7 +175,7 @@ def _has_yolo_texts(folder: Path) -> bool:
 
 def _has_other_texts(folder: Path) -> bool:
     """Return whether text files of another tool lie there, such as DOTA's, which are no labels of YOLO."""
-    names = (name for name in files_under(folder, _TEXT) if os.path.basename(name) not in _CLASS_LISTS)
+    names = (name for name in files_under(folder, _TEXT) if os.path.basename(name) not in CLASS_LISTS)
     return are_others([folder / name for name in itertools.islice(names, 5)])
 
 

@@ -11,7 +11,7 @@ from harness.data.formats.reading import UnreadableError, list_folder, read_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAMES = ("classes.txt", "labels.txt", "obj.names", "predefined_classes.txt")
+CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names", "predefined_classes.txt")
 
 
 def read_class_list(file: Path) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def find_class_names(*folders: Path) -> tuple[str, ...] | None:
     for folder in (*folders, folders[-1].parent, folders[-1].parent.parent):
         files = list_folder(folder)
         by_name = {file.name: file for file in files if os.path.isfile(file)}
-        lists = [by_name[name] for name in _NAMES if name in by_name]
+        lists = [by_name[name] for name in CLASS_LISTS if name in by_name]
         lists += [file for name, file in by_name.items() if name.endswith(".names")]
         if lists:
             return read_class_list(lists[0])
