@@ -1,18 +1,19 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/xml_format/): one XML file for all images of a task.
 
-A box, polygon, ellipse, mask or cuboid is read as its bounds, turned ones included. Lines, points, skeletons and tags
+A box, polygon, ellipse, mask or cuboid is read as its bounds, turned ones included; those of one label in one group are
+one object. Lines, points, skeletons and tags
 have no area: they are reported and left out. The labels of the task or project are the classes, in their order. The
 subsets of a project are its splits.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.data.formats.cvat_xml import WITHOUT_AREA, Shape, read_elements
 from harness.data.formats.reading import (
     Source,
     UnreadableError,
@@ -21,24 +22,18 @@ from harness.data.formats.reading import (
     ends,
     files_under,
     group_by_split,
-    number,
     read_bytes,
 )
-from harness.data.formats.shapes import (
-    Corners,
-    bounds_of_ellipse,
-    bounds_of_points,
-    bounds_of_turned_rectangle,
-)
-from harness.data.formats.xml_text import parse_xml
+from harness.data.formats.shapes import bounds_of_points
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from harness.data.formats.shapes import Corners
     from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".xml"})
@@ -46,11 +41,6 @@ _ROOT = re.compile(rb"<annotations[\s>/]")
 _TRACK = re.compile(rb"</?track[\s>]")
 _SUBSET = re.compile(rb"s\0?u\0?b\0?s\0?e\0?t\0?=")  # with zero bytes in UTF-16
 _MAX_FILES = 100  # of which the first bytes are read: VOC has one XML file an image, CVAT one for all
-_WITHOUT_AREA = {"polyline", "points", "skeleton", "tag"}
-_BOX = ("xtl", "ytl", "xbr", "ybr")
-_ELLIPSE = ("cx", "cy", "rx", "ry")
-_MASK = ("left", "top", "width", "height")
-_CUBOID = tuple(f"{axis}{corner}{face}" for axis in "xy" for corner in ("tl", "bl", "tr", "br") for face in "12")
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -80,149 +70,54 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         UnreadableError: it is not a CVAT file.
     """
     path = str(source.annotations)
-    parsed = _parse(source.annotations)
+    parsed = read_elements(source.annotations)
     images = [image for image in parsed.images if not source.subsets or image.subset in source.subsets]
     folder, below_subset = _image_folder(source, sorted({image.subset for image in images}))
-    class_names = tuple(dict.fromkeys(label.name for label in parsed.labels if label.is_class())) or None
-    rows = RawAnnotationRows(numbered_by="line", images=folder, class_names=class_names)
+    class_names = parsed.class_names()
+    rows = RawAnnotationRows(numbered_by="line", images=folder, class_names=class_names or None)
     for image in images:
         if not image.name:
             findings.add("unreadable_annotation", Place(file=path, line=image.line, detail="<image> without name"))
             continue
         name = f"{image.subset}/{image.name}" if below_subset else image.name
         row = rows.add_image(name, file=path, line=image.line, size=image.size)
-        for shape in image.shapes:
-            place = Place(file=path, line=shape.line, image=name)
-            _add_shape(rows, row, shape, place, class_names, findings)
+        place = Place(file=path, image=name)
+        for line, label, parts in _objects(image.shapes, class_names, place, findings):
+            corners = parts[0]
+            if len(parts) > 1:
+                lefts, tops, rights, bottoms = zip(*parts, strict=True)
+                corners = bounds_of_points(lefts + rights, tops + bottoms)
+            rows.add_box(row, corners, class_names.index(label) if class_names else label, number=line)
     return rows.build()
 
 
-@dataclass(slots=True)
-class _Label:
-    name: str = ""
-    type: str = ""
-    parent: str = ""  # the skeleton that a point belongs to
+def _objects(
+    shapes: Iterable[Shape], class_names: Sequence[str], place: Place, findings: Findings
+) -> Iterator[tuple[int, str, list[Corners]]]:
+    """Yield the line of each object of an image, its label, and the bounds of its shapes; report all other shapes.
 
-    def is_class(self) -> bool:
-        """Return whether an object with an area can have this label."""
-        return bool(self.name) and not self.parent and self.type not in _WITHOUT_AREA
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    kind: str
-    line: int
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    name: str
-    subset: str
-    size: tuple[int, int]
-    line: int
-    shapes: list[_Shape]
-
-
-@dataclass(slots=True)
-class _Elements:
-    """Collects the labels and the images of one file."""
-
-    labels: list[_Label] = field(default_factory=list)
-    images: list[_Image] = field(default_factory=list)
-
-    def opened(self, path: Sequence[str], attributes: Mapping[str, str], line: int) -> None:
-        match path[1:]:
-            case ["image"]:
-                size = _size(attributes.get("width", ""), attributes.get("height", ""))
-                name, subset = attributes.get("name", "").strip(), attributes.get("subset", "").strip()
-                self.images.append(_Image(name, subset, size, line, []))
-            case ["image", kind]:
-                self.images[-1].shapes.append(_Shape(kind, line, attributes))
-            case ["meta", *_, "labels", "label"]:
-                self.labels.append(_Label())
-            case _:
-                pass
-
-    def closed(self, path: Sequence[str], text: str, _line: int) -> None:
-        match path[1:]:
-            case ["meta", *_, "labels", "label", "name" | "type" | "parent" as key]:
-                setattr(self.labels[-1], key, text)
-            case _:
-                pass
-
-
-def _parse(path: Path) -> _Elements:
-    elements = _Elements()
-    parse_xml(path, elements, root="annotations", format_name="CVAT")
-    return elements
-
-
-def _add_shape(
-    rows: RawAnnotationRows,
-    image: int,
-    shape: _Shape,
-    place: Place,
-    class_names: tuple[str, ...] | None,
-    findings: Findings,
-) -> None:
-    """Add the bounds of a shape to image row `image`, or report what is wrong with it."""
-    label = shape.attributes.get("label", "").strip()
-    if shape.kind in _WITHOUT_AREA:
-        findings.add("left_out", replace(place, detail=f"<{shape.kind}> has no area: {label}"))
-        return
-    try:
-        corners = _bounds(shape.kind, shape.attributes)
-    except UnreadableError as error:
-        findings.add("unreadable_annotation", replace(place, detail=error.detail))
-        return
-    if not label:
-        findings.add("unreadable_annotation", replace(place, detail=f"<{shape.kind}> without label"))
-    elif class_names is None:
-        rows.add_box(image, corners, label, number=shape.line)
-    elif label in class_names:
-        rows.add_box(image, corners, class_names.index(label), number=shape.line)
-    else:
-        findings.add(
-            "unknown_class", replace(place, detail=f"{label} is no label of the task: {', '.join(class_names)}")
-        )
-
-
-def _bounds(kind: str, attributes: Mapping[str, str]) -> Corners:
-    """Return the bounds of a shape, xyxy, pixels.
-
-    Raises:
-        UnreadableError: it lacks a value, or is of an unknown kind.
+    Shapes of one label in one group are one object, as in what CVAT exports as COCO.
     """
-
-    def values(names: Sequence[str]) -> list[float]:
-        missing = [name for name in names if name not in attributes]
-        if missing:
-            raise UnreadableError(f"<{kind}> without {', '.join(missing)}")
-        return [number(attributes[name]) for name in names]
-
-    degrees = number(attributes.get("rotation", "0"))
-    match kind:
-        case "box":
-            left, top, right, bottom = values(_BOX)
-            return bounds_of_turned_rectangle((left, top, right, bottom), degrees)
-        case "ellipse":
-            x, y, *radii = values(_ELLIPSE)
-            return bounds_of_ellipse(x, y, (radii[0], radii[1]), math.radians(degrees))
-        case "mask":
-            left, top, width, height = values(_MASK)
-            return left, top, left + width, top + height
-        case "cuboid":
-            corners = values(_CUBOID)
-            return bounds_of_points(corners[: len(corners) // 2], corners[len(corners) // 2 :])
-        case "polygon":
-            values(("points",))
-            points = [tuple(map(number, point.split(","))) for point in attributes["points"].split(";")]
-            if any(len(point) != 2 for point in points):  # noqa: PLR2004 - x and y
-                raise UnreadableError(f"points of a <polygon> are x,y;x,y;…, got {attributes['points'][:80]}")
-            return bounds_of_points(*zip(*points, strict=True))
-        case _:
-            raise UnreadableError(f"<{kind}> is no shape that is read (box, polygon, ellipse, mask, cuboid)")
+    objects: dict[object, tuple[int, str, list[Corners]]] = {}
+    for shape in shapes:
+        here = replace(place, line=shape.line)
+        if shape.kind in WITHOUT_AREA:
+            findings.add("left_out", replace(here, detail=f"<{shape.kind}> has no area: {shape.label}"))
+            continue
+        try:
+            corners = shape.bounds()
+        except UnreadableError as error:
+            findings.add("unreadable_annotation", replace(here, detail=error.detail))
+            continue
+        if not shape.label:
+            findings.add("unreadable_annotation", replace(here, detail=f"<{shape.kind}> without label"))
+        elif class_names and shape.label not in class_names:
+            detail = f"{shape.label} is no label of the task: {', '.join(class_names)}"
+            findings.add("unknown_class", replace(here, detail=detail))
+        else:
+            key = (shape.label, shape.group) if shape.group else len(objects)
+            objects.setdefault(key, (shape.line, shape.label, []))[2].append(corners)
+    yield from objects.values()
 
 
 def _subsets_by_split(path: Path) -> dict[str, list[str]]:
@@ -233,7 +128,7 @@ def _subsets_by_split(path: Path) -> dict[str, list[str]]:
     """
     try:
         has_subsets = _SUBSET.search(read_bytes(path))
-        names = sorted({image.subset for image in _parse(path).images}) if has_subsets else []
+        names = sorted({image.subset for image in read_elements(path).images}) if has_subsets else []
     except UnreadableError:
         return {}  # the reader reports it
     splits: dict[str, list[str]] = {}
@@ -271,9 +166,3 @@ def _is_cvat(path: Path) -> bool:
     if path.suffix.lower() not in _SUFFIX or not _ROOT.search(beginning(path, 4096).replace(b"\0", b"")):  # UTF-16
         return False
     return not _TRACK.search(ends(path).replace(b"\0", b""))
-
-
-def _size(width: str, height: str) -> tuple[int, int]:
-    """Return the declared (width, height); (0, 0) if it is missing or not a size."""
-    sides = [number(width), number(height)]
-    return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

@@ -118,6 +118,28 @@ def test_shapes_without_an_area_are_told_and_left_out(tmp_path: Path) -> None:
     ]
 
 
+def test_shapes_of_one_label_in_one_group_are_one_object(tmp_path: Path) -> None:
+    """As CVAT exports them to COCO; group 0 is none, another label or image is another object."""
+    box = '<box label="{}" xtl="{}" ytl="12" xbr="{}" ybr="50" group_id="{}"/>'
+    shapes = [
+        '<polygon label="bolt" points="10,20;30,20;15,44" group_id="3"/>',
+        box.format("bolt", 40, 60, 3),
+        box.format("nut", 41, 61, 3),
+        box.format("bolt", 1, 9, 0),
+        box.format("bolt", 2, 8, 0),
+    ]
+    images = _image("\n".join(shapes)) + _image(box.format("bolt", 70, 90, 3), "b.jpg")
+    _write(tmp_path, images, pictures=("images/a.jpg", "images/b.jpg"))
+    loaded = _load(tmp_path)
+    assert _boxes(loaded) == [
+        ("a.jpg", "bolt", [10, 12, 60, 50]),
+        ("a.jpg", "nut", [41, 12, 61, 50]),
+        ("a.jpg", "bolt", [1, 12, 9, 50]),
+        ("a.jpg", "bolt", [2, 12, 8, 50]),
+        ("b.jpg", "bolt", [70, 12, 90, 50]),
+    ]
+
+
 @pytest.mark.parametrize("where", ["<task>{}</task>", "<job>{}</job>", "<project>{}<tasks></tasks></project>"])
 def test_the_labels_of_the_task_are_the_classes_in_their_order(where: str, tmp_path: Path) -> None:
     """Not those of tags and skeletons, nor the points of a skeleton; another label on a box is unknown."""
