@@ -190,15 +190,13 @@ def files_under(folder: Path, suffixes: frozenset[str] | None) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise UnreadableError(f"{error.filename}: {error.strerror}", file=folder)
 
+    endings = ("",) if suffixes is None else tuple(suffixes)
     paths = []
     for parent, folders, names in os.walk(folder, onerror=refuse) if os.path.lexists(folder) else ():
         folders[:] = [name for name in folders if not name.startswith(".")]
-        base = Path(parent).relative_to(folder)
-        paths += [
-            (base / name).as_posix()
-            for name in names
-            if not name.startswith(".") and (suffixes is None or os.path.splitext(name)[1].lower() in suffixes)
-        ]
+        base = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if base == "." else f"{base}/"
+        paths += [prefix + name for name in names if not name.startswith(".") and name.lower().endswith(endings)]
     return iter(sorted(paths))
 
 
