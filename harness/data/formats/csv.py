@@ -10,7 +10,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from harness.data.formats.csv_header import PLAIN, WHOLE_BOX, Header, read_header
+from harness.data.formats.csv_header import Header, could_hold_boxes, read_header
 from harness.data.formats.reading import Source, add_broken_files, beginning, files_under, group_by_split, read_text
 from harness.data.formats.recognise import format_of
 from harness.data.image_names import IMAGE_SUFFIXES
@@ -98,7 +98,5 @@ def _is_box_csv(path: Path) -> bool:
     if path.suffix.lower() not in _SUFFIXES:
         return False
     first = beginning(path, 10_000).decode("utf-8-sig", errors="replace").partition("\n")[0]
-    delimiter = _delimiter(first)
-    words = set(first.strip().lower().split(delimiter))
-    could_be = first.count(delimiter) >= len(PLAIN) - 1 or words & WHOLE_BOX  # which is told to be no four columns
-    return bool(could_be) and format_of(path) is None
+    cells = [cell.strip(' "\r') for cell in first.split(_delimiter(first))]
+    return could_hold_boxes(cells) and format_of(path) is None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 _SIZES = (("w", "width"), ("h", "height"))  # the box's, and the image's, which are the box's where it has none else
-WHOLE_BOX = {"bbox", "box", "bounding_box"}  # four numbers in one cell
-PLAIN = ("image", "x1", "y1", "x2", "y2", "class")  # the order of the columns without a header
+_WHOLE_BOX = {"bbox", "box", "bounding_box"}  # four numbers in one cell
+_PLAIN = ("image", "x1", "y1", "x2", "y2", "class")  # the order of the columns without a header
 # Header words of TensorFlow's and Roboflow's exports, of Kaggle's sets, and those that people write by hand. Of several
 # in one header the first counts.
 _WORDS = {
@@ -108,17 +108,24 @@ def read_header(first: Sequence[str], columns: Mapping[str, str] | None, line: i
             kind="corners" if box[2] == "x2" else kind,
             size=(found["width"], found["height"]) if {"width", "height"} <= found.keys() - set(box) else None,
         )
-    is_row = len(first) == len(PLAIN) and not any(cell and math.isnan(number(cell)) for cell in first[1:5])
+    is_row = len(first) == len(_PLAIN) and not any(cell and math.isnan(number(cell)) for cell in first[1:5])
     if not columns and (is_row or len(first) == 1):
         return Header(image=0, label=5, box=(1, 2, 3, 4), kind="corners", size=None, is_row=True)
-    whole = next((cell for cell in first if cell.strip().lower() in WHOLE_BOX and not set(box) <= found.keys()), None)
+    whole = next((cell for cell in first if cell.strip().lower() in _WHOLE_BOX and not set(box) <= found.keys()), None)
     hint = f"; {whole} holds a whole box: write its four numbers in columns of their own" if whole else ""
     raise UnreadableError(
-        f"expected rows of {','.join(PLAIN)}, or a header; got {','.join(first)[:200]}, without {', '.join(missing)}"
+        f"expected rows of {','.join(_PLAIN)}, or a header; got {','.join(first)[:200]}, without {', '.join(missing)}"
         f"{hint}; name the columns in the suite (columns: {{image: …, x1: …, y1: …, x2: …, y2: …, class: …}}; or w and "
         "h in the place of x2 and y2, and cx and cy in that of x1 and y1)",
         line,
     )
+
+
+def could_hold_boxes(first: Sequence[str]) -> bool:
+    """Return whether a first row has the cells of a box, names its columns, or says that a cell holds a whole one."""
+    found = _header_words(first)
+    words = {cell.strip().lower() for cell in first}
+    return len(first) >= len(_PLAIN) or bool(words & _WHOLE_BOX) or set(_box(found, (), 1)) <= found.keys()
 
 
 def _header_words(first: Sequence[str]) -> dict[str, int]:

@@ -184,3 +184,20 @@ def test_a_cell_with_a_whole_box_is_named(tmp_path: Path) -> None:
     assert problem.code == "unreadable_annotation"
     assert "train.csv:1: expected rows of" in str(problem)
     assert "bbox holds a whole box: write its four numbers in columns of their own" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ('"image_id","x","y","w","h"', "without class;"),
+        ("x1,y1,x2,y2", "without image, class;"),
+        ("image_id;bbox", "bbox holds a whole box"),
+        ("image,label", "none of"),
+        ("image,class,width,height", "none of"),
+    ],
+)
+def test_a_table_of_boxes_is_known_by_its_header(header: str, said: str, tmp_path: Path) -> None:
+    """What is missing is told where the columns of a box are there; other tables are none of boxes."""
+    (tmp_path / "train.csv").write_text(f"{header}\n")
+    problem = check(FilesDataset(format="auto", path=tmp_path), fast=True, workers=1).problems[0]
+    assert said in str(problem)
