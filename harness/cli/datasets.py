@@ -49,7 +49,7 @@ def load_files(name: str, dataset: FilesDataset, depth: Depth) -> LoadedDataset:
         click.echo(f"{name}: found {loaded.format}", err=True)
     if not loaded.splits:
         raise DataError("\n".join(map(str, loaded.findings.problems("error"))))
-    bad = sum(loaded.skipped().values())
+    bad = sum(problem.count for problem in loaded.findings.problems("error"))
     if bad:
         click.echo(f"{name}: {bad} entries are bad and left out; `harness data check` lists them", err=True)
     return loaded

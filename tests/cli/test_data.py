@@ -64,6 +64,15 @@ def test_statistics_as_a_table(harness_command: Command, tmp_path: Path) -> None
     assert json.loads(done.stdout)["splits"]["train"]["images"] == 200
 
 
+def test_a_split_that_is_not_there_is_counted(harness_command: Command, tmp_path: Path) -> None:
+    """A folder that data.yaml names and that does not exist is not left out of the statistics in silence."""
+    root = dataset(tmp_path, "yolo", train=2, val=2)
+    (root / "images" / "val").rename(root / "images" / "other")
+    done = harness_command("data", "stats", root)
+    assert done.returncode == 0
+    assert "1 entries are bad and left out; `harness data check` lists them" in done.stderr
+
+
 def test_the_sheet_shows_boxes_where_they_are(harness_command: Command, tmp_path: Path) -> None:
     """A box's outline is on the picture at its scaled place, in one colour a class; an image that is none says so."""
     root = tmp_path / "set"

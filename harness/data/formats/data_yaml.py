@@ -183,7 +183,11 @@ def _entries(document: Document, data: dict[str, Any], split: str) -> list[_Entr
         UnreadableError: something else than text is named, or nothing though the key is there; `test` may be empty.
     """
     keys = [key for key in _SPLIT_KEYS[split] if key in data]
-    key = next((key for key in keys if data[key]), None)
+    named = [key for key in keys if data[key]]
+    if len({json.dumps(data[key]) for key in named}) > 1:
+        detail = f"{' and '.join(named)} name different images for one split; keep one of them"
+        raise UnreadableError(detail, document.lines[named[1],])
+    key = next(iter(named), None)
     if key is None:
         if keys and split != "test":
             raise UnreadableError(f"{keys[0]}: names no folder or list of images", document.lines[keys[0],])

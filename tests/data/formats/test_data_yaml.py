@@ -217,6 +217,14 @@ def test_what_is_no_folder_is_told(entry: str, said: str, tmp_path: Path) -> Non
     assert said.replace("ROOT", str(tmp_path)) in str(loaded.findings.problems("error")[0])
 
 
+def test_two_keys_for_one_split_are_told(tmp_path: Path) -> None:
+    """One of them would be passed over in silence; the same entry twice is fine."""
+    expected = _split_folders(tmp_path)
+    assert _counts(_load(tmp_path, "train: train/images\nval: valid/images\nvalid: valid/images\n")) == expected
+    (place,) = _told(_load(tmp_path, "train: train/images\nval: valid/images\nvalid: other\n"))["unreadable_annotation"]
+    assert "data.yaml:3: val and valid name different images for one split" in place
+
+
 def test_entries_that_leave_the_folder_are_told_together(tmp_path: Path) -> None:
     """What exists outside is refused, and nothing is read."""
     _split_folders(tmp_path / "ds")
