@@ -16,7 +16,7 @@ from harness.suite.schema import FilesDataset, LabelledImages
 from tests.data.shots import shots
 from tests.data.write import dataset, image_folder, label_file
 
-FORMATS = ("coco", "voc", "csv", "labelme", "createml")
+FORMATS = ("coco", "voc", "csv", "labelme", "createml", "cvat", "via", "labelstudio")
 _COUNTS = {"train": 5, "val": 3}
 
 
