@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.data.image_names import plain_name, why_outside
+from harness.data.image_names import plain_name
 from harness.data.near_labels import guess_folder
 from harness.data.problems import Findings, Place
 from harness.data.references import resolve, sample_names
@@ -30,7 +30,8 @@ def find_folder(
 ) -> tuple[RawAnnotations, Path, Path | None]:
     """Find the folder of the images, and name them relative to it.
 
-    A leading folder of all names (`UI/2021-08-23/`, `https://…/`) that is not there is taken off them, with a warning.
+    A leading folder of all names (`UI/2021-08-23/`, `C:/Users/me/`, `https://…/`) that is not there is taken off them,
+    with a warning.
 
     Args:
         raw: the annotations that name the images.
@@ -63,7 +64,9 @@ def _holds_any(folder: ImageFolder, names: Sequence[str]) -> bool:
 
 def _common_folder(names: Sequence[str]) -> str:
     """Return the folder that all of some plain names begin with, with its slash; an empty text if there is none."""
-    if not names or "/" not in names[0] or any(map(why_outside, names)):
+    if not names or "/" not in names[0] or len(set(map(posixpath.isabs, names))) > 1:
+        return ""
+    if any(name.startswith("../") for name in names):  # a path that leads out of the folder is refused
         return ""
     folder = posixpath.commonpath([posixpath.dirname(name) for name in names])
     return f"{folder}/" if folder else ""

@@ -149,7 +149,10 @@ def test_labelme_paths_count_by_their_names_where_the_images_are_named(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["coco", "csv", "createml"])
-@pytest.mark.parametrize("folder", ["train2017/", "UI/2021-08-23/", "https://example.org/a/", "uploads\\a\\"])
+@pytest.mark.parametrize(
+    "folder",
+    ["train2017/", "UI/2021-08-23/", "https://example.org/a/", "uploads\\a\\", "C:\\Users\\me\\", "/home/me/set/"],
+)
 def test_a_leading_folder_that_is_not_there(folder: str, name: str, tmp_path: Path) -> None:
     """Of a server or another machine: the images are found without it, with a warning."""
     root = dataset(tmp_path, name, train=4, val=2)
@@ -168,6 +171,18 @@ def test_a_leading_folder_that_is_not_there(folder: str, name: str, tmp_path: Pa
         for image in there.parent.glob("*.jpg"):
             image.rename(there / image.name)
         assert not load(FilesDataset(format=name, path=root), depth="headers").findings.problems()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("folder", ["..\\\\", "../../x/", "C:\\\\gone\\\\"])
+def test_paths_that_lead_out_stay_refused(folder: str, tmp_path: Path) -> None:
+    """All names of a file begin with `..`, or with a folder of another machine, and no image is near the labels."""
+    root = dataset(tmp_path / "set", "coco", train=4, val=2)
+    file = label_file(root, "coco", "train", "train001.jpg")
+    file.write_text(re.sub(r"(train\d+\.jpg)", lambda match: folder + match[1], file.read_text()))
+    if folder.startswith("C:"):
+        shutil.rmtree(image_folder(root, "coco", "train"))
+    codes = {problem.code: problem.count for problem in _load(root).findings.problems("error")}
+    assert codes["path_escapes_root"] == 4
 
 
 def test_images_that_are_nowhere_keep_their_names(tmp_path: Path) -> None:

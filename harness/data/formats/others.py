@@ -46,6 +46,12 @@ WEBDATASET = Other(
 
 OTHERS = (  # the first one that fits counts
     Other(
+        name="a Git LFS pointer and not the file itself",
+        instead="run git lfs pull",
+        files=r"\.(json|jsonl|csv|tsv|xml|txt|ya?ml)$",
+        text=r"\Aversion https://git-lfs",
+    ),
+    Other(
         name="a COCO results file (detections, no labels)",
         instead="name the annotations that belong to the images, such as instances_val2017.json",
         text=r"\A\s*\[",

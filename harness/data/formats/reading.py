@@ -124,9 +124,12 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """
     check_size(path, max_bytes)
     try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
+    if data.startswith(b"version https://git-lfs"):
+        raise UnreadableError("a Git LFS pointer, not the file itself: run git lfs pull", 1)
+    return data
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:

@@ -394,3 +394,13 @@ def test_images_that_cannot_be_read_are_not_passed_over(suffix: str, tmp_path: P
         assert "unreadable_image (1)" in errors["unreadable_image"]
         assert name in errors["unreadable_image"]
         assert "HEIC: convert it to JPEG or PNG" in errors["unreadable_image"]
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "csv", "labelme", "createml"])
+def test_labels_that_are_git_lfs_pointers(name: str, tmp_path: Path) -> None:
+    """Each is told with what to do, whether its format is named or to be recognised."""
+    root = dataset(tmp_path, name, train=4, val=2)
+    for file in {label_file(root, name, split, shot.name) for split in ("train", "val") for shot in shots(split, 2)}:
+        file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    for wanted in ("auto", name):
+        assert "run git lfs pull" in "".join(_errors(_load(root, wanted)).values())
