@@ -59,6 +59,7 @@ def _is_coco(path: Path) -> bool:
     has_keys = has_json_key(path, "image_id", "file_name") or (
         has_json_key(path, "images") and has_json_key(path, "categories")
     )
+    has_keys &= path.suffix.lower() != ".jsonl"  # an image a line
     return has_keys and format_of(path) is None  # such as detections and captions, which have an image_id too
 
 

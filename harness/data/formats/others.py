@@ -345,6 +345,25 @@ OTHERS = (  # the first one that fits counts
         text=r"\A% bbGt version",
     ),
     Other(
+        name="Label Studio's CSV or TSV",
+        instead="in Label Studio, export JSON, which is read",
+        files=r"\.(csv|tsv)$",
+        text=r"\A(?=[^\n]*\bannotation_id\b)(?=[^\n]*\bannotator\b)[^\n]*\blead_time\b",
+    ),
+    Other(
+        name="one annotation a file, as Label Studio stores them",
+        instead="in Label Studio, export the project as JSON, which is read",
+        files=r"(\.json|^\d+)$",
+        text=r"\A\s*\{",
+        keys=("result", "task", "was_cancelled"),
+    ),
+    Other(
+        name="the metadata.csv of a Hugging Face imagefolder",
+        instead="write its objects as metadata.jsonl, one image a line, which is read",
+        files=r"^metadata\.csv$",
+        text=r'\A"?file_name"?,[^\n]*\b(objects|bbox|bboxes)\b',
+    ),
+    Other(
         name="a CSV of makesense.ai without a header",
         instead="in makesense.ai, export VOC XML or YOLO",
         files=r"\.csv$",

@@ -103,6 +103,8 @@ def test_how_objects_are_spelled(spelling: str, tmp_path: Path) -> None:
     )
     assert not loaded.findings.problems()
     assert _table(loaded) == {"p0.jpg": [("bolt", _BOX)], "p1.jpg": [], "p2.jpg": []}
+    file = FilesDataset(format="auto", path=tmp_path / "metadata.jsonl")
+    assert _table(load(file, depth="headers")) == _table(loaded)
 
 
 @pytest.mark.parametrize("objects", [_OLD, _NEW])

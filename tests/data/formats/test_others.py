@@ -451,6 +451,16 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "det.txt": ("MOT's text", "1,-1,12.2,47.5,31.2,34.8,67.5,-1,-1,-1\n"),
     "0003.txt": ("text of the OIDv4 Toolkit", "Traffic light 10.0 20.5 30.0 40.25\n"),
     "set00_V000_I00029.txt": ("text of Piotr's toolbox", "% bbGt version=3\nperson 45 22 22 43 0 0 0 0 0 0 0\n"),
+    "project-1-at-2024-01-01.csv": (
+        "Label Studio's CSV",
+        "image,id,label,annotator,annotation_id,created_at,updated_at,lead_time\n"
+        '/data/upload/1/a.jpg,1,"[{""x"": 1, ""rectanglelabels"": [""disc""]}]",1,1,2024,2024,2.5\n',
+    ),
+    "17.json": (
+        "one annotation a file, as Label Studio stores them",
+        {"id": 17, "result": [], "task": {"id": 1, "data": {"image": "a.jpg"}}, "was_cancelled": False},
+    ),
+    "metadata.csv": ("the metadata.csv of a Hugging Face", 'file_name,objects\na.jpg,"{""bbox"": [[1, 2, 3, 4]]}"\n'),
     "labels_my-project.csv": ("a CSV of makesense.ai", "disc,1,2,30,40,a.jpg,96,96\n"),
     "train.record-00000-of-00010": ("TFRecord", "\x10"),
     "cells.tfrecord": ("TFRecord", "\x10"),
