@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SUFFIX = frozenset({".json"})
+_JSON_LINES = frozenset({".jsonl", ".ndjson"})  # COCO is one object
 _DENSE = 20  # ids are dense if their range is at most so many times their number
 
 
@@ -56,6 +57,8 @@ def find(path: Path) -> dict[str, Source]:
 
 
 def _is_coco(path: Path) -> bool:
+    if path.suffix.lower() in _JSON_LINES:
+        return False
     has_keys = has_json_key(path, "image_id", "file_name") or (
         has_json_key(path, "images") and has_json_key(path, "categories")
     )
