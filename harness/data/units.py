@@ -28,7 +28,7 @@ _FEW = 0.05  # of the boxes; fewer that are wrong are told one by one
 _MANY = 0.25  # of the boxes, which leave their image in a wrong order but not by a slip of the mouse
 _FAR = 0.05  # of the image's side: nobody draws so far over the border that many boxes exceed it
 _FAR_OF_BOX = 0.2  # of the box's own side, likewise
-_SWAPPED = 1 / 3  # of the boxes
+_SWAPPED = 0.1  # of the boxes
 _AT_LEAST = 2  # boxes; one alone may be a slip
 
 
@@ -78,8 +78,10 @@ def as_meant(
         columns = _columns(raw, sizes)
         if not raw.written_as_sizes:
             return _sizes_for_corners(raw, columns, str(file), findings)
-        found = _corners_for_sizes(raw, columns, str(file), findings)
-        return found if found is not raw else _corner_or_centre(raw, columns, str(file), findings)
+        # Large boxes may fit both; a corner is the likelier slip where the format has the centre.
+        readings = (_corner_or_centre, _corners_for_sizes) if raw.centred else (_corners_for_sizes, _corner_or_centre)
+        others = (read(raw, columns, str(file), findings) for read in readings)
+        return next((other for other in others if other is not raw), raw)
 
 
 def _as_fractions(raw: RawAnnotations, rows: NDArray[np.bool_]) -> RawAnnotations:

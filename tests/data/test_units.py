@@ -247,3 +247,16 @@ def test_what_may_be_something_else_is_left_to_the_rules_of_boxes(
 ) -> None:
     """Sound sets of large boxes, and faults that another reading does not explain."""
     assert _judged(np.array(boxes, dtype=np.float64), **fields) == []
+
+
+def test_large_boxes_by_their_corner_where_the_format_has_the_centre() -> None:
+    """They would fit as two corners too, which is less likely."""
+    corners = np.array([[2, 3, 150, 90], [20, 1, 190, 95], [5, 5, 160, 80]], dtype=np.float64)
+    half = (corners[:, 2:] - corners[:, :2]) / 2
+    assert _judged(corners - np.tile(half, 2), written_as_sizes=True, centred=True) == ["corner_or_centre"]
+
+
+def test_some_swapped_corners_are_enough() -> None:
+    """Of large objects few widths and heights are smaller than x and y; all boxes fit as sizes."""
+    boxes = np.array([[2, 3, 150, 90]] * 10 + [[120, 60, 60, 30]] * 2, dtype=np.float64)
+    assert _judged(boxes) == ["sizes_as_corners"]
