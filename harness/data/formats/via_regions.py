@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from harness.data.formats.reading import UnreadableError, decode_json, read_bytes, read_text
+from harness.data.formats.via_3 import read_project
 from harness.data.problems import Findings, Place
 
 if TYPE_CHECKING:
@@ -76,11 +77,17 @@ def read_json(path: Path, findings: Findings) -> Iterator[ViaImage]:
     Raises:
         UnreadableError: it is no JSON, or no file of VIA.
     """
-    content = _items(read_bytes(path))
+    data = read_bytes(path)
+    content = _items(data)
+    if {"project", "view", "metadata"} <= content.keys():
+        for name, found in read_project(data, path, findings):
+            image = ViaImage(name=_image_name(name))
+            for index, region in enumerate(found):
+                image.add(region, index, Place(file=str(path), image=image.name, annotation=index), findings)
+            yield image
+        return
     if "_via_img_metadata" in content:
         content = _items(bytes(content["_via_img_metadata"]))
-    elif {"project", "view", "metadata"} <= content.keys():
-        raise UnreadableError("this is a project of VIA 3, which is not read; annotate in VIA 2, or write it as COCO")
     for key, raw in content.items():
         try:
             entry = decode_json(bytes(raw), _Entry)

@@ -280,6 +280,82 @@ def test_broken_rows_of_a_csv_have_their_line(tmp_path: Path) -> None:
     assert "via_export_csv.csv:1: no CSV of VIA: its header lacks region_attributes" in place
 
 
+def _project_of_via_3(folder: Path, metadata: dict[str, Json], *, kind: int = 2) -> Path:
+    content = {
+        "project": {"pid": "__VIA_PROJECT_ID__", "data_format_version": "3.1.1", "vid_list": ["1", "2"]},
+        "config": {"file": {"loc_prefix": {"1": "", "2": ""}}, "ui": {}},
+        "attribute": {
+            "1": {"aname": "class", "anchor_id": "FILE1_Z0_XY1", "type": 3, "options": {"0": "bolt", "1": "nut"}},
+            "2": {"aname": "seen", "anchor_id": "FILE1_Z0_XY1", "type": 2, "options": {"0": "top", "1": "side"}},
+        },
+        "file": {
+            "1": {"fid": 1, "fname": "a.jpg", "type": kind, "loc": 1, "src": ""},
+            "2": {"fid": "2", "fname": "b.jpg", "type": 2, "loc": 1, "src": ""},
+        },
+        "view": {"1": {"fid_list": [1]}, "2": {"fid_list": ["2"]}},
+        "metadata": metadata,
+    }
+    return _saved(folder / "via_project.json", content)
+
+
+def test_projects_of_via_3(tmp_path: Path) -> None:
+    """Shapes are numbers with coordinates, classes are numbers of options; what is no region of an image is ignored."""
+    _pictures(tmp_path, "a.jpg", "b.jpg")
+    shapes = [
+        [2, 10, 20, 30, 40],
+        [3, 50, 40, 10],
+        [4, 50, 40, 20, 10],
+        [7, 1, 2, 30, 4, 15, 60],
+        [8, 1, 9, 5, 2, 7, 30],
+    ]
+    metadata = {
+        f"1_{number}": {"vid": "1", "flg": 0, "z": [], "xy": xy, "av": {"1": str(number % 2), "2": "0,1"}}
+        for number, xy in enumerate(shapes)
+    }
+    metadata["1_x"] = {"vid": "1", "flg": 0, "z": [], "xy": [], "av": {"2": "0"}}
+    _project_of_via_3(tmp_path, metadata)
+    loaded = _load(tmp_path)
+    assert loaded.format == "via"
+    assert not _found(loaded)
+    assert loaded.splits["all"].annotations.file_names == ("a.jpg", "b.jpg")
+    assert _boxes(loaded) == [
+        ("a.jpg", "bolt", [10, 20, 40, 60]),
+        ("a.jpg", "nut", [40, 30, 60, 50]),
+        ("a.jpg", "bolt", [30, 30, 70, 50]),
+        ("a.jpg", "nut", [1, 2, 30, 60]),
+        ("a.jpg", "bolt", [1, 2, 7, 30]),
+    ]
+
+
+def test_what_is_wrong_in_projects_of_via_3(tmp_path: Path) -> None:
+    """A point, an unknown shape, too few coordinates, a view that is not there; a video is refused as a whole."""
+    _pictures(tmp_path, "a.jpg", "b.jpg")
+    rows: list[tuple[str, list[float]]] = [
+        ("1", [1, 4, 5]),
+        ("1", [9, 1, 2, 3]),
+        ("1", [2, 10, 20]),
+        ("7", [2, 1, 2, 3, 4]),
+    ]
+    metadata = {f"m{number}": {"vid": vid, "xy": xy, "av": {"1": "0"}} for number, (vid, xy) in enumerate(rows)}
+    metadata["m9"] = {"vid": "2", "xy": [2, 10, 20, 30, 40], "av": {"1": "1"}}
+    file = _project_of_via_3(tmp_path, metadata)
+    loaded = _load(tmp_path)
+    known = "is no shape that is read (rect, circle, ellipse, polygon, polyline)"
+    assert _boxes(loaded) == [("b.jpg", "nut", [10, 20, 40, 60])]
+    assert _found(loaded) == [
+        ("unreadable_annotation", f"{file}: metadata m3: there is no view 7"),
+        (
+            "unreadable_annotation",
+            f"{file}: image a.jpg, annotation 1: shape 9 {known}",
+        ),
+        ("unreadable_annotation", f"{file}: image a.jpg, annotation 2: a rect without width, height"),
+        ("left_out", f"{file}: image a.jpg, annotation 0: a point has no area"),
+    ]
+    _project_of_via_3(tmp_path, {}, kind=4)
+    ((_, place),) = _found(_load(tmp_path), but=["empty_split"])
+    assert "this is a project of VIA 3 for videos" in place
+
+
 def test_an_image_that_stands_twice_and_entries_that_are_none(tmp_path: Path) -> None:
     """Two entries of one file name; an entry without one is told by its key."""
     _pictures(tmp_path, "a.jpg", "b.jpg")
