@@ -90,8 +90,9 @@ def read_columns(
     words = header(path)
     missing = [name for name in (*texts, *numbers) if name not in words]
     data = read_bytes(path)
-    if missing or b"\0" in data:
+    if b"\0" in data or not data.isascii():
         read_text(path)  # says which line is no text
+    if missing:
         raise UnreadableError(f"no column {', '.join(missing)}; the header has {', '.join(words)[:200]}", 1)
     present = [*numbers, *(name for name in optional if name in words)]
     try:

@@ -174,6 +174,15 @@ def test_rows_that_cannot_be_read(tmp_path: Path) -> None:
     assert {name: len(boxes) for name, boxes in _table(loaded).items()} == {"p0.jpg": 1, "p1.jpg": 1}
 
 
+def test_rows_that_are_no_text(tmp_path: Path) -> None:
+    """Bytes of another encoding are an error at their line, also in a row that has too few cells; UTF-8 is read."""
+    _images(tmp_path, "é.jpg")
+    _boxes(tmp_path / "labels.csv", _ROW.replace("p0", "é"))
+    assert list(_table(_load(tmp_path))) == ["é.jpg"]
+    (tmp_path / "labels.csv").write_bytes(f"{_HEADER}\n{_ROW}\n".encode() + b"p\xe9\n")
+    assert "labels.csv:3: not UTF-8 text" in str(_problem(_load(tmp_path), "unreadable_annotation"))
+
+
 def test_pixels_and_files_of_another_kind_are_told(tmp_path: Path) -> None:
     """Boxes in pixels under Open Images' header, and its files without boxes, are one error each."""
     _images(tmp_path, "p0.jpg")
