@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.data.image_names import IMAGE_SUFFIXES, can_be_read, folded, mismatch, plain_name, why_outside
@@ -114,27 +115,33 @@ def _encodable(name: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
 class _Listing:
-    path: str
-    links: dict[str, bool]
-    by_folded: dict[str, str]
-    linked: bool  # a folder on the way from the root is a symbolic link
+    """The entries of one folder: its path, which of them are symbolic links, and whether one leads to the folder."""
+
+    def __init__(self, path: str, links: dict[str, bool], *, linked: bool) -> None:
+        self.path = path
+        self.links = links
+        self.linked = linked
 
     @classmethod
     def of(cls, path: str, *, linked: bool) -> _Listing | None:
+        """List a folder; None if it cannot be listed."""
         try:
             with os.scandir(path) as entries:
-                links = {entry.name: entry.is_symlink() for entry in entries}
+                return cls(path, {entry.name: entry.is_symlink() for entry in entries}, linked=linked)
         except (OSError, ValueError):
             return None
-        by_folded = {folded(name): name for name in sorted(links, reverse=True)}
-        for name in sorted(links, key=lambda name: (not can_be_read(name), name)):
-            # Annotations may name an image without its suffix.
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                by_folded.setdefault(folded(stem), name)
-        return cls(path, links, by_folded, linked)
 
     def find(self, name: str) -> str | None:
-        return name if name in self.links else self.by_folded.get(folded(name))
+        """Return the entry that a name means."""
+        return name if name in self.links else self._by_folded.get(folded(name))
+
+    @cached_property
+    def _by_folded(self) -> dict[str, str]:
+        """The entries by their folded names and, as annotations may leave it out, by images' stems."""
+        found = {folded(name): name for name in sorted(self.links, reverse=True)}
+        for name in sorted(self.links, key=lambda name: (not can_be_read(name), name)):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in IMAGE_SUFFIXES:
+                found.setdefault(folded(stem), name)
+        return found
