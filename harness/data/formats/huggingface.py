@@ -84,19 +84,19 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             findings.add("left_out", replace(place, detail="no objects; an image without objects has empty lists"))
             continue
         image = rows.add_image(_file_name(entry), file=path, line=line, size=_size(entry))
-        for number, fields in enumerate(objects):
+        for number, (sides, category, crowd) in enumerate(objects):
             try:
-                box, label = _box(fields), _class_of(fields, names)
+                box, label = _box(sides), _class_of(category, names)
             except UnreadableError as error:
                 findings.add("unreadable_annotation", replace(place, annotation=number, detail=error.detail))
                 continue
             if label is None:
-                detail = f"{_first(fields, _CLASSES)}, of the {len(names)} classes {', '.join(names)}"[:200]
+                detail = f"{category}, of the {len(names)} classes {', '.join(names)}"[:200]
                 findings.add("unknown_class", replace(place, annotation=number, detail=detail))
                 continue
-            if not names and not isinstance(_first(fields, _CLASSES), str):
+            if not names and not isinstance(category, str):
                 unnamed.add(label)
-            rows.add_box(image, box, label, number=number, crowd=_first(fields, _CROWDS) == 1)
+            rows.add_box(image, box, label, number=number, crowd=crowd == 1)
     if unnamed:
         numbers = ", ".join(sorted(unnamed, key=int))[:200]
         detail = f"{numbers}: name them in the suite (classes: [NAME, …]), or in the README's dataset_info"
@@ -111,8 +111,8 @@ def _file_name(entry: Mapping[str, Any]) -> str:
     return name
 
 
-def _objects(entry: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the fields of each object of an image; None if the line says nothing about objects.
+def _objects(entry: Mapping[str, Any]) -> list[tuple[Any, Any, Any]] | None:
+    """Return the box, the category and `iscrowd` of each object; None if the line says nothing about objects.
 
     They stand in lists by field, as `datasets` writes them, in a list of objects, or in the line itself.
 
@@ -125,7 +125,7 @@ def _objects(entry: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if isinstance(objects, list):
         if not all(isinstance(fields, dict) for fields in objects):
             raise UnreadableError("objects is a list of something else than objects with a bbox and a category")
-        return objects
+        return [(_first(fields, _BOXES), _first(fields, _CLASSES), _first(fields, _CROWDS)) for fields in objects]
     if not isinstance(objects, dict):
         raise UnreadableError(f"objects: expected lists of bbox and categories, got {str(objects)[:80]}")
     columns = {key: objects[key] for key in (*_BOXES, *_CLASSES, *_CROWDS) if isinstance(objects.get(key), list)}
@@ -136,12 +136,15 @@ def _objects(entry: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if wrong:
         said = ", ".join(f"{count:,} {key}" for key, count in wrong.items())
         raise UnreadableError(f"{len(boxes):,} boxes and {said}: it is unknown which belong together")
-    return [{key: column[index] for key, column in columns.items()} for index in range(len(boxes))]
+    categories = [columns[key] for key in _CLASSES if key in columns]
+    chosen = next((column for column in categories if any(isinstance(label, str) for label in column)), None)
+    nothing = [None] * len(boxes)
+    crowds = next((columns[key] for key in _CROWDS if key in columns), nothing)
+    return list(zip(boxes, chosen or (categories or [nothing])[0], crowds, strict=True))
 
 
-def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
+def _box(box: object) -> tuple[float, float, float, float]:
     """Return an object's corners in pixels; NaN for null, which stands for a NaN in the file."""
-    box = _first(fields, _BOXES)
     if not isinstance(box, list) or len(box) != _SIDES:
         raise UnreadableError(f"bbox: expected x, y, width and height, got {str(box)[:80]}")
     if any(type(side) not in {int, float, type(None)} for side in box):
@@ -150,13 +153,12 @@ def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
     return x, y, x + width, y + height
 
 
-def _class_of(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
+def _class_of(label: object, names: Sequence[str]) -> str | None:
     """Return the name of an object's class; None for a number that has none, though others have.
 
     Raises:
         UnreadableError: it has no class.
     """
-    label = _first(fields, _CLASSES)
     if isinstance(label, str) and label.strip():
         return label
     if isinstance(label, bool) or not isinstance(label, (int, float)) or not float(label).is_integer():
