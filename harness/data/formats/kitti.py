@@ -198,8 +198,9 @@ class _Images:
         return [stem + os.path.splitext(name)[1] for name in self._names.get(folded(stem), ())]
 
     def without_labels(self) -> Iterable[str]:
-        """Return the images that `of` never returned."""
-        return [names[0] for stem, names in self._names.items() if stem not in self._used]
+        """Return the images that `of` never returned; none if it returned none: their folders are in this one."""
+        found = self._used & self._names.keys()
+        return [names[0] for stem, names in self._names.items() if found and stem not in found]
 
 
 def _image_folder(labels: Path) -> Path | None:

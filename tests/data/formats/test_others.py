@@ -29,6 +29,10 @@ def _lines(*rows: dict[str, Any]) -> str:
 
 # Each as its tool writes it, with the beginning of what is said.
 SAMPLES: dict[str, tuple[str, Any]] = {
+    "pointer.json": (
+        "a Git LFS pointer",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 12345\n",
+    ),
     "predictions.json": (
         "a COCO results file",
         [{"image_id": 7, "category_id": 1, "bbox": [1.5, 2, 30, 40], "score": 0.93}],
