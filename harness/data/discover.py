@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats import FORMATS
 from harness.data.formats.class_lists import CLASS_LISTS, find_class_names
-from harness.data.formats.reading import (
-    OtherFormatError,
-    Source,
-    UnreadableError,
-    beginning,
-    files_under,
-    list_folder,
-)
+from harness.data.formats.files import beginning, files_under, list_folder
 from harness.data.formats.recognise import are_others, other_format
+from harness.data.formats.source import OtherFormatError, Source, UnreadableError
 from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
 from harness.data.image_names import split_from_name
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN

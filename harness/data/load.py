@@ -18,7 +18,7 @@ from harness.data.annotations import from_sorted
 from harness.data.discover import find_sources
 from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
-from harness.data.formats.reading import UnreadableError
+from harness.data.formats.source import UnreadableError
 from harness.data.image_root import find_folder
 from harness.data.label_names import settle_names
 from harness.data.partition import divide, group
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.data.formats.reading import Source
+    from harness.data.formats.source import Source
     from harness.data.raw import RawAnnotations
     from harness.suite.schema import FilesDataset, SplitRule
 from harness.data.loaded import LoadedDataset, LoadedSplit

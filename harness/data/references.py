@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import images_under
+from harness.data.formats.files import images_under
 from harness.data.image_names import folded
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from harness.data.formats import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.data.formats.reading import Source
+    from harness.data.formats.source import Source
     from harness.data.problems import Findings
     from harness.data.raw import RawAnnotations
 

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats import data_yaml
-from harness.data.formats.reading import UnreadableError, list_folder, read_text
+from harness.data.formats.files import list_folder, read_text
+from harness.data.formats.source import UnreadableError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,16 +18,11 @@ import msgspec
 import numpy as np
 
 from harness.data.formats.coco_json import NO_ID, Category, File, decode_entries
-from harness.data.formats.reading import (
-    MAX_BYTES,
-    Source,
-    add_broken_files,
-    check_size,
-    files_under,
-    group_by_split,
-    has_json_key,
-)
+from harness.data.formats.files import MAX_BYTES, check_size, files_under
+from harness.data.formats.json_text import has_json_key
 from harness.data.formats.recognise import format_of
+from harness.data.formats.source import Source
+from harness.data.formats.splits import add_broken_files, group_by_split
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
 

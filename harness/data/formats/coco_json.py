@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
-from harness.data.formats.reading import UnreadableError, decode_json, number, read_bytes
+from harness.data.formats.files import read_bytes
+from harness.data.formats.json_text import decode_json
+from harness.data.formats.source import UnreadableError
+from harness.data.formats.values import number
 from harness.data.problems import Findings, Place
 
 if TYPE_CHECKING:

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    add_broken_files,
-    decode_json,
-    ends,
-    files_under,
-    group_by_split,
-    has_json_key,
-    read_bytes,
-)
+from harness.data.formats.files import ends, files_under, read_bytes
+from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.recognise import format_of
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import add_broken_files, group_by_split
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 

@@ -11,8 +11,10 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats.csv_header import Header, could_hold_boxes, read_header
-from harness.data.formats.reading import Source, add_broken_files, beginning, files_under, group_by_split, read_text
+from harness.data.formats.files import beginning, files_under, read_text
 from harness.data.formats.recognise import format_of
+from harness.data.formats.source import Source
+from harness.data.formats.splits import add_broken_files, group_by_split
 from harness.data.image_names import IMAGE_SUFFIXES
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from harness.data.formats.reading import UnreadableError, beginning, number, read_bytes, read_text
+from harness.data.formats.files import beginning, read_bytes, read_text
+from harness.data.formats.source import UnreadableError
+from harness.data.formats.values import number
 from harness.data.problems import Findings, Place
 
 if TYPE_CHECKING:

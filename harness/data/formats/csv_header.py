@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.data.formats.reading import UnreadableError, number
+from harness.data.formats.source import UnreadableError
+from harness.data.formats.values import number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

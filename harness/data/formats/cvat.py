@@ -14,17 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats.cvat_xml import WITHOUT_AREA, Shape, read_elements
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    add_broken_files,
-    beginning,
-    ends,
-    files_under,
-    group_by_split,
-    read_bytes,
-)
+from harness.data.formats.files import beginning, ends, files_under, read_bytes
 from harness.data.formats.shapes import bounds_of_points
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import add_broken_files, group_by_split
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows

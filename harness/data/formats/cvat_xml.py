@@ -9,13 +9,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import UnreadableError, number
 from harness.data.formats.shapes import (
     Corners,
     bounds_of_ellipse,
     bounds_of_points,
     bounds_of_turned_rectangle,
 )
+from harness.data.formats.source import UnreadableError
+from harness.data.formats.values import number
 from harness.data.formats.xml_text import parse_xml
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats.class_lists import find_class_names, read_class_list
+from harness.data.formats.files import beginning, list_folder
 from harness.data.formats.image_lists import ListedImages, numbered_lines, pick
 from harness.data.formats.paths import describe_missing, find_entry, leaves
-from harness.data.formats.reading import EscapeError, Source, UnreadableError, beginning, list_folder
+from harness.data.formats.source import EscapeError, Source, UnreadableError
 from harness.data.formats.yolo_files import label_path
 from harness.data.image_names import IMAGE_SUFFIXES, plain_name
 from harness.data.problems import Place

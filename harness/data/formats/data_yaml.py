@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, read_bytes
 from harness.data.formats.paths import describe_missing, ends, find_below, find_entry, leaves
-from harness.data.formats.reading import MAX_BYTES_OF_TEXT, EscapeError, Source, UnreadableError, read_bytes
+from harness.data.formats.source import EscapeError, Source, UnreadableError
 from harness.data.image_names import folded, mismatch, plain_name
 from harness.data.problems import Place
 from harness.errors import SuiteError

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import MAX_BYTES_OF_TEXT, UnreadableError, read_text
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, read_text
+from harness.data.formats.source import UnreadableError
 from harness.errors import SuiteError
 from harness.suite.yaml_document import parse
 

@@ -15,15 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats.dataset_card import class_names_in
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    beginning,
-    decode_json,
-    files_under,
-    group_by_split,
-    read_bytes,
-)
+from harness.data.formats.files import beginning, files_under, read_bytes
+from harness.data.formats.json_text import decode_json
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import group_by_split
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.data.formats.files import read_text
 from harness.data.formats.paths import ends
-from harness.data.formats.reading import UnreadableError, read_text
+from harness.data.formats.source import UnreadableError
 from harness.data.image_folder import ImageFolder
 from harness.data.image_names import IMAGE_SUFFIXES, is_absolute, mismatch, plain_name, why_outside
 from harness.data.problems import Place

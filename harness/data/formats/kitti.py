@@ -12,16 +12,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import (
-    MAX_BYTES_OF_TEXT,
-    Source,
-    UnreadableError,
-    beginning,
-    files_under,
-    number,
-    read_text,
-    split_of,
-)
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under, read_text
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import split_of
+from harness.data.formats.values import number
 from harness.data.image_names import IMAGE_SUFFIXES, folded, why_outside
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows

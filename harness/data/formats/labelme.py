@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.data.formats.reading import (
-    MAX_BYTES_OF_ONE_IMAGE,
-    Source,
-    UnreadableError,
-    decode_json,
-    files_under,
-    group_by_split,
-    has_json_key,
-    label_name,
-    number,
-    read_bytes,
-)
+from harness.data.formats.files import MAX_BYTES_OF_ONE_IMAGE, files_under, read_bytes
+from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.shapes import bounds_of_points
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import group_by_split, label_name
+from harness.data.formats.values import number
 from harness.data.image_names import is_absolute, plain_name
 from harness.data.near_labels import near
 from harness.data.problems import Findings, Place

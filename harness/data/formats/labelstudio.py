@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.data.formats.files import ends, files_under, read_bytes
+from harness.data.formats.json_text import decode_json
 from harness.data.formats.labelstudio_regions import (
     Region,
     bounds,
@@ -24,16 +26,8 @@ from harness.data.formats.labelstudio_regions import (
     labels_of,
     spellings,
 )
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    add_broken_files,
-    decode_json,
-    ends,
-    files_under,
-    group_by_split,
-    read_bytes,
-)
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import add_broken_files, group_by_split
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 

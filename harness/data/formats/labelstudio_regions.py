@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from harness.data.formats.reading import UnreadableError
 from harness.data.formats.shapes import Corners, bounds_of_ellipse, bounds_of_points
+from harness.data.formats.source import UnreadableError
 from harness.data.image_names import IMAGE_SUFFIXES, plain_name
 
 if TYPE_CHECKING:

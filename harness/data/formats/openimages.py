@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data.formats.csv_columns import header, read_columns
-from harness.data.formats.reading import Source, UnreadableError, files_under, group_by_split, list_folder, read_text
+from harness.data.formats.files import files_under, list_folder, read_text
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import group_by_split
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import list_folder, split_of
+from harness.data.formats.files import list_folder
+from harness.data.formats.splits import split_of
 from harness.data.image_names import IMAGE_SUFFIXES, folded, is_absolute, plain_name, split_from_name
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import re
 import tarfile
 from typing import TYPE_CHECKING
 
+from harness.data.formats.files import ends, files_under
 from harness.data.formats.others import FOR_CLASS_FOLDERS, FOR_IMAGES_ALONE, OTHERS, WEBDATASET, Other
-from harness.data.formats.reading import ends, files_under
 from harness.data.image_names import IMAGE_SUFFIXES, split_from_name
 
 if TYPE_CHECKING:

@@ -12,17 +12,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats.reading import (
-    Source,
-    UnreadableError,
-    add_broken_files,
-    beginning,
-    ends,
-    files_under,
-    group_by_split,
-    number,
-)
+from harness.data.formats.files import beginning, ends, files_under
 from harness.data.formats.shapes import Corners, bounds_of_ellipse, bounds_of_points
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.values import number
 from harness.data.formats.via_regions import Region, read_csv, read_json
 from harness.data.raw import RawAnnotationRows
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.data.formats.reading import UnreadableError, decode_json
+from harness.data.formats.json_text import decode_json
+from harness.data.formats.source import UnreadableError
 from harness.data.problems import Findings, Place
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from harness.data.formats.reading import UnreadableError, decode_json, read_bytes, read_text
+from harness.data.formats.files import read_bytes, read_text
+from harness.data.formats.json_text import decode_json
+from harness.data.formats.source import UnreadableError
 from harness.data.formats.via_3 import read_project
 from harness.data.problems import Findings, Place
 

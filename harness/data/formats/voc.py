@@ -15,19 +15,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under
 from harness.data.formats.image_lists import listed_labels
-from harness.data.formats.reading import (
-    MAX_BYTES_OF_TEXT,
-    Source,
-    UnreadableError,
-    beginning,
-    files_under,
-    group_by_split,
-    label_name,
-    number,
-)
 from harness.data.formats.recognise import format_of
 from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.splits import group_by_split, label_name
+from harness.data.formats.values import number
 from harness.data.formats.xml_text import parse_xml
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import defusedxml.sax
 from defusedxml.common import DefusedXmlException
 
-from harness.data.formats.reading import MAX_BYTES, UnreadableError, read_bytes
+from harness.data.formats.files import MAX_BYTES, read_bytes
+from harness.data.formats.source import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats import darknet, data_yaml
-from harness.data.formats.reading import MAX_BYTES_OF_TEXT, Source, UnreadableError, list_folder, number, read_text
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, list_folder, read_text
+from harness.data.formats.source import Source, UnreadableError
+from harness.data.formats.values import number
 from harness.data.formats.yolo_files import images_of
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows

@@ -9,7 +9,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.data.formats.reading import UnreadableError, files_under, list_folder
+from harness.data.formats.files import files_under, list_folder
+from harness.data.formats.source import UnreadableError
 from harness.data.image_names import folded, split_from_name
 from harness.data.near_labels import IMAGE_FOLDERS, LABEL_FOLDERS
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.data.formats.reading import Source
+    from harness.data.formats.source import Source
 
 _TEXT = frozenset({".txt"})
 

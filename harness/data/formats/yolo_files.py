@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.formats.files import files_under, images_under, list_folder
 from harness.data.formats.image_lists import read_list
-from harness.data.formats.reading import files_under, images_under, list_folder
 from harness.data.image_names import IMAGE_SUFFIXES, folded, mismatch
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.data.formats.reading import Source
+    from harness.data.formats.source import Source
     from harness.data.problems import Findings
 
 _TEXT = frozenset({".txt"})

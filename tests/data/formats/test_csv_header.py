@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.check import check
 from harness.data.formats.csv_header import read_header
-from harness.data.formats.reading import UnreadableError
+from harness.data.formats.source import UnreadableError
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset

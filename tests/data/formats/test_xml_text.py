@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.formats.reading import UnreadableError
+from harness.data.formats.source import UnreadableError
 from harness.data.formats.xml_text import parse_xml
 
 _HINT = 'save it as UTF-8, or name its real encoding in its first line (such as <?xml version="1.0" encoding="GBK"?>)'

@@ -1,0 +1,148 @@
+"""Read files of limited size, whole or in part, and list folders.
+
+Owns what is refused: a pipe or a device, a file that is too large, a Git LFS pointer, text in another encoding.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.data.formats.source import UnreadableError
+from harness.data.image_names import IMAGE_SUFFIXES, can_be_read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
+MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
+MAX_BYTES = 2**32
+
+
+def check_size(path: Path, max_bytes: int) -> None:
+    """Check that a path is a file of at most `max_bytes` bytes.
+
+    Raises:
+        UnreadableError: it is not a file, or it is larger.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from None
+    except ValueError as error:  # a zero byte in the name
+        raise UnreadableError(str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError("no file, but a folder or a device")  # a pipe would never end
+    if status.st_size > max_bytes:
+        raise UnreadableError(f"larger than {max_bytes:,} bytes")
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a whole file, without its byte-order mark.
+
+    Raises:
+        UnreadableError: it is not a file, cannot be read, or is larger than `max_bytes` bytes.
+    """
+    check_size(path, max_bytes)
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from None
+    if data.startswith(b"version https://git-lfs"):
+        raise UnreadableError("a Git LFS pointer, not the file itself: run git lfs pull", 1)
+    return data
+
+
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """Read a whole file as UTF-8 text, or as UTF-16, which PowerShell writes, if it begins with the mark of that.
+
+    Raises:
+        UnreadableError: it cannot be read (see `read_bytes`), or is no such text.
+    """
+    data = read_bytes(path, max_bytes)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    if b"\0" in data and encoding == "utf-8":
+        raise UnreadableError("no text: it has zero bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableError(
+            f"not {encoding.upper()} text ({error.reason})", data.count(b"\n", 0, error.start) + 1
+        ) from None
+
+
+def beginning(path: Path, length: int) -> bytes:
+    """Return the first bytes of a file; none where it cannot be read, or is no file: a pipe would never end."""
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(length)
+    except OSError:
+        pass
+    return b""
+
+
+def ends(path: Path) -> bytes:
+    """Return the first and the last bytes of a file, or all of a short one; none where it cannot be read."""
+    window = 2**16
+    head = beginning(path, window)
+    if len(head) < window:
+        return head
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - window))
+            return head + stream.read(window)
+    except OSError:
+        return b""
+
+
+def files_under(folder: Path, suffixes: frozenset[str] | None) -> Iterator[str]:
+    """Return the paths of the files below a folder, relative to it and sorted.
+
+    Hidden files and folders are skipped, and so are folders that are symbolic links. None stands for all suffixes.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UnreadableError(f"{error.filename}: {error.strerror}", file=folder)
+
+    endings = ("",) if suffixes is None else tuple(suffixes)
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=refuse) if os.path.lexists(folder) else ():
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if base == "." else f"{base}/"
+        paths += [prefix + name for name in names if not name.startswith(".") and name.lower().endswith(endings)]
+    return iter(sorted(paths))
+
+
+def images_under(folder: Path) -> Iterator[str]:
+    """Return the paths of the images below a folder, relative to it and sorted.
+
+    One that cannot be read is passed over if an image of the same name that can lies beside it, converted from it.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+    names = list(files_under(folder, IMAGE_SUFFIXES))
+    converted = {os.path.splitext(name)[0] for name in names if can_be_read(name)}
+    return (name for name in names if can_be_read(name) or os.path.splitext(name)[0] not in converted)
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return the files and folders directly in a folder, sorted; an empty list if there is no such folder.
+
+    Raises:
+        UnreadableError: the folder cannot be listed.
+    """
+    if not os.path.isdir(folder):
+        return []
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UnreadableError(f"{folder}: {error.strerror}", file=folder) from None

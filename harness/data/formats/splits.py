@@ -1,0 +1,89 @@
+"""Which annotation files belong to which split, by the names of the files and of the folders above them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.data.formats.files import read_bytes
+from harness.data.formats.json_text import decode_json
+from harness.data.formats.source import UnreadableError
+from harness.data.image_names import split_from_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def group_by_split(
+    root: Path,
+    files: list[Path],
+    *,
+    single: bool = False,
+    is_annotation: Callable[[Path], bool] = lambda _file: True,
+) -> dict[str, Path]:
+    """Group annotation files by the split that a folder above them is named after.
+
+    Args:
+        root: the folder above all files.
+        files: the annotation files.
+        single: whether each split has exactly one file, which may itself be named after the split.
+        is_annotation: decides whether a file outside every split's folder is an annotation file; others are ignored.
+
+    Returns:
+        For each split the common folder of its files or, with `single`, its file. Everything is in `all` if some
+        annotation file belongs to no split.
+
+    Raises:
+        UnreadableError: with `single`, a split has several files.
+    """
+    groups: dict[str, list[Path]] = {}
+    for file in files:
+        groups.setdefault(split_of(file if single else file.parent, root), []).append(file)
+    if single:
+        for split, group in groups.items():
+            if len(group) > 1:
+                names = ", ".join(str(file.relative_to(root)) for file in group[:5])
+                raise UnreadableError(f"several annotation files for {split}: {names}; name one of them")
+        return {split: group[0] for split, group in groups.items() if split != "all" or len(groups) == 1}
+    if "all" in groups and (len(groups) == 1 or any(map(is_annotation, groups["all"]))):
+        return {"all": _common_folder([file for group in groups.values() for file in group])}
+    return {split: _common_folder(group) for split, group in groups.items() if split != "all"}
+
+
+def split_of(file: Path, root: Path) -> str:
+    """Return the split that a path, or the nearest folder above it below the root, is named after; `all` if none is."""
+    names = reversed(file.relative_to(root).parts)
+    return next((split for split in map(split_from_name, names) if split), "all")
+
+
+def _common_folder(files: list[Path]) -> Path:
+    return Path(os.path.commonpath([file.parent for file in files]))
+
+
+def add_broken_files(recognised: list[Path], files: list[Path], root: Path) -> list[Path]:
+    """Add broken or empty files of splits that have no recognised file, so that they are reported, not ignored.
+
+    Args:
+        recognised: the files that are of the format.
+        files: all files with the format's suffix.
+        root: the folder above all files.
+    """
+    splits = {split_of(file, root) for file in recognised}
+    return recognised + [f for f in files if recognised and split_of(f, root) not in {*splits, "all"} and _is_broken(f)]
+
+
+def _is_broken(path: Path) -> bool:
+    """Return whether a file is not JSON or holds nothing; an unrecognised file with another suffix is broken."""
+    if path.suffix.lower() != ".json":
+        return True
+    try:
+        content: object = decode_json(read_bytes(path), Any)
+    except UnreadableError:
+        return True
+    return content in ([], {})
+
+
+def label_name(file: Path, annotations: Path) -> str:
+    """Return a label file's path without its suffix, relative to the folder of the labels."""
+    return file.relative_to(annotations if file != annotations else file.parent).with_suffix("").as_posix()
