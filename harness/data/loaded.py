@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.data.problems import CODES
+from harness.data.problem_codes import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from PIL import Image
 from harness.data.check import CheckResult, check
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
-from harness.data.problems import CODES, Problem
+from harness.data.problem_codes import CODES
+from harness.data.problems import Problem
 from harness.suite.schema import FilesDataset, ImageSize, SplitRule, SyntheticDataset, SyntheticImages
 from tests.conftest import ROOT, Command
 from tests.data.shots import CLASSES, SIZE, Shot, shots, write_images

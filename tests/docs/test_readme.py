@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.problems import CODES
+from harness.data.problem_codes import CODES
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
