@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import itertools
 import mmap
-import os
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,10 @@ import msgspec
 import numpy as np
 
 from harness.data.formats.coco_json import NO_ID, Category, File, decode_entries
-from harness.data.formats.files import MAX_BYTES, check_size, files_under
+from harness.data.formats.files import MAX_BYTES, check_size
 from harness.data.formats.json_text import has_json_key
 from harness.data.formats.recognise import format_of
-from harness.data.formats.source import Source
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
 
@@ -32,23 +30,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.data.formats.source import Source
+
 _SUFFIX = frozenset({".json"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})  # COCO is one object
 _DENSE = 20  # ids are dense if their range is at most so many times their number
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Find one file, or files that they or their folders name after splits.
+    """Find one file, or files that are named after splits or lie in folders that are.
 
     If files are called `instances_*`, as COCO's own are, only those are used.
     """
-    if os.path.isfile(path):
-        return {"all": Source(format="coco", annotations=path)} if _is_coco(path) else {}
-    present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if _is_coco(file)]
-    official = [file for file in files if file.name.startswith("instances_")]
-    splits = group_by_split(path, official or add_broken_files(files, present, path), single=True)
-    return {name: Source(format="coco", annotations=file) for name, file in splits.items()}
+    return find_files(path, "coco", _SUFFIX, _is_coco, preferred="instances_")
 
 
 def _is_coco(path: Path) -> bool:
@@ -57,7 +51,6 @@ def _is_coco(path: Path) -> bool:
     has_keys = has_json_key(path, "image_id", "file_name") or (
         has_json_key(path, "images") and has_json_key(path, "categories")
     )
-    has_keys &= path.suffix.lower() != ".jsonl"  # an image a line
     return has_keys and format_of(path) is None  # such as detections and captions, which have an image_id too
 
 

@@ -5,16 +5,15 @@ https://developer.apple.com/documentation/createml/building-an-object-detector-d
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.data.formats.files import ends, files_under, read_bytes
+from harness.data.formats.files import ends, read_bytes
 from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.recognise import format_of
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -49,13 +48,8 @@ class _Image(msgspec.Struct):
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Find one file, or files that they or their folders name after splits."""
-    if os.path.isfile(path):
-        return {"all": Source(format="createml", annotations=path)} if _is_createml(path) else {}
-    present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if _is_createml(file)]
-    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
-    return {name: Source(format="createml", annotations=file) for name, file in splits.items()}
+    """Find one file, or files that are named after splits or lie in folders that are."""
+    return find_files(path, "createml", _SUFFIX, _is_createml)
 
 
 def _is_createml(path: Path) -> bool:

@@ -11,10 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.data.formats.csv_header import Header, could_hold_boxes, read_header
-from harness.data.formats.files import beginning, files_under, read_text
+from harness.data.formats.files import beginning, read_text
 from harness.data.formats.recognise import format_of
-from harness.data.formats.source import Source
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
 from harness.data.image_names import IMAGE_SUFFIXES
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -23,19 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.data.formats.source import Source
     from harness.data.raw import RawAnnotations
 
 _SUFFIXES = frozenset({".csv", ".tsv"})
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Find one file, or files named after splits."""
-    if os.path.isfile(path):
-        return {"all": Source(format="csv", annotations=path)} if _is_box_csv(path) else {}
-    present = [path / name for name in files_under(path, _SUFFIXES)]
-    files = [file for file in present if _is_box_csv(file)]
-    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
-    return {name: Source(format="csv", annotations=file) for name, file in splits.items()}
+    """Find one file, or files that are named after splits or lie in folders that are."""
+    return find_files(path, "csv", _SUFFIXES, _is_box_csv)
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.data.formats.source import UnreadableError
-from harness.data.formats.values import number
+from harness.data.formats.values import image_size, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -76,8 +76,7 @@ class Header:
 
     def image_size(self, row: Sequence[str]) -> tuple[int, int]:
         """Return the image's (width, height); (0, 0) if the row has none."""
-        width, height = (number(row[column]) for column in self.size or ()) if self.size else (0.0, 0.0)
-        return (int(width), int(height)) if 0 < width < 2**31 and 0 < height < 2**31 else (0, 0)
+        return image_size(row[self.size[0]], row[self.size[1]]) if self.size else (0, 0)
 
 
 def read_header(first: Sequence[str], columns: Mapping[str, str] | None, line: int) -> Header:

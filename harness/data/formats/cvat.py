@@ -1,9 +1,8 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/xml_format/): one XML file for all images of a task.
 
-A box, polygon, ellipse, mask or cuboid is read as its bounds, turned ones included; those of one label in one group are
-one object. Lines, points, skeletons and tags
-have no area: they are reported and left out. The labels of the task or project are the classes, in their order. The
-subsets of a project are its splits.
+A box, polygon, ellipse, mask or cuboid is read as its bounds, turned ones included. Those of one label in one group are
+one object. Lines, points, skeletons and tags have no area: they are reported and left out. The labels of the task or
+project are the classes, in their order. The subsets of a project are its splits.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats.cvat_xml import WITHOUT_AREA, Shape, read_elements
-from harness.data.formats.files import beginning, ends, files_under, read_bytes
+from harness.data.formats.files import beginning, ends, read_bytes
 from harness.data.formats.shapes import bounds_of_points
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -42,13 +41,7 @@ def find(path: Path) -> dict[str, Source]:
     Raises:
         UnreadableError: a file has subsets that are named after splits and others that are not.
     """
-    if os.path.isfile(path):
-        files = {"all": path} if _is_cvat(path) else {}
-    else:
-        present = [path / name for name in files_under(path, _SUFFIX)]
-        recognised = [file for file in present[:_MAX_FILES] if _is_cvat(file)]
-        files = group_by_split(path, add_broken_files(recognised, present, path), single=True)
-    sources = {name: Source(format="cvat", annotations=file) for name, file in files.items()}
+    sources = find_files(path, "cvat", _SUFFIX, _is_cvat, max_opened=_MAX_FILES)
     if len(sources) != 1:
         return sources
     source = next(iter(sources.values()))

@@ -16,7 +16,7 @@ from harness.data.formats.shapes import (
     bounds_of_turned_rectangle,
 )
 from harness.data.formats.source import UnreadableError
-from harness.data.formats.values import number
+from harness.data.formats.values import image_size, number
 from harness.data.formats.xml_text import parse_xml
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Elements:
         """Add the image, shape or label that begins."""
         match path[1:]:
             case ["image"]:
-                size = _size(attributes.get("width", ""), attributes.get("height", ""))
+                size = image_size(attributes.get("width"), attributes.get("height"))
                 name, subset = attributes.get("name", "").strip(), attributes.get("subset", "").strip()
                 self.images.append(Image(name, subset, size, line, []))
             case ["image", kind]:
@@ -153,9 +153,3 @@ def read_elements(path: Path) -> Elements:
     elements = Elements()
     parse_xml(path, elements, root="annotations", format_name="CVAT")
     return elements
-
-
-def _size(width: str, height: str) -> tuple[int, int]:
-    """Return the declared (width, height); (0, 0) if it is missing or not a size."""
-    sides = [number(width), number(height)]
-    return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

@@ -18,7 +18,8 @@ from harness.data.formats.dataset_card import class_names_in
 from harness.data.formats.files import beginning, files_under, read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import group_by_split
+from harness.data.formats.splits import sources_of
+from harness.data.formats.values import image_size
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -37,7 +38,6 @@ _HAS_FILE = re.compile(rb'"file_name"\s*:')
 _HAS_BOXES = re.compile(rb'"(objects|bbox|bboxes|boxes)"\s*:')
 _BEGINNING = 2**16  # bytes
 _SIDES = 4  # x, y, width, height
-_MAX_SIDE = 2**31
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -45,8 +45,7 @@ def find(path: Path) -> dict[str, Source]:
     if os.path.isfile(path):
         return {"all": Source(format="huggingface", annotations=path)} if _has_boxes(path) else {}
     files = [path / name for name in files_under(path, _SUFFIX) if name.rpartition("/")[2] == _NAME]
-    splits = group_by_split(path, files if any(map(_has_boxes, files)) else [], single=True)
-    return {name: Source(format="huggingface", annotations=file) for name, file in splits.items()}
+    return sources_of(path, files if any(map(_has_boxes, files)) else [], "huggingface")
 
 
 def _has_boxes(path: Path) -> bool:
@@ -78,7 +77,9 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         if objects is None:
             findings.add("left_out", replace(place, detail="no objects; an image without objects has empty lists"))
             continue
-        image = rows.add_image(_file_name(entry), file=path, line=line, size=_size(entry))
+        image = rows.add_image(
+            _file_name(entry), file=path, line=line, size=image_size(entry.get("width"), entry.get("height"))
+        )
         for number, (sides, category, crowd) in enumerate(objects):
             try:
                 box, label = _box(sides), _class_of(category, names)
@@ -169,10 +170,3 @@ def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> object:
     """Return the value of the first of some keys that is there; names of classes before their numbers."""
     values = [fields[key] for key in keys if fields.get(key) is not None]
     return next((value for value in values if isinstance(value, str)), values[0] if values else None)
-
-
-def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (width, height) in pixels, or (0, 0) if the line has none."""
-    sides = [side for side in (entry.get("width"), entry.get("height")) if isinstance(side, (int, float))]
-    fit = len(sides) == 2 and all(1 <= side < _MAX_SIDE for side in sides)  # noqa: PLR2004 - width and height
-    return (int(sides[0]), int(sides[1])) if fit else (0, 0)

@@ -19,7 +19,7 @@ from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.shapes import bounds_of_points
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import group_by_split, label_name
-from harness.data.formats.values import number
+from harness.data.formats.values import image_size
 from harness.data.image_names import is_absolute, plain_name
 from harness.data.near_labels import near
 from harness.data.problems import Findings, Place
@@ -85,7 +85,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     for path, file in parsed:
         name = _name(path, file.imagePath, root or folder, is_root=source.images is not None)
         own = label_name(path, source.annotations)
-        image = rows.add_image(name, file=str(path), size=_size(file), label_name=own)
+        image = rows.add_image(name, file=str(path), size=image_size(file.imageWidth, file.imageHeight), label_name=own)
         for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
             xs, ys = zip(*points, strict=True)
             rows.add_box(image, bounds_of_points(xs, ys), label, number=index)
@@ -158,8 +158,3 @@ def _name(path: Path, image_path: str | None, root: Path, *, is_root: bool = Fal
         return image_path
     name = os.path.relpath(os.path.normpath(path.parent / image_path), root)
     return PurePosixPath(image_path).name if is_root and name.startswith("../") else name
-
-
-def _size(file: _File) -> tuple[int, int]:
-    sides = [number(str(file.imageWidth)), number(str(file.imageHeight))]
-    return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)

@@ -9,14 +9,13 @@ has no object.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.data.formats.files import ends, files_under, read_bytes
+from harness.data.formats.files import ends, read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.labelstudio_regions import (
     Region,
@@ -27,7 +26,8 @@ from harness.data.formats.labelstudio_regions import (
     spellings,
 )
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
+from harness.data.formats.values import image_size
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -41,7 +41,6 @@ _SUFFIX = frozenset({".json"})
 _IN_TASKS = (re.compile(rb'"data"\s*:\s*\{'), re.compile(rb'"(annotations|completions)"\s*:\s*\['))
 _IN_MIN = re.compile(rb'"(rectangle|polygon|ellipse|brush|keypoint)labels"\s*:|"annotation_id"\s*:')
 _SHAPE_KEYS = frozenset({"x", "points", "rle", "imageDataURL", "sequence"})
-_MAX_SIDE = 2**31
 
 
 class _Result(msgspec.Struct):
@@ -77,13 +76,8 @@ class _Image:
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Find one file, or files that they or their folders name after splits."""
-    if os.path.isfile(path):
-        return {"all": Source(format="labelstudio", annotations=path)} if _is_export(path) else {}
-    present = [path / name for name in files_under(path, _SUFFIX)]
-    files = [file for file in present if _is_export(file)]
-    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
-    return {name: Source(format="labelstudio", annotations=file) for name, file in splits.items()}
+    """Find one file, or files that are named after splits or lie in folders that are."""
+    return find_files(path, "labelstudio", _SUFFIX, _is_export)
 
 
 def _is_export(path: Path) -> bool:
@@ -197,7 +191,7 @@ def _of_results(results: Sequence[msgspec.Raw], place: Place, findings: Findings
         before = regions.get(key)
         regions[key] = Region(
             value={**before.value, **result.value} if before else result.value,
-            size=_size(result.original_width, result.original_height),
+            size=image_size(result.original_width, result.original_height),
             turned=result.image_rotation or 0,
             number=before.number if before else number,
         )
@@ -218,7 +212,7 @@ def _of_annotation(entry: Mapping[str, Any], place: Place) -> _Image:
     regions = [
         Region(
             value=value,
-            size=_size(value.get("original_width"), value.get("original_height")),
+            size=image_size(value.get("original_width"), value.get("original_height")),
             turned=value.get("image_rotation") or 0,
             number=number,
         )
@@ -234,9 +228,3 @@ def _shape(value: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _name(reference: str) -> str:
     return spellings(reference)[-1]
-
-
-def _size(width: object, height: object) -> tuple[int, int]:
-    """Return (width, height) in pixels, or (0, 0) if they are no such numbers."""
-    sides = [side for side in (width, height) if isinstance(side, (int, float)) and 1 <= side < _MAX_SIDE]
-    return (int(sides[0]), int(sides[1])) if len(sides) == 2 else (0, 0)  # noqa: PLR2004

@@ -18,7 +18,7 @@ import numpy as np
 from harness.data.formats.csv_columns import header, read_columns
 from harness.data.formats.files import files_under, list_folder, read_text
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import group_by_split
+from harness.data.formats.splits import sources_of
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
@@ -47,8 +47,7 @@ def find(path: Path) -> dict[str, Source]:
     present = [path / name for name in files_under(path, _SUFFIXES)]
     files = [file for file in present if _has_boxes(file)]
     broken = [file for file in present if files and file not in files and _BOXES_NAME in file.name]
-    splits = group_by_split(path, files + broken, single=True)
-    return {name: Source(format="openimages", annotations=file) for name, file in splits.items()}
+    return sources_of(path, files + broken, "openimages")
 
 
 def _has_boxes(path: Path) -> bool:

@@ -6,13 +6,53 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats.files import read_bytes
+from harness.data.formats.files import files_under, read_bytes
 from harness.data.formats.json_text import decode_json
-from harness.data.formats.source import UnreadableError
+from harness.data.formats.source import Source, UnreadableError
 from harness.data.image_names import split_from_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def find_files(
+    path: Path,
+    format_name: str,
+    suffixes: frozenset[str],
+    is_of_format: Callable[[Path], bool],
+    *,
+    preferred: str | None = None,
+    max_opened: int | None = None,
+) -> dict[str, Source]:
+    """Find one annotation file, or a file a split that is named after it or lies in a folder that is.
+
+    Args:
+        path: a file, or the folder above the files.
+        format_name: the name of the format.
+        suffixes: the suffixes of its files, in lower case.
+        is_of_format: looks into a file and says whether it is of the format.
+        preferred: what the names of the format's own files begin with; if there are some, no others are used.
+        max_opened: the number of files that are looked into; None for all of them.
+
+    Raises:
+        UnreadableError: a split has several files.
+    """
+    if os.path.isfile(path):
+        return {"all": Source(format=format_name, annotations=path)} if is_of_format(path) else {}
+    present = [path / name for name in files_under(path, suffixes)]
+    recognised = [file for file in present[:max_opened] if is_of_format(file)]
+    official = [file for file in recognised if preferred is not None and file.name.startswith(preferred)]
+    return sources_of(path, official or add_broken_files(recognised, present, path), format_name)
+
+
+def sources_of(root: Path, files: list[Path], format_name: str) -> dict[str, Source]:
+    """Return a source for each annotation file, by the split that it belongs to.
+
+    Raises:
+        UnreadableError: a split has several files.
+    """
+    splits = group_by_split(root, files, single=True)
+    return {split: Source(format=format_name, annotations=file) for split, file in splits.items()}
 
 
 def group_by_split(

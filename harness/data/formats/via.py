@@ -8,14 +8,13 @@ the suite names (`columns: {class: NAME}`).
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats.files import beginning, ends, files_under
+from harness.data.formats.files import beginning, ends
 from harness.data.formats.shapes import Corners, bounds_of_ellipse, bounds_of_points
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import add_broken_files, group_by_split
+from harness.data.formats.splits import find_files
 from harness.data.formats.values import number
 from harness.data.formats.via_regions import Region, read_csv, read_json
 from harness.data.raw import RawAnnotationRows
@@ -43,13 +42,8 @@ _CLASS_WORDS = (
 
 
 def find(path: Path) -> dict[str, Source]:
-    """Find one file, or files that they or their folders name after splits."""
-    if os.path.isfile(path):
-        return {"all": Source(format="via", annotations=path)} if _is_via(path) else {}
-    present = [path / name for name in files_under(path, _SUFFIXES)]
-    files = [file for file in present if _is_via(file)]
-    splits = group_by_split(path, add_broken_files(files, present, path), single=True)
-    return {name: Source(format="via", annotations=file) for name, file in splits.items()}
+    """Find one file, or files that are named after splits or lie in folders that are."""
+    return find_files(path, "via", _SUFFIXES, _is_via)
 
 
 def read(source: Source, findings: Findings) -> RawAnnotations:

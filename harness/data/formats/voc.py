@@ -21,7 +21,7 @@ from harness.data.formats.recognise import format_of
 from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import group_by_split, label_name
-from harness.data.formats.values import number
+from harness.data.formats.values import image_size, number
 from harness.data.formats.xml_text import parse_xml
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
@@ -83,7 +83,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
             parsed.name,
             file=str(path),
             line=parsed.line,
-            size=_size(parsed.width, parsed.height),
+            size=image_size(parsed.width, parsed.height),
             label_name=label_name(path, source.annotations),
         )
         for entry in parsed.objects:
@@ -205,9 +205,3 @@ def _outermost(path: Path) -> bytes:
     """Return the name of the outermost element, or of what looks like it; nothing where there is none."""
     element = _ELEMENT.search(beginning(path, 4096).replace(b"\0", b""))  # UTF-16 has zero bytes between
     return element[1] if element else b""
-
-
-def _size(width: str, height: str) -> tuple[int, int]:
-    """Return the declared (width, height); (0, 0) if it is missing or not a size."""
-    sides = [number(width), number(height)]
-    return (int(sides[0]), int(sides[1])) if all(0 < side < 2**31 for side in sides) else (0, 0)
