@@ -14,6 +14,7 @@ import msgspec
 
 from harness.data.formats.files import read_bytes
 from harness.data.formats.json_text import decode_json
+from harness.data.formats.shapes import bounds_of_points
 from harness.data.formats.source import UnreadableError
 from harness.data.formats.values import number
 from harness.data.problems import Findings, Place
@@ -220,7 +221,7 @@ def _box(sides: Sequence[float | None]) -> tuple[float, float, float, float]:
 
 
 def _bounds(raw: msgspec.Raw) -> tuple[float, float, float, float]:
-    """Return the bounds of the polygons of an annotation that has no box.
+    """Return x, y, width and height of the bounds of an annotation's polygons, where it has no box.
 
     Raises:
         UnreadableError: it has no polygon either.
@@ -233,10 +234,8 @@ def _bounds(raw: msgspec.Raw) -> tuple[float, float, float, float]:
     values = _flat(outline)
     if len(values) < _MIN_POLYGON or len(values) % 2:
         raise UnreadableError("no bbox, and no polygon in its segmentation")
-    if any(map(math.isnan, values)):
-        return math.nan, math.nan, math.nan, math.nan
-    xs, ys = values[::2], values[1::2]
-    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    left, top, right, bottom = bounds_of_points(values[::2], values[1::2])
+    return left, top, right - left, bottom - top
 
 
 def _flat(outline: object) -> list[float]:

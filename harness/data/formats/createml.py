@@ -5,6 +5,7 @@ https://developer.apple.com/documentation/createml/building-an-object-detector-d
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from harness.data.formats.files import ends, read_bytes
 from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.recognise import format_of
+from harness.data.formats.shapes import corners_around
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import find_files
 from harness.data.problems import Findings, Place
@@ -86,7 +88,6 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
                 findings.add("unreadable_annotation", place)
                 continue
             c = annotation.coordinates
-            x, y, width, height = (float("nan") if side is None else side for side in (c.x, c.y, c.width, c.height))
-            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            rows.add_box(image, box, str(annotation.label), number=number)
+            sides = (math.nan if side is None else side for side in (c.x, c.y, c.width, c.height))
+            rows.add_box(image, corners_around(*sides), str(annotation.label), number=number)
     return rows.build()

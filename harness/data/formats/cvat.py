@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats.cvat_xml import WITHOUT_AREA, Shape, read_elements
 from harness.data.formats.files import beginning, ends, read_bytes
-from harness.data.formats.shapes import bounds_of_points
+from harness.data.formats.shapes import Objects
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import find_files
 from harness.data.image_names import split_from_name
@@ -22,10 +22,9 @@ from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from harness.data.formats.shapes import Corners
     from harness.data.raw import RawAnnotations
 
 _SUFFIX = frozenset({".xml"})
@@ -68,23 +67,14 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         name = f"{image.subset}/{image.name}" if below_subset else image.name
         row = rows.add_image(name, file=path, line=image.line, size=image.size)
         place = Place(file=path, image=name)
-        for line, label, parts in _objects(image.shapes, class_names, place, findings):
-            corners = parts[0]
-            if len(parts) > 1:
-                lefts, tops, rights, bottoms = zip(*parts, strict=True)
-                corners = bounds_of_points(lefts + rights, tops + bottoms)
+        for line, label, corners in _objects(image.shapes, class_names, place, findings):
             rows.add_box(row, corners, class_names.index(label) if class_names else label, number=line)
     return rows.build()
 
 
-def _objects(
-    shapes: Iterable[Shape], class_names: Sequence[str], place: Place, findings: Findings
-) -> Iterator[tuple[int, str, list[Corners]]]:
-    """Yield the line of each object of an image, its label, and the bounds of its shapes; report all other shapes.
-
-    Shapes of one label in one group are one object, as in what CVAT exports as COCO.
-    """
-    objects: dict[object, tuple[int, str, list[Corners]]] = {}
+def _objects(shapes: Iterable[Shape], class_names: Sequence[str], place: Place, findings: Findings) -> Objects:
+    """Return the objects of an image, numbered by their lines; report the shapes that are none."""
+    objects = Objects()
     for shape in shapes:
         here = replace(place, line=shape.line)
         if shape.kind in WITHOUT_AREA:
@@ -101,9 +91,8 @@ def _objects(
             detail = f"{shape.label} is no label of the task: {', '.join(class_names)}"
             findings.add("unknown_class", replace(here, detail=detail))
         else:
-            key = (shape.label, shape.group) if shape.group else len(objects)
-            objects.setdefault(key, (shape.line, shape.label, []))[2].append(corners)
-    yield from objects.values()
+            objects.add(corners, shape.label, number=shape.line, group=shape.group)
+    return objects
 
 
 def _subsets_by_split(path: Path) -> dict[str, list[str]]:

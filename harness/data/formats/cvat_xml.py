@@ -55,10 +55,10 @@ class Shape:
         return self.attributes.get("label", "").strip()
 
     @property
-    def group(self) -> str:
-        """The group of shapes that it belongs to; empty if it stands alone."""
+    def group(self) -> str | None:
+        """The group of shapes that it belongs to; None if it stands alone."""
         group = self.attributes.get("group_id", "").strip()
-        return "" if group == "0" else group
+        return None if group in {"", "0"} else group
 
     def bounds(self) -> Corners:
         """Return the bounds, xyxy, pixels.

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.data.formats.files import MAX_BYTES_OF_ONE_IMAGE, files_under, read_bytes
 from harness.data.formats.json_text import decode_json, has_json_key
-from harness.data.formats.shapes import bounds_of_points
+from harness.data.formats.shapes import Corners, Objects, bounds_of_ellipse, bounds_of_points
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import group_by_split, label_name
 from harness.data.formats.values import image_size
@@ -27,7 +27,6 @@ from harness.data.raw import RawAnnotationRows
 from harness.formatting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.data.raw import RawAnnotations
@@ -35,13 +34,11 @@ if TYPE_CHECKING:
 _KEYS = ("imagePath", "shapes")
 _SUFFIX = frozenset({".json"})
 _CIRCLE_POINTS = 2
-_LEAST_POINTS = {  # of the shapes that have an area; X-AnyLabeling calls some of them otherwise
+_MIN_POINTS = {  # of the shapes that have an area; X-AnyLabeling has other names for some
     **dict.fromkeys(("rectangle", "polygon", "mask"), 2),
     **dict.fromkeys(("oriented_rectangle", "rotation", "quadrilateral", "cuboid"), 4),
 }
 _NO_OBJECTS = frozenset({"__ignore__", "_background_"})  # labels that LabelMe's exporters give no class of an object
-
-_Points = list[tuple[float, float]]
 
 
 class _Shape(msgspec.Struct):
@@ -86,20 +83,17 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         name = _name(path, file.imagePath, root or folder, is_root=source.images is not None)
         own = label_name(path, source.annotations)
         image = rows.add_image(name, file=str(path), size=image_size(file.imageWidth, file.imageHeight), label_name=own)
-        for index, label, points in _objects(path, file, frozenset(source.class_names or ()), findings):
-            xs, ys = zip(*points, strict=True)
-            rows.add_box(image, bounds_of_points(xs, ys), label, number=index)
+        for index, label, corners in _objects(path, file, frozenset(source.class_names or ()), findings):
+            rows.add_box(image, corners, label, number=index)
     return rows.build()
 
 
-def _objects(
-    path: Path, file: _File, classes: frozenset[str], findings: Findings
-) -> Iterator[tuple[int, str, _Points]]:
-    """Yield each object's number, which is that of its first shape, its label, and the corners of all its shapes.
+def _objects(path: Path, file: _File, classes: frozenset[str], findings: Findings) -> Objects:
+    """Return the objects of a file, numbered by the indices of their shapes.
 
     Labels that stand for no object are left out unless they are among `classes`.
     """
-    objects: dict[object, tuple[int, str, _Points]] = {}
+    objects = Objects()
     for index, raw in enumerate(file.shapes):
         try:
             shape = decode_json(bytes(raw), _Shape)
@@ -108,18 +102,18 @@ def _objects(
                 place = Place(file=str(path), image=file.imagePath, annotation=index, detail=label)
                 findings.add("ignored_label", place)
                 continue
-            points = _corners(shape)
+            corners = _bounds(shape)
         except UnreadableError as error:
             place = Place(file=str(path), image=file.imagePath, annotation=index, detail=error.detail)
             findings.add("unreadable_annotation", place)
             continue
-        key = index if shape.group_id in {None, ""} else (label, shape.group_id)
-        objects.setdefault(key, (index, label, []))[2].extend(points)
-    yield from objects.values()
+        group = None if shape.group_id == "" else shape.group_id
+        objects.add(corners, label, number=index, group=group)
+    return objects
 
 
-def _corners(shape: _Shape) -> _Points:
-    """Return points with the same bounding box as a shape.
+def _bounds(shape: _Shape) -> Corners:
+    """Return the bounds of a shape, xyxy, pixels.
 
     Raises:
         UnreadableError: the shape has no area, such as a line or a point.
@@ -129,11 +123,12 @@ def _corners(shape: _Shape) -> _Points:
     if kind == "circle" and len(points) == _CIRCLE_POINTS:
         (x, y), edge = points
         radius = math.dist((x, y), edge)
-        return [(x - radius, y - radius), (x + radius, y + radius)]
-    if len(points) < _LEAST_POINTS.get(kind, math.inf):
+        return bounds_of_ellipse(x, y, (radius, radius))
+    if len(points) < _MIN_POINTS.get(kind, math.inf):
         size = counted(len(points), "point")
         raise UnreadableError(f"{kind} of {size}: it has no area; expected a rectangle or a polygon")
-    return points
+    xs, ys = zip(*points, strict=True)
+    return bounds_of_points(xs, ys)
 
 
 def _root(folder: Path, parsed: list[tuple[Path, _File]]) -> Path | None:

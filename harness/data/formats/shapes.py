@@ -1,4 +1,4 @@
-"""The bounds of shapes that labelling tools draw, xyxy, in the shape's unit: points, turned rectangles, ellipses."""
+"""The bounds of shapes that labelling tools draw, xyxy, in the shape's unit, and of objects drawn as several shapes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Corners = tuple[float, float, float, float]
 
@@ -16,6 +16,11 @@ def bounds_of_points(xs: Sequence[float], ys: Sequence[float]) -> Corners:
     if any(map(math.isnan, (*xs, *ys))):
         return math.nan, math.nan, math.nan, math.nan
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def corners_around(x: float, y: float, width: float, height: float) -> Corners:
+    """Return the corners of a box that is stated by its centre and its sides."""
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def bounds_of_turned_rectangle(corners: Corners, degrees: float) -> Corners:
@@ -40,3 +45,28 @@ def bounds_of_ellipse(x: float, y: float, radii: tuple[float, float], radians: f
     half_width = math.hypot(radii[0] * cosine, radii[1] * sine)
     half_height = math.hypot(radii[0] * sine, radii[1] * cosine)
     return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+class Objects:
+    """The objects of one image: shapes of one label in one group are one object, as in what LabelMe and CVAT export."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[object, tuple[int, str, list[Corners]]] = {}
+
+    def add(self, corners: Corners, label: str, *, number: int, group: object = None) -> None:
+        """Add a shape by its bounds.
+
+        Args:
+            corners: the bounds, xyxy.
+            label: the label.
+            number: the index or line of the shape.
+            group: the group that the shape belongs to; None if it is an object of its own.
+        """
+        key = len(self._shapes) if group is None else (label, group)
+        self._shapes.setdefault(key, (number, label, []))[2].append(corners)
+
+    def __iter__(self) -> Iterator[tuple[int, str, Corners]]:
+        """Yield the number of each object's first shape, its label, and the bounds of all its shapes."""
+        for number, label, shapes in self._shapes.values():
+            lefts, tops, rights, bottoms = zip(*shapes, strict=True)
+            yield number, label, bounds_of_points(lefts + rights, tops + bottoms) if len(shapes) > 1 else shapes[0]

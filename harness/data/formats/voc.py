@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under
 from harness.data.formats.image_lists import listed_labels
 from harness.data.formats.recognise import format_of
-from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle
+from harness.data.formats.shapes import Corners, bounds_of_turned_rectangle, corners_around
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import group_by_split, label_name
 from harness.data.formats.values import image_size, number
@@ -137,8 +137,7 @@ def _object(entry: _Object, first_pixel: int) -> tuple[Corners, str, bool]:
 
 def _around(*, cx: float, cy: float, w: float, h: float, angle: float, first_pixel: int) -> Corners:
     """Return the corners, counted from `first_pixel`, of a rotated box's bounds (roLabelImg; `angle` in radians)."""
-    corners = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    left, top, right, bottom = bounds_of_turned_rectangle(corners, math.degrees(angle))
+    left, top, right, bottom = bounds_of_turned_rectangle(corners_around(cx, cy, w, h), math.degrees(angle))
     return left + first_pixel, top + first_pixel, right, bottom
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats import darknet, data_yaml
 from harness.data.formats.files import MAX_BYTES_OF_TEXT, list_folder, read_text
+from harness.data.formats.shapes import bounds_of_points, corners_around
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.values import number
 from harness.data.formats.yolo_files import images_of
@@ -102,17 +103,5 @@ def _read_lines(rows: RawAnnotationRows, row: int, file: str, text: str, source:
         if 1 + _ROUNDING < largest < math.inf:
             findings.add("not_normalized", Place(file=file, line=line, detail=shown))
         in_pixels = largest >= _SURELY_PIXELS and (polygon or min(values[2:]) >= 1)
-        box = _bounds(values) if polygon else _corners(values)
+        box = bounds_of_points(values[::2], values[1::2]) if polygon else corners_around(*values)
         rows.add_box(row, box, int(label), number=line, fractional=not in_pixels)
-
-
-def _corners(values: list[float]) -> tuple[float, float, float, float]:
-    x, y, width, height = values
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def _bounds(values: list[float]) -> tuple[float, float, float, float]:
-    if any(map(math.isnan, values)):
-        return math.nan, math.nan, math.nan, math.nan
-    xs, ys = values[::2], values[1::2]
-    return min(xs), min(ys), max(xs), max(ys)
