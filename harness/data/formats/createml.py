@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.data.formats.files import ends, read_bytes
+from harness.data.formats.files import ends_of_file, read_bytes
 from harness.data.formats.json_text import decode_json, has_json_key
 from harness.data.formats.recognise import format_of
 from harness.data.formats.shapes import corners_around
@@ -56,7 +56,9 @@ def find(path: Path) -> dict[str, Source]:
 
 def _is_createml(path: Path) -> bool:
     return (
-        has_json_key(path, *_KEYS) and ends(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[" and format_of(path) is None
+        has_json_key(path, *_KEYS)
+        and ends_of_file(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
+        and format_of(path) is None
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats.cvat_xml import WITHOUT_AREA, Shape, read_elements
-from harness.data.formats.files import beginning, ends, read_bytes
+from harness.data.formats.files import beginning, ends_of_file, read_bytes
 from harness.data.formats.shapes import Objects
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import find_files
@@ -140,4 +140,4 @@ def _is_cvat(path: Path) -> bool:
     """Return whether a file is of CVAT for images; tracks are those of CVAT for video."""
     if path.suffix.lower() not in _SUFFIX or not _ROOT.search(beginning(path, 4096).replace(b"\0", b"")):  # UTF-16
         return False
-    return not _TRACK.search(ends(path).replace(b"\0", b""))
+    return not _TRACK.search(ends_of_file(path).replace(b"\0", b""))

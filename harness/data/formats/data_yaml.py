@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats.files import MAX_BYTES_OF_TEXT, read_bytes
-from harness.data.formats.paths import describe_missing, ends, find_below, find_entry, leaves
+from harness.data.formats.paths import describe_missing, ends_of_path, find_below, find_entry, leaves
 from harness.data.formats.source import EscapeError, Source, UnreadableError
 from harness.data.image_names import folded, mismatch, plain_name
 from harness.data.problems import Place
@@ -211,7 +211,7 @@ def _root(home: Path, named: str, texts: Sequence[str]) -> Path:
     downloaded data.yaml often holds a `path` on another machine.
     """
     name = plain_name(named)
-    beside = (find_below(home, end) for end in ends(name, home.name))
+    beside = (find_below(home, end) for end in ends_of_path(name, home.name))
     candidates = [Path(os.path.normpath(home / name)), *(folder for folder in beside if folder is not None), home]
     folders = [folder for folder in dict.fromkeys(candidates) if os.path.isdir(folder)]
     return max(folders, key=lambda root: sum(find_entry(root, text) is not None for text in texts))

@@ -85,7 +85,7 @@ def beginning(path: Path, length: int) -> bytes:
     return b""
 
 
-def ends(path: Path) -> bytes:
+def ends_of_file(path: Path) -> bytes:
     """Return the first and the last bytes of a file, or all of a short one; none where it cannot be read."""
     window = 2**16
     head = beginning(path, window)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.data.formats.files import read_text
-from harness.data.formats.paths import ends
+from harness.data.formats.paths import ends_of_path
 from harness.data.formats.source import UnreadableError
 from harness.data.image_folder import ImageFolder
 from harness.data.image_names import IMAGE_SUFFIXES, is_absolute, mismatch, plain_name, why_outside
@@ -94,7 +94,7 @@ def read_list(listing: Path, root: Path, findings: Findings) -> Iterator[Listed]
 
 
 def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) -> Iterator[Path]:
-    """Yield the label files, one an image, of the images that a list names, as Pascal VOC's ImageSets do.
+    """Yield the label files, one an image, of the images that a list names, as VOC's and KITTI's ImageSets do.
 
     A line is the stem of a label file below `folder`, or a path of its image. Other words may follow it: in the list of
     one class a 1 or -1 does.
@@ -116,16 +116,15 @@ def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) 
         elif why_outside(plain_name(name)):
             findings.add("path_escapes_root", Place(file=str(listing), line=line, image=name))
         elif name:
-            detail = f"{name} is listed, but there is no {folder / plain_name(name)}{suffix}"
+            detail = f"{name} is listed, but there is no {folder / _stem(plain_name(name), suffix)}{suffix}"
             findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=name, detail=detail))
 
 
 def _label_file(text: str, folder: Path, suffix: str, labels: ImageFolder) -> Path | None:
+    """Return the label file that a line means: the whole line, or its first word."""
     for name in map(plain_name, (text, text.split(maxsplit=1)[0])):
-        stem, ending = os.path.splitext(name)
-        is_file = ending.lower() in {suffix, *IMAGE_SUFFIXES}
-        for plain in (name, stem) if is_file else (name,):
-            for end in ends(plain, folder.name, is_file=True, anywhere=True):
+        for plain in dict.fromkeys((name, _stem(name, suffix))):
+            for end in ends_of_path(plain, folder.name, is_file=True, anywhere=True):
                 file = folder / f"{end}{suffix}"
                 if os.path.isfile(file):
                     return file
@@ -133,6 +132,12 @@ def _label_file(text: str, folder: Path, suffix: str, labels: ImageFolder) -> Pa
                 if alike is not None:
                     return folder / os.path.relpath(alike, folder)
     return None
+
+
+def _stem(name: str, suffix: str) -> str:
+    """Return a plain name without the suffix of an image or of a label file."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in {suffix, *IMAGE_SUFFIXES} else name
 
 
 class ListedImages:
@@ -181,7 +186,7 @@ class ListedImages:
     def _find_end(self, name: str) -> str | None:
         """Look for the longest end of a name, and keep what stood before it for `_translated`."""
         anywhere = not os.path.isdir(os.path.join(self._top, os.path.dirname(name)))
-        for end in ends(name, os.path.basename(self._top), is_file=True, anywhere=anywhere):
+        for end in ends_of_path(name, os.path.basename(self._top), is_file=True, anywhere=anywhere):
             for start in ("", f"{self._folder}/"):
                 inside = plain_name(start + end)
                 if self._images.find(inside).path:

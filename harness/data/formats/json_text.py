@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from harness.data.formats.files import ends
+from harness.data.formats.files import ends_of_file
 from harness.data.formats.source import UnreadableError
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def _readable(error: Exception) -> str:
 
 def has_json_key(path: Path, *keys: str) -> bool:
     """Return whether the beginning or the end of a JSON file has one of the keys, which shows the format."""
-    text = ends(path)
+    text = ends_of_file(path)
     return any(re.search(rb"%s\s*:" % re.escape(json.dumps(key).encode()), text) for key in keys)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under, read_text
+from harness.data.formats.image_lists import listed_labels
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import split_of
+from harness.data.formats.splits import label_name, split_of
 from harness.data.formats.values import number
-from harness.data.image_names import IMAGE_SUFFIXES, folded, why_outside
+from harness.data.image_names import IMAGE_SUFFIXES, folded
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -163,16 +164,8 @@ def _label_files(source: Source, findings: Findings) -> Iterator[tuple[str, Path
         yield folder.stem, folder
         return
     for listing in source.listing:
-        for line, text in enumerate(read_text(listing).splitlines(), start=1):
-            name = text.strip().replace("\\", "/")
-            stem = os.path.splitext(name)[0] if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES | _TEXT else name
-            if why_outside(os.path.normpath(stem)):
-                findings.add("path_escapes_root", Place(file=str(listing), line=line, image=name))
-            elif stem and not os.path.isfile(folder / f"{stem}.txt"):
-                detail = f"{stem} is listed, but there is no {folder / stem}.txt"
-                findings.add("unreadable_annotation", Place(file=str(listing), line=line, image=name, detail=detail))
-            elif stem:
-                yield stem, folder / f"{stem}.txt"
+        for file in listed_labels(listing, folder, ".txt", findings):
+            yield label_name(file, folder), file
     for name in files_under(folder, _TEXT) if not source.listing else ():
         yield os.path.splitext(name)[0], folder / name
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.data.formats.files import ends, read_bytes
+from harness.data.formats.files import ends_of_file, read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.labelstudio_regions import (
     Region,
@@ -81,7 +81,7 @@ def find(path: Path) -> dict[str, Source]:
 
 
 def _is_export(path: Path) -> bool:
-    text = ends(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+    text = ends_of_file(path).lstrip(b"\xef\xbb\xbf \t\r\n")
     return text.startswith(b"[") and bool(_IN_MIN.search(text) or all(word.search(text) for word in _IN_TASKS))
 
 

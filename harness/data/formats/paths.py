@@ -39,7 +39,7 @@ def find_below(root: Path, name: str) -> Path | None:
     return path if os.path.exists(path) else None
 
 
-def ends(name: str, folder: str, *, is_file: bool = False, anywhere: bool = False) -> list[str]:
+def ends_of_path(name: str, folder: str, *, is_file: bool = False, anywhere: bool = False) -> list[str]:
     """Return the ends of a plain name that may lie below a folder called `folder`, the longest first.
 
     They are all ends of a path that is absolute or leads upwards, as it is one of another machine, and of any other the
@@ -62,13 +62,13 @@ def ends(name: str, folder: str, *, is_file: bool = False, anywhere: bool = Fals
 def find_entry(root: Path, text: str, *, anywhere: bool = False) -> Path | None:
     """Return the folder or file below `root` that an entry of data.yaml or obj.data means; None if there is none.
 
-    Roboflow writes `../train/images` for a folder beside its data.yaml. `anywhere` as for `ends`.
+    Roboflow writes `../train/images` for a folder beside its data.yaml. `anywhere` as for `ends_of_path`.
     """
     name = plain_name(text.strip())
     for candidate in (
         name,
         name.removeprefix("../"),
-        *ends(name, os.path.basename(os.path.abspath(root)), anywhere=anywhere),
+        *ends_of_path(name, os.path.basename(os.path.abspath(root)), anywhere=anywhere),
     ):
         found = find_below(root, candidate)
         if found is not None:

@@ -11,9 +11,10 @@ import re
 import tarfile
 from typing import TYPE_CHECKING
 
-from harness.data.formats.files import ends, files_under
+from harness.data.formats.files import ends_of_file, files_under
 from harness.data.formats.others import FOR_CLASS_FOLDERS, FOR_IMAGES_ALONE, OTHERS, WEBDATASET, Other
-from harness.data.image_names import IMAGE_SUFFIXES, split_from_name
+from harness.data.image_names import IMAGE_SUFFIXES, folded, split_from_name
+from harness.data.near_labels import IMAGE_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ def format_of(file: Path) -> Other | None:
     candidates = [other for other, (files, _) in _PATTERNS.items() if files.search(name)]
     if not any(other.text or other.keys for other in candidates):
         return next((other for other in candidates if other is not WEBDATASET or _is_webdataset(file)), None)
-    content = ends(file).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
+    content = ends_of_file(file).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
     keys = set(_KEY.findall(content))
     for other in candidates:
         if keys.issuperset(other.keys) and _PATTERNS[other][1].search(content) and not _has_anywhere(file, other.lacks):
@@ -116,4 +117,4 @@ def _images_alone(names: Iterable[str]) -> Other | None:
 
 def _is_plain(folder: str) -> bool:
     """Return whether a folder's name stands for a split or for images as such, and not for a class."""
-    return split_from_name(folder) is not None or folder.lower() in {"images", "img", "imgs", "data", "jpegimages"}
+    return split_from_name(folder) is not None or folded(folder) in IMAGE_FOLDERS

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats.files import beginning, ends
+from harness.data.formats.files import beginning, ends_of_file
 from harness.data.formats.shapes import Corners, bounds_of_ellipse, bounds_of_points
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import find_files
@@ -178,5 +178,5 @@ def _number(value: object) -> float:
 def _is_via(path: Path) -> bool:
     if path.suffix.lower() == ".csv":
         return b"region_shape_attributes" in beginning(path, 1000)
-    text = ends(path) if path.suffix.lower() == ".json" else b""
+    text = ends_of_file(path) if path.suffix.lower() == ".json" else b""
     return any(all(b'"%s"' % key.encode() in text for key in keys) for keys in _SIGNATURES)

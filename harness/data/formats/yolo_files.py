@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.formats.class_lists import CLASS_LISTS
 from harness.data.formats.files import files_under, images_under, list_folder
 from harness.data.formats.image_lists import read_list
 from harness.data.image_names import IMAGE_SUFFIXES, folded, mismatch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.data.problems import Findings
 
 _TEXT = frozenset({".txt"})
-_NO_LABELS = {"classes.txt", "predefined_classes.txt", "labels.txt", "notes.txt"}
+_NO_LABELS = {*CLASS_LISTS, "notes.txt"}
 _NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt", "test.txt"}  # lists of images
 
 

@@ -110,7 +110,7 @@ def test_the_lists_of_image_sets_are_the_splits(tmp_path: Path) -> None:
     sets = tmp_path / "ImageSets"
     sets.mkdir()
     (sets / "train.txt").write_text("000000\n000002\n\n")
-    (sets / "val.txt").write_text("000003.png\n000009\n../000001\n")
+    (sets / "val.txt").write_text("000003.png\n000009\n../000010\n")
     (sets / "test.txt").write_text("000000\n")
     loaded = _load(tmp_path)
     assert {split: part.annotations.file_names for split, part in loaded.splits.items()} == {
@@ -120,7 +120,7 @@ def test_the_lists_of_image_sets_are_the_splits(tmp_path: Path) -> None:
     missing, escape = _found(loaded)
     assert missing[0] == "unreadable_annotation"
     assert f"{sets / 'val.txt'}:2: image 000009: 000009 is listed, but there is no " in missing[1]
-    assert escape == ("path_escapes_root", f"{sets / 'val.txt'}:3: image ../000001")
+    assert escape == ("path_escapes_root", f"{sets / 'val.txt'}:3: image ../000010")
 
 
 @pytest.mark.parametrize(
