@@ -21,6 +21,7 @@ from harness.data.formats import FORMATS
 from harness.data.formats.source import UnreadableError
 from harness.data.image_root import find_folder
 from harness.data.label_names import settle_names
+from harness.data.loaded import LoadedDataset, LoadedSplit
 from harness.data.partition import divide, group
 from harness.data.problems import Findings, Place
 from harness.data.scan import Depth, ImageScanner, find_leaks
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from harness.data.formats.source import Source
     from harness.data.raw import RawAnnotations
     from harness.suite.schema import FilesDataset, SplitRule
-from harness.data.loaded import LoadedDataset, LoadedSplit
 
 
 def load(
@@ -88,12 +88,10 @@ def load(
         if dataset.on_bad_data == "skip":
             rows = {name: np.delete(np.arange(len(split.paths)), leaks[name]) for name, split in splits.items()}
             splits = {name: split.select(rows[name]) for name, split in splits.items()}
-    expected = {name: source.annotations for name, source in sources.items()}
-    if dataset.split is not None:
-        expected = dict.fromkeys(splits, sources["all"].annotations)
-    for name, file in expected.items():
+    for name in splits if dataset.split is not None else sources:
         reason = _why_empty(name, splits.get(name), depth)
         if reason:
+            file = sources[name if dataset.split is None else "all"].annotations
             findings.add("empty_split", Place(file=str(file), detail=f"{reason}{grouping}"))
     return LoadedDataset(format=next(iter(sources.values())).format, splits=splits, findings=findings)
 
@@ -192,15 +190,7 @@ def _load_split(
             sizes[row] = info.width, info.height
     raw = units.as_meant(raw, sizes, file=source.annotations, normalised=source.normalised, findings=findings)
     boxes.tell_corners_from_zero(raw, source.annotations, findings)
-    box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
-    is_usable = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
-    box_rows, corners = box_rows[is_usable], corners[is_usable]
-    image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=raw.names.__getitem__), dtype=np.intp)
-    number_of = np.zeros(len(usable), dtype=np.int64)
-    number_of[image_rows] = np.arange(len(image_rows))
-    owners = number_of[raw.owners[box_rows]]
-    order = np.argsort(owners, kind="stable")
-    box_rows, corners, owners = box_rows[order], corners[order], owners[order]
+    image_rows, box_rows, corners, owners = _usable_boxes(raw, sizes, classes, usable, findings)
     declared_areas = raw.areas[box_rows]
     box_areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
     annotations = from_sorted(
@@ -223,6 +213,31 @@ def _load_split(
         paths=tuple(paths[row] for row in image_rows),
         infos=tuple(infos[row] for row in image_rows),
     )
+
+
+def _usable_boxes(
+    raw: RawAnnotations,
+    sizes: NDArray[np.int32],
+    classes: NDArray[np.int64],
+    usable: NDArray[np.bool_],
+    findings: Findings,
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.int64]]:
+    """Find the valid boxes of known class in usable images.
+
+    Returns:
+        The rows of the usable images, sorted by name, intp [K]; and of the boxes, image by image, their rows, intp [M],
+        their corners in pixels, float64 [M, 4], and the position of each one's image among the K, int64 [M].
+    """
+    box_rows, corners = boxes.valid_boxes(raw, sizes, findings)
+    is_usable = (classes[box_rows] >= 0) & usable[raw.owners[box_rows]]
+    box_rows, corners = box_rows[is_usable], corners[is_usable]
+    image_rows = np.array(sorted(np.flatnonzero(usable).tolist(), key=raw.names.__getitem__), dtype=np.intp)
+    number_of = np.zeros(len(usable), dtype=np.int64)
+    number_of[image_rows] = np.arange(len(image_rows))
+    owners = number_of[raw.owners[box_rows]]
+    order = np.argsort(owners, kind="stable")
+    box_rows, corners, owners = box_rows[order], corners[order], owners[order]
+    return image_rows, box_rows, corners, owners
 
 
 def _exclude_duplicates(

@@ -70,6 +70,46 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     c = columns
     owners, has_image = _positions(c.image_ids, c.images)
     labels, has_class = _positions(c.class_ids, c.classes)
+    usable, usable_box = _usable(c, owners, has_image, has_class, findings)
+    row_of = np.cumsum(usable) - 1
+    return RawAnnotations(
+        class_names=c.class_names,
+        declared=True,
+        images=source.images,
+        names=tuple(itertools.compress(c.names, usable)),
+        files=(c.path,),
+        box_files=(c.path,),
+        sizes=c.sizes[usable],
+        image_numbers=c.images[usable],
+        owners=row_of[owners[usable_box]],
+        boxes=c.boxes[usable_box],
+        fractional=np.zeros(int(usable_box.sum()), dtype=np.bool_),
+        labels=labels[usable_box],
+        crowds=c.crowds[usable_box],
+        areas=c.areas[usable_box],
+        numbers=c.numbers[usable_box],
+        numbered_by="id",
+        texts=c.texts,
+        written_as_sizes=True,
+    )
+
+
+def _usable(
+    c: _Columns,
+    owners: NDArray[np.int64],
+    has_image: NDArray[np.bool_],
+    has_class: NDArray[np.bool_],
+    findings: Findings,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether each image, and whether each box, can be used; report the others.
+
+    Args:
+        c: the file's lists.
+        owners: int64 [N], the position of each box's image.
+        has_image: bool [N], whether that image is there.
+        has_class: bool [N], whether the box's category is there.
+        findings: receives an error for each id that is unknown or used before.
+    """
     repeated_annotation, repeated_image = np.zeros(len(c.numbers), dtype=np.bool_), _is_repeated(c.images)
     repeated_annotation[c.identified] = _is_repeated(c.numbers[c.identified])
 
@@ -95,29 +135,9 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     findings.add_many("duplicate_image_id", len(rows), places)
     # If two images have the same id, it is unknown which of them a box belongs to.
     usable = ~np.isin(c.images, c.images[repeated_image]) if rows else np.ones(len(c.names), dtype=np.bool_)
-    row_of = np.cumsum(usable) - 1
     usable_box = has_image & has_class & ~repeated_annotation
     usable_box[usable_box] &= usable[owners[usable_box]]
-    return RawAnnotations(
-        class_names=c.class_names,
-        declared=True,
-        images=source.images,
-        names=tuple(itertools.compress(c.names, usable)),
-        files=(c.path,),
-        box_files=(c.path,),
-        sizes=c.sizes[usable],
-        image_numbers=c.images[usable],
-        owners=row_of[owners[usable_box]],
-        boxes=c.boxes[usable_box],
-        fractional=np.zeros(int(usable_box.sum()), dtype=np.bool_),
-        labels=labels[usable_box],
-        crowds=c.crowds[usable_box],
-        areas=c.areas[usable_box],
-        numbers=c.numbers[usable_box],
-        numbered_by="id",
-        texts=c.texts,
-        written_as_sizes=True,
-    )
+    return usable, usable_box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

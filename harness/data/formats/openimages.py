@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.data.formats.csv_columns import Columns
+
 _SUFFIXES = frozenset({".csv"})
 _EDGES = ("XMin", "YMin", "XMax", "YMax")
 _COLUMNS = frozenset({"ImageID", "LabelName", *_EDGES})
@@ -67,27 +69,8 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     images, labels = columns.texts["ImageID"], columns.texts["LabelName"]
     boxes = np.stack([columns.numbers[edge] for edge in _EDGES], axis=1)
     _check_fractions(boxes)
-    without_numbers = np.isnan(boxes).all(axis=1)
-    unnamed = ~images.filled & (labels.filled | ~without_numbers)
-    without_class = images.filled & ~labels.filled & ~without_numbers
     denied = images.filled & labels.filled & (columns.numbers["Confidence"] == 0)
-
-    def report(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
-        rows = np.flatnonzero(bad).tolist()
-        places = (
-            Place(
-                file=str(file),
-                line=int(columns.lines[row]),
-                image=images.distinct[images.indices[row]] or None,
-                detail=detail(row),
-            )
-            for row in rows
-        )
-        findings.add_many(code, len(rows), places)
-
-    report("unreadable_annotation", unnamed, lambda _row: "no image named")
-    report("unreadable_annotation", without_class, lambda _row: "box without class")
-    report("left_out", denied, lambda row: f"Confidence 0: no {labels.distinct[labels.indices[row]]} is in the image")
+    _report(str(file), columns, boxes, denied, findings)
     rows = np.flatnonzero(images.filled & labels.filled & ~denied)
     named = np.flatnonzero(images.filled)
     used, first = np.unique(images.indices[named], return_index=True)
@@ -115,8 +98,33 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     )
 
 
+def _report(
+    file: str, columns: Columns, boxes: NDArray[np.float64], denied: NDArray[np.bool_], findings: Findings
+) -> None:
+    """Report rows that name no image or no class, and those that say that a class is not in the image (`denied`)."""
+    images, labels = columns.texts["ImageID"], columns.texts["LabelName"]
+    has_numbers = ~np.isnan(boxes).all(axis=1)
+
+    def report(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
+        rows = np.flatnonzero(bad).tolist()
+        places = (
+            Place(
+                file=file,
+                line=int(columns.lines[row]),
+                image=images.distinct[images.indices[row]] or None,
+                detail=detail(row),
+            )
+            for row in rows
+        )
+        findings.add_many(code, len(rows), places)
+
+    report("unreadable_annotation", ~images.filled & (labels.filled | has_numbers), lambda _row: "no image named")
+    report("unreadable_annotation", images.filled & ~labels.filled & has_numbers, lambda _row: "box without class")
+    report("left_out", denied, lambda row: f"Confidence 0: no {labels.distinct[labels.indices[row]]} is in the image")
+
+
 def _spellings(image_id: str) -> tuple[str, ...]:
-    """Return the names that an image may have: its id, to which the file's suffix is added."""
+    """Return the names that an image may have: only its id; `harness.data.references` adds the file's suffix."""
     return (image_id,)
 
 
