@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def datasets_of(target: Path, wanted: str, images: Path | None) -> dict[str, FilesDataset | SyntheticDataset]:
-    """Return those that can be opened without torch."""
+    """Return the datasets of a suite or a path, without those that need torch to be opened, which are told."""
     from harness.suite.schema import PythonDataset
 
     found: dict[str, FilesDataset | SyntheticDataset] = {}

@@ -18,7 +18,6 @@ from harness.data.formats.recognise import are_others, other_format
 from harness.data.formats.source import OtherFormatError, Source, UnreadableError
 from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
 from harness.data.image_names import split_from_name
-from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from harness.suite.schema import FilesDataset, LabelledImages
 
 SPLITS = ("train", "val", "test")
-_WITH_CLASSES = {"yolo", "labelme", "via", "kitti", "labelstudio", "huggingface"}  # where they say what a label means
+# Formats whose reader needs to know the suite's classes, to tell what a label means.
+_WITH_CLASSES = {"yolo", "labelme", "via", "kitti", "labelstudio", "huggingface"}
 _TEXT = frozenset({".txt"})
 _YOLO_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[\d.eE+-]+){4,}\s")
 
@@ -52,12 +52,9 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
             raise UnreadableError(f"it has the splits {', '.join(sources)} already; remove `split`, or name one folder")
         sources = {"all": next(iter(sources.values()))}
     found = next(iter(sources.values())).format
-    if dataset.normalised and found in WITH_A_UNIT_OF_THEIR_OWN:
-        raise UnreadableError(f"{found} defines itself what its numbers are fractions of; remove normalised: true")
-    if dataset.on_name_conflict and found not in {"voc", "labelme"}:
-        raise UnreadableError(f"on_name_conflict is for voc and labelme, and this is {found}; remove it")
-    if dataset.corners_from == 0 and found != "voc":
-        raise UnreadableError(f"corners_from is for voc, and this is {found}; remove it")
+    unfit = dataset.unfit_setting(found)
+    if unfit:
+        raise UnreadableError(unfit)
     ordered = {name: sources[name] for name in ("all", *SPLITS) if name in sources}
     return {
         name: replace(
@@ -134,9 +131,8 @@ def _explicit(split: LabelledImages, format_name: str) -> Source:
     _refuse_others(labels, format_name)
     if format_name == "auto":
         raise UnreadableError(f"none of {', '.join(FORMATS)} annotations are found there; name the format", file=labels)
-    return Source(
-        format=format_name, annotations=labels, images=split.images
-    )  # the reader reports what is wrong with it
+    # The reader reports what is wrong with it.
+    return Source(format=format_name, annotations=labels, images=split.images)
 
 
 def _recognised(path: Path, format_name: str) -> dict[str, Source]:

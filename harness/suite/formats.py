@@ -1,4 +1,7 @@
-"""The names of the annotation formats that a suite may ask for; light to import, for the command line's options."""
+"""The names of the annotation formats that a suite may ask for, and which settings belong to which of them.
+
+Light to import, for the command line's options.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,4 @@ FormatName = Literal[
     "huggingface",
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition
+WITH_NAMES_INSIDE = frozenset({"voc", "labelme"})  # a label file of one image also states the image's name

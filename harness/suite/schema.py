@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
 from harness.suite import validators
-from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, FormatName
+from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, WITH_NAMES_INSIDE, FormatName
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -120,12 +120,19 @@ class FilesDataset:
             raise ValueError("split divides one labelled folder (all, or path); this dataset already has splits")
         if self.columns is not None and self.format not in {"csv", "via", "auto"}:
             raise ValueError(f"columns are for the formats csv and via, not {self.format}")
-        if self.normalised and self.format in WITH_A_UNIT_OF_THEIR_OWN:
-            raise ValueError(f"normalised is for formats that have pixels; {self.format} defines its own unit")
-        if self.on_name_conflict and self.format not in {"voc", "labelme", "auto"}:
-            raise ValueError(f"on_name_conflict is for format: voc or labelme, not {self.format}")
-        if self.corners_from == 0 and self.format not in {"voc", "auto"}:
-            raise ValueError(f"corners_from is for format: voc, not {self.format}")
+        unfit = None if self.format == "auto" else self.unfit_setting(self.format)
+        if unfit:
+            raise ValueError(unfit)
+
+    def unfit_setting(self, format_name: str) -> str | None:
+        """Say which setting does not belong to a format, and what to do; None if all do."""
+        if self.normalised and format_name in WITH_A_UNIT_OF_THEIR_OWN:
+            return f"normalised is for formats that have pixels, and {format_name} defines its own unit; remove it"
+        if self.on_name_conflict and format_name not in WITH_NAMES_INSIDE:
+            return f"on_name_conflict is for voc and labelme, and this is {format_name}; remove it"
+        if self.corners_from == 0 and format_name != "voc":
+            return f"corners_from is for voc, and this is {format_name}; remove it"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

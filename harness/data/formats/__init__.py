@@ -1,6 +1,7 @@
 """Annotation formats: each module reads one format into the same columns.
 
-A new format needs one module here, an entry in `FORMATS`, and its name in the suite's schema.
+A new format needs one module here, an entry in `FORMATS`, and its name in `harness.suite.formats`. `source`, `files`,
+`json_text`, `xml_text`, `csv_columns`, `splits`, `paths`, `image_lists`, `shapes` and `values` are what readers share.
 """
 
 from __future__ import annotations

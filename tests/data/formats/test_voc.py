@@ -142,7 +142,7 @@ def test_two_images_in_one_file(tmp_path: Path) -> None:
 
 def test_corners_from_is_for_voc(tmp_path: Path) -> None:
     """In another format it is refused, whether the suite names that one or it is found."""
-    with pytest.raises(ValueError, match="corners_from is for format: voc, not coco"):
+    with pytest.raises(ValueError, match="corners_from is for voc, and this is coco"):
         FilesDataset(format="coco", path=tmp_path, corners_from=0)
     (tmp_path / "a.csv").write_text("a.png,0,0,30,30,bolt\n")
     loaded = load(FilesDataset(format="auto", path=tmp_path, corners_from=0), depth="labels")
@@ -151,7 +151,7 @@ def test_corners_from_is_for_voc(tmp_path: Path) -> None:
 
 def test_on_name_conflict_is_for_voc_and_labelme(tmp_path: Path) -> None:
     """Other formats have no label file an image that names it."""
-    with pytest.raises(ValueError, match="on_name_conflict is for format: voc or labelme, not coco"):
+    with pytest.raises(ValueError, match="on_name_conflict is for voc and labelme, and this is coco"):
         FilesDataset(format="coco", path=tmp_path, on_name_conflict="stem")
     (tmp_path / "a.csv").write_text("a.png,0,0,30,30,bolt\n")
     loaded = load(FilesDataset(format="auto", path=tmp_path, on_name_conflict="stem"), depth="labels")
