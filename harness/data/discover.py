@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.data.formats import FORMATS
 from harness.data.formats.class_lists import CLASS_LISTS, find_class_names
 from harness.data.formats.files import beginning, files_under, list_folder
-from harness.data.formats.recognise import are_others, other_format
+from harness.data.formats.recognise import are_mostly_unread, other_format
 from harness.data.formats.source import OtherFormatError, Source, UnreadableError
 from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
 from harness.data.image_names import split_from_name
@@ -166,7 +166,7 @@ def _has_yolo_texts(folder: Path) -> bool:
 def _has_other_texts(folder: Path) -> bool:
     """Return whether text files of another tool lie there, such as DOTA's, which are no labels of YOLO."""
     names = (name for name in files_under(folder, _TEXT) if os.path.basename(name) not in CLASS_LISTS)
-    return are_others([folder / name for name in itertools.islice(names, 5)])
+    return are_mostly_unread([folder / name for name in itertools.islice(names, 5)])
 
 
 def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:

@@ -12,8 +12,7 @@ from harness.data.image_names import IMAGE_SUFFIXES, can_be_read, folded, mismat
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-_MAX_FOLDERS = 100
+_MAX_FOLDERS = 100  # above an image, in its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,7 +178,7 @@ def _load_split(
     """Scan one split's images and keep those images and boxes that can be used, sorted by the images' names."""
     raw, root, rival = find_folder(raw, source.annotations, name, scanner.folder, findings)
     if rival and scanner.depth != "labels":
-        detail = f"{root} and {rival} have images of the same names, but different ones"
+        detail = f"{root} and {rival} have different images of the same names"
         findings.add("ambiguous_image_folder", Place(file=str(source.annotations), detail=detail))
     raw, usable = settle_names(raw, scanner.folder(root), source.on_name_conflict, findings)
     classes = _class_numbers(raw, class_names, findings)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "jpegimages", "data", "pictures", "photos"}
 LABEL_FOLDERS = {"annotations", "annotation", "annots", "anns", "ann", "labels", "label", "xmls", "xml", "json"}
-_SAMPLE = 20
+_SAMPLE = 20  # images
 
 
 def guess_folder(
@@ -29,8 +29,8 @@ def guess_folder(
         inside: search in this folder alone, and only if it has none of the images itself.
 
     Returns:
-        The folder; and another one, if that has files of these names too, but different ones. Nothing rivals images
-        that lie beside their labels.
+        The folder; and another one that has different files of the same names, if there is one. Images that lie beside
+        their labels have no rival.
     """
     base = annotations if os.path.isdir(annotations) else annotations.parent
     first = inside or base

@@ -91,7 +91,7 @@ def test_two_folders_with_other_images_of_the_same_names(name: str, tmp_path: Pa
         Image.open(file).transpose(Image.Transpose.ROTATE_180).save(file)
     (problem,) = _load(root).findings.problems()
     assert (problem.code, problem.count) == ("ambiguous_image_folder", 2)
-    assert f"{root / 'data'} and {root / 'images'} have images of the same names" in str(problem)
+    assert f"{root / 'data'} and {root / 'images'} have different images of the same names" in str(problem)
     (root / "data" / "train001.jpg").unlink()  # one that is missing there decides nothing
     assert "ambiguous_image_folder" in {problem.code for problem in _load(root).findings.problems()}
     assert _load(root, root / "images").fingerprint() == usual

@@ -106,7 +106,7 @@ class _LooseFile(msgspec.Struct):
     annotations: list[msgspec.Raw] | None = None
 
 
-class Ids:
+class _Ids:
     """Gives ids their numbers: their own if they are whole (1, "1" and 1.0 are one id), otherwise made-up ones."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ def decode_entries(path: Path, findings: Findings) -> tuple[File, dict[int, str]
     Raises:
         UnreadableError: it is not COCO JSON, or too many of its entries cannot be read.
     """
-    loose, ids = decode_json(read_bytes(path), _LooseFile), Ids()
+    loose, ids = decode_json(read_bytes(path), _LooseFile), _Ids()
 
     def image(entry: _LooseImage, _raw: msgspec.Raw) -> Image:
         name = entry.file_name or (entry.coco_url or "").rpartition("/")[2]

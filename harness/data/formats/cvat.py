@@ -73,7 +73,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
 
 
 def _objects(shapes: Iterable[Shape], class_names: Sequence[str], place: Place, findings: Findings) -> Objects:
-    """Return the objects of an image, numbered by their lines; report the shapes that are none."""
+    """Return the objects of an image, numbered by their lines; report the shapes that are no objects."""
     objects = Objects()
     for shape in shapes:
         here = replace(place, line=shape.line)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.formats.class_lists import find_class_names, read_class_list
 from harness.data.formats.files import beginning, list_folder
-from harness.data.formats.image_lists import ListedImages, numbered_lines, pick
+from harness.data.formats.image_lists import ListedImages, numbered_lines, parse_line
 from harness.data.formats.paths import describe_missing, find_entry, leaves
 from harness.data.formats.source import EscapeError, Source, UnreadableError
 from harness.data.formats.yolo_files import label_path
@@ -77,7 +77,9 @@ def _from_data_file(file: Path, root: Path) -> dict[str, Source]:
             place = Place(file=str(file), line=line, detail=f"{key}: {describe_missing(root, split, text, [])}")
             sources[split] = Source(format="yolo", annotations=file, absent=True, problems=((code, place),))
     if not sources:
-        raise UnreadableError("names neither train nor valid", file=file)
+        raise UnreadableError(
+            "names neither train nor valid; add the lists of images: train = FILE, valid = FILE", file=file
+        )
     return sources
 
 
@@ -139,9 +141,9 @@ def _found(texts: list[str], listing: Path, root: Path) -> Iterator[str]:
     """Yield the names, relative to `root`, of the images that are there of the first lines of a list."""
     images = ListedImages(root, listing.parent)
     for text in texts[:_FIRST]:
-        picked = pick(text, images.find)
-        if picked and picked[1]:
-            yield picked[1]
+        parsed = parse_line(text, images.find)
+        if parsed and parsed[1]:
+            yield parsed[1]
 
 
 def _has_labels(source: Source, root: Path) -> bool:
@@ -162,8 +164,8 @@ def _is_image_list(file: Path) -> bool:
         texts = [text for _, text in itertools.islice(numbered_lines(file), _FIRST)]
     except UnreadableError:
         return False
-    picked = [found for text in texts if (found := pick(text, _image_name))]
-    return bool(picked) and all(name for _, name in picked)
+    parsed = [found for text in texts if (found := parse_line(text, _image_name))]
+    return bool(parsed) and all(name for _, name in parsed)
 
 
 def _image_name(text: str) -> str | None:

@@ -47,7 +47,9 @@ def find_splits(path: Path) -> dict[str, Source]:
     except UnreadableError as error:
         raise UnreadableError(error.detail, error.line, path) from None
     if not entries:
-        raise UnreadableError("names neither train nor val nor test", file=path)
+        raise UnreadableError(
+            "names neither train nor val nor test; add their folders or lists of images: train: images/train", file=path
+        )
     root = _root(path.parent, str(data.get("path") or "."), [entry.text for entry in entries])
     outside = [entry for entry in entries if leaves(root, entry.text)]
     if outside:

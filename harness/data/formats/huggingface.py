@@ -103,7 +103,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
 def _file_name(entry: Mapping[str, Any]) -> str:
     name = entry.get("file_name")
     if not isinstance(name, str) or not name:
-        raise UnreadableError(f"no file_name, only {', '.join(entry)[:200] or 'nothing'}")
+        raise UnreadableError(f"no file_name, which names the image; its keys are {', '.join(entry)[:200] or 'none'}")
     return name
 
 

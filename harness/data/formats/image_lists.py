@@ -55,10 +55,10 @@ def numbered_lines(listing: Path) -> Iterator[tuple[int, str]]:
     yield from ((number, text) for number, line in enumerate(lines, start=1) if (text := line.strip()))
 
 
-def pick(text: str, find: Callable[[str], T | None]) -> tuple[str, T | None] | None:
-    """Return what a line names, and what `find` returns for it, which may be None; or None if it is a comment.
+def parse_line(text: str, find: Callable[[str], T | None]) -> tuple[str, T | None] | None:
+    """Return the name in a line, and what `find` returns for it, which may be None; or None if the line is a comment.
 
-    A `#` begins a comment unless there is a file with it in its name.
+    A `#` begins a comment unless `find` finds a name that has it.
     """
     without_comment = re.split(r"\s+#", text, maxsplit=1)[0]
     meanings = [_unquoted(meaning) for meaning in (text, without_comment, text.partition("#")[0].strip())]
@@ -84,7 +84,7 @@ def read_list(listing: Path, root: Path, findings: Findings) -> Iterator[Listed]
         UnreadableError: the list cannot be read.
     """
     images = ListedImages(root, listing.parent)
-    lines = [(line, picked) for line, text in numbered_lines(listing) if (picked := pick(text, images.find))]
+    lines = [(line, parsed) for line, text in numbered_lines(listing) if (parsed := parse_line(text, images.find))]
     for line, (text, found) in lines:
         name = found or images.expected(text)
         if name == "." or why_outside(name):
@@ -104,8 +104,8 @@ def listed_labels(listing: Path, folder: Path, suffix: str, findings: Findings) 
     """
     labels = ImageFolder(folder)
     for line, text in numbered_lines(listing):
-        picked = pick(text, lambda meaning: _label_file(meaning, folder, suffix, labels))
-        name, file = picked or ("", None)
+        parsed = parse_line(text, lambda meaning: _label_file(meaning, folder, suffix, labels))
+        name, file = parsed or ("", None)
         if file is not None:
             last = plain_name(name).rpartition("/")[2]
             if file.stem not in last:

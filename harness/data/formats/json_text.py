@@ -33,7 +33,7 @@ def decode_json(data: bytes, expected_type: type[T], *, strict: bool = True) -> 
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            cleaned = without_nan(data)
+            cleaned = _without_nan(data)
             if cleaned == data:
                 raise
             return msgspec.json.decode(cleaned, type=expected_type, strict=strict)
@@ -45,7 +45,7 @@ def decode_json(data: bytes, expected_type: type[T], *, strict: bool = True) -> 
         raise UnreadableError("nested too deep") from None
 
 
-def without_nan(data: bytes) -> bytes:
+def _without_nan(data: bytes) -> bytes:
     """Replace NaN and Infinity, which JSON does not have, by null; text inside strings is not changed."""
     return _NOT_JSON_NUMBERS.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", data)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _TEXT = frozenset({".txt"})
 _VALUES = (14, 15)  # after the type, without and with a score
 _BOX = slice(3, 7)  # of these values: left, top, right, bottom
-_NOTHING_IS_JUDGED = "dontcare"
+_DONT_CARE = "dontcare"
 _LISTS = "imagesets"  # OpenPCDet and others list the images of each split in ImageSets/train.txt
 _NO_LABELS = {"classes", "labels", "readme", "notes", "train", "val", "test", "trainval"}  # where no image has the name
 _SAMPLE = 20  # files of a folder with text in them, one of which shows the format
@@ -99,7 +99,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         row = rows.add_image(name, file=str(path))
         labels += _labels(row, lines, Place(file=str(path), image=name), findings)
     listed = source.class_names or ()
-    ignored = {label.name for label in labels if folded(label.name) == _NOTHING_IS_JUDGED} - {*listed}
+    ignored = {label.name for label in labels if folded(label.name) == _DONT_CARE} - {*listed}
     classes = {label.name for label in labels} - ignored
     for label in labels:
         crowd = label.name in ignored
@@ -124,15 +124,15 @@ class _Label:
 
 def _labels(image: int, lines: Iterable[str], place: Place, findings: Findings) -> Iterator[_Label]:
     """Yield what stands in the lines of one file, and report those that cannot be read."""
-    for number_, text in enumerate(lines, start=1):
+    for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
             name, box = _parse(text)
         except UnreadableError as error:
-            findings.add("unreadable_annotation", replace(place, line=number_, detail=error.detail))
+            findings.add("unreadable_annotation", replace(place, line=line, detail=error.detail))
             continue
-        yield _Label(image, name, box, number_)
+        yield _Label(image, name, box, line)
 
 
 def _parse(text: str) -> tuple[str, tuple[float, float, float, float]]:

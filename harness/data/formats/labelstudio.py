@@ -130,9 +130,8 @@ def _label(region: Region, only_class: str | None) -> str:
 def _images(path: str, entries: Iterable[msgspec.Raw], findings: Findings) -> list[_Image]:
     """Return the annotated images of a file; report entries that cannot be read, and what is left out."""
     images: list[_Image] = []
-    latest: dict[
-        object, tuple[str, int]
-    ] = {}  # of JSON-MIN: the time of a task's annotation, and its index in `images`
+    # Of each task in JSON-MIN, the time of its latest annotation, and that one's index in `images`.
+    latest: dict[object, tuple[str, int]] = {}
     for index, raw in enumerate(entries):
         place = Place(file=path, detail=f"[{index}]")
         try:

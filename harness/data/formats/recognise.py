@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _FILES_OF_A_KIND = 3  # that are looked into, of one suffix in one folder
 _MAX_FILES = 100  # that are looked into below one path
 _NO_LABELS = {"", ".md", ".html", ".pdf", ".log", ".cache", ".db", ".ini", ".py", ".ipynb"}
-
-
 _KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
 _PATTERNS = {other: (re.compile(other.files), re.compile(other.text)) for other in OTHERS}
 
@@ -60,7 +58,7 @@ def format_of(file: Path) -> Other | None:
     return None
 
 
-def are_others(files: Sequence[Path]) -> bool:
+def are_mostly_unread(files: Sequence[Path]) -> bool:
     """Return whether most of a few label files are of a format that is not read; False for no file."""
     return sum(format_of(file) is not None for file in files) * 2 > len(files)
 

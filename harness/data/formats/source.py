@@ -20,9 +20,11 @@ class Source:
         format: the name of the annotation format.
         annotations: a file, or a folder with one file per image.
         images: the folder that image names are relative to; None if it must be guessed.
-        listing: text files that name the split's images (VOC, YOLO), or folders of images (YOLO); empty for all images.
-        class_names: the classes, if a file beside the labels lists them (YOLO) or the suite does (YOLO, LabelMe).
-        columns: the names of the CSV columns by their meaning.
+        listing: text files that name the split's images (VOC, YOLO, KITTI), or folders of images (YOLO); empty for all
+            images.
+        class_names: the classes of the suite, or of a file beside the labels (YOLO), for formats whose reader needs
+            them to tell what a label means; else None.
+        columns: the names of the CSV columns by their meaning; for VIA, that of the attribute that is the `class`.
         base: for YOLO, the folder that the paths of data.yaml are relative to; nothing outside it is read.
         has_keypoints: for YOLO, whether key points follow the box in each line.
         subsets: for CVAT, the subsets of the project that make up the split; empty for all images.
@@ -30,7 +32,7 @@ class Source:
         on_name_conflict: whether the name of a label file (`stem`) or the name in it (`inside`) says which image it
             belongs to, if both name an image; None if that is an error.
         corners_from: the number of an image's first pixel in VOC files.
-        absent: whether none of the folders and lists that are to name the split's images exists.
+        absent: for YOLO, whether none of the folders and lists that should name the split's images exists.
         problems: what was found wrong with the file that names the splits: codes and places.
     """
 

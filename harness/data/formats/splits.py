@@ -42,7 +42,7 @@ def find_files(
     present = [path / name for name in files_under(path, suffixes)]
     recognised = [file for file in present[:max_opened] if is_of_format(file)]
     official = [file for file in recognised if preferred is not None and file.name.startswith(preferred)]
-    return sources_of(path, official or add_broken_files(recognised, present, path), format_name)
+    return sources_of(path, official or _add_broken_files(recognised, present, path), format_name)
 
 
 def sources_of(root: Path, files: list[Path], format_name: str) -> dict[str, Source]:
@@ -101,7 +101,7 @@ def _common_folder(files: list[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
-def add_broken_files(recognised: list[Path], files: list[Path], root: Path) -> list[Path]:
+def _add_broken_files(recognised: list[Path], files: list[Path], root: Path) -> list[Path]:
     """Add broken or empty files of splits that have no recognised file, so that they are reported, not ignored.
 
     Args:
@@ -114,7 +114,7 @@ def add_broken_files(recognised: list[Path], files: list[Path], root: Path) -> l
 
 
 def _is_broken(path: Path) -> bool:
-    """Return whether a file is not JSON or holds nothing; an unrecognised file with another suffix is broken."""
+    """Return whether a file that is of no known format is broken JSON, or holds nothing, or is no JSON file at all."""
     if path.suffix.lower() != ".json":
         return True
     try:

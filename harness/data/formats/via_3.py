@@ -1,7 +1,7 @@
 """The regions in a project of VIA 3, by the names that VIA 1 and 2 give to shapes and attributes.
 
-A view shows one file; a region belongs to a view and has its shape as a number with coordinates. What people said about
-it are the numbers of options, whose texts the project declares. Projects of videos are refused.
+A view shows one file. A region belongs to a view and has its shape as a number with coordinates. The values of its
+attributes are the numbers of options, whose texts the project declares. Projects of videos are refused.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def read_project(data: bytes, path: Path, findings: Findings) -> list[tuple[str,
             detail = f"metadata {key}: there is no view {entry.vid}"
             findings.add("unreadable_annotation", Place(file=str(path), detail=detail))
         elif entry.xy:  # else it says something about the whole image
-            attributes = dict(_said(project.attribute, *item) for item in entry.av.items())
+            attributes = dict(_attribute(project.attribute, *item) for item in entry.av.items())
             region = {"shape_attributes": _shape(entry.xy), "region_attributes": attributes}
             images[str(entry.vid)][1].append(msgspec.json.encode(region))
     return list(images.values())
@@ -94,8 +94,8 @@ def _shape(xy: list[float]) -> dict[str, Any]:
     return {"name": name, **dict(zip(keys, values, strict=False))}
 
 
-def _said(attributes: Mapping[str, _Attribute], number: str, value: object) -> tuple[str, object]:
-    """Return the name of an attribute, and the text of the chosen option, of several those that are ticked."""
+def _attribute(attributes: Mapping[str, _Attribute], number: str, value: object) -> tuple[str, object]:
+    """Return an attribute's name and its value: the text of the chosen option or, of a checkbox, of each ticked one."""
     attribute = attributes.get(number, _Attribute(aname=number))
     if attribute.type == _CHECKBOX and isinstance(value, str):
         chosen = [option.strip() for option in value.split(",") if option.strip()]

@@ -131,10 +131,9 @@ def read_csv(path: Path, findings: Findings) -> Iterator[ViaImage]:
         if not columns:
             columns = _columns(row)
         elif len(row) <= max(columns):
-            detail = f"{len(row)} cells, expected {max(columns) + 1}"
-            findings.add(
-                "unreadable_annotation", *[Place(file=str(path), line=reader.line_num, detail=detail)] * any(row)
-            )
+            if any(row):
+                detail = f"{len(row)} cells, expected {max(columns) + 1}"
+                findings.add("unreadable_annotation", Place(file=str(path), line=reader.line_num, detail=detail))
         else:
             name, shape, attributes = (row[column] for column in columns)
             place = Place(file=str(path), line=reader.line_num, image=_image_name(name))

@@ -147,7 +147,7 @@ def _codec(named: str) -> str:
     """Return Python's name for the encoding that a file declares.
 
     Raises:
-        UnreadableError: it knows no such encoding.
+        UnreadableError: the encoding is unknown.
     """
     plain = re.sub(r"^windows-(?=\d+$)", "cp", named.lower().removeprefix("x-"))
     try:
@@ -155,7 +155,7 @@ def _codec(named: str) -> str:
     except (LookupError, ValueError):
         name = ""
     if name.startswith(("utf-16", "utf-32")):
-        return "utf-8"  # what could be read up to here cannot be in them: a program changed the bytes alone
+        return "utf-8"  # the declaration is readable as ASCII: a program changed the encoding and left the declaration
     if not _CHARSETS.fullmatch(name):
         raise UnreadableError(f"it declares the encoding {named!r}, which is unknown; save it as UTF-8", 1)
     return _SUPERSETS.get(name, name)
