@@ -88,7 +88,7 @@ def _kind(head: bytes) -> str:
             return text
     beginning = head[:200].decode("utf-8", errors="ignore").strip()
     if beginning and re.sub(r"\s", "", beginning).isprintable():
-        return f"text, no image (“{beginning[:40]}”): {_AGAIN}"
+        return f"text, no image ({beginning[:40]!r}): {_AGAIN}"
     return f"no image of a known kind; its first bytes are {head[:8].hex(' ')}: {_AGAIN}, or {_CONVERT}"
 
 

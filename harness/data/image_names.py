@@ -47,7 +47,7 @@ def why_outside(name: str) -> str | None:
 def folded(name: str) -> str:
     """Return what names have in common that differ in upper and lower case, or in the Unicode form of accents.
 
-    macOS writes `é` as two characters (NFD), everything else as one (NFC).
+    macOS writes an accented letter as two characters (NFD), everything else as one (NFC).
     """
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.lower())
 

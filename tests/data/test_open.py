@@ -71,7 +71,7 @@ def test_all_missing_and_broken_images_are_named(coco_folder: Path) -> None:
     with pytest.raises(DataError) as error:
         _open(coco_folder)
     assert f"{coco_folder / 'train.json'}: image 107: 001.jpg: no such image: " in str(error.value)
-    assert f"{coco_folder / 'val' / '002.jpg'}: image 114: text, no image (“no image”)" in str(error.value)
+    assert f"{coco_folder / 'val' / '002.jpg'}: image 114: text, no image ('no image')" in str(error.value)
 
 
 def test_bad_data_may_be_skipped_and_are_counted(coco_folder: Path) -> None:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
 from harness.data.formats.files import beginning, read_bytes, read_text
 from harness.data.formats.source import UnreadableError
@@ -21,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
 _MAX_HEADER = 10_000  # bytes
 
 
@@ -89,6 +87,8 @@ def read_columns(
     Raises:
         UnreadableError: the file is no text in UTF-8, or a column is missing.
     """
+    import pyarrow as pa
+
     words = header(path)
     missing = [name for name in (*texts, *numbers) if name not in words]
     data = read_bytes(path)
@@ -96,13 +96,14 @@ def read_columns(
         read_text(path)  # says which line is no text
     if missing:
         raise UnreadableError(f"no column {', '.join(missing)}; the header has {', '.join(words)[:200]}", 1)
+    text_type = pa.dictionary(pa.int32(), pa.string())
     present = [*numbers, *(name for name in optional if name in words)]
     try:
         try:
-            types = dict.fromkeys(texts, _TEXT) | dict.fromkeys(present, pa.float64())
+            types = dict.fromkeys(texts, text_type) | dict.fromkeys(present, pa.float64())
             table, bad_rows = _table(data, words, types, quoted=quoted)
         except pa.ArrowInvalid:  # a cell that is no number
-            table, bad_rows = _table(data, words, dict.fromkeys((*texts, *present), _TEXT), quoted=quoted)
+            table, bad_rows = _table(data, words, dict.fromkeys((*texts, *present), text_type), quoted=quoted)
     except pa.ArrowException as error:
         read_text(path)
         raise UnreadableError(f"no CSV: {error}") from None
@@ -128,6 +129,9 @@ def read_columns(
 
 def _table(data: bytes, words: list[str], types: dict[str, pa.DataType], *, quoted: bool) -> tuple[pa.Table, list[Any]]:
     """Return the table of the columns in `types`, and the rows that do not have one cell for each word."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
     bad_rows: list[Any] = []
 
     def skip(row: Any) -> str:
@@ -158,6 +162,8 @@ def _texts(column: pa.ChunkedArray) -> Texts:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    import pyarrow as pa
+
     if pa.types.is_floating(column.type):
         values: NDArray[np.float64] = column.to_numpy()
         return values

@@ -122,7 +122,7 @@ def bounds(region: Region) -> Corners:
     value = region.value
     turned = _number(region.turned or 0)
     if turned % _FULL_CIRCLE:
-        raise UnreadableError(f"drawn on the image turned by {turned:g}°; turn it back in Label Studio")
+        raise UnreadableError(f"drawn on the image turned by {turned:g} degrees; turn it back in Label Studio")
     if "rle" in value or "brushlabels" in value or "imageDataURL" in value:
         raise UnreadableError("a mask of the brush, which is not read; draw a box or a polygon, or export as COCO")
     if "points" in value:

@@ -135,7 +135,7 @@ def test_regions_that_are_told(tmp_path: Path) -> None:
         problem.places,
         [
             *("mask of the brush", "several labels (bolt, nut)", "without a label", "got wide", "without width"),
-            *("turned by 90°", "without original_width"),
+            *("turned by 90 degrees", "without original_width"),
         ],
         strict=True,
     ):
