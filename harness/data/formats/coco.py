@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.data.formats.coco_json import NO_ID, Category, File, decode_entries
+from harness.data.formats.coco_ids import NO_ID, is_repeated, positions_of
+from harness.data.formats.coco_json import Category, File, decode_entries
 from harness.data.formats.files import MAX_BYTES, check_size
 from harness.data.formats.json_text import has_json_key
 from harness.data.formats.recognise import format_of
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _SUFFIX = frozenset({".json"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})  # COCO is one object
-_DENSE = 20  # ids are dense if their range is at most so many times their number
 
 
 def find(path: Path) -> dict[str, Source]:
@@ -68,8 +68,8 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         if gc_was_enabled:
             gc.enable()
     c = columns
-    owners, has_image = _positions(c.image_ids, c.images)
-    labels, has_class = _positions(c.class_ids, c.classes)
+    owners, has_image = positions_of(c.image_ids, c.images)
+    labels, has_class = positions_of(c.class_ids, c.classes)
     usable, usable_box = _usable(c, owners, has_image, has_class, findings)
     row_of = np.cumsum(usable) - 1
     return RawAnnotations(
@@ -110,8 +110,8 @@ def _usable(
         has_class: bool [N], whether the box's category is there.
         findings: receives an error for each id that is unknown or used before.
     """
-    repeated_annotation, repeated_image = np.zeros(len(c.numbers), dtype=np.bool_), _is_repeated(c.images)
-    repeated_annotation[c.identified] = _is_repeated(c.numbers[c.identified])
+    repeated_annotation, repeated_image = np.zeros(len(c.numbers), dtype=np.bool_), is_repeated(c.images)
+    repeated_annotation[c.identified] = is_repeated(c.numbers[c.identified])
 
     def report(code: str, bad: NDArray[np.bool_], detail: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad).tolist()
@@ -247,27 +247,3 @@ def _classes(
             name_of[category.id] = category.name
     ids = sorted(name_of)
     return np.array(ids, dtype=np.int64), tuple(name_of[number] for number in ids)
-
-
-def _positions(wanted_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the position of each wanted id in `ids`, and whether it is there."""
-    if not len(ids) or not len(wanted_ids):
-        return np.zeros(len(wanted_ids), dtype=np.int64), np.zeros(len(wanted_ids), dtype=np.bool_)
-    lowest, highest = int(ids.min()), int(ids.max())
-    if highest - lowest < _DENSE * (len(ids) + 1000):  # a lookup table, if the ids are close together
-        table = np.full(highest - lowest + 1, -1, dtype=np.int64)
-        table[ids - lowest] = np.arange(len(ids))
-        positions = table[np.clip(wanted_ids, lowest, highest) - lowest]
-    else:
-        order = np.argsort(ids, kind="stable")
-        positions = order[np.minimum(np.searchsorted(ids[order], wanted_ids), len(ids) - 1)]
-    return positions, ids[positions] == wanted_ids
-
-
-def _is_repeated(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return True for each value that occurs earlier in the array."""
-    if (values[1:] > values[:-1]).all():
-        return np.zeros(len(values), dtype=np.bool_)
-    repeated = np.ones(len(values), dtype=np.bool_)
-    repeated[np.unique(values, return_index=True)[1]] = False
-    return repeated

@@ -7,11 +7,11 @@ in the place of a box, an area of any kind. `harness.data.formats.coco` joins th
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
+from harness.data.formats.coco_ids import MAX_ID, NO_ID, Ids, LooseId
 from harness.data.formats.files import read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.shapes import bounds_of_points
@@ -26,17 +26,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Loose = TypeVar("Loose")
 
-_MAX_ID = 2**62
-_Id = Annotated[int, msgspec.Meta(ge=-_MAX_ID, le=_MAX_ID)]
-_LooseId = int | float | str
+_Id = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
 _Side = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]  # some tools write 640.0
-_MAX_DIGITS = 30
-_WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _FLAGS = {"": 0, "0": 0, "false": 0, "no": 0, "none": 0, "null": 0, "1": 1, "true": 1, "yes": 1}
 _BOX = 4
 _MIN_POLYGON = 6  # numbers: three points
 _MAX_UNREADABLE = 10_000  # unreadable entries of one list after which the whole file is refused
-NO_ID = -(2**63)
 
 
 class Image(msgspec.Struct, gc=False):
@@ -75,7 +70,7 @@ class File(msgspec.Struct):
 
 
 class _LooseImage(msgspec.Struct, gc=False):
-    id: _LooseId
+    id: LooseId
     file_name: str | None = None
     coco_url: str | None = None
     width: _Side | None = None
@@ -83,15 +78,15 @@ class _LooseImage(msgspec.Struct, gc=False):
 
 
 class _LooseCategory(msgspec.Struct, gc=False):
-    id: _LooseId
+    id: LooseId
     name: str | int | float
 
 
 class _LooseAnnotation(msgspec.Struct, gc=False):
-    image_id: _LooseId
-    category_id: _LooseId
+    image_id: LooseId
+    category_id: LooseId
     bbox: list[float | None] | None = None
-    id: _LooseId | None = None
+    id: LooseId | None = None
     area: Any = None
     iscrowd: int | float | bool | str | None = 0
 
@@ -106,27 +101,6 @@ class _LooseFile(msgspec.Struct):
     annotations: list[msgspec.Raw] | None = None
 
 
-class _Ids:
-    """Gives ids their numbers: their own if they are whole (1, "1" and 1.0 are one id), otherwise made-up ones."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def number(self, value: _LooseId) -> int:
-        """Return the number of an id."""
-        if type(value) is int and -_MAX_ID <= value <= _MAX_ID:
-            return value
-        text = str(value).strip()
-        whole = _WHOLE.fullmatch(text)
-        if whole and len(text) <= _MAX_DIGITS and abs(int(whole[1])) <= _MAX_ID:
-            return int(whole[1])
-        return self._numbers.setdefault(text, NO_ID + 1 + len(self._numbers))
-
-    def texts(self) -> dict[int, str]:
-        """Return the text of each made-up number."""
-        return {number: text for text, number in self._numbers.items()}
-
-
 def decode_entries(path: Path, findings: Findings) -> tuple[File, dict[int, str]]:
     """Decode the file entry by entry, and report every bad one.
 
@@ -136,7 +110,7 @@ def decode_entries(path: Path, findings: Findings) -> tuple[File, dict[int, str]
     Raises:
         UnreadableError: it is not COCO JSON, or too many of its entries cannot be read.
     """
-    loose, ids = decode_json(read_bytes(path), _LooseFile), _Ids()
+    loose, ids = decode_json(read_bytes(path), _LooseFile), Ids()
 
     def image(entry: _LooseImage, _raw: msgspec.Raw) -> Image:
         name = entry.file_name or (entry.coco_url or "").rpartition("/")[2]
