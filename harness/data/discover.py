@@ -5,19 +5,15 @@ Does not read annotations; `harness.data.formats` does.
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.data.formats import FORMATS
-from harness.data.formats.class_lists import CLASS_LISTS, find_class_names
-from harness.data.formats.files import beginning, files_under, list_folder
-from harness.data.formats.recognise import are_mostly_unread, other_format
+from harness.data.formats import FORMATS, yolo_folders
+from harness.data.formats.class_lists import find_class_names
+from harness.data.formats.files import files_under
+from harness.data.formats.recognise import other_format
 from harness.data.formats.source import OtherFormatError, Source, UnreadableError
-from harness.data.formats.yolo_apart import find_apart, labels_and_images, with_images
-from harness.data.image_names import split_from_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +24,6 @@ SPLITS = ("train", "val", "test")
 # Formats whose reader needs to know the suite's classes, to tell what a label means.
 _WITH_CLASSES = {"yolo", "labelme", "via", "kitti", "labelstudio", "huggingface"}
 _TEXT = frozenset({".txt"})
-_YOLO_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[\d.eE+-]+){4,}\s")
 
 
 def find_sources(dataset: FilesDataset) -> dict[str, Source]:
@@ -43,7 +38,7 @@ def find_sources(dataset: FilesDataset) -> dict[str, Source]:
     if dataset.path is not None:
         sources = _find(dataset.path, dataset.format)
         if dataset.images and next(iter(sources.values())).format == "yolo":
-            sources = with_images(sources, dataset.path, dataset.images)
+            sources = yolo_folders.with_images(sources, dataset.path, dataset.images)
     else:
         configured = {name: getattr(dataset, name) for name in ("all", *SPLITS)}
         sources = {name: _explicit(split, dataset.format) for name, split in configured.items() if split is not None}
@@ -79,8 +74,8 @@ def formats_beside(dataset: FilesDataset, chosen: str) -> list[str]:
     if path is None or dataset.format != "auto" or not os.path.isdir(path):
         return []
     found = {name: sources for name in FORMATS if name != "csv" and (sources := _sources_of(path, name))}
-    if "yolo" not in found and _has_yolo_texts(path):
-        found["yolo"] = _yolo_folders(path, need_class_list=True)
+    if "yolo" not in found and yolo_folders.has_label_files(path):
+        found["yolo"] = yolo_folders.find_folders(path, need_class_list=True)
     read = {source.annotations for source in found.pop(chosen, {}).values()}
     return [name for name, sources in found.items() if sources and not read & {s.annotations for s in sources.values()}]
 
@@ -96,13 +91,20 @@ def _sources_of(path: Path, format_name: str) -> dict[str, Source]:
 def _find(path: Path, format_name: str) -> dict[str, Source]:
     """Find the splits below one path, in the format `format_name` or, with `auto`, in the first that fits."""
     sources = _recognised(path, format_name)
-    if not sources and format_name in {"auto", "yolo"} and os.path.isdir(path) and not _has_other_texts(path):
-        sources = _yolo_folders(path, need_class_list=format_name == "auto" or not _has_yolo_texts(path))
+    if (
+        not sources
+        and format_name in {"auto", "yolo"}
+        and os.path.isdir(path)
+        and not yolo_folders.has_other_texts(path)
+    ):
+        sources = yolo_folders.find_folders(
+            path, need_class_list=format_name == "auto" or not yolo_folders.has_label_files(path)
+        )
     if sources:
         return sources
     _refuse_others(path, format_name)
     if format_name == "yolo" and os.path.isdir(path):
-        return _yolo_folders(path, need_class_list=False)
+        return yolo_folders.find_folders(path, need_class_list=False)
     if format_name != "auto" and os.path.isfile(path):
         return {"all": Source(format=format_name, annotations=path)}  # the reader reports what is wrong with it
     hint = f"none of {', '.join(FORMATS)}" if format_name == "auto" else f"no {format_name}"
@@ -122,9 +124,9 @@ def _explicit(split: LabelledImages, format_name: str) -> Source:
     if sources:
         source = next(iter(sources.values()))
         if split.images and source.format == "yolo":
-            return next(iter(with_images(sources, labels, split.images).values()))
+            return next(iter(yolo_folders.with_images(sources, labels, split.images).values()))
         return replace(source, images=split.images or source.images)
-    has_texts = os.path.isdir(labels) and any(files_under(labels, _TEXT)) and not _has_other_texts(labels)
+    has_texts = os.path.isdir(labels) and any(files_under(labels, _TEXT)) and not yolo_folders.has_other_texts(labels)
     if has_texts and format_name in {"auto", "yolo"}:
         names = find_class_names(labels, split.images or labels)
         return Source(format="yolo", annotations=labels, images=split.images or labels, class_names=names)
@@ -155,40 +157,3 @@ def _refuse_others(path: Path, format_name: str) -> None:
     if unread:
         file, other = unread
         raise OtherFormatError(str(other), file=file)
-
-
-def _has_yolo_texts(folder: Path) -> bool:
-    """Return whether one of the first text files there has lines of numbers, as labels of YOLO have."""
-    texts = itertools.islice(files_under(folder, _TEXT), 20)
-    return any(_YOLO_LINE.match(beginning(folder / name, 1000)) for name in texts)
-
-
-def _has_other_texts(folder: Path) -> bool:
-    """Return whether text files of another tool lie there, such as DOTA's, which are no labels of YOLO."""
-    names = (name for name in files_under(folder, _TEXT) if os.path.basename(name) not in CLASS_LISTS)
-    return are_mostly_unread([folder / name for name in itertools.islice(names, 5)])
-
-
-def _yolo_folders(path: Path, *, need_class_list: bool) -> dict[str, Source]:
-    """Find YOLO images and label files without a data.yaml, in folders named after splits.
-
-    Args:
-        path: the folder above them.
-        need_class_list: find nothing unless a file lists the classes, which shows that this is YOLO.
-    """
-    apart = labels_and_images(path)
-    names = find_class_names(apart[0] if apart else path / "labels", path)
-    if need_class_list and names is None:
-        return {}
-    if apart:
-        return find_apart(*apart, Source(format="yolo", annotations=path, class_names=names))
-    images = path / "images" if os.path.isdir(path / "images") else path
-    splits = {
-        split: folder
-        for folder in list_folder(images)
-        if (split := split_from_name(folder.name)) and os.path.isdir(folder)
-    }
-    return {
-        split: Source(format="yolo", annotations=path, images=folder, class_names=names, base=path)
-        for split, folder in (splits or {"all": images}).items()
-    }
