@@ -24,3 +24,4 @@ FormatName = Literal[
 ]
 WITH_A_UNIT_OF_THEIR_OWN = frozenset({"yolo", "openimages", "labelstudio"})  # fractions or percentages by definition
 WITH_NAMES_INSIDE = frozenset({"voc", "labelme"})  # a label file of one image also states the image's name
+WITH_COLUMNS = frozenset({"csv", "via"})  # the user may say which of a file's names means what

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
 from harness.suite import validators
-from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, WITH_NAMES_INSIDE, FormatName
+from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, WITH_COLUMNS, WITH_NAMES_INSIDE, FormatName
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -118,14 +118,14 @@ class FilesDataset:
             raise ValueError("all needs split, which divides it: split: {val: 0.2}")
         if splits and self.split:
             raise ValueError("split divides one labelled folder (all, or path); this dataset already has splits")
-        if self.columns is not None and self.format not in {"csv", "via", "auto"}:
-            raise ValueError(f"columns are for the formats csv and via, not {self.format}")
         unfit = None if self.format == "auto" else self.unfit_setting(self.format)
         if unfit:
             raise ValueError(unfit)
 
     def unfit_setting(self, format_name: str) -> str | None:
         """Say which setting does not belong to a format, and what to do; None if all do."""
+        if self.columns is not None and format_name not in WITH_COLUMNS:
+            return f"columns are for csv and via, and this is {format_name}; remove them"
         if self.normalised and format_name in WITH_A_UNIT_OF_THEIR_OWN:
             return f"normalised is for formats that have pixels, and {format_name} defines its own unit; remove it"
         if self.on_name_conflict and format_name not in WITH_NAMES_INSIDE:

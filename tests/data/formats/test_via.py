@@ -14,6 +14,7 @@ from PIL import Image
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset
+from tests.data.write import dataset
 
 Json = dict[str, Any]
 Write = Callable[[Path, dict[str, list[Json]]], Path]
@@ -369,7 +370,12 @@ def test_an_image_that_stands_twice_and_entries_that_are_none(tmp_path: Path) ->
     assert "image odd: Object missing required field `filename`" in _found(loaded)[0][1]
 
 
-def test_columns_belong_to_csv_and_via() -> None:
-    """Another format refuses them, with the formats that have them."""
-    with pytest.raises(ValueError, match="columns are for the formats csv and via, not coco"):
+def test_columns_belong_to_csv_and_via(tmp_path: Path) -> None:
+    """Another format refuses them, with the formats that have them; so does one that `auto` finds."""
+    root = dataset(tmp_path, "coco", train=2, val=2)
+    (problem,) = load(
+        FilesDataset(format="auto", path=root, columns={"class": "x"}), depth="labels"
+    ).findings.problems()
+    assert "columns are for csv and via, and this is coco; remove them" in str(problem)
+    with pytest.raises(ValueError, match="columns are for csv and via, and this is coco; remove them"):
         FilesDataset(format="coco", path=Path(), columns={"class": "x"})
