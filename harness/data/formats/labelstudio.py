@@ -9,6 +9,7 @@ has no object.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ _SUFFIX = frozenset({".json"})
 _IN_TASKS = (re.compile(rb'"data"\s*:\s*\{'), re.compile(rb'"(annotations|completions)"\s*:\s*\['))
 _IN_MIN = re.compile(rb'"(rectangle|polygon|ellipse|brush|keypoint)labels"\s*:|"annotation_id"\s*:')
 _SHAPE_KEYS = frozenset({"x", "points", "rle", "imageDataURL", "sequence"})
+_GEOMETRY = ("x", "y", "width", "height", "radiusX", "radiusY", "points", "rle", "imageDataURL", "sequence")
 
 
 class _Result(msgspec.Struct):
@@ -178,23 +180,39 @@ def _of_task(task: _Task, place: Place, findings: Findings) -> _Image | None:
 
 
 def _of_results(results: Sequence[msgspec.Raw], place: Place, findings: Findings) -> list[Region]:
-    """Return the regions of an annotation; what several control tags say about one region has one id."""
-    regions: dict[object, Region] = {}
+    """Return the regions of an annotation; what several control tags say about one region has one id.
+
+    Imported annotations may give one id to regions that differ, which are regions of their own.
+    """
+    regions: dict[object, list[Region]] = {}
     for number, raw in enumerate(results):
         try:
             result = decode_json(bytes(raw), _Result)
         except UnreadableError as error:
             findings.add("unreadable_annotation", replace(place, annotation=number, detail=error.detail))
             continue
-        key = number if result.id is None else repr(result.id)
-        before = regions.get(key)
-        regions[key] = Region(
+        same_id = regions.setdefault(number if result.id is None else repr(result.id), [])
+        index = next(
+            (index for index, before in enumerate(same_id) if _agree(before.value, result.value)), len(same_id)
+        )
+        before = same_id[index] if index < len(same_id) else None
+        region = Region(
             value={**before.value, **result.value} if before else result.value,
             size=image_size(result.original_width, result.original_height),
             turned=result.image_rotation or 0,
             number=before.number if before else number,
         )
-    return [region for region in regions.values() if _SHAPE_KEYS & region.value.keys() or labels_of(region.value)]
+        same_id[index : index + 1] = [region]
+    found = sorted(itertools.chain.from_iterable(regions.values()), key=lambda region: region.number)
+    return [region for region in found if _SHAPE_KEYS & region.value.keys() or labels_of(region.value)]
+
+
+def _agree(value: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two values can be of one region: of one shape, or one of none, and without different labels."""
+    have_shapes = _SHAPE_KEYS & value.keys() and _SHAPE_KEYS & other.keys()
+    if have_shapes and _shape(value) != _shape(other):
+        return False
+    return all(value[key] == other[key] for key in value.keys() & other.keys() if key.endswith("labels"))
 
 
 def _of_annotation(entry: Mapping[str, Any], place: Place) -> _Image:
@@ -222,7 +240,7 @@ def _of_annotation(entry: Mapping[str, Any], place: Place) -> _Image:
 
 
 def _shape(value: Mapping[str, Any]) -> tuple[object, ...]:
-    return tuple(value.get(key) for key in ("x", "y", "width", "height", "rotation", "points"))
+    return (value.get("rotation") or 0, *(value.get(key) for key in _GEOMETRY))
 
 
 def _name(reference: str) -> str:

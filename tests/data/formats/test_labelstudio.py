@@ -115,6 +115,14 @@ def test_one_tag_draws_and_another_labels(tmp_path: Path) -> None:
     assert _table(_read(tmp_path, [entry])) == {"p0.jpg": [_BOX]}
 
 
+def test_regions_that_share_an_id_but_differ_are_all_read(tmp_path: Path) -> None:
+    moved, renamed = {**_RECTANGLE, "x": 50}, {**_RECTANGLE, "rectanglelabels": ["nut"]}
+    results = [_result(value, id="r1") for value in (_RECTANGLE, moved, renamed, _RECTANGLE)]
+    assert _table(_read(tmp_path, [_task(*results)])) == {
+        "p0.jpg": [_BOX, ("bolt", (100.0, 20.0, 160.0, 60.0)), ("nut", _BOX[1])]
+    }
+
+
 def test_regions_that_are_told(tmp_path: Path) -> None:
     """Each with its number in the annotation: errors for objects that cannot be read, a note for a key point."""
     bad: list[dict[str, object]] = [
