@@ -96,7 +96,7 @@ def _write_coco(parts: Mapping[str, LoadedSplit], out: Path) -> str:
 
     folder = os.path.commonpath([part.folder for part in parts.values()])
     prefixes = {split: os.path.relpath(part.folder, folder) for split, part in parts.items()}
-    files.replace(out, to_coco({split: part.annotations for split, part in parts.items()}, prefixes))
+    files.replace(out, to_coco(parts, prefixes))
     return folder
 
 

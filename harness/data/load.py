@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,25 +145,36 @@ def _class_names(configured: Sequence[str] | None, raws: Mapping[str, RawAnnotat
     """Return the dataset's classes.
 
     They are those of the suite; else those that the first split's file lists; else the sorted classes of all boxes.
+    Names that look the same are one class, and an empty one is none.
     """
-    if configured:
-        return tuple(configured)
     first = next(iter(raws.values()), None)
-    if first is None or first.declared:
-        return tuple(dict.fromkeys(first.class_names)) if first else ()
-    return tuple(sorted(set(itertools.chain.from_iterable(raw.class_names for raw in raws.values()))))
+    if configured:
+        names = map(_class_name, configured)
+    elif first is None or first.declared:
+        names = map(_class_name, first.class_names if first else ())
+    else:
+        names = iter(sorted(map(_class_name, itertools.chain.from_iterable(raw.class_names for raw in raws.values()))))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _class_name(name: str) -> str:
+    """Return a class's name without what nobody sees: spaces around it, and the Unicode form of its accents."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _class_numbers(raw: RawAnnotations, class_names: Sequence[str], findings: Findings) -> NDArray[np.int64]:
     """Return each box's number in `class_names`, int64 [N]; −1, and an error in `findings`, for an unknown class."""
     number_of = {name: number for number, name in enumerate(class_names)}
-    numbers = np.array([number_of.get(name, -1) for name in raw.class_names] or [-1], dtype=np.int64)
+    numbers = np.array([number_of.get(_class_name(name), -1) for name in raw.class_names] or [-1], dtype=np.int64)
     classes = numbers[raw.labels]
     unknown = np.flatnonzero(classes < 0)
     findings.add_many(
         "unknown_class",
         len(unknown),
-        (raw.box_place(row, raw.class_names[raw.labels[row]]) for row in map(int, unknown)),
+        (
+            raw.box_place(row, _class_name(raw.class_names[raw.labels[row]]) or "its class is an empty text")
+            for row in map(int, unknown)
+        ),
     )
     return classes
 

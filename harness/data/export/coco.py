@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.data.export.tree import image_names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.data.annotations import Annotations
+    from harness.data.loaded import LoadedSplit
 
 
-def to_coco(splits: Mapping[str, Annotations], folders: Mapping[str, str]) -> bytes:
+def to_coco(splits: Mapping[str, LoadedSplit], folders: Mapping[str, str]) -> bytes:
     """Encode all splits as one COCO file, with ids from 1 and the name of its `split` on every image.
 
     Args:
-        splits: the annotations of each split.
+        splits: the images and boxes of each split.
         folders: the image folder of each split, relative to the folder that all file names will be relative to.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    class_names = next(iter(splits.values())).class_names
-    for split, columns in splits.items():
-        for row, name in enumerate(columns.file_names):
+    class_names = next(iter(splits.values())).annotations.class_names
+    for split, part in splits.items():
+        columns = part.annotations
+        for row, name in enumerate(image_names(part)):
             width, height = columns.sizes[row].tolist()
             images.append(
                 {

@@ -30,6 +30,7 @@ def to_yolo(splits: Mapping[str, LoadedSplit]) -> Tree:
     """
     class_names = next(iter(splits.values())).annotations.class_names
     check_names(class_names, "class name", "data.yaml")
+    folder_of = {split: "train" if split == "all" and "train" not in splits else split for split in splits}
     files: dict[str, bytes] = {}
     images: dict[str, str | None] = {}
     renamed: list[str] = []
@@ -37,11 +38,11 @@ def to_yolo(splits: Mapping[str, LoadedSplit]) -> Tree:
         names = image_names(part)
         for row, (name, stem) in enumerate(zip(names, distinct_stems(names), strict=True)):
             suffix = os.path.splitext(name)[1]
-            image = f"images/{_folder(split)}/{stem}{suffix}"
+            image = f"images/{folder_of[split]}/{stem}{suffix}"
             images[image] = part.paths[row]
             files[_label_file(image)] = _lines(part.annotations, row).encode()
             renamed += [f"{name} is {stem}{suffix}"] if f"{stem}{suffix}" != name else []
-    entries = [f"{_folder(split)}: images/{_folder(split)}" for split in splits]
+    entries = [f"{folder_of[split]}: images/{folder_of[split]}" for split in splits]
     names_by_number = [f"  {number}: {json.dumps(name, ensure_ascii=False)}" for number, name in enumerate(class_names)]
     files["data.yaml"] = "\n".join([*entries, "names:", *names_by_number, ""]).encode()
     crowds = sum(int(part.annotations.crowds.sum()) for part in splits.values())
@@ -49,10 +50,6 @@ def to_yolo(splits: Mapping[str, LoadedSplit]) -> Tree:
     notes += [f"{counted(crowds, 'crowd region')} left out: YOLO has none"] if crowds else []
     notes += ["data.yaml names no val, which Ultralytics needs"] if "val" not in splits else []
     return Tree(files=files, images=images, notes=tuple(notes))
-
-
-def _folder(split: str) -> str:
-    return "train" if split == "all" else split
 
 
 def _label_file(image: str) -> str:

@@ -13,7 +13,7 @@ from harness.errors import SuiteError
 from harness.suite.yaml_document import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from harness.suite.yaml_document import Value
@@ -23,10 +23,14 @@ _FENCE = "---"
 _FOLDERS_UP = 2  # from `data/train`
 
 
-def class_names_in(folder: Path) -> tuple[str, ...]:
+def class_names_in(folder: Path, fields: Collection[str]) -> tuple[str, ...]:
     """Return the names of the objects' classes by their numbers, from the README in a folder or one above it.
 
     Empty if there is none, or if it lists several kinds of classes.
+
+    Args:
+        folder: the folder of the metadata.
+        fields: the names that the field of an object's class may have.
     """
     for place in [folder, *folder.parents][: _FOLDERS_UP + 1]:
         try:
@@ -35,10 +39,22 @@ def class_names_in(folder: Path) -> tuple[str, ...]:
             data = parse(place / _NAME, head).data
         except (UnreadableError, SuiteError, ValueError):
             continue
-        found = list(dict.fromkeys(_lists_of_names(data.get("dataset_info") if isinstance(data, dict) else None)))
+        info = data.get("dataset_info") if isinstance(data, dict) else None
+        objects: list[Value] = [*_features(info, {"objects"})]  # the classes of whole images stand beside it
+        named: list[Value] = [*_features(objects or info, fields)]
+        found = list(dict.fromkeys(_lists_of_names(named)))
         if found:
             return found[0] if len(found) == 1 else ()
     return ()
+
+
+def _features(value: Value, names: Collection[str]) -> Iterator[Value]:
+    """Yield every feature below a value that has one of the names."""
+    if isinstance(value, dict) and value.get("name") in names:
+        yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value if isinstance(value, list) else value.values():
+            yield from _features(inner, names)
 
 
 def _lists_of_names(value: Value) -> Iterator[tuple[str, ...]]:

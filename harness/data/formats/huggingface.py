@@ -14,6 +14,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.data.formats.dataset_card import class_names_in
 from harness.data.formats.files import beginning, files_under, read_bytes
 from harness.data.formats.json_text import decode_json
@@ -60,7 +62,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         UnreadableError: the file cannot be read.
     """
     path = str(source.annotations)
-    names = source.class_names or class_names_in(source.annotations.parent)
+    names = source.class_names or class_names_in(source.annotations.parent, _CLASSES)
     rows = RawAnnotationRows(numbered_by="index", images=source.images, written_as_sizes=True)
     unnamed: set[str] = set()
     for line, text in enumerate(read_bytes(source.annotations).split(b"\n"), 1):
@@ -97,7 +99,15 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         numbers = ", ".join(sorted(unnamed, key=int))[:200]
         detail = f"{numbers}: name them in the suite (classes: [NAME, …]), or in the README's dataset_info"
         findings.add("unnamed_classes", Place(file=path, detail=detail))
-    return rows.build()
+    return _with_classes(rows.build(), names)
+
+
+def _with_classes(raw: RawAnnotations, names: Sequence[str]) -> RawAnnotations:
+    """Return the annotations with the listed classes in their order, also those without a box, if they list all."""
+    if not names or not set(raw.class_names) <= set(names):
+        return raw
+    number_of = np.array([names.index(name) for name in raw.class_names] or [0], dtype=np.int64)
+    return replace(raw, class_names=tuple(names), declared=True, labels=number_of[raw.labels])
 
 
 def _file_name(entry: Mapping[str, Any]) -> str:

@@ -18,9 +18,7 @@ from tests.data.export.conftest import CLASSES, assert_seen, write_flat
 def test_pycocotools_reads_it(rich: LoadedDataset, tmp_path: Path) -> None:
     """Images of all splits, classes, crowds, areas and boxes."""
     file = tmp_path / "all.json"
-    file.write_bytes(
-        to_coco({split: part.annotations for split, part in rich.splits.items()}, {"train": "train", "val": "val"})
-    )
+    file.write_bytes(to_coco(rich.splits, {"train": "train", "val": "val"}))
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(file))
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == CLASSES
@@ -44,5 +42,5 @@ def test_supervision_reads_it(tmp_path: Path, supervision: ModuleType) -> None:
     before = write_flat(tmp_path / "set")
     for split, part in before.splits.items():
         file = tmp_path / f"{split}.json"
-        file.write_bytes(to_coco({split: part.annotations}, {split: "."}))
+        file.write_bytes(to_coco({split: part}, {split: "."}))
         assert_seen(supervision.DetectionDataset.from_coco(str(part.folder), str(file)), part)
