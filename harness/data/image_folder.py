@@ -62,6 +62,10 @@ class ImageFolder:
             return ImageLookup(path=path)
         return ImageLookup(path=path, code=mismatch(found, plain), detail=f"the file is {found}")
 
+    def name_of(self, path: str) -> str:
+        """Return the plain name by which a path is looked for; it may lead out of the folder."""
+        return plain_name(os.path.relpath(path, self._root))
+
     def with_stem(self, stem: str) -> tuple[str, ...]:
         """Return the names of the images that are called `stem`, whatever their suffix."""
         folder, _, last = plain_name(stem).rpartition("/")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.data.image_names import folded
+from harness.data.near_labels import same_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,12 @@ def settle_names(
     known = np.ones(len(raw.names), dtype=np.bool_)
     if not raw.label_names:
         return raw, known
-    choices = [_choose(*names, folder, rule) for names in zip(raw.names, raw.label_names, strict=True)]
+    parents = [os.path.dirname(file) for file in raw.files]
+    labels_in = {parent: folder.name_of(parent) for parent in dict.fromkeys(parents)}
+    choices = [
+        _choose(inside, label, labels_in[parent], folder, rule)
+        for inside, label, parent in zip(raw.names, raw.label_names, parents, strict=True)
+    ]
     raw = replace(raw, names=tuple(choice.name for choice in choices))
     for row, choice in enumerate(choices):
         if choice.code:
@@ -62,25 +68,35 @@ def settle_names(
     return raw, known
 
 
-def _choose(inside: str, label: str, folder: ImageFolder, rule: Rule | None) -> _Choice:
-    """Choose between the name inside a label file and `label`, its own path without suffix."""
+def _choose(inside: str, label: str, parent: str, folder: ImageFolder, rule: Rule | None) -> _Choice:
+    """Choose between the name inside a label file and `label`, its own path without suffix.
+
+    `parent` is the folder in which the label file lies, relative to that of the images.
+    """
     lookup = folder.find(inside)
     agree = lookup.path and folded(label) in {folded(inside), folded(posixpath.splitext(inside)[0])}
     above, last = posixpath.split(inside)
     near = posixpath.join(above, posixpath.basename(label))  # in the folder of the image that is named inside
-    own = () if agree else folder.with_stem(label) or folder.with_stem(near)
-    if not own or lookup.path in {folder.find(name).path for name in own}:
+    beside = folder.with_stem(posixpath.join(parent, posixpath.basename(label)))
+    own = beside or (() if agree else folder.with_stem(label) or folder.with_stem(near))
+    paths = [path for name in own if (path := folder.find(name).path)]
+    if not own or lookup.path in paths or any(_is_copy(path, lookup.path) for path in paths):
         return _Choice(inside or label)
     # The path inside may be that of another machine, or leave out the folders that the label file lies in.
     meant = [name for name in own if folded(last) in _names_of(name)]
     if meant and (lookup.path is None or not above):
         return _Choice(meant[0])
-    beside = posixpath.join(posixpath.dirname(own[0]), last)
-    other = next((name for name in (inside, beside, last) if last and folder.find(name).path), None)
+    sibling = posixpath.join(posixpath.dirname(own[0]), last)
+    other = next((name for name in (inside, sibling, last) if last and folder.find(name).path), None)
     refused = other is None and lookup.code == "path_escapes_root"
     if inside and (rule == "inside" or (refused and rule is None)):
         return _Choice(other or inside)
     return _of_two(inside, own, other, rule)
+
+
+def _is_copy(path: str, other: str | None) -> bool:
+    """Return whether two files have one name and one content."""
+    return other is not None and os.path.basename(path) == os.path.basename(other) and same_content(path, other)
 
 
 def _of_two(inside: str, own: Sequence[str], other: str | None, rule: Rule | None) -> _Choice:

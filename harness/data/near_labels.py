@@ -87,10 +87,11 @@ def _folders(parents: Sequence[Path], wanted: Callable[[str], bool]) -> Iterator
 
 def _differ(paths: Sequence[str | None], others: Sequence[str | None]) -> bool:
     """Return whether two files that have one name differ."""
-    return any(path and other and not _equal(path, other) for path, other in zip(paths, others, strict=True))
+    return any(path and other and not same_content(path, other) for path, other in zip(paths, others, strict=True))
 
 
-def _equal(path: str, other: str) -> bool:
+def same_content(path: str, other: str) -> bool:
+    """Return whether two paths lead to one file, or to files with the same bytes."""
     try:
         if os.path.samefile(path, other) or not (os.path.isfile(path) and os.path.isfile(other)):
             return True

@@ -200,3 +200,22 @@ def test_folders_of_labels_and_images_that_match(name: str, named: bool, tmp_pat
     assert code == "name_conflict"
     assert "cam2/b.png and " in detail
     assert detail.endswith("cam2/c.png")
+
+
+def test_two_images_of_one_name(name: str, tmp_path: Path) -> None:
+    """One lies beside the label file, the other where the path inside leads: an error unless they are copies."""
+    above = "../" if name == "labelme" else ""  # LabelMe's paths are relative to the label file
+    folder = tmp_path if name == "labelme" else tmp_path / "lab"
+    for image in ("a.png", "b.png"):
+        _image(tmp_path / "lab" / image)
+        _image(folder / "raw" / image)
+    Image.new("RGB", (100, 80), "red").save(tmp_path / "lab" / "a.png")
+    for number, stem in enumerate("ab"):
+        _label(tmp_path / "lab" / f"{stem}{_suffix(name)}", f"{above}raw/{stem}.png", 5 + 10 * number)
+    loaded = _load(folder)
+    ((code, (detail,)),) = _told(loaded).items()
+    assert code == "name_conflict"
+    assert detail.startswith("a: ")
+    assert list(_lefts(loaded).values()) == [[15]]
+    assert [5] in _lefts(_load(folder, "stem")).values()
+    assert _lefts(_load(folder, "inside")) == {"raw/a.png": [5], "raw/b.png": [15]}
