@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -405,3 +406,30 @@ def test_labels_that_are_git_lfs_pointers(name: str, tmp_path: Path) -> None:
         file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     for wanted in ("auto", name):
         assert "run git lfs pull" in "".join(_errors(_load(root, wanted)).values())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["coco", "labelme", "createml", "via", "labelstudio"])
+def test_json_in_the_encodings_of_powershell_is_read(name: str, encoding: str, tmp_path: Path) -> None:
+    """Text that begins with a byte-order mark is what the mark says."""
+    root = dataset(tmp_path, name, train=4, val=3)
+    usual = _load(root).fingerprint()
+    for file in root.rglob("*.json"):
+        file.write_text(file.read_text(encoding="utf-8"), encoding=encoding)
+    loaded = _load(root)
+    assert not _errors(loaded)
+    assert loaded.fingerprint() == usual
+
+
+@pytest.mark.parametrize("label", ["", "  "])
+@pytest.mark.parametrize("name", ["coco", "voc", "labelme", "createml", "csv", "via"])
+def test_a_box_without_a_class_is_an_error(name: str, label: str, tmp_path: Path) -> None:
+    """An empty label, or one of spaces, never becomes a class."""
+    root = dataset(tmp_path, name, train=4, val=3)
+    for split, count in (("train", 4), ("val", 3)):
+        for shot in shots(split, count):
+            file = label_file(root, name, split, shot.name)
+            file.write_text(re.sub(rf"\b({'|'.join(CLASSES)})\b", label, file.read_text()))
+    loaded = _load(root)
+    assert _errors(loaded)
+    assert not any(not text.strip() for part in loaded.splits.values() for text in part.annotations.class_names)

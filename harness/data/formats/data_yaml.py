@@ -51,7 +51,7 @@ def find_splits(path: Path) -> dict[str, Source]:
             "names neither train nor val nor test; add their folders or lists of images: train: images/train", file=path
         )
     root = _root(path.parent, str(data.get("path") or "."), [entry.text for entry in entries])
-    outside = [entry for entry in entries if leaves(root, entry.text)]
+    outside = [entry for entry in entries if entry.split != "test" and leaves(root, entry.text)]
     if outside:
         texts = ", ".join(f"{entry.key}: {entry.text}" for entry in outside)
         detail = f"{texts} leaves {root}; set path: to the folder that holds all splits"
@@ -83,7 +83,12 @@ def find_splits(path: Path) -> dict[str, Source]:
 def _problems(root: Path, entry: _Entry, found: Mapping[_Entry, Path | None]) -> Iterator[tuple[str, str]]:
     """Yield the code, empty where the entry is missing, and the explanation of what is wrong with an entry."""
     file = found[entry]
-    if file is None:
+    if file is None and leaves(root, entry.text):
+        yield (
+            "",
+            f"{entry.text} lies outside of {root}, and what is there is not read; if it is meant, copy it into that",
+        )
+    elif file is None:
         used = [other for other in found.values() if other is not None]
         yield "", describe_missing(root, entry.split, entry.text, used)
     else:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MAX_BYTES_OF_TEXT = 2**24  # for a text file with the labels of one image
 MAX_BYTES_OF_ONE_IMAGE = 2**26  # LabelMe may store the image itself in its JSON
 MAX_BYTES = 2**32
+_MARKS = (  # the longer ones first
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def check_size(path: Path, max_bytes: int) -> None:
@@ -41,37 +47,50 @@ def check_size(path: Path, max_bytes: int) -> None:
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a whole file, without its byte-order mark.
+    """Read a whole file, without its byte-order mark; text in UTF-16 or UTF-32 with such a mark becomes UTF-8.
 
     Raises:
-        UnreadableError: it is not a file, cannot be read, or is larger than `max_bytes` bytes.
+        UnreadableError: it is not a file, cannot be read, is too large, or is not what its mark says.
     """
     check_size(path, max_bytes)
     try:
-        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data = path.read_bytes()
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
     if data.startswith(b"version https://git-lfs"):
         raise UnreadableError("a Git LFS pointer, not the file itself: run git lfs pull", 1)
-    return data
+    encoding = marked_encoding(data)
+    return decode_text(data, encoding).encode() if encoding else data.removeprefix(codecs.BOM_UTF8)
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """Return the encoding, other than UTF-8, that the byte-order mark at the beginning of a text is of."""
+    return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
+
+
+def decode_text(data: bytes, encoding: str) -> str:
+    """Decode a text.
+
+    Raises:
+        UnreadableError: it is not in that encoding.
+    """
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        detail = f"not {encoding.upper()} text ({error.reason})"
+        raise UnreadableError(detail, data.count(b"\n", 0, error.start) + 1) from None
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """Read a whole file as UTF-8 text, or as UTF-16, which PowerShell writes, if it begins with the mark of that.
+    """Read a whole file as UTF-8 text, or as UTF-16, which PowerShell writes, or UTF-32, if it begins with that mark.
 
     Raises:
         UnreadableError: it cannot be read (see `read_bytes`), or is no such text.
     """
     data = read_bytes(path, max_bytes)
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
-    if b"\0" in data and encoding == "utf-8":
+    if b"\0" in data:
         raise UnreadableError("no text: it has zero bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UnreadableError(
-            f"not {encoding.upper()} text ({error.reason})", data.count(b"\n", 0, error.start) + 1
-        ) from None
+    return decode_text(data, "utf-8")
 
 
 def beginning(path: Path, length: int) -> bytes:
@@ -86,17 +105,21 @@ def beginning(path: Path, length: int) -> bytes:
 
 
 def ends_of_file(path: Path) -> bytes:
-    """Return the first and the last bytes of a file, or all of a short one; none where it cannot be read."""
+    """Return the first and the last bytes of a file, or all of a short one; none where it cannot be read.
+
+    Text in UTF-16 or UTF-32 with a byte-order mark is returned as UTF-8.
+    """
     window = 2**16
-    head = beginning(path, window)
-    if len(head) < window:
-        return head
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - window))
-            return head + stream.read(window)
-    except OSError:
-        return b""
+    data = beginning(path, window)
+    if len(data) == window:
+        try:
+            with path.open("rb") as stream:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - window))
+                data += stream.read(window)
+        except OSError:
+            return b""
+    encoding = marked_encoding(data)
+    return data.decode(encoding, "replace").encode() if encoding else data
 
 
 def files_under(folder: Path, suffixes: frozenset[str] | None) -> Iterator[str]:

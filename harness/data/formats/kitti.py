@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under, read_text
+from harness.data.formats.files import MAX_BYTES_OF_TEXT, beginning, files_under, images_under, read_text
 from harness.data.formats.image_lists import listed_labels
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.formats.splits import label_name, split_of
@@ -175,12 +175,16 @@ class _Images:
 
     def __init__(self, folder: Path | None) -> None:
         self._names: dict[str, list[str]] = {}
-        for name in files_under(folder, IMAGE_SUFFIXES) if folder else ():
+        for name in images_under(folder) if folder else ():
             self._names.setdefault(folded(os.path.splitext(name)[0]), []).append(name)
         self._used: set[str] = set()
 
     def of(self, stem: str) -> list[str]:
         """Return the images of a label file: their names as the label file has them, with the suffix of the image."""
+        inner, suffix = os.path.splitext(stem)
+        if suffix.lower() in IMAGE_SUFFIXES and folded(stem) in map(folded, self._names.get(folded(inner), ())):
+            self._used.add(folded(inner))  # a.jpg.txt is the label file of a.jpg
+            return [stem]
         self._used.add(folded(stem))
         return [stem + os.path.splitext(name)[1] for name in self._names.get(folded(stem), ())]
 

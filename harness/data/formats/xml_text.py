@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 64
 _DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 _ENCODING = re.compile(rb"""\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']\s*([^"'>]*?)\s*["']""")
-_MARKS = (  # the byte-order marks of encodings that are no superset of ASCII; the longer ones first
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"<\0", "utf-16-le"),  # without a mark, the first character of any XML file shows the order
+_MARKS = (  # without a byte-order mark, the first character of any XML file shows the order
+    (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
 _CHARSETS = re.compile(
@@ -48,6 +44,10 @@ _SUPERSETS = {
     "euc_kr": "cp949",
     "ascii": "utf-8",
 }
+_OF_PAIRS = frozenset(
+    {"gb18030", "big5hkscs", "cp932", "cp949", "cp950", "cp936", "shift_jis_2004", "shift_jisx0213", "johab"}
+    | {"euc_jp", "euc_jis_2004", "euc_jisx0213"}
+)  # encodings that write a character as two bytes
 
 
 class Elements(Protocol):
@@ -139,8 +139,24 @@ def _as_utf8(data: bytes) -> bytes:
         line = data[: error.start].decode(encoding, "replace").count("\n") + 1
         hint = 'name its real encoding in its first line (such as <?xml version="1.0" encoding="GBK"?>)'
         raise UnreadableError(f"not {named} text ({error.reason}); save it as UTF-8, or {hint}", line) from None
+    if encoding != "utf-8" and not marked and _is_utf8(data, encoding):
+        detail = f'it declares {named}, but its text is UTF-8: write encoding="UTF-8" in its first line'
+        raise UnreadableError(detail, 1)
     text = _DECLARATION.sub(lambda declaration: "\n" * declaration[0].count("\n"), text.removeprefix("\ufeff"))
     return text.encode()
+
+
+def _is_utf8(data: bytes, declared: str) -> bool:
+    """Return whether a text that can be decoded as `declared`, an older encoding, is UTF-8 all the same.
+
+    Pairs of bytes are both in UTF-8 and in encodings of East Asia (GBK's `猫`); three bytes in a row hardly ever are.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    first = "\u0800" if declared in _OF_PAIRS else "\x80"
+    return any(character >= first for character in text)
 
 
 def _codec(named: str) -> str:

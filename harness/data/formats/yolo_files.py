@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _TEXT = frozenset({".txt"})
 _NO_LABELS = {*CLASS_LISTS, "notes.txt"}
-_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt", "test.txt"}  # lists of images
+# Lists of images; FiftyOne calls its own images.txt.
+_NO_LABELS |= {"train.txt", "val.txt", "valid.txt", "validation.txt", "trainval.txt", "test.txt", "images.txt"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,3 +282,17 @@ def test_lists_beside_other_formats_are_not_darknets(name: str, tmp_path: Path) 
     images = {"voc": "JPEGImages/", "coco": "images/train/"}.get(name, "train/")
     _write(root, {"train.txt": _list(images, "train"), "labels.txt": CLASS_LIST})
     assert _load(root).format == name
+
+
+def test_fiftyones_list_of_images_is_no_label_file(tmp_path: Path) -> None:
+    """Its export for YOLOv4 has `data/`, `obj.names` and `images.txt`."""
+    written, boxes = _written(tmp_path)
+    root = tmp_path / "export"
+    _copy(written, "train", root / "data", root / "data")
+    names = "".join(f"{name}\n" for name in CLASSES)
+    _write(root, {"obj.names": names, "images.txt": _list("data/", "train")})
+    loaded = _load(root)
+    assert not loaded.findings.problems()
+    assert {name: len(part.annotations.boxes) for name, part in loaded.splits.items()} == {
+        "all": sum(map(len, boxes["train"].values()))
+    }

@@ -269,3 +269,20 @@ def test_a_real_export_is_read_with_its_dirt_told(tmp_path: Path) -> None:
     counts = {problem.code: problem.count for problem in loaded.findings.problems()}
     assert (counts["missing_image"], counts["no_label_file"]) == (34, 88)
     assert "missing_folder" not in counts
+
+
+@pytest.mark.parametrize("entry", ["../test/images", "[../test/images]"])
+def test_a_test_folder_above_the_dataset_is_not_its_own(entry: str, tmp_path: Path) -> None:
+    """Roboflow's data.yaml without its test split, below a folder that has a `test` of something else."""
+    root = tmp_path / "ds"
+    expected = _split_folders(root)
+    (tmp_path / "test" / "images").mkdir(parents=True)
+    loaded = _load(root, f"train: ../train/images\nval: ../valid/images\ntest: {entry}\n")
+    assert _counts(loaded) == expected
+    assert not loaded.fatal("stop")
+    assert _told(loaded) == {
+        "missing_test_folder": [
+            f"{root / 'data.yaml'}:3: test: ../test/images lies outside of {root}, and what is there is not read; "
+            "if it is meant, copy it into that"
+        ]
+    }

@@ -209,3 +209,13 @@ def test_text_labels_of_others_are_none_of_kitti(tmp_path: Path) -> None:
     assert not _load(tmp_path).findings.problems("error")  # a list of classes beside the labels is no label file
     (tmp_path / "labels" / "classes.txt").unlink()
     assert "this is kitti, and not yolo" in _found(_load(tmp_path, format="yolo"))[0][1]
+
+
+def test_converted_images_and_labels_with_the_suffix_of_their_image(tmp_path: Path) -> None:
+    """Of an image and its original, which cannot be read, the image is used; `c.png.txt` is the label file of c.png."""
+    _write(tmp_path, "images", "labels", {"b": _MISC, "c": _MISC})
+    (tmp_path / "images" / "b.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "labels" / "c.txt").rename(tmp_path / "labels" / "c.png.txt")
+    loaded = _load(tmp_path)
+    assert not _found(loaded)
+    assert _boxes(loaded, "all") == [(name, "Misc", [1, 2, 33, 44], False) for name in ("b.png", "c.png")]

@@ -42,6 +42,7 @@ def _written(declared: str, name: str) -> str:
     ("declared", "codec", "name"),
     [
         ("GB2312", "gb2312", "汽车"),
+        ("gb2312", "gb2312", "猫"),  # its two bytes are UTF-8 too
         ("gb2312", "gbk", "汽车囍"),  # the last character is in GBK alone
         ("GBK", "gbk", "汽车囍"),
         ("GB18030", "gb18030", "汽车𠀀"),
@@ -95,7 +96,17 @@ def test_blank_lines_before_the_declaration_are_passed_over(tmp_path: Path) -> N
         ),
         (_written("utf-8", "汽车").encode("gbk"), 3, f"not utf-8 text (invalid continuation byte); {_HINT}"),
         (_written("GBK", "ß").encode("latin-1"), 3, f"not GBK text (illegal multibyte sequence); {_HINT}"),
-        (_written("UTF-16", "a").encode("utf-16")[:-1], 5, f"not utf-16 text (truncated data); {_HINT}"),
+        (_written("UTF-16", "a").encode("utf-16")[:-1], 5, "not UTF-16 text (truncated data)"),
+        (
+            _written("gb2312", "猫狗").encode(),
+            1,
+            'it declares gb2312, but its text is UTF-8: write encoding="UTF-8" in its first line',
+        ),
+        (
+            _written("ISO-8859-1", "groß").encode(),
+            1,
+            'it declares ISO-8859-1, but its text is UTF-8: write encoding="UTF-8" in its first line',
+        ),
         (_written("ansi", "a").encode(), 1, "it declares the encoding 'ansi', which is unknown; save it as UTF-8"),
         (_written("rot13", "a").encode(), 1, "it declares the encoding 'rot13', which is unknown; save it as UTF-8"),
         (_written("utf-7", "a").encode(), 1, "it declares the encoding 'utf-7', which is unknown; save it as UTF-8"),
