@@ -149,12 +149,12 @@ def _class_names(configured: Sequence[str] | None, raws: Mapping[str, RawAnnotat
     """
     first = next(iter(raws.values()), None)
     if configured:
-        names = map(_class_name, configured)
+        names: Sequence[str] = configured
     elif first is None or first.declared:
-        names = map(_class_name, first.class_names if first else ())
+        names = first.class_names if first else ()
     else:
-        names = iter(sorted(map(_class_name, itertools.chain.from_iterable(raw.class_names for raw in raws.values()))))
-    return tuple(dict.fromkeys(name for name in names if name))
+        names = sorted(map(_class_name, itertools.chain.from_iterable(raw.class_names for raw in raws.values())))
+    return tuple(dict.fromkeys(filter(None, map(_class_name, names))))
 
 
 def _class_name(name: str) -> str:

@@ -35,7 +35,8 @@ def guess_folder(
     base = annotations if os.path.isdir(annotations) else annotations.parent
     first = inside or base
     sample = names[:: max(1, len(names) // _SAMPLE)]
-    words = {folded(annotations.stem.removeprefix("instances_")), folded(base.name)}
+    stem = annotations.stem.removeprefix("instances_").removesuffix("-annotations-bbox")
+    words = {folded(stem), folded(base.name)}
     wanted = split_from_name(annotations.stem) if split == "all" else split
     found: dict[Path, list[str | None]] = {}
     for folder in _candidates([inside] if inside else near(base), wanted, words):

@@ -156,6 +156,12 @@ CODES: dict[str, Code] = {
         "labels in several formats, of which one is read",
         "name the format that is meant (format: in the suite, --format here), or move the other labels away",
     ),
+    "unused_labels": Code(
+        "warning",
+        "label files that are not read, since they belong to no split and others do",
+        "nothing, if they are not meant; else name each after its split (train, val, test), or move it into a folder "
+        "that is; or name the files in the suite, split by split",
+    ),
     "box_crosses_border": Code(
         "warning",
         "boxes that reach more than half a pixel over their image's border",

@@ -33,16 +33,46 @@ def resolve(raw: RawAnnotations, root: Path) -> RawAnnotations:
     """Replace each id or address by the path of its image below `root`, and by its last spelling if there is none.
 
     A path that differs from the file's in upper and lower case alone keeps its own, so that this is told as for any
-    other name. Where several files fit equally well, none is taken.
+    other name. Where several files fit equally well, none is taken. Addresses whose folders are there keep as many of
+    them as each other: a folder that is absent is not left out to find a file of the same name elsewhere.
     """
     if raw.spellings is None:
         return raw
     index = _Index(list(images_under(root)) if os.path.isdir(root) else [])
-    names = (
-        next((path for name in spellings if (path := index.find(name))), spellings[-1])
-        for spellings in map(raw.spellings, raw.names)
+    named = [raw.spellings(name) for name in raw.names]
+    found = [{name: path for name in names if (path := index.find(name))} for names in named]
+    # How many leading folders are taken off, the fewest that leave a folder which is there; None if none is there.
+    taken = [
+        _folders_taken(names, name) for names, paths in zip(named, found, strict=True) for name in paths if "/" in name
+    ]
+    fewest = min(taken, default=None)
+    chosen = (
+        next(
+            (
+                path
+                for name, path in paths.items()
+                if fewest is None or _is_upload(names) or _folders_taken(names, name) == fewest
+            ),
+            names[-1] if fewest is None or _is_upload(names) else _with_folders_taken(names, fewest),
+        )
+        for names, paths in zip(named, found, strict=True)
     )
-    return replace(raw, names=tuple(names), spellings=None)
+    return replace(raw, names=tuple(chosen), spellings=None)
+
+
+def _folders_taken(spellings: Sequence[str], name: str) -> int:
+    """Return how many of the folders of the longest spelling `name` lacks."""
+    return spellings[0].count("/") - name.count("/")
+
+
+def _with_folders_taken(spellings: Sequence[str], number: int) -> str:
+    """Return the spelling without so many leading folders, for a file that is not there."""
+    return next((name for name in spellings if _folders_taken(spellings, name) == number), spellings[-1])
+
+
+def _is_upload(spellings: Sequence[str]) -> bool:
+    """Return whether a labelling tool keeps the file in its own folder of uploads, which nobody else has."""
+    return "upload/" in spellings[0]
 
 
 class _Index:

@@ -716,6 +716,24 @@ def test_labels_of_two_formats_in_one_folder(second: str, tmp_path: Path) -> Non
     assert not _check(root, "coco", fast=True).problems
 
 
+_ONE_FILE_A_SPLIT = ["coco", "csv", "createml", "cvat", "via", "openimages", "labelstudio", "huggingface"]
+
+
+@pytest.mark.parametrize("name", _ONE_FILE_A_SPLIT)
+def test_labels_of_no_split_beside_those_of_splits(name: str, root: Path) -> None:
+    """They are told with their file, and the splits are read as before."""
+    file = label_file(root, name, "train", "")
+    parts = file.relative_to(root).as_posix().replace("train", "more")
+    unused = root / (parts if "more" in parts else f"more/{parts}")
+    unused.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, unused)
+    checked = _check(root, fast=True)
+    (place,) = _found(checked, "unused_labels").places
+    assert Path(place.file) == unused
+    assert place.detail == "named after no split, beside the labels of train and val"
+    assert {split: images for split, (images, _) in checked.splits.items()} == {"train": _TRAIN, "val": _VAL}
+
+
 def test_every_code_has_a_test_here() -> None:
     """The list of codes and the tests do not drift apart; some are tested beside the module that finds them."""
     files = [ROOT / "tests" / "cli" / "test_data_check.py", *(ROOT / "tests" / "data").rglob("test_*.py")]

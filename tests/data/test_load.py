@@ -433,3 +433,25 @@ def test_a_box_without_a_class_is_an_error(name: str, label: str, tmp_path: Path
     loaded = _load(root)
     assert _errors(loaded)
     assert not any(not text.strip() for part in loaded.splits.values() for text in part.annotations.class_names)
+
+
+@pytest.mark.parametrize("name", ["coco", "createml", "labelme", "labelstudio", "huggingface", "via", "csv", "voc"])
+def test_class_names_that_look_the_same_are_one_class(name: str, tmp_path: Path) -> None:
+    """Neither a space at the end nor another Unicode form of an accent makes another class, in any format."""
+    root = dataset(tmp_path / "set", name, train=4, val=2)
+    clean = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    for file in {label_file(root, name, "train", shot.name) for shot in shots("train", 4)[:2]}:
+        file.write_text(file.read_text().replace("disc", "disc ").replace("square", " square"))
+    loaded = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    assert not loaded.findings.problems()
+    assert loaded.fingerprint() == clean.fingerprint()
+
+
+def test_accents_in_another_form_are_no_other_class(tmp_path: Path) -> None:
+    """Of two JSON files, one of which a Mac wrote."""
+    for stem, label in (("a", "caf\u00e9"), ("b", "cafe\u0301")):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{stem}.jpg")
+        shape = {"label": label, "points": [[1, 2], [9, 8]], "shape_type": "rectangle"}
+        (tmp_path / f"{stem}.json").write_text(json.dumps({"imagePath": f"{stem}.jpg", "shapes": [shape]}))
+    loaded = load(FilesDataset(format="labelme", path=tmp_path), depth="headers")
+    assert loaded.splits["all"].annotations.class_names == ("caf\u00e9",)

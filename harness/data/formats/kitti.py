@@ -53,6 +53,7 @@ def find(path: Path) -> dict[str, Source]:
     for folder in folders:
         if _kind(folder) in kinds and folded(folder.name) != _LISTS:  # also one whose label files are all empty
             splits.setdefault(split_of(folder, path), []).append(folder)
+    stray = splits.pop("all", []) if len(splits) > 1 else []
     for split, several in splits.items():
         if len(several) > 1:
             shown = ", ".join(str(folder.relative_to(path)) for folder in several[:5])
@@ -61,13 +62,18 @@ def find(path: Path) -> dict[str, Source]:
         split: Source(format="kitti", annotations=folder, images=_image_folder(folder))
         for split, (folder,) in splits.items()
     }
+    if stray:
+        detail = f"belongs to no split, beside the labels of {' and '.join(sources)}"
+        unused = tuple(("unused_labels", Place(file=str(folder), detail=detail)) for folder in stray)
+        first = next(iter(sources))
+        sources[first] = replace(sources[first], problems=unused)
     lists = _lists(path) if len(sources) == 1 else {}
     whole = next(iter(sources.values()), None)
     if whole is None or not lists:
         return sources
     return {
-        split: Source(format="kitti", annotations=whole.annotations, images=whole.images, listing=(file,))
-        for split, file in lists.items()
+        split: replace(whole, listing=(file,), problems=whole.problems if number == 0 else ())
+        for number, (split, file) in enumerate(lists.items())
     }
 
 

@@ -74,7 +74,8 @@ def spellings(reference: str) -> Sequence[str]:
     if "://" not in reference and any(name.split("/")[0] == ".." for name in plain):
         return (plain[0],)  # refused as a path that leaves the folder
     names = dict.fromkeys(end for name in plain for end in _ends(name))
-    bare = dict.fromkeys(name for name in map(_without_prefix, names) if name not in names)
+    uploaded = "/data/upload/" in reference
+    bare = dict.fromkeys(name for name in map(_without_prefix, names) if uploaded and name not in names)
     return [*names, *bare] or [reference]
 
 

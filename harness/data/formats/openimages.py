@@ -147,11 +147,14 @@ def _images_without_box(
 ) -> tuple[list[str], NDArray[np.int64], Path | None]:
     """Return the images of the split's list that are not in `names`, their lines in the list, and the list.
 
-    The list lies beside the boxes and is named after the same split: `train-images-boxable-with-rotation.csv`.
+    The list lies beside the boxes and is named after the same split, `train-images-boxable-with-rotation.csv`, or after
+    the same subset of CVAT: `default-images-with-rotation.csv`.
     """
     split = split_from_name(file.stem)
-    for path in list_folder(file.parent) if split else ():
-        if path.suffix.lower() not in _SUFFIXES or split_from_name(path.stem) != split or "image" not in path.name:
+    subset = f"{file.stem.removesuffix(_BOXES_NAME)}image" if file.stem.endswith(_BOXES_NAME) else None
+    for path in list_folder(file.parent):
+        of_split = split is not None and split_from_name(path.stem) == split and "image" in path.name
+        if path.suffix.lower() not in _SUFFIXES or not (of_split or (subset and path.stem.startswith(subset))):
             continue
         words = header(path)
         if words[0] != "ImageID" or {"LabelName", "MaskPath"} & set(words):

@@ -10,6 +10,7 @@ from harness.data.formats.files import files_under, read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.source import Source, UnreadableError
 from harness.data.image_names import split_from_name
+from harness.data.problems import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +49,19 @@ def find_files(
 def sources_of(root: Path, files: list[Path], format_name: str) -> dict[str, Source]:
     """Return a source for each annotation file, by the split that it belongs to.
 
+    Files that belong to no split, beside others that do, are told with the first source and not read.
+
     Raises:
         UnreadableError: a split has several files.
     """
     splits = group_by_split(root, files, single=True)
-    return {split: Source(format=format_name, annotations=file) for split, file in splits.items()}
+    unused = [file for file in files if file not in splits.values()]
+    detail = f"named after no split, beside the labels of {' and '.join(splits)}"
+    problems = tuple(("unused_labels", Place(file=str(file), detail=detail)) for file in unused)
+    return {
+        split: Source(format=format_name, annotations=file, problems=problems if number == 0 else ())
+        for number, (split, file) in enumerate(splits.items())
+    }
 
 
 def group_by_split(

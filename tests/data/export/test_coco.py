@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from PIL import Image
 from pycocotools.coco import COCO
 
 from harness.data.export.coco import to_coco
+from harness.data.load import load
 from harness.data.loaded import LoadedDataset
+from harness.suite.schema import FilesDataset
 from tests.data.export.conftest import CLASSES, assert_seen, write_flat
 
 
@@ -44,3 +48,14 @@ def test_supervision_reads_it(tmp_path: Path, supervision: ModuleType) -> None:
         file = tmp_path / f"{split}.json"
         file.write_bytes(to_coco({split: part}, {split: "."}))
         assert_seen(supervision.DetectionDataset.from_coco(str(part.folder), str(file)), part)
+
+
+def test_images_have_the_names_of_their_files(tmp_path: Path) -> None:
+    """Not those in the labels, which may lack the suffix or be in another letter case."""
+    Image.new("RGB", (40, 30)).save(tmp_path / "A.jpg")
+    (tmp_path / "A.xml").write_text(
+        "<annotation><filename>a</filename><object><name>bolt</name><bndbox><xmin>3</xmin><ymin>4</ymin>"
+        "<xmax>20</xmax><ymax>10</ymax></bndbox></object></annotation>"
+    )
+    (part,) = load(FilesDataset(format="voc", path=tmp_path), depth="headers").splits.values()
+    assert json.loads(to_coco({"all": part}, {"all": "."}))["images"][0]["file_name"] == "A.jpg"

@@ -296,7 +296,7 @@ def test_an_image_may_be_named_by_its_address_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", "\x00", '{"images": [], "categories": 3}', "[" * 100_000, '{"images": []}'.encode("utf-16")],
+    ["", "[]", "{", "\x00", '{"images": [], "categories": 3}', "[" * 100_000, '{"images": [}'.encode("utf-16")],
 )
 def test_what_is_no_coco_is_said(text: str | bytes, tmp_path: Path) -> None:
     """Torn, foreign and absurdly deep files are one problem, and the split is empty."""

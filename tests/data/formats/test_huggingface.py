@@ -152,7 +152,7 @@ def test_numbers_mean_what_the_suite_says_or_nothing(tmp_path: Path) -> None:
 def test_readmes_that_say_nothing(text: str, tmp_path: Path) -> None:
     """No head, broken YAML, no classes, or numbers with gaps: the classes keep their numbers."""
     (tmp_path / "README.md").write_text(text)
-    assert class_names_in(tmp_path) == ()
+    assert class_names_in(tmp_path, ["category"]) == ()
 
 
 def test_lines_that_are_wrong(tmp_path: Path) -> None:
@@ -194,3 +194,21 @@ def test_captions_are_no_boxes(tmp_path: Path) -> None:
     """An imagefolder of captions is not taken for one of boxes."""
     loaded = _read(tmp_path, {"file_name": "p0.jpg", "text": "a bolt"})
     assert not loaded.splits
+
+
+def test_classes_of_whole_images_do_not_name_objects(tmp_path: Path) -> None:
+    """A `class_label` beside `objects` is of the image; the one in it names the objects, in its order."""
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    line = {"file_name": "a.jpg", "scene": 1, "objects": {"bbox": [[1, 2, 9, 8]], "category": [1]}}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(line) + "\n")
+    scene = "  - name: scene\n    dtype:\n      class_label:\n        names: {'0': day, '1': night}\n"
+    plain = "  - name: objects\n    sequence:\n    - name: bbox\n      sequence: int64\n    - name: category\n"
+    named = "      dtype:\n        class_label:\n          names: {'0': zebra, '1': cat, '2': ant}\n"
+
+    def classes(features: str) -> tuple[str, ...]:
+        (tmp_path / "README.md").write_text(f"---\ndataset_info:\n  features:\n{features}---\n")
+        loaded = load(FilesDataset(format="huggingface", path=tmp_path), depth="headers")
+        return loaded.splits["all"].annotations.class_names
+
+    assert classes(scene + plain + "      dtype: int64\n") == ("1",)
+    assert classes(scene + plain + named) == ("zebra", "cat", "ant")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages, SplitRule
+from tests.data.write import dataset
 
 _CAR = "Car 0.00 0 -1.57 10.5 20.25 40.5 60.75 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59"
 _MISC = "Misc 0.00 0 0.00 1 2 33 44 0.00 0.00 0.00 0.00 0.00 0.00 0.00"
@@ -219,3 +221,13 @@ def test_converted_images_and_labels_with_the_suffix_of_their_image(tmp_path: Pa
     loaded = _load(tmp_path)
     assert not _found(loaded)
     assert _boxes(loaded, "all") == [(name, "Misc", [1, 2, 33, 44], False) for name in ("b.png", "c.png")]
+
+
+def test_labels_of_no_split_beside_those_of_splits(tmp_path: Path) -> None:
+    """They are told by their folder, and make no split called `all` that an export would mix with train."""
+    root = dataset(tmp_path, "kitti", train=3, val=2)
+    shutil.copytree(root / "train", root / "default")
+    loaded = load(FilesDataset(format="auto", path=root), depth="headers")
+    assert list(loaded.splits) == ["train", "val"]
+    (problem,) = loaded.findings.problems()
+    assert (problem.code, Path(problem.places[0].file)) == ("unused_labels", root / "default" / "labels")

@@ -228,7 +228,10 @@ def test_how_exports_name_images(folder: str, reference: str, tmp_path: Path) ->
 def test_images_that_are_not_there_or_not_one(tmp_path: Path) -> None:
     """A missing one by the name to look for; one image named twice; nothing outside the folder is opened."""
     _image(tmp_path.parent / "secret.jpg")
-    tasks = [_task(_result(_RECTANGLE), image=image) for image in ("s3://b/0fe17a2b-p9.jpg", "../secret.jpg", "p0.jpg")]
+    tasks = [
+        _task(_result(_RECTANGLE), image=image)
+        for image in ("/data/upload/1/0fe17a2b-p9.jpg", "../secret.jpg", "p0.jpg")
+    ]
     loaded = _read(tmp_path, tasks)
     assert "no such image" in _problem(loaded, "missing_image").places[0].detail
     assert _problem(loaded, "missing_image").places[0].image == "p9.jpg"
@@ -236,6 +239,18 @@ def test_images_that_are_not_there_or_not_one(tmp_path: Path) -> None:
     assert _table(loaded) == {"p0.jpg": [_BOX]}
     twice = [_task(_result(_RECTANGLE), image=f"/data/upload/1/{digits}-p0.jpg") for digits in ("0fe17a2b", "0fe17a2c")]
     assert _problem(_read(tmp_path, twice), "duplicate_image_id").count == 1
+
+
+def test_an_absent_folder_is_not_left_out_to_find_another_image(tmp_path: Path) -> None:
+    _image(tmp_path / "cam1" / "a.jpg")
+    _image(tmp_path / "a.jpg")
+    _image(tmp_path / "cam.jpg")
+    images = ("s3://bkt/cam1/a.jpg", "s3://bkt/cam2/a.jpg")
+    loaded = _read(tmp_path, [_task(_result(_RECTANGLE), image=image) for image in images])
+    assert _table(loaded) == {"cam1/a.jpg": [_BOX]}
+    assert [place.image for place in _problem(loaded, "missing_image").places] == ["cam2/a.jpg"]
+    dated = _read(tmp_path, [_task(_result(_RECTANGLE), image="s3://b/20240101-cam.jpg")])
+    assert [place.image for place in _problem(dated, "missing_image").places] == ["20240101-cam.jpg"]
 
 
 @pytest.mark.parametrize(

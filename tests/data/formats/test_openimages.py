@@ -204,3 +204,25 @@ def test_ids_that_lead_out_of_the_folder(tmp_path: Path) -> None:
     loaded = _load(tmp_path / "set")
     assert [place.line for place in _problem(loaded, "path_escapes_root").places] == [3, 4]
     assert list(_table(loaded)) == ["p0.jpg"]
+
+
+def test_a_task_as_cvat_exports_it(tmp_path: Path) -> None:
+    """Boxes, a list of images and a folder of images, all named after the subset `default`; one image has no box."""
+    for folder in ("annotations", "images/default"):
+        (tmp_path / folder).mkdir(parents=True)
+    for stem in ("a", "background"):
+        Image.new("RGB", (40, 30)).save(tmp_path / "images" / "default" / f"{stem}.jpg")
+    columns = (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
+    )
+    boxes = f"{columns}\na,,/m/bolt,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n"
+    (tmp_path / "annotations" / "default-annotations-bbox.csv").write_text(boxes)
+    (tmp_path / "annotations" / "default-images-with-rotation.csv").write_text(
+        "ImageID,Subset,OriginalURL,Rotation\na,default,a.jpg,\nbackground,default,background.jpg,\n"
+    )
+    (tmp_path / "annotations" / "class-descriptions.csv").write_text("/m/bolt,bolt\n")
+    loaded = load(FilesDataset(format="auto", path=tmp_path), depth="headers")
+    assert not loaded.findings.problems()
+    columns_read = loaded.splits["all"].annotations
+    assert columns_read.file_names == ("a.jpg", "background.jpg")
+    assert columns_read.boxes.tolist() == [[4, 6, 20, 18]]
