@@ -76,7 +76,8 @@ def formats_beside(dataset: FilesDataset, chosen: str) -> list[str]:
     found = {name: sources for name in FORMATS if name != "csv" and (sources := _sources_of(path, name))}
     if "yolo" not in found and yolo_folders.has_label_files(path):
         found["yolo"] = yolo_folders.find_folders(path, need_class_list=True)
-    read = {source.annotations for source in found.pop(chosen, {}).values()}
+    # One folder may hold files of two formats, but one file is of one format.
+    read = {source.annotations for source in found.pop(chosen, {}).values() if os.path.isfile(source.annotations)}
     return [name for name, sources in found.items() if sources and not read & {s.annotations for s in sources.values()}]
 
 

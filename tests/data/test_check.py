@@ -716,6 +716,20 @@ def test_labels_of_two_formats_in_one_folder(second: str, tmp_path: Path) -> Non
     assert not _check(root, "coco", fast=True).problems
 
 
+def test_label_files_of_two_formats_beside_each_other(tmp_path: Path) -> None:
+    """Half of one folder's images have XML, half JSON: the other half is told, not passed over."""
+    for stem in ("a", "b"):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{stem}.jpg")
+    box = "<bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>10</ymax></bndbox>"
+    (tmp_path / "a.xml").write_text(
+        f"<annotation><filename>a.jpg</filename><object><name>disc</name>{box}</object></annotation>"
+    )
+    shape = {"label": "disc", "points": [[1, 2], [9, 8]], "shape_type": "rectangle"}
+    (tmp_path / "b.json").write_text(json.dumps({"imagePath": "b.jpg", "shapes": [shape]}))
+    problem = _found(_check(tmp_path, fast=True), "several_formats")
+    assert [place.detail for place in problem.places] == ["labelme is read; voc is there too"]
+
+
 _ONE_FILE_A_SPLIT = ["coco", "csv", "createml", "cvat", "via", "openimages", "labelstudio", "huggingface"]
 
 
