@@ -149,14 +149,14 @@ def _as_utf8(data: bytes) -> bytes:
 def _is_utf8(data: bytes, declared: str) -> bool:
     """Return whether a text that can be decoded as `declared`, an older encoding, is UTF-8 all the same.
 
-    Pairs of bytes are both in UTF-8 and in encodings of East Asia (GBK's `猫`); three bytes in a row hardly ever are.
+    Two bytes of UTF-8 may also be one character of an encoding of East Asia (GBK); three in a row hardly ever are.
     """
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return False
-    first = "\u0800" if declared in _OF_PAIRS else "\x80"
-    return any(character >= first for character in text)
+    first = 0x800 if declared in _OF_PAIRS else 0x80  # the first characters of three bytes, and of two
+    return any(ord(character) >= first for character in text)
 
 
 def _codec(named: str) -> str:
