@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.data import boxes, units
 from harness.data.annotations import from_sorted
-from harness.data.discover import find_sources
+from harness.data.discover import SPLITS, find_sources
 from harness.data.empty import boxes_in, why_empty
 from harness.data.formats import FORMATS
 from harness.data.formats.source import UnreadableError
@@ -82,17 +82,21 @@ def load(
     )
     splits = {name: _load_split(raw, sources[name], name, class_names, scanner, findings) for name, raw in raws.items()}
     grouping = ""
-    if dataset.split is not None and "all" in splits:
-        splits, grouping = _partition(splits["all"], dataset.split, findings)
+    whole = splits.get("all")
+    stated = whole is not None and bool(whole.raw.splits)
+    if whole is not None and dataset.split is not None:
+        splits, grouping = _partition(whole, dataset.split, findings)
+    elif whole is not None and stated:
+        splits = _stated_splits(whole)
     if depth != "labels":
         leaks = find_leaks(splits, depth, findings)
         if dataset.on_bad_data == "skip":
             rows = {name: np.delete(np.arange(len(split.paths)), leaks[name]) for name, split in splits.items()}
             splits = {name: split.select(rows[name]) for name, split in splits.items()}
-    for name in splits if dataset.split is not None else sources:
+    for name in splits if stated or dataset.split is not None else sources:
         reason = _why_empty(name, splits.get(name), depth)
         if reason:
-            file = sources[name if dataset.split is None else "all"].annotations
+            file = sources["all" if "all" in sources else name].annotations
             findings.add("empty_split", Place(file=str(file), detail=f"{reason}{grouping}"))
     return LoadedDataset(format=next(iter(sources.values())).format, splits=splits, findings=findings)
 
@@ -118,6 +122,12 @@ def _partition(whole: LoadedSplit, rule: SplitRule, findings: Findings) -> tuple
         return splits, ""
     images, by = counted(len(names), "image"), f" by {rule.group_by!r}" if rule.group_by else ""
     return splits, f"; {images} in {counted(len(groups), 'group')}{by} cannot fill {len(splits)} splits"
+
+
+def _stated_splits(whole: LoadedSplit) -> dict[str, LoadedSplit]:
+    """Divide a file into the splits that it states for its images."""
+    stated = np.array(whole.raw.splits)
+    return {name: whole.select(np.flatnonzero(stated[whole.image_rows] == name)) for name in SPLITS if name in stated}
 
 
 def _why_empty(name: str, split: LoadedSplit | None, depth: Depth) -> str | None:

@@ -49,6 +49,7 @@ class RawAnnotations:
         texts: ids that are text, by the numbers that stand for them.
         spellings: where `names` are no paths below `images`, but ids, or addresses on a server: returns the paths that
             an image may have for its name, the best first.
+        splits: [I], the split of each image, where one file states it for all of its images; otherwise empty.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +74,7 @@ class RawAnnotations:
     written_as_sizes: bool = False
     centred: bool = False
     spellings: Callable[[str], Sequence[str]] | None = None
+    splits: tuple[str, ...] = ()
 
     def image_place(self, row: int, detail: str = "") -> Place:
         """Return the place in the files that describes image `row`."""

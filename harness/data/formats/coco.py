@@ -1,7 +1,8 @@
 """COCO JSON (https://cocodataset.org/#format-data).
 
 Category ids need not be contiguous: classes are numbered in the order of their ids. A polygon counts where there is no
-box; other segmentations, captions and all other fields are skipped.
+box; other segmentations, captions and all other fields are skipped. Where each image has the name of its `split`, as
+`harness data export` writes it, these are the splits.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from harness.data.formats.coco_json import Category, File, decode_entries
 from harness.data.formats.files import MAX_BYTES, check_size
 from harness.data.formats.json_text import has_json_key
 from harness.data.formats.recognise import format_of
-from harness.data.formats.splits import find_files
+from harness.data.formats.splits import find_files, stated_splits
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotations
 
@@ -91,6 +92,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         numbered_by="id",
         texts=c.texts,
         written_as_sizes=True,
+        splits=tuple(itertools.compress(c.splits, usable)),
     )
 
 
@@ -150,6 +152,7 @@ class _Columns:
         images: int64 [I], the images' ids.
         names: [I], the images' file names.
         sizes: int32 [I, 2], (width, height); 0 where the file has none.
+        splits: [I], the images' splits; empty unless the file states one for each of them.
         classes: int64 [C], the categories' ids, ascending.
         class_names: [C], the categories' names.
         image_ids: int64 [N], the id of each box's image.
@@ -166,6 +169,7 @@ class _Columns:
     images: NDArray[np.int64]
     names: tuple[str, ...]
     sizes: NDArray[np.int32]
+    splits: tuple[str, ...]
     classes: NDArray[np.int64]
     class_names: tuple[str, ...]
     image_ids: NDArray[np.int64]
@@ -201,6 +205,7 @@ def _columns(file: File, texts: dict[int, str], path: str, findings: Findings) -
         images=column(file.images, "id"),
         names=tuple(image.file_name for image in file.images),
         sizes=np.array([(image.width or 0, image.height or 0) for image in file.images], dtype=np.int32).reshape(-1, 2),
+        splits=stated_splits([image.split for image in file.images]),
         classes=classes,
         class_names=class_names,
         image_ids=column(file.annotations, "image_id"),

@@ -41,6 +41,7 @@ class Image(msgspec.Struct, gc=False):
     file_name: str
     width: _Side | None = None
     height: _Side | None = None
+    split: Any = None
 
 
 class Category(msgspec.Struct, gc=False):
@@ -75,6 +76,7 @@ class _LooseImage(msgspec.Struct, gc=False):
     coco_url: str | None = None
     width: _Side | None = None
     height: _Side | None = None
+    split: Any = None
 
 
 class _LooseCategory(msgspec.Struct, gc=False):
@@ -116,7 +118,7 @@ def decode_entries(path: Path, findings: Findings) -> tuple[File, dict[int, str]
         name = entry.file_name or (entry.coco_url or "").rpartition("/")[2]
         if not name:
             raise UnreadableError("no file_name")
-        return Image(id=ids.number(entry.id), file_name=name, width=entry.width, height=entry.height)
+        return Image(id=ids.number(entry.id), file_name=name, width=entry.width, height=entry.height, split=entry.split)
 
     def category(entry: _LooseCategory, _raw: msgspec.Raw) -> Category:
         return Category(id=ids.number(entry.id), name=str(entry.name))

@@ -3,13 +3,14 @@
 https://huggingface.co/docs/datasets/image_dataset#object-detection
 
 Boxes are x, y, width and height in pixels. Classes are names or numbers. What the numbers mean stands in the suite, or
-in the head of the README.
+in the head of the README. One file for all images has the splits that their folders are named after.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import posixpath
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from harness.data.formats.dataset_card import class_names_in
 from harness.data.formats.files import beginning, files_under, read_bytes
 from harness.data.formats.json_text import decode_json
 from harness.data.formats.source import Source, UnreadableError
-from harness.data.formats.splits import sources_of
+from harness.data.formats.splits import sources_of, stated_splits
 from harness.data.formats.values import image_size
+from harness.data.image_names import plain_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
 
@@ -99,7 +101,9 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         numbers = ", ".join(sorted(unnamed, key=int))[:200]
         detail = f"{numbers}: name them in the suite (classes: [NAME, …]), or in the README's dataset_info"
         findings.add("unnamed_classes", Place(file=path, detail=detail))
-    return _with_classes(rows.build(), names)
+    raw = _with_classes(rows.build(), names)
+    splits = stated_splits([posixpath.dirname(plain_name(name)) for name in raw.names])
+    return replace(raw, splits=splits) if len(set(splits)) > 1 else raw
 
 
 def _with_classes(raw: RawAnnotations, names: Sequence[str]) -> RawAnnotations:

@@ -13,7 +13,7 @@ from harness.data.image_names import split_from_name
 from harness.data.problems import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def find_files(
@@ -104,6 +104,20 @@ def split_of(file: Path, root: Path) -> str:
     """Return the split that a path, or the nearest folder above it below the root, is named after; `all` if none is."""
     names = reversed(file.relative_to(root).parts)
     return next((split for split in map(split_from_name, names) if split), "all")
+
+
+def stated_splits(words: Sequence[object]) -> tuple[str, ...]:
+    """Return the split of each image by what its file says of it; empty if some image has no word for a split.
+
+    Args:
+        words: [I], a word for a split, or the path of a folder, of which the last part that is such a word counts.
+    """
+    texts = list(map(str, words))
+    split_of_text = {
+        text: next(filter(None, map(split_from_name, reversed(text.split("/")))), None) for text in set(texts)
+    }
+    known = {text: split for text, split in split_of_text.items() if split}
+    return tuple(map(known.__getitem__, texts)) if len(known) == len(split_of_text) else ()
 
 
 def _common_folder(files: list[Path]) -> Path:

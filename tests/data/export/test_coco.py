@@ -15,8 +15,8 @@ from pycocotools.coco import COCO
 from harness.data.export.coco import to_coco
 from harness.data.load import load
 from harness.data.loaded import LoadedDataset
-from harness.suite.schema import FilesDataset
-from tests.data.export.conftest import CLASSES, assert_seen, write_flat
+from harness.suite.schema import FilesDataset, SplitRule
+from tests.data.export.conftest import CLASSES, assert_seen, read, write_flat
 
 
 def test_pycocotools_reads_it(rich: LoadedDataset, tmp_path: Path) -> None:
@@ -59,3 +59,30 @@ def test_images_have_the_names_of_their_files(tmp_path: Path) -> None:
     )
     (part,) = load(FilesDataset(format="voc", path=tmp_path), depth="headers").splits.values()
     assert json.loads(to_coco({"all": part}, {"all": "."}))["images"][0]["file_name"] == "A.jpg"
+
+
+def test_it_is_read_as_the_same_splits(rich: LoadedDataset, tmp_path: Path) -> None:
+    """One file with the `split` of each image gives the same splits, and the same tables but for the longer names."""
+    file = tmp_path / "rich" / "all.json"
+    file.write_bytes(to_coco(rich.splits, {"train": "train", "val": "val"}))
+    after = read(file, "auto")
+    assert list(after.splits) == ["train", "val"]
+    for split, part in rich.splits.items():
+        expected, found = part.annotations, after.splits[split].annotations
+        assert found.file_names == tuple(f"{split}/{name}" for name in expected.file_names)
+        assert found.class_names == expected.class_names
+        for column in ("sizes", "offsets", "boxes", "labels", "crowds", "areas"):
+            assert (getattr(found, column) == getattr(expected, column)).all()
+    again = load(FilesDataset(format="auto", path=file, split=SplitRule(val=0.5)), depth="labels")
+    assert any(name.startswith("train/") for name in again.splits["val"].annotations.file_names)  # the suite's own rule
+
+
+def test_a_split_that_not_all_images_have(rich: LoadedDataset, tmp_path: Path) -> None:
+    """Words that are no split, and images without one, leave the file whole; one split alone is that split."""
+    file = tmp_path / "rich" / "all.json"
+    content = json.loads(to_coco(rich.splits, {"train": "train", "val": "val"}))
+    for words, splits in ((["train", "rest"], ["all"]), (["train", None], ["all"]), (["val"], ["val"])):
+        for row, image in enumerate(content["images"]):
+            image["split"] = words[row % len(words)]
+        file.write_text(json.dumps(content))
+        assert list(load(FilesDataset(format="auto", path=file), depth="labels").splits) == splits

@@ -212,3 +212,17 @@ def test_classes_of_whole_images_do_not_name_objects(tmp_path: Path) -> None:
 
     assert classes(scene + plain + "      dtype: int64\n") == ("1",)
     assert classes(scene + plain + named) == ("zebra", "cat", "ant")
+
+
+def test_folders_in_names_are_the_splits(tmp_path: Path) -> None:
+    """One file at the top whose names begin with train/ and test/ is no single set of images to train on."""
+    for row, name in enumerate(("train/1.jpg", "test/2.jpg")):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (200, 100), (99, row, 0)).save(tmp_path / name)
+    lines = [_line([{"bbox": _XYWH, "label": "bolt"}], name) for name in ("train/1.jpg", "test\\2.jpg")]
+    loaded = _read(tmp_path, *lines)
+    assert list(loaded.splits) == ["train", "test"]
+    assert _table(loaded, "train") == {"train/1.jpg": [("bolt", _BOX)]}
+    assert list(_table(loaded, "test").values()) == [[("bolt", _BOX)]]
+    only = _read(tmp_path, _line([{"bbox": _XYWH, "label": "bolt"}], "test/2.jpg"))
+    assert list(only.splits) == ["all"]
