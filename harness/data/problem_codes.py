@@ -172,6 +172,11 @@ CODES: dict[str, Code] = {
         "entries that are no object, such as points, tags, denied boxes and unlabelled tasks; they are left out",
         "nothing, if that is right; else draw each object as a box or a polygon",
     ),
+    "grouped_shapes": Code(
+        "warning",
+        "CVAT files in which grouped shapes of one label are read as one object each, as CVAT's own COCO export does",
+        "nothing, if the shapes are parts of one object; else remove the groups in CVAT, and export again",
+    ),
     "corners_from_zero": Code(
         "warning",
         "VOC files whose corners count pixels from 0, though VOC counts from 1",

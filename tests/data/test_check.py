@@ -183,6 +183,18 @@ def test_what_is_no_object_to_detect(name: str, root: Path) -> None:
     assert checked.splits == before
 
 
+@pytest.mark.parametrize("name", ["cvat"])
+def test_shapes_that_are_grouped(root: Path, name: str) -> None:
+    """One object, told once a file with the number of such objects, and no error."""
+    file = label_file(root, name, "train", _NAME)
+    box = '<box label="disc" xtl="{}" ytl="5" xbr="{}" ybr="25" group_id="4" />'
+    pair = box.format(1, 20) + box.format(30, 50)
+    file.write_text(file.read_text().replace("</image>", f"{pair}</image>", 1))
+    problem = _found(_check(root, fast=True), "grouped_shapes")
+    assert (problem.severity, problem.count) == ("warning", 1)
+    assert problem.places[0].detail == "1 object of several shapes of one label and one group_id"
+
+
 @pytest.mark.parametrize("name", ["yolo"])
 def test_a_folder_that_is_named_but_not_there(root: Path) -> None:
     """An error at the line of data.yaml that names it, which leaving out bad entries does not mend; of test a note."""

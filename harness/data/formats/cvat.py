@@ -1,8 +1,8 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/xml_format/): one XML file for all images of a task.
 
 A box, polygon, ellipse, mask or cuboid is read as its bounds, turned ones included. Those of one label in one group are
-one object. Lines, points, skeletons and tags have no area: they are reported and left out. The labels of the task or
-project are the classes, in their order. The subsets of a project are its splits.
+one object, which is told. Lines, points, skeletons and tags have no area: they are reported and left out. The labels of
+the task or project are the classes, in their order. The subsets of a project are its splits.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from harness.data.formats.splits import find_files
 from harness.data.image_names import split_from_name
 from harness.data.problems import Findings, Place
 from harness.data.raw import RawAnnotationRows
+from harness.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,6 +61,7 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
     folder, below_subset = _image_folder(source, sorted({image.subset for image in images}))
     class_names = parsed.class_names()
     rows = RawAnnotationRows(numbered_by="line", images=folder, class_names=class_names or None)
+    grouped = 0
     for image in images:
         if not image.name:
             findings.add("unreadable_annotation", Place(file=path, line=image.line, detail="<image> without name"))
@@ -67,8 +69,13 @@ def read(source: Source, findings: Findings) -> RawAnnotations:
         name = f"{image.subset}/{image.name}" if below_subset else image.name
         row = rows.add_image(name, file=path, line=image.line, size=image.size)
         place = Place(file=path, image=name)
-        for line, label, corners in _objects(image.shapes, class_names, place, findings):
+        objects = _objects(image.shapes, class_names, place, findings)
+        grouped += objects.grouped
+        for line, label, corners in objects:
             rows.add_box(row, corners, class_names.index(label) if class_names else label, number=line)
+    if grouped:
+        detail = f"{counted(grouped, 'object')} of several shapes of one label and one group_id"
+        findings.add("grouped_shapes", Place(file=path, detail=detail))
     return rows.build()
 
 

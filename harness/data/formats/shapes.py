@@ -65,6 +65,11 @@ class Objects:
         key = len(self._shapes) if group is None else (label, group)
         self._shapes.setdefault(key, (number, label, []))[2].append(corners)
 
+    @property
+    def grouped(self) -> int:
+        """The number of objects that several shapes make up."""
+        return sum(len(shapes) > 1 for _, _, shapes in self._shapes.values())
+
     def __iter__(self) -> Iterator[tuple[int, str, Corners]]:
         """Yield the number of each object's first shape, its label, and the bounds of all its shapes."""
         for number, label, shapes in self._shapes.values():

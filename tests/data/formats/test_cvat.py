@@ -129,7 +129,7 @@ def test_shapes_of_one_label_in_one_group_are_one_object(tmp_path: Path) -> None
         box.format("bolt", 2, 8, 0),
     ]
     images = _image("\n".join(shapes)) + _image(box.format("bolt", 70, 90, 3), "b.jpg")
-    _write(tmp_path, images, pictures=("images/a.jpg", "images/b.jpg"))
+    file = _write(tmp_path, images, pictures=("images/a.jpg", "images/b.jpg"))
     loaded = _load(tmp_path)
     assert _boxes(loaded) == [
         ("a.jpg", "bolt", [10, 12, 60, 50]),
@@ -138,6 +138,8 @@ def test_shapes_of_one_label_in_one_group_are_one_object(tmp_path: Path) -> None
         ("a.jpg", "bolt", [2, 12, 8, 50]),
         ("b.jpg", "bolt", [70, 12, 90, 50]),
     ]
+    told = f"{file}: 1 object of several shapes of one label and one group_id"
+    assert _found(loaded) == [("grouped_shapes", told)]
 
 
 @pytest.mark.parametrize("where", ["<task>{}</task>", "<job>{}</job>", "<project>{}<tasks></tasks></project>"])
