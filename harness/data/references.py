@@ -38,7 +38,7 @@ def resolve(raw: RawAnnotations, root: Path) -> RawAnnotations:
     """
     if raw.spellings is None:
         return raw
-    index = _Index(list(images_under(root)) if os.path.isdir(root) else [])
+    index = _Index(list(images_under(root)) if os.path.isdir(root) else [], root.name)
     named = [raw.spellings(name) for name in raw.names]
     found = [{name: path for name in names if (path := index.find(name))} for names in named]
     # How many leading folders are taken off, the fewest that leave a folder which is there; None if none is there.
@@ -72,17 +72,23 @@ def _with_folders_taken(spellings: Sequence[str], number: int) -> str:
 
 def _is_upload(spellings: Sequence[str]) -> bool:
     """Return whether a labelling tool keeps the file in its own folder of uploads, which nobody else has."""
-    return "upload/" in spellings[0]
+    return "data/upload/" in spellings[0]
 
 
 class _Index:
     """Image files by what annotations may call them; as there may be millions, a table is made when it is needed."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], folder: str) -> None:
+        """Hold paths below a folder, and the name of that folder, which may stand before them in an address."""
         self._paths = paths
+        self._folder = f"{folder}/"
 
     def find(self, name: str) -> str | None:
         """Return the path of the file that is called `name`, with the letter case of `name`; None if there is none."""
+        inner = name.removeprefix(self._folder)
+        return self._find(name) or (self._find(inner) if inner != name else None)
+
+    def _find(self, name: str) -> str | None:
         if name in self._exact:
             return name
         if name in self._by_stem:

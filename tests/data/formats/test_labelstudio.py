@@ -241,7 +241,20 @@ def test_images_that_are_not_there_or_not_one(tmp_path: Path) -> None:
     assert _problem(_read(tmp_path, twice), "duplicate_image_id").count == 1
 
 
+def test_the_folder_of_the_images_may_stand_in_their_addresses(tmp_path: Path) -> None:
+    """A box of `other/2.jpg` does not come to lie on `train/2.jpg`, which is the only 2.jpg there is."""
+    for stem in ("1", "2"):
+        _image(tmp_path / "train" / f"{stem}.jpg")
+    images = ("s3://bkt/train/1.jpg", "s3://bkt/other/2.jpg")
+    tasks = [_task(_result(_RECTANGLE), image=image) for image in images]
+    (tmp_path / "train.json").write_text(json.dumps(tasks))
+    loaded = load(FilesDataset(format="auto", path=tmp_path), depth="headers")
+    assert loaded.splits["train"].annotations.file_names == ("1.jpg",)
+    assert [place.image for place in _problem(loaded, "missing_image").places] == ["other/2.jpg"]
+
+
 def test_an_absent_folder_is_not_left_out_to_find_another_image(tmp_path: Path) -> None:
+    """Neither a folder of an address, nor a date that looks like the digits of an upload."""
     _image(tmp_path / "cam1" / "a.jpg")
     _image(tmp_path / "a.jpg")
     _image(tmp_path / "cam.jpg")
