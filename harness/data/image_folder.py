@@ -49,8 +49,11 @@ class ImageFolder:
         folder, _, last = plain.rpartition("/")
         listing = self._listing(folder) if plain.count("/") < _MAX_FOLDERS and _encodable(name) else None
         entry = listing.find(last) if listing else None
-        if listing is None or entry is None:
-            return ImageLookup(path=None, code="missing_image", detail=self._describe_missing(plain, listing))
+        several = self._with_suffixes(plain) if entry and folded(entry) != folded(last) else []
+        if listing is None or entry is None or len(several) > 1:
+            said = f"{plain} may be {' or '.join(several)}: write the suffix into its name"
+            detail = said if several else self._describe_missing(plain, listing)
+            return ImageLookup(path=None, code="missing_image", detail=detail)
         path = os.path.join(listing.path, entry)
         if listing.links[entry] or listing.linked:
             if not self._inside(path):
@@ -79,6 +82,10 @@ class ImageFolder:
                     for key in (folded(inner), folded(name)):  # a.jpg.xml is the label file of a.jpg
                         images.setdefault(key, []).append(os.path.join(folder, name))
         return tuple(self._stems[folder].get(folded(last), ()))
+
+    def _with_suffixes(self, stem: str) -> list[str]:
+        """Return the images that a name without suffix may mean; not the HEIC that one of them was converted from."""
+        return [name for name in self.with_stem(stem) if can_be_read(name)]
 
     def _describe_missing(self, plain: str, listing: _Listing | None) -> str:
         """Return what to say of an image that is not there, with the file that is like it, if there is one."""

@@ -84,7 +84,7 @@ def _choose(inside: str, label: str, parent: str, folder: ImageFolder, rule: Rul
         return _Choice(inside or label)
     # The path inside may be that of another machine, or leave out the folders that the label file lies in.
     meant = [name for name in own if folded(last) in _names_of(name)]
-    if meant and (lookup.path is None or not above):
+    if len(meant) == 1 and (lookup.path is None or not above):
         return _Choice(meant[0])
     sibling = posixpath.join(posixpath.dirname(own[0]), last)
     other = next((name for name in (inside, sibling, last) if last and folder.find(name).path), None)

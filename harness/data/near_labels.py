@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.data.image_folder import ImageFolder
@@ -22,6 +23,9 @@ def guess_folder(
 ) -> tuple[Path, Path | None]:
     """Find the folder that image names are relative to: the one that holds most of a sample.
 
+    Folders below the labels' own come first: what lies above them may be of another dataset, and counts only where it
+    holds more than twice as much of the sample.
+
     Args:
         annotations: the file or folder of the annotations.
         names: the images' names.
@@ -38,20 +42,43 @@ def guess_folder(
     stem = annotations.stem.removeprefix("instances_").removesuffix("-annotations-bbox")
     words = {folded(stem), folded(base.name)}
     wanted = split_from_name(annotations.stem) if split == "all" else split
-    found: dict[Path, list[str | None]] = {}
-    for folder in _candidates([inside] if inside else near(base), wanted, words):
-        images = ImageFolder(folder)
-        found[folder] = [images.find(name).path for name in sample]
-        if folder == inside and any(found[folder]):
-            break
-    present = {folder: sum(map(bool, paths)) for folder, paths in found.items()}
-    best = max(present, key=present.__getitem__, default=first)  # the first of equal ones
-    if best == first or not present[best]:
+    levels: list[list[_Candidate]] = []
+    seen: set[Path] = set()
+    for place in [inside] if inside else near(base):
+        folders = [folder for folder in _candidates([place], wanted, words) if folder not in seen]
+        seen.update(folders)
+        levels.append([_look_into(folder, sample) for folder in folders])
+    if inside and levels[0][0].present:
+        return inside, None
+    most = max((candidate.present for level in levels for candidate in level), default=0)
+    level = next(level for level in levels if 2 * max((candidate.present for candidate in level), default=0) >= most)
+    best = max(level, key=lambda candidate: candidate.present)  # the first of equal ones
+    if best.folder == first or not best.present:
         return first, None
-    rivals = (
-        folder for folder in found if 2 * present[folder] >= present[best] and _differ(found[folder], found[best])
-    )
-    return best, next(rivals, None)
+    rivals = (other.folder for other in level if 2 * other.present >= best.present and _differ(other.paths, best.paths))
+    return best.folder, next(rivals, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A folder in which a sample of images was looked for.
+
+    Attributes:
+        folder: the folder.
+        paths: the file of each image, or None.
+        present: how many are there, with those of which it is unknown which of two files is meant.
+    """
+
+    folder: Path
+    paths: Sequence[str | None]
+    present: int
+
+
+def _look_into(folder: Path, sample: Sequence[str]) -> _Candidate:
+    images = ImageFolder(folder)
+    paths = [images.find(name).path for name in sample]
+    present = sum(bool(path or images.with_stem(name)) for path, name in zip(paths, sample, strict=True))
+    return _Candidate(folder=folder, paths=paths, present=present)
 
 
 def near(base: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from harness.data.loaded import LoadedDataset
 from harness.suite.schema import FilesDataset, LabelledImages
 from tests.conftest import Command
 from tests.data.shots import CLASSES, SIZE, shots
-from tests.data.write import dataset, label_file
+from tests.data.write import dataset, image_folder, label_file
 
 
 def _load(path: Path, name: str = "auto") -> LoadedDataset:
@@ -455,3 +455,17 @@ def test_accents_in_another_form_are_no_other_class(tmp_path: Path) -> None:
         (tmp_path / f"{stem}.json").write_text(json.dumps({"imagePath": f"{stem}.jpg", "shapes": [shape]}))
     loaded = load(FilesDataset(format="labelme", path=tmp_path), depth="headers")
     assert loaded.splits["all"].annotations.class_names == ("caf\u00e9",)
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "voc", "labelme", "cvat", "openimages"])
+def test_a_name_without_suffix_that_means_two_images(name: str, tmp_path: Path) -> None:
+    """Neither is taken; both are named."""
+    root = dataset(tmp_path, name, train=3, val=2)
+    image = image_folder(root, name, "train") / "train001.jpg"
+    Image.open(image).save(image.with_suffix(".png"))
+    file = label_file(root, name, "train", "train001.jpg")
+    file.write_text(file.read_text().replace("train001.jpg", "train001"))
+    loaded = load(FilesDataset(format=name, path=root), depth="headers")  # type: ignore[arg-type]
+    (problem,) = loaded.findings.problems("error")
+    assert (problem.code, problem.count) == ("name_conflict" if name in {"voc", "labelme"} else "missing_image", 1)
+    assert re.search(r"train001\.jpg (and|or) .*train001\.png", str(problem))

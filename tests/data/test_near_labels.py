@@ -212,3 +212,20 @@ def test_labels_in_one_folder_of_a_labels_folder(inside: str, tmp_path: Path) ->
     loaded = _load(tmp_path)
     assert not loaded.findings.problems()
     assert loaded.splits["all"].annotations.boxes.tolist() == [[2, 3, 20, 10]]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_above_the_labels_are_of_another_dataset(name: str, tmp_path: Path) -> None:
+    """Originals one folder up, or a sibling's images of the same names, are neither taken nor in the way."""
+    root = dataset(tmp_path / "test_site_1", name, train=4, val=2)
+    dataset(tmp_path / "test_site_2", name, train=4, val=2)
+    clean = _load(root).fingerprint()
+    for folder in ("train", "images/train"):
+        (tmp_path / folder).mkdir(parents=True)
+        for shot in shots("train", 4):
+            Image.new("RGB", (96, 96), "red").save(tmp_path / folder / shot.name)
+    assert not _load(root).findings.problems()
+    assert _load(root).fingerprint() == clean
+    (image_folder(root, name, "train") / "train001.jpg").unlink()
+    (problem,) = _load(root).findings.problems("error")
+    assert (problem.code, problem.count) == ("missing_image", 1)
