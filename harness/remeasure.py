@@ -22,10 +22,11 @@ from harness.store import files, links, lock, paths, record
 from harness.store.job import Job
 from harness.store.paths import SuiteFolder
 from harness.store.results import find_trial, last_job, read_record_of_weights
+from harness.suite import recipe
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import plan_trials
-from harness.suite.load import Setting, load_suite, resolve_hyperparameters
-from harness.suite.schema import Hyperparameters, ImageSize, at_level
+from harness.suite.load import Setting, load_suite
+from harness.suite.schema import ImageSize, at_level
 from harness.suite.trial import TrialArchitecture
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     )
     # Of these only the precision counts, without training: the suite's, as weights do not tell theirs.
     precision = suite.settings[0].hyperparameters.precision
-    plain = resolve_hyperparameters(row, Hyperparameters(precision=precision))
+    plain = recipe.resolve(row, {"precision": precision})
     alone = replace(
         suite,
         datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),

@@ -17,10 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
-from harness.suite import messages
+from harness.suite import messages, short_forms
 from harness.suite.catalog import registry
+from harness.suite.recipe import HYPERPARAMETERS, merged, resolve
 from harness.suite.schema import (
-    PROTOCOL_LEVELS,
     ArchitectureChoice,
     Cost,
     Dataset,
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 MAX_TRIALS = 10_000
 _SUITE_FILE = TypeAdapter(SuiteFile)
-_HYPERPARAMETERS = TypeAdapter(Hyperparameters)
-_OLDER_KEYS = {"most_objects": "max_objects"}  # keys of a synthetic dataset until version 0.2
 _HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 
@@ -102,11 +100,11 @@ def load_suite(path: Path) -> Suite:
                 "architectures; see suites/quickstart.yaml",
             )
         )
-    data = _normalised(document.data)
+    data = short_forms.written_out(document.data)
     try:
         file = _SUITE_FILE.validate_json(json.dumps(data), context=path.resolve().parent)
     except ValidationError as error:
-        raise SuiteError(messages.describe(document, data, error, _SUITE_FILE.json_schema())) from None
+        raise SuiteError(messages.describe(document, data, error, json_schema())) from None
     problems: list[str] = []
     suite = _check(document, data, file, problems)
     if problems:
@@ -116,36 +114,7 @@ def load_suite(path: Path) -> Suite:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a suite file, including the short forms (an architecture's or a level's name alone)."""
-    schema = _SUITE_FILE.json_schema()
-    properties = schema["properties"]
-    choice = properties["architectures"]["items"]
-    own = {"type": "string", "pattern": r"^.+:[A-Za-z_]\w*$"}
-    properties["architectures"]["items"] = {"anyOf": [{"enum": sorted(registry.names())}, own, choice]}
-    protocol = properties["protocol"]
-    properties["protocol"] = {"anyOf": [{"enum": sorted(PROTOCOL_LEVELS)}, protocol]}
-    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
-
-
-def _normalised(data: dict[str, Any]) -> dict[str, Any]:
-    """Write the short forms out: an architecture's name alone, a protocol level alone, and a level's defaults."""
-    data = dict(data)
-    if isinstance(data.get("architectures"), list):
-        data["architectures"] = [{"name": item} if isinstance(item, str) else item for item in data["architectures"]]
-    if isinstance(data.get("protocol"), str):
-        data["protocol"] = {"level": data["protocol"]}
-    if isinstance(data.get("protocol"), dict):
-        level = data["protocol"].get("level", "standard")
-        data["protocol"] = {**PROTOCOL_LEVELS.get(str(level), {}), **data["protocol"]}
-    if isinstance(data.get("datasets"), dict):
-        data["datasets"] = {name: _with_new_keys(dataset) for name, dataset in data["datasets"].items()}
-    return data
-
-
-def _with_new_keys(dataset: object) -> object:
-    """Rename a dataset's older keys; if the old and the new key are both there, the check refuses them later."""
-    if not isinstance(dataset, dict) or dataset.get("format") != "synthetic" or "max_objects" in dataset:
-        return dataset
-    return {_OLDER_KEYS.get(key, key): value for key, value in dataset.items()}
+    return short_forms.json_schema(_SUITE_FILE.json_schema())
 
 
 def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: list[str]) -> Suite:
@@ -203,8 +172,13 @@ def _architecture(
     words = (*row.published_files, "none")
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
         report((*place, "weights"), f"{row.name} takes {', '.join(words)} or a file of weights, got {choice.weights}")
-    if choice.image_size.min > choice.image_size.max:
-        report((*place, "image_size"), f"min {choice.image_size.min} is larger than max {choice.image_size.max}")
+    image_size = choice.image_size or ImageSize(min=row.image_size[0], max=row.image_size[1])
+    problem = _unfit_size(row, image_size)
+    if problem:
+        report((*place, "image_size"), problem)
+    missing = row.missing_package()
+    if missing:
+        report((*place, "name"), missing)
     digest = None
     if choice.weights not in WEIGHTS_WORDS:
         try:
@@ -216,10 +190,25 @@ def _architecture(
         name=row.name,
         weights=choice.weights,
         weights_sha256=digest,
-        image_size=choice.image_size,
+        image_size=image_size,
         model=model,
         own=own,
     )
+
+
+def _unfit_size(row: Architecture, size: ImageSize) -> str | None:
+    """Say why an architecture does not take an image size; None if it does."""
+    low, high = row.image_size
+    if size.min > size.max:
+        return f"min {size.min} is larger than max {size.max}"
+    if row.fixed_size and (size.min, size.max) != row.image_size:
+        native = str(low) if low == high else f"{{min: {low}, max: {high}}}"
+        return f"{row.name} takes {native} alone; remove image_size"
+    if row.resize != "shorter_side" and size.min != size.max:
+        return f"{row.name} takes a square; write one number, such as image_size: {low}"
+    if size.min % row.size_multiple or size.max % row.size_multiple:
+        return f"{row.name} takes multiples of {row.size_multiple}, such as {low}; got {size.min} and {size.max}"
+    return None
 
 
 def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> dict[str, Value]:
@@ -253,7 +242,7 @@ def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> Non
             continue
         for index, value in enumerate(values):
             try:
-                _HYPERPARAMETERS.validate_json(json.dumps({key: value}))
+                HYPERPARAMETERS.validate_json(json.dumps(short_forms.hyperparameters({key: value})))
             except ValidationError as error:
                 for detail in error.errors():
                     report(("sweep", key, index), messages.describe_value(detail))
@@ -289,49 +278,22 @@ def _settings(
     for key in sweep:
         if key in overrides:
             report((*place, key), f"also an axis of sweep; set {key} in one of the two")
-    shared = _merged(data.get("hyperparameters", {}), overrides)
+    shared = merged(data.get("hyperparameters", {}), overrides)
     for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
-        configured = _HYPERPARAMETERS.validate_json(json.dumps(_merged(shared, dict(point))))
-        resolved = resolve_hyperparameters(row, configured)
-        problem = _contradiction(resolved)
+        resolved = resolve(row, merged(shared, short_forms.hyperparameters(dict(point))))
+        problem = _contradiction(row, resolved)
         if problem:
             report(place if overrides else ("hyperparameters",), f"{row.name}: {problem}")
         yield Setting(architecture=architecture, row=row, hyperparameters=resolved, swept=point)
 
 
-def _merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `defaults` with the values of `overrides`; mappings are merged key by key."""
-    merged = {
-        key: _merged(defaults[key], value) if isinstance(defaults.get(key), dict) and isinstance(value, dict) else value
-        for key, value in overrides.items()
-    }
-    return {**defaults, **merged}
-
-
-def resolve_hyperparameters(row: Architecture, configured: Hyperparameters) -> Hyperparameters:
-    """Fill the hyperparameters that the suite does not set from the architecture's recipe.
-
-    SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677). AdamW's is 1e-4 for 16 images with
-    weight decay 0.05, as in torchvision's recipe of retinanet_resnet50_fpn_v2, scaled by the square root (Malladi et
-    al. 2022, arXiv:2205.10287). Milestones keep their fraction of all epochs: 16/26 and 22/26.
-    """
-    recipe = row.recipe
-    epochs = configured.epochs or recipe.epochs
-    batch_ratio = configured.batch_size / recipe.batch_size
-    sgd = configured.optimizer == "sgd"
-    lr = configured.lr
-    if lr is None:
-        lr = recipe.lr * batch_ratio if sgd else 1e-4 * batch_ratio**0.5
-    milestones = configured.milestones
-    if milestones is None:
-        scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
-        milestones = tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
-    decay = configured.weight_decay if configured.weight_decay is not None else (1e-4 if sgd else 0.05)
-    return replace(configured, epochs=epochs, lr=lr, milestones=milestones, weight_decay=decay)
-
-
-def _contradiction(hyperparameters: Hyperparameters) -> str | None:
+def _contradiction(row: Architecture, hyperparameters: Hyperparameters) -> str | None:
     """Return a problem that only several keys together show, or None."""
+    at_once = hyperparameters.batch_size // hyperparameters.accumulate
+    if at_once < row.min_batch:
+        return f"trains on at least {row.min_batch} images at once, got {at_once}: raise batch_size or lower accumulate"
+    if hyperparameters.precision == "fp16" and not row.fp16:
+        return "overflows in fp16: use precision: bf16 or fp32"
     followed = "schedule: plateau" if hyperparameters.schedule == "plateau" else "early_stopping"
     if not hyperparameters.validate_every and (followed != "early_stopping" or hyperparameters.early_stopping):
         return f"{followed} follows the mAP on val: set validate_every, the number of epochs between two validations"

@@ -131,6 +131,8 @@ def _follow(schema: dict[str, Any], here: dict[str, Any], data: object) -> dict[
     if mapping and isinstance(data, dict) and data.get("format") in mapping:
         here = {"$ref": mapping[data["format"]]}
     options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) > 1 and isinstance(data, dict):  # a short form is no mapping
+        options = [option for option in options if "$ref" in option or option.get("type") == "object"]
     if len(options) == 1:
         here = options[0]
     if "$ref" in here:

@@ -193,7 +193,10 @@ Dataset = Annotated[FilesDataset | PythonDataset | SyntheticDataset, Field(discr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSize:
-    """The detector's resize: the shorter side becomes `min` pixels, unless the longer one would exceed `max` pixels."""
+    """The detector's resize: the shorter side becomes `min` pixels, unless the longer one would exceed `max` pixels.
+
+    A detector of square inputs takes one number for both; `640` in a suite file is short for `{min: 640, max: 640}`.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -207,7 +210,8 @@ class Augmentation:
 
     `hflip` and `vflip` are the probabilities of mirroring it, `photometric` that of each change of its colours
     (brightness, contrast, saturation, hue, order of the channels), `random_crop` that of a crop which keeps the centre
-    of a box. `scale_jitter` is the range (smallest, largest) of a zoom.
+    of a box. `scale_jitter` is the range (smallest, largest) of a zoom that keeps the image's own size. `multiscale` is
+    the range of a factor on the detector's image size, drawn for each step. The name of a preset is short for its keys.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -217,6 +221,16 @@ class Augmentation:
     photometric: Fraction = 0.0
     random_crop: Fraction = 0.0
     scale_jitter: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
+    multiscale: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
+
+
+# What a recipe, or a suite in place of a mapping, calls by a name; docs/architectures.md says where each comes from.
+PRESETS: Mapping[str, Augmentation] = {
+    "flip": Augmentation(),
+    "ssd": Augmentation(photometric=0.5, random_crop=1.0),
+    "lsj": Augmentation(scale_jitter=(0.1, 2.0)),
+    "multiscale": Augmentation(multiscale=(0.6, 1.0)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,19 +245,27 @@ class EarlyStopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """The hyperparameters of fine-tuning. None stands for the value of the architecture's recipe until it is filled in.
+    """The hyperparameters of fine-tuning. What a suite does not set has the value of a recipe.
 
+    That is the architecture's published recipe, or with `recipe: shared` one for all architectures. In a trial, None
+    stands for what has no effect; until then, for a value that the recipe gives.
     `batch_size` images make one optimizer step; with `accumulate: k` they are processed in k parts, which takes less
     memory for the same step.
     `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. A plateau schedule does so
     once val's mAP has not risen for more than `plateau_patience` validations in a row. `warmup_steps: epoch` is
     torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
+    `backbone_lr_factor` multiplies the rate of the backbone, `norm_weight_decay` is that of norms and biases. `ema` is
+    the decay of a moving average of the weights, which is what is validated and kept; 0 stands for none, as it does for
+    `clip_grad_norm`. `trainable_layers` is the number of the backbone's stages that train, counted from its output.
+    `batch_norm` says what its norms do: `frozen`, nothing of them changes; `eval`, only their weights are trained;
+    `train`, their statistics change too.
     With `class_balance: repeat_factor` an epoch repeats the images of classes that fewer than a fraction
     `repeat_threshold` of the images show.
     """
 
     __pydantic_config__: ClassVar = _STRICT
 
+    recipe: Literal["published", "shared"] = "published"
     epochs: Positive | None = None
     batch_size: Positive = 4
     accumulate: Positive = 1
@@ -251,13 +273,18 @@ class Hyperparameters:
     lr: Above0 | None = None
     momentum: Fraction = 0.9
     weight_decay: NotNegative | None = None
+    norm_weight_decay: NotNegative | None = None
+    backbone_lr_factor: NotNegative | None = None
     schedule: Literal["multistep", "cosine", "constant", "plateau"] = "multistep"
     milestones: tuple[Positive, ...] | None = None
     gamma: Above0 = 0.1
     plateau_patience: Natural = 2
     warmup_steps: Natural | Literal["epoch"] = "epoch"
     warmup_factor: Above0 = 0.001
-    clip_grad_norm: Above0 | None = None
+    clip_grad_norm: NotNegative | None = None
+    ema: Annotated[float, Ge(0), Lt(1)] | None = None
+    trainable_layers: Natural | Literal["all"] | None = None
+    batch_norm: Literal["frozen", "eval", "train"] | None = None
     precision: Precision = "fp32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     validate_every: Natural = 0
@@ -273,14 +300,15 @@ class ArchitectureChoice:
 
     `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), or a file.
     `model` holds the architecture's options, numbers and lists of them; the catalogue lists those that it takes.
-    `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own.
+    `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own. Without
+    `image_size` it is the architecture's native one. `backbone: NAME` is short for that option under `model`.
     """
 
     __pydantic_config__: ClassVar = _STRICT
 
     name: Annotated[str, AfterValidator(validators.known_architecture)]
     weights: Annotated[str, AfterValidator(validators.weights)] = "default"
-    image_size: ImageSize = field(default_factory=ImageSize)
+    image_size: ImageSize | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
 

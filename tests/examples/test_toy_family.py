@@ -23,8 +23,9 @@ from harness.store import files, paths, record
 from harness.store.job import JOB, Job
 from harness.suite.catalog.registry import load_row
 from harness.suite.expand import plan_trials
-from harness.suite.load import load_suite, resolve_hyperparameters
-from harness.suite.schema import Hyperparameters, ImageSize, SyntheticDataset, SyntheticImages, VariantName
+from harness.suite.load import load_suite
+from harness.suite.recipe import resolve
+from harness.suite.schema import ImageSize, SyntheticDataset, SyntheticImages, VariantName
 from harness.suite.trial import TrialArchitecture, TrialDataset
 from harness.trial.deploy import base, registry
 from harness.trial.deploy.agreement import agreement, detect_each
@@ -214,7 +215,7 @@ def test_it_learns() -> None:
         return accuracy(truths, detections, class_names=data["val"].class_names, split="val").map_50 or 0.0
 
     before = map_50()
-    h = resolve_hyperparameters(ROW, Hyperparameters(epochs=15, batch_size=4, lr=0.005, optimizer="adamw"))
+    h = resolve(ROW, {"epochs": 15, "batch_size": 4, "lr": 0.005, "optimizer": "adamw"})
     batches = EpochBatches(24, 4, seed=0)
     training = finetune(
         detector,

@@ -229,7 +229,7 @@ def test_trials_are_counted_before_they_are_made(
 ) -> None:
     """More than a year of nights is a slip; the sentence says what multiplies to it, and none is made."""
     made: list[object] = []
-    monkeypatch.setattr(load, "resolve_hyperparameters", lambda *point: made.append(point))
+    monkeypatch.setattr(load, "resolve", lambda *point: made.append(point))
     problems = _problems(tmp_path, GOOD.replace("hyperparameters: {lr: 0.005}", "image_size: {min: 480}") + rest)
     assert problems == (f"s.yaml:{said}; a suite has at most 10,000",)
     assert not made

@@ -6,6 +6,7 @@ only one family needs belong to a subclass of `Architecture` beside that family'
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from dataclasses import dataclass, field
@@ -19,15 +20,69 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How the published weights were trained; `lr` belongs to `batch_size` images a step."""
+    """How the published weights were trained: what a suite's hyperparameters are unless it sets them.
+
+    Attributes:
+        lr: the learning rate that belongs to `batch_size` images a step.
+        milestones: the epochs, of `epochs`, after which a multistep schedule lowers the rate.
+        norm_weight_decay: the weight decay of norms and biases; None: as all others.
+        warmup_steps: `epoch` is torchvision's rule, at most 1,000 and at most the first epoch's.
+        clip_grad_norm: None: gradients are not clipped.
+        backbone_lr_factor: of the backbone's learning rate to the others'; None: 1.
+        ema: the decay of the moving average of the weights; None: there is none.
+        augmentation: the name of a preset (`harness.suite.presets`).
+        source: where these values come from: an address or a citation.
+    """
 
     lr: float
     batch_size: int = 16
     epochs: int = 26
     milestones: tuple[int, ...] = (16, 22)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    norm_weight_decay: float | None = None
+    schedule: Literal["multistep", "cosine", "constant"] = "multistep"
+    warmup_steps: int | Literal["epoch"] = "epoch"
+    clip_grad_norm: float | None = None
+    backbone_lr_factor: float | None = None
+    ema: float | None = None
+    augmentation: Literal["flip", "ssd", "lsj", "multiscale"] = "flip"
+    source: str = ""
 
 
-Value = int | tuple[float, ...] | tuple[tuple[float, ...], ...]  # of an option
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """A published file of Hugging Face's hub; `harness fetch` brings it to the hub's cache on this machine.
+
+    Attributes:
+        repo: owner and name.
+        revision: a branch, a tag or a commit.
+        file: the file that holds the weights; its `config.json` is beside it.
+    """
+
+    repo: str
+    revision: str = "main"
+    file: str = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageFile:
+    """A published file inside a package of the Python package index, where pip puts it.
+
+    Attributes:
+        package: the distribution's name.
+        file: its path among the installed packages.
+        sha256: of its content.
+    """
+
+    package: str
+    file: str
+    sha256: str
+
+
+Published = str | HubFile | PackageFile  # a text is the name of a file in torch hub's cache
+Value = int | str | tuple[float, ...] | tuple[tuple[float, ...], ...]  # of an option
 _CHANNELS = 3
 
 
@@ -39,7 +94,7 @@ class Option:
         name: the argument's name.
         kind: `count`, a whole number; `channels`, three numbers of a red, a green and a blue channel; `numbers`, one or
             more positive numbers; `levels`, for each of `levels` feature maps one or more positive numbers, everywhere
-            as many.
+            as many; `name`, a text.
         maximum: the largest value that the builder takes, or None if any value goes.
         above_zero: whether channels must be above 0.
         levels: the number of feature maps.
@@ -47,7 +102,7 @@ class Option:
     """
 
     name: str
-    kind: Literal["count", "channels", "numbers", "levels"] = "count"
+    kind: Literal["count", "channels", "numbers", "levels", "name"] = "count"
     maximum: int | None = None
     above_zero: bool = False
     levels: int = 0
@@ -61,6 +116,10 @@ class Option:
         """
         if self.kind == "count":
             return self._count(value)
+        if self.kind == "name":
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError("takes a name")
+            return value
         if self.kind == "levels":
             if isinstance(value, list) and len(value) == self.levels:
                 sizes = tuple(_positive(level if isinstance(level, list) else [level]) for level in value)
@@ -108,11 +167,27 @@ class Architecture:
             relative to the file that defines the row. It is imported in the processes of trials only.
         backbone: the backbone's name, for the report.
         stages: 1 or 2.
+        queries: of a transformer that detects as many objects at most; None for others.
         parameters: number of parameters of the published weights; with other classes a few less or more.
+        gflops: billions of multiplications with their additions for an image of the native size, as published.
         recipe: where hyperparameters come from that a suite leaves open.
+        image_size: the native size, which a suite takes that sets none: the shorter and the longer side in pixels.
+        resize: what happens to an image. `shorter_side`: its shorter side gets the first size, unless the longer one
+            would exceed the second. `square`: both sides get the size, whatever its shape. `letterbox`: its longer side
+            gets the size, and it is padded to a square.
+        fixed_size: whether it takes its native size alone.
+        size_multiple: both sizes must be multiples of it.
+        min_batch: the number of images that training must process at once.
+        fp16: whether it trains and runs in fp16; some overflow.
+        needs_masks: whether it trains from masks beside boxes.
         published_map: COCO val2017 mAP of the published weights, from 0 to 1; None where nothing is published.
+        published_source: where that number comes from: an address or a citation.
         published_files: each word that a suite may write under `weights` for a published file, beside `none` and a
-            path, with that file's name in torch hub's cache.
+            path, with that file.
+        code_license: the licence of the code that builds it, as an SPDX identifier.
+        weights_license: the licence of the published weights, likewise; empty where nothing is published.
+        extra: the extra of this package that installs what it needs (`pip install 'detection-harness[EXTRA]'`).
+        packages: the packages that it needs beyond this program's own, as they are imported.
         options: what a suite may set under `model`.
     """
 
@@ -122,10 +197,40 @@ class Architecture:
     stages: int
     parameters: int
     recipe: Recipe
+    queries: int | None = None
+    gflops: float | None = None
+    image_size: tuple[int, int] = (800, 1333)
+    resize: Literal["shorter_side", "square", "letterbox"] = "shorter_side"
+    fixed_size: bool = False
+    size_multiple: int = 1
+    min_batch: int = 1
+    fp16: bool = True
+    needs_masks: bool = False
     published_map: float | None = None
-    published_files: Mapping[str, str] = field(default_factory=dict)
+    published_source: str = ""
+    published_files: Mapping[str, Published] = field(default_factory=dict)
+    code_license: str = ""
+    weights_license: str = ""
+    extra: str | None = None
+    packages: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: expected letters, digits, '_', '.' and '-' (it names folders)")
+
+    def missing_package(self) -> str | None:
+        """Say which package is not installed that this row needs, and the command that installs it; None if none."""
+        missing = [name for name in self.packages if not _is_installed(name)]
+        if not missing:
+            return None
+        what = f"'detection-harness[{self.extra}]'" if self.extra else " ".join(missing)
+        return f"{self.name} needs {' and '.join(missing)}, which this Python lacks: pip install {what}"
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

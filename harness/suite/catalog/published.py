@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from harness.suite.catalog.architecture import HubFile, PackageFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.architecture import Architecture, Published
     from harness.suite.trial import TrialArchitecture
 
 
@@ -21,17 +25,22 @@ class PublishedFile:
     Attributes:
         architecture: the name of a built-in one, or the import path of the user's own.
         word: what the suite gives as its `weights`: default or backbone.
-        name: of the file.
+        file: the published file.
     """
 
     architecture: str
     word: str
-    name: str
+    file: Published
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+        return described(self.file)
 
     @property
     def path(self) -> Path:
         """Where it is, or will be once it is fetched."""
-        return cache_folder() / self.name
+        return location(self.file)
 
 
 def published_files(architectures: Iterable[tuple[Architecture, TrialArchitecture]]) -> tuple[PublishedFile, ...]:
@@ -44,7 +53,7 @@ def published_files(architectures: Iterable[tuple[Architecture, TrialArchitectur
         PublishedFile(
             architecture=choice.own.path if choice.own else choice.name,
             word=choice.weights,
-            name=row.published_files[choice.weights],
+            file=row.published_files[choice.weights],
         )
         for row, choice in architectures
         if choice.weights in row.published_files
@@ -52,7 +61,43 @@ def published_files(architectures: Iterable[tuple[Architecture, TrialArchitectur
     return tuple(dict.fromkeys(files))
 
 
+def described(file: Published) -> str:
+    """The file in a few words: its name, with where it comes from."""
+    if isinstance(file, HubFile):
+        return f"{file.repo}/{file.file}"
+    return f"{Path(file.file).name} of the package {file.package}" if isinstance(file, PackageFile) else file
+
+
+def location(file: Published) -> Path:
+    """Where a published file is on this machine, or will be once it is fetched or its package is installed."""
+    if isinstance(file, HubFile):
+        return _hub_location(file)
+    if isinstance(file, PackageFile):
+        try:
+            return Path(str(distribution(file.package).locate_file(file.file)))
+        except PackageNotFoundError:
+            return Path(sysconfig.get_path("purelib")) / file.file
+    return cache_folder() / file
+
+
 def cache_folder() -> Path:
     """The folder of published weights: the one that `torch.hub.get_dir` gives, without importing torch."""
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def hub_folder() -> Path:
+    """The cache of Hugging Face's hub: the folder that `huggingface_hub.constants.HF_HUB_CACHE` names."""
+    own = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(own or Path(home) / "hub").expanduser()
+
+
+def _hub_location(file: HubFile) -> Path:
+    """Where the hub's cache has a file: in the snapshot of the commit that the revision stands for."""
+    folder = hub_folder() / f"models--{file.repo.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / file.revision).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        commit = file.revision
+    return folder / "snapshots" / commit / file.file

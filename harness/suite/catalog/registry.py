@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from harness.suite import user_code
-from harness.suite.catalog import torchvision
+from harness.suite.catalog import timm, torchvision, transformers, yolo
 from harness.suite.catalog.architecture import Architecture
 from harness.suite.sources import source_files
 
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRY_POINTS = "harness.families"
-BUILT_IN: Mapping[str, Architecture] = {row.name: row for row in torchvision.ARCHITECTURES}
+_ROWS: tuple[Architecture, ...] = (
+    *torchvision.ARCHITECTURES,
+    *timm.ARCHITECTURES,
+    *transformers.ARCHITECTURES,
+    *yolo.ARCHITECTURES,
+)
+BUILT_IN: Mapping[str, Architecture] = {row.name: row for row in _ROWS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

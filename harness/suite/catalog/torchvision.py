@@ -10,9 +10,13 @@ warm-up from 1/1000 over the first 1,000 iterations, 8 GPUs with 2 images each. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.suite.catalog.architecture import Architecture, Option, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FAMILY = "harness.trial.models.torchvision.family"
 
@@ -27,6 +31,7 @@ class TorchvisionArchitecture(Architecture):
         backbone_weights: the ImageNet weights of the backbone, as `Enum.MEMBER` of torchvision.models.
         frozen_prefixes: prefixes of the parameters that the builder freezes when it starts from pretrained weights.
         frozen_norm_eps: the eps of the frozen BatchNorms that the published weights were trained with.
+        published_files: names of files in torch hub's cache.
     """
 
     head: str
@@ -34,6 +39,7 @@ class TorchvisionArchitecture(Architecture):
     backbone_weights: str
     frozen_prefixes: tuple[str, ...]
     frozen_norm_eps: float
+    published_files: Mapping[str, str] = field(default_factory=dict)
 
 
 _RESNET_STEM = ("backbone.body.conv1.", "backbone.body.bn1.", "backbone.body.layer1.")

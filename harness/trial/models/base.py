@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from harness.errors import UnsupportedVariant
+from harness.errors import TrialError, UnsupportedVariant
+from harness.trial.models.groups import parameter_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,13 +71,32 @@ class Detector(Protocol):
     def structure(self) -> Mapping[str, Any]:
         """What building the same network again needs beside its state dict: plain values, lists and dicts of them."""
 
-    def parameter_groups(self, hyperparameters: Hyperparameters) -> list[dict[str, Any]]:  # noqa: ARG002 - for others
+    def backbone_stages(self) -> Sequence[nn.Module]:
+        """The parts of the backbone, from the image on; what is in none of them is neck or head.
+
+        `trainable_layers` freezes the first ones, and `backbone_lr_factor` is for the parameters of all of them. Here:
+        none are known.
+        """
+        return ()
+
+    def parameter_groups(self, hyperparameters: Hyperparameters) -> list[dict[str, Any]]:
         """The parameters to train, in groups as `torch.optim` takes them: `params`, and what differs in that group.
 
         The optimizer's learning rate and weight decay hold for groups without `lr` and `weight_decay` of their own.
-        Here: all that require gradients, in one group.
+        Here: all that require gradients, divided where `backbone_lr_factor` or `norm_weight_decay` ask for it.
+
+        Raises:
+            TrialError: `backbone_lr_factor` is set, and this detector does not tell which parameters those are.
         """
-        return [{"params": [parameter for parameter in self.module.parameters() if parameter.requires_grad]}]
+        return parameter_groups(self.module, self.backbone_stages(), hyperparameters)
+
+    def set_training_scale(self, scale: float) -> None:  # noqa: ARG002 - for those that can
+        """Resize training images to `scale` times the image size from now on; what is detected in is not affected.
+
+        Raises:
+            TrialError: this detector cannot train at several sizes.
+        """
+        raise TrialError(f"{type(self).__name__} trains at one image size: remove multiscale from augmentation")
 
     def use_channels_last(self) -> None:
         """Store the weights, and run the convolutions, in torch's channels_last memory format.

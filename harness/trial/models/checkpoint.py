@@ -53,7 +53,7 @@ class _Content:
     architecture: StrictStr
     classes: Annotated[list[StrictStr], MinLen(1)]
     image_size: Annotated[list[Annotated[StrictInt, Gt(0)]], Len(2, 2)]
-    model: dict[StrictStr, StrictInt | StrictFloat | list[Any]]
+    model: dict[StrictStr, StrictInt | StrictFloat | StrictStr | list[Any]]
     structure: dict[StrictStr, Any]
     state_dict: dict[StrictStr, Tensor]
 

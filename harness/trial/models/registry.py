@@ -44,8 +44,11 @@ def family_of(row: Architecture) -> Family:
     """The module that builds the row.
 
     Raises:
-        TrialError: it cannot be imported, or lacks a function of a family.
+        TrialError: it cannot be imported, a package that it needs is not installed, or it lacks a function of a family.
     """
+    missing = row.missing_package()
+    if missing:
+        raise TrialError(missing)
     try:
         family = user_code.load_module(row.family)
     except ImportError as error:

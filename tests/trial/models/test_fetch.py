@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.suite.catalog.published import location
 from harness.suite.catalog.registry import BUILT_IN
 from harness.trial.models import fetch
 
@@ -20,7 +21,7 @@ def test_what_is_cached_is_not_fetched_again(
 ) -> None:
     """A file in the cache is named as it is; one that has no published weights does not hold up the others."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    file = tmp_path / "hub" / "checkpoints" / BUILT_IN[NAME].published_files["backbone"]
+    file = location(BUILT_IN[NAME].published_files["backbone"])
     file.parent.mkdir(parents=True)
     file.touch()
     assert fetch.main([f"{TOY}:TOY=default", "nothing=default", f"{NAME}=backbone"]) == 1

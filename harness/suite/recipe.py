@@ -1,0 +1,102 @@
+"""Hyperparameters as a trial has them: a recipe's values wherever the suite sets none.
+
+A recipe is the published one of an architecture (`harness.suite.catalog`), or `SHARED`, one for all architectures.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from harness.suite.catalog.architecture import Recipe
+from harness.suite.schema import PRESETS, Hyperparameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.suite.catalog.architecture import Architecture
+
+HYPERPARAMETERS = TypeAdapter(Hyperparameters)
+
+# A step of AdamW does not depend on the gradients' scale, so one rate and one clipping serve every loss.
+SHARED = Recipe(
+    lr=1e-4,
+    optimizer="adamw",
+    weight_decay=0.05,
+    schedule="cosine",
+    clip_grad_norm=0.1,
+    source="rate and decay: torchvision's recipe of retinanet_resnet50_fpn_v2; clipping: DETR (arXiv:2005.12872)",
+)
+_FROM_RECIPE = (
+    "optimizer",
+    "momentum",
+    "schedule",
+    "warmup_steps",
+    "clip_grad_norm",
+    "norm_weight_decay",
+    "backbone_lr_factor",
+    "ema",
+)
+_SGD = (0.02, 1e-4)  # rate for 16 images and weight decay of torchvision's references, for a recipe of AdamW
+_ADAMW = (1e-4, 0.05)  # of torchvision's recipe of retinanet_resnet50_fpn_v2, for a recipe of SGD
+
+
+def recipe_of(row: Architecture, values: Mapping[str, Any]) -> Recipe:
+    """The recipe that fills what `values`, a suite's hyperparameters, leave open."""
+    return SHARED if values.get("recipe") == "shared" else row.recipe
+
+
+def resolve(row: Architecture, values: Mapping[str, Any]) -> Hyperparameters:
+    """Fill the hyperparameters that a suite does not set from the recipe.
+
+    SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677), AdamW's by the square root
+    (Malladi et al. 2022, arXiv:2205.10287). Milestones keep their fraction of all epochs. Where the suite takes another
+    optimizer than the recipe, rate and decay are torchvision's for that optimizer.
+
+    Args:
+        row: the architecture.
+        values: the suite's own values, without short forms.
+
+    Raises:
+        ValidationError: a value is not allowed.
+    """
+    recipe = recipe_of(row, values)
+    filled = {
+        key: value
+        for key in _FROM_RECIPE
+        if (value := getattr(recipe, key)) is not None  # else the schema's default
+    }
+    filled["augmentation"] = asdict(PRESETS[recipe.augmentation])
+    configured = HYPERPARAMETERS.validate_json(json.dumps(merged(filled, values)))
+    epochs = configured.epochs or recipe.epochs
+    batch_ratio = configured.batch_size / recipe.batch_size
+    sgd = configured.optimizer == "sgd"
+    lr, decay = (
+        (recipe.lr, recipe.weight_decay) if configured.optimizer == recipe.optimizer else _SGD if sgd else _ADAMW
+    )
+    milestones = configured.milestones
+    if milestones is None:
+        scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
+        milestones = tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
+    return replace(
+        configured,
+        epochs=epochs,
+        lr=lr * (batch_ratio if sgd else batch_ratio**0.5) if configured.lr is None else configured.lr,
+        milestones=milestones,
+        weight_decay=decay if configured.weight_decay is None else configured.weight_decay,
+        clip_grad_norm=configured.clip_grad_norm or None,
+        ema=configured.ema or None,
+        backbone_lr_factor=None if configured.backbone_lr_factor == 1 else configured.backbone_lr_factor,
+    )
+
+
+def merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `defaults` with the values of `overrides`; mappings are merged key by key."""
+    both = {
+        key: merged(defaults[key], value) if isinstance(defaults.get(key), dict) and isinstance(value, dict) else value
+        for key, value in overrides.items()
+    }
+    return {**defaults, **both}
