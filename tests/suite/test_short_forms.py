@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SuiteError
-from harness.suite.load import load_suite
+from harness.suite.load import Setting, load_suite
 from harness.suite.schema import ImageSize
 
 _SUITE = """
@@ -19,7 +19,9 @@ sweep: {sweep}
 """
 
 
-def _load(tmp_path: Path, choice: str = "", hyperparameters: str = "{epochs: 1}", sweep: str = "{}"):  # noqa: ANN202
+def _load(
+    tmp_path: Path, choice: str = "", hyperparameters: str = "{epochs: 1}", sweep: str = "{}"
+) -> tuple[Setting, ...]:
     path = tmp_path / "suite.yaml"
     path.write_text(_SUITE.format(choice=choice, hyperparameters=hyperparameters, sweep=sweep))
     return load_suite(path).settings
