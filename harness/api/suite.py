@@ -10,7 +10,6 @@ import logging
 import socket
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from harness.store import files, links, lock
 from harness.store.paths import RACES, SuiteFolder
 from harness.store.race import MIN_ENTRANTS
 from harness.store.results import SuitePlan, encode_plan, read_plan
+from harness.suite.deployment import VARIANTS
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
 from harness.version import __version__
@@ -99,10 +99,11 @@ def plan(
     if not selected:
         ids = "\n".join(f"  {trial.trial_id}" for trial in trials)
         raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
-    if "onnxruntime" in loaded.protocol.variants and not find_spec("onnxruntime"):
-        remarks += (
-            "the variant onnxruntime is not installed: its rows will say so; pip install 'detection-harness[onnx]'",
-        )
+    remarks += tuple(
+        f"the rows of the variant {name} will say: {missing}"
+        for name in loaded.protocol.variants
+        if name in VARIANTS and (missing := VARIANTS[name].missing())
+    )
     folder = SuiteFolder(Path(results) / loaded.name)
     if device == "auto":
         device = resolve(device, used_devices(folder, trials))

@@ -34,7 +34,7 @@ def _variants(_context: click.Context, _parameter: click.Parameter, value: str |
 @click.option("--dataset", metavar="NAME", help="Which dataset of --suite, if it has several.")
 @click.option("--protocol", type=click.Choice(["quick", "standard", "publish"]), help="Another level than the trial's.")
 @click.option(
-    "--variants", callback=_variants, metavar="A,B", help="Other variants than the trial's, e.g. onnxruntime."
+    "--variants", callback=_variants, metavar="A,B", help="Other variants than the trial's, e.g. onnxruntime,openvino."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Where it goes, if not beside the weights.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Other than that of the training.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.suite.catalog.registry import BUILT_IN
+from harness.suite.deployment import WITH_FILE
 from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -
     kept, passing = 0, 0
     for trial in trials:
         preflight = preflights.get(configuration_key(trial))
-        files = 1 + ("onnxruntime" in trial.protocol.variants)
+        files = 1 + len(WITH_FILE.intersection(trial.protocol.variants))
         if preflight is not None:
             rows = preflight.images * trial.protocol.detections * (1 + len(trial.protocol.variants))
             kept += files * preflight.weights_bytes + rows * _DETECTION_BYTES

@@ -144,9 +144,9 @@ class ResultFolder:
         """Ground truth of the evaluated split, which the detections are matched with."""
         return self.path / "ground_truth.parquet"
 
-    def exported(self, variant: str) -> Path:
-        """The file that a variant's runtime loads."""
-        return self.path / f"model.{variant}.onnx"
+    def exported(self, variant: str, suffix: str = ".onnx") -> Path:
+        """A file that a variant's runtime loads."""
+        return self.path / f"model.{variant}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,17 @@ OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
 Level = Literal["quick", "standard", "publish"]
 Precision = Literal["fp32", "bf16", "fp16"]
-VariantName = Literal["eager-fp32", "eager-bf16", "eager-fp16", "channels_last", "compile", "onnxruntime"]
+VariantName = Literal[
+    "eager-fp32",
+    "eager-bf16",
+    "eager-fp16",
+    "channels_last",
+    "compile",
+    "torchscript",
+    "onnxruntime",
+    "openvino",
+    "openvino-int8",
+]
 Column = Literal["image", "class", "x1", "y1", "x2", "y2", "cx", "cy", "w", "h", "width", "height"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 

@@ -20,7 +20,7 @@ from harness.trial.measure.protocol import THRESHOLDS, images_to_time, measure
 from harness.trial.measure.repeat import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import torch
     from torch import Tensor
@@ -158,9 +158,7 @@ class Benchmark:
         result = self.run(deployment, name)
         file = None
         if deployment.exported is not None:
-            path = self.folder.exported(name)
-            files.replace(path, deployment.exported())
-            file = path.name
+            file = self._write_exported(name, deployment.exported())
         variant = Variant(
             name=name,
             how=deployment.how,
@@ -171,6 +169,12 @@ class Benchmark:
             warnings=result.warnings,
         )
         return variant, result.samples
+
+    def _write_exported(self, name: str, exported: Mapping[str, bytes]) -> str:
+        """Write what a variant's runtime loads; returns the name of the file that names the others."""
+        for suffix, content in reversed(tuple(exported.items())):  # the one that names the others last: it finds them
+            files.replace(self.folder.exported(name, suffix), content)
+        return self.folder.exported(name, next(iter(exported))).name
 
     def _without_torch_memory(self, deployment: Deployment, inference: Inference) -> Inference:
         """Remove torch's memory counters if another runtime ran on the GPU: only the driver's counter covers that."""

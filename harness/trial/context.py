@@ -111,6 +111,7 @@ class TrialContext:
             tf32=self.trial.protocol.tf32,
             device=self.device,
             threads=self.threads,
+            calibration=self.data.splits["train"],
         )
 
     def benchmark(self, folder: ResultFolder, events: EventWriter, check: Callable[[], None]) -> Benchmark:

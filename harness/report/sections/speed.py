@@ -40,7 +40,7 @@ _DETAIL = (
     "over seeds. The 95 % interval of the median is over images, from "
     "`samples.parquet`; only a row of one seed has it. With several seeds, the other columns are means over seeds. "
     "Phases are timed in separate rounds, which alternate with those of whole images: their sum should equal the "
-    "median, and the last column shows how near it comes. onnxruntime does not show its phases."
+    "median, and the last column shows how near it comes. Exported models do not show their phases."
 )
 _THRESHOLDS = (
     "Median ms at each score threshold, from a separate pass that takes the thresholds in turn for each image, for the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.suite.catalog.architecture import Architecture
+    from harness.trial.inputs.item import Items
     from harness.trial.models.base import Detector
 
 
@@ -36,7 +37,8 @@ class Deployment:
         batched: whether `detect` runs a batch at once, not image by image.
         detector: the detector that torch runs; None under another runtime.
         compile_s: seconds that compiling took, which are part of no other number.
-        exported: the content of the file that another program would run, for the threshold that is set.
+        exported: what another program would run, for the threshold that is set: the content of its files by their
+            names' suffixes; the first one names the others.
     """
 
     how: str
@@ -45,7 +47,7 @@ class Deployment:
     batched: bool = True
     detector: Detector | None = None
     compile_s: float | None = None
-    exported: Callable[[], bytes] | None = None
+    exported: Callable[[], Mapping[str, bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Weights:
         precision: of the training.
         tf32: whether float32 products may use TF32.
         threads: CPU threads.
+        calibration: training images, which a quantiser may look at; None where there are none.
     """
 
     checkpoint: Path
@@ -65,6 +68,7 @@ class Weights:
     tf32: bool
     device: torch.device
     threads: int
+    calibration: Items | None = None
 
     def load(self) -> Detector:
         """A fresh copy of the detector, on the device."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, UnsupportedVariant
 from harness.trial.deploy.base import Deployment, Weights, first_line
 from harness.trial.deploy.onnx import onnxruntime_variant
+from harness.trial.deploy.openvino import openvino_int8, openvino_variant
 from harness.trial.deploy.pytorch import channels_last, compiled, fp32, half
+from harness.trial.deploy.torchscript import torchscript
 from harness.trial.failure import out_of_memory
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 def load(
     variant: VariantName, weights: Weights, images: Sequence[Tensor], *, score_threshold: float, detections: int
 ) -> Deployment:
-    """Build a variant, and check that it detects in `images` what the weights detect.
+    """Build a variant, and check that it detects in `images` what the weights detect; int8 is judged by its own mAP.
 
     Args:
         images: a few, of different shapes where there are.
@@ -48,5 +50,8 @@ def _builders() -> dict[str, Callable[..., Deployment]]:
         "eager-fp16": half,
         "channels_last": channels_last,
         "compile": compiled,
+        "torchscript": torchscript,
         "onnxruntime": onnxruntime_variant,
+        "openvino": openvino_variant,
+        "openvino-int8": openvino_int8,
     }

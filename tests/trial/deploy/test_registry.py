@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 import torch
 
 from harness.errors import UnsupportedVariant
+from harness.suite import deployment
 from harness.suite.catalog.torchvision import ARCHITECTURES
-from harness.suite.schema import ImageSize, VariantName
-from harness.suite.trial import TrialArchitecture
+from harness.suite.schema import ImageSize, SyntheticDataset, SyntheticImages, VariantName
+from harness.suite.trial import TrialArchitecture, TrialDataset
 from harness.trial.deploy import base, onnx, registry
 from harness.trial.deploy.agreement import agreement
 from harness.trial.evaluate.detect import Detections
+from harness.trial.inputs.dataset import open_dataset
 from harness.trial.models import checkpoint
 from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import family
@@ -26,6 +28,13 @@ CPU = torch.device("cpu")
 BY_NAME = {row.name: row for row in ARCHITECTURES}
 NAMES = list(BY_NAME)
 MOBILE = "fasterrcnn_mobilenet_v3_large_fpn"
+DRAWN = TrialDataset(
+    name="shapes",
+    fingerprint="",
+    source=SyntheticDataset(
+        format="synthetic", train=SyntheticImages(images=5), val=SyntheticImages(images=1), size=96, classes=2
+    ),
+)
 
 
 MakeWeights = Callable[[str], base.Weights]
@@ -45,7 +54,10 @@ def weights_of(tmp_path_factory: pytest.TempPathFactory) -> MakeWeights:
         choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model=options)
         path = folder / f"{name}.pt"
         checkpoint.save(path, detector, choice, ("disc", "ring"))
-        return base.Weights(checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2)
+        items = open_dataset(DRAWN, max_images=5, import_folder=folder).splits["train"]
+        return base.Weights(
+            checkpoint=path, row=BY_NAME[name], precision="fp32", tf32=False, device=CPU, threads=2, calibration=items
+        )
 
     return weights
 
@@ -56,12 +68,12 @@ def found_by_weights(weights_of: MakeWeights) -> Callable[[str], list[Detections
     return functools.cache(lambda name: _found(_load("eager-fp32", weights_of(name))))
 
 
-def _found(deployment: base.Deployment) -> list[Detections]:
+def _found(loaded: base.Deployment) -> list[Detections]:
     """In images of sizes that none was traced or compiled with."""
     generator = torch.Generator().manual_seed(2)
     images = [torch.rand(3, *size, generator=generator) for size in ((112, 90), (64, 140))]
-    deployment.set_threshold(0.001, 100)
-    return [detections for image in images for detections in deployment.detect([image])]
+    loaded.set_threshold(0.001, 100)
+    return [detections for image in images for detections in loaded.detect([image])]
 
 
 def _images() -> list[torch.Tensor]:
@@ -74,8 +86,8 @@ def _load(variant: VariantName, weights: base.Weights) -> base.Deployment:
 
 
 def _is_quick(variant: str, name: str) -> bool:
-    """Of the larger architectures, only the variants that run other code for them."""
-    return variant != "compile" and (name == MOBILE or variant in {"eager-fp32", "onnxruntime"})
+    """Of the larger architectures, only the variants that run other code for them; int8 takes half a minute."""
+    return variant not in {"compile", "openvino-int8"} and (name == MOBILE or variant in {"eager-fp32", "onnxruntime"})
 
 
 @pytest.mark.parametrize(
@@ -89,13 +101,13 @@ def test_a_variant_finds_what_the_weights_find(
     name: str, variant: VariantName, weights_of: MakeWeights, found_by_weights: Callable[[str], list[Detections]]
 ) -> None:
     """Also at sizes that none was traced or compiled with."""
-    deployment = _load(variant, weights_of(name))
-    plain, found = found_by_weights(name), _found(deployment)
+    loaded = _load(variant, weights_of(name))
+    plain, found = found_by_weights(name), _found(loaded)
     assert all(len(detections.scores) for detections in plain)
     assert all(torch.isfinite(detections.boxes).all() for detections in found)
-    if variant not in {"eager-bf16", "eager-fp16"}:  # random weights' scores are too alike for half precision to order
+    if variant not in {"eager-bf16", "eager-fp16", "openvino-int8"}:  # random weights' scores are too alike for them
         assert agreement(plain, found, max_score_difference=0.05) >= 0.9
-    assert deployment.how
+    assert loaded.how
 
 
 def test_half_precision_says_which_way_it_went(weights_of: MakeWeights) -> None:
@@ -128,9 +140,24 @@ def test_what_a_runtime_raises_is_the_reason(weights_of: MakeWeights, monkeypatc
     monkeypatch.setattr(onnx, "to_onnx", broken)
     with pytest.raises(UnsupportedVariant, match='^RuntimeError: "nms_kernel" not implemented$'):
         _load("onnxruntime", weights)
-    monkeypatch.setattr(onnx, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda _name: None)))
-    with pytest.raises(UnsupportedVariant, match=r"onnx is not installed: pip install 'detection-harness\[onnx\]'"):
-        _load("onnxruntime", weights)
+
+
+@pytest.mark.parametrize(
+    ("variant", "package", "extra"),
+    [
+        ("onnxruntime", "onnxruntime", "onnx"),
+        ("openvino", "openvino", "openvino"),
+        ("openvino-int8", "nncf", "openvino"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
+    variant: VariantName, package: str, extra: str, weights_of: MakeWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with nothing else: nobody looks for the name of an extra."""
+    monkeypatch.setattr(deployment, "find_spec", lambda name: None if name == package else object())
+    said = f"{package} is not installed: pip install 'detection-harness[{extra}]'"
+    with pytest.raises(UnsupportedVariant, match=f"^{re.escape(said)}$"):
+        _load(variant, weights_of(MOBILE))
 
 
 def test_a_threshold_is_part_of_an_export(weights_of: MakeWeights) -> None:
