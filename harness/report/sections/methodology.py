@@ -47,7 +47,7 @@ def _protocol(records: Sequence[Record]) -> str:
                 if p.throughput_batch_size == "auto"
                 else f"batches of {p.throughput_batch_size}"
             )
-            + ", images ÷ wall time, in rounds; exported models (torchscript, onnxruntime, openvino) one image at a time.",
+            + ", images ÷ wall time, in rounds; exported models (TorchScript, ONNX, OpenVINO) one image at a time.",
             f"- Accuracy: COCO mAP, IoU 0.50:0.95, score threshold {p.score_threshold:g}, {p.detections} detections an "
             "image, of which mAP counts 100 of each class; the weights and the precision "
             f"({', '.join(precisions)}) are those whose speed was measured.",
