@@ -34,8 +34,8 @@ def to_torchscript(detector: Detector, image: Tensor) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         # Of a trace, that python values become constants; of torch, that scripting will be replaced one day.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(OneImage(detector).eval(), (image,), check_trace=False)
-        return torch.jit.freeze(traced.eval())  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(OneImage(detector).eval(), (image,), check_trace=False)  # type: ignore[no-untyped-call]
+        return torch.jit.freeze(traced.eval())
 
 
 def saved(traced: Any) -> bytes:
