@@ -67,14 +67,18 @@ def start_from(
         return _built(row, options, weights=None, weights_backbone=None, num_classes=num_classes), "new"
     if weights not in row.published_files:
         return _from_file(row, Path(weights), num_classes, options)
-    file = published.require(row, backbone_only=weights == "backbone")
+    file = published.require(row, weights)
+    found = published.member_of(row, weights)
     try:
         if weights == "backbone":
-            backbone = published.member(row.backbone_weights)
-            return _built(row, options, weights=None, weights_backbone=backbone, num_classes=num_classes), "new"
-        model = _built(row, options, weights=published.member(row.weights))
+            model = _built(row, options, weights=None, weights_backbone=found, num_classes=num_classes)
+        else:
+            model = _built(row, options, weights=found)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         raise WeightsError(f"{file}: cannot be loaded: {error}; delete it and run `harness fetch` again") from None
+    freeze_idle_norms(model)
+    if weights == "backbone":
+        return model, "new"
     head_of(row).replace_head(model, num_classes)
     return model, "replaced"
 
@@ -114,13 +118,34 @@ def structure_of(model: nn.Module) -> Structure:
 
 def apply_structure(model: nn.Module, structure: Structure) -> None:
     """Freeze a model built without weights: its norms in place of live ones, and its parameters."""
-    for name, eps in structure.frozen_norms.items():
-        parent, _, child = name.rpartition(".")
-        norm = getattr(model.get_submodule(parent), child)
-        setattr(model.get_submodule(parent), child, FrozenBatchNorm2d(norm.num_features, eps=eps))
+    _freeze_norms(model, structure.frozen_norms)
     frozen = set(structure.frozen_parameters)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
+
+
+def freeze_idle_norms(model: nn.Module) -> None:
+    """Freeze the BatchNorms of frozen layers, which torchvision's newer builders leave live.
+
+    Their weights are frozen by those builders, their running statistics are not: they would go on following the
+    batches of a training, under layers that learn nothing of it.
+    """
+    idle = {
+        name: norm.eps
+        for name, norm in model.named_modules()
+        if isinstance(norm, nn.BatchNorm2d) and not any(parameter.requires_grad for parameter in norm.parameters())
+    }
+    _freeze_norms(model, idle)
+
+
+def _freeze_norms(model: nn.Module, eps_of: Mapping[str, float]) -> None:
+    """Put a frozen norm with this eps, and with the weights and statistics of the live one, in each one's place."""
+    for name, eps in eps_of.items():
+        parent, _, child = name.rpartition(".")
+        norm = model.get_submodule(name)
+        frozen = FrozenBatchNorm2d(norm.num_features, eps=eps)
+        frozen.load_state_dict(norm.state_dict())
+        setattr(model.get_submodule(parent), child, frozen)
 
 
 def _built(row: TorchvisionArchitecture, options: Mapping[str, Any], **how: Any) -> nn.Module:
@@ -129,7 +154,8 @@ def _built(row: TorchvisionArchitecture, options: Mapping[str, Any], **how: Any)
     They are set afterwards, for published weights fit torchvision's own anchors, and one of its builders takes none.
     """
     arguments = {key: value for key, value in options.items() if key not in _ANCHORS}
-    model: nn.Module = get_model_builder(row.name)(**how, **arguments)
+    builder = head_of(row).build if row.own_builder else get_model_builder(row.name)
+    model: nn.Module = builder(**how, **arguments)
     _set_anchors(row, model, options)
     return model
 
@@ -150,8 +176,9 @@ def _from_file(
 ) -> tuple[nn.Module, Head]:
     """Start from a state dict of a whole detector; its head is kept where it has as many classes as the user.
 
-    A state dict without BatchNorm counters was trained with frozen norms: it is built as torchvision builds its own
-    pretrained model, with the published weights' eps. A checkpoint of this harness says itself how it was built.
+    Where published weights have frozen norms, a state dict without BatchNorm counters was trained with such: it is
+    built as torchvision builds its own pretrained model, with the published weights' eps. Where their norms are live,
+    the layers that torchvision freezes are frozen. A checkpoint of this harness says itself how it was built.
     """
     content = states.read(path)
     state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
@@ -174,7 +201,7 @@ def _from_file(
     structure = nested if isinstance(nested, Mapping) else content  # format 1 of a checkpoint holds these keys itself
     if {"frozen_norms", "frozen_parameters"} <= set(structure):
         apply_structure(live, Structure.of_plain(structure))
-    elif not any(name.endswith("num_batches_tracked") for name in state):
+    elif row.frozen_norm_eps is None or not any(name.endswith("num_batches_tracked") for name in state):
         apply_structure(live, _pretrained_structure(live, row))
     states.load_into(live, state, str(path))
     _set_anchors(row, live, options)
@@ -185,7 +212,13 @@ def _from_file(
 
 
 def _pretrained_structure(live: nn.Module, row: TorchvisionArchitecture) -> Structure:
-    norms = {name: row.frozen_norm_eps for name, module in live.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    """What torchvision's builder freezes of a network that starts from published weights."""
+    norms = {
+        name: module.eps if row.frozen_norm_eps is None else row.frozen_norm_eps
+        for name, module in live.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        and (row.frozen_norm_eps is not None or f"{name}.".startswith(row.frozen_prefixes))
+    }
     parameters = tuple(
         name
         for name, _ in live.named_parameters()

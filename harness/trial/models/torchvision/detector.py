@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from harness.errors import TrialError
 from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import build
+from harness.trial.models.torchvision.stages import stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
 
 
 class TorchvisionDetector(Detector):
-    """A generalised R-CNN or RetinaNet: `transform`, `backbone`, and a head that makes boxes."""
+    """One of torchvision's: `transform`, `backbone`, and a head that makes boxes."""
 
     def __init__(self, module: nn.Module, row: TorchvisionArchitecture) -> None:
         self.module = module
+        self._row = row
+        self._scale = 1.0
         self._head = build.head_of(row)
         self._head.prepare(module)
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Mapping[str, Tensor]:
         """See `Detector.losses`; torchvision's own parts of the loss."""
-        losses: Mapping[str, Tensor] = self.module(images, targets)
+        with self._scaled_images():
+            losses: Mapping[str, Tensor] = self.module(images, targets)
         return losses
 
     def detect(self, images: list[Tensor]) -> Sequence[Mapping[str, Tensor]]:
@@ -58,6 +63,33 @@ class TorchvisionDetector(Detector):
             hook.remove()
             del owner.postprocess_detections
 
+    def backbone_stages(self) -> Sequence[nn.Module]:
+        """See `Detector.backbone_stages`: five of a ResNet or VGG, six of a MobileNet."""
+        return stages_of(self.module.get_submodule("backbone"))
+
+    def set_training_scale(self, scale: float) -> None:
+        """See `Detector.set_training_scale`; both sides of torchvision's resize are scaled."""
+        if self._row.fixed_size:
+            raise TrialError(
+                f"{self._row.name} takes images of one size: multi-scale training is not possible; leave multiscale out"
+            )
+        self._scale = scale
+
+    @contextlib.contextmanager
+    def _scaled_images(self) -> Iterator[None]:
+        """Within the context, images are resized as the training's scale says."""
+        if self._scale == 1.0:
+            yield
+            return
+        transform: Any = self.module.transform
+        before = transform.min_size, transform.max_size
+        transform.min_size = tuple(max(1, round(side * self._scale)) for side in before[0])
+        transform.max_size = max(1, round(before[1] * self._scale))
+        try:
+            yield
+        finally:
+            transform.min_size, transform.max_size = before
+
     def structure(self) -> Mapping[str, Any]:
         """See `Detector.structure`: the frozen norms with their eps, and the frozen parameters' names."""
         return build.structure_of(self.module).plain()
@@ -75,4 +107,4 @@ class TorchvisionDetector(Detector):
         """See `Detector.use_compiled`; inductor takes the part without graph breaks, any break is an error."""
         backbone = torch.compile(self.module.get_submodule("backbone"), fullgraph=True)
         self.module.backbone = cast("nn.Module", backbone)
-        return "backbone and FPN"
+        return "backbone" if self._row.fixed_size else "backbone and FPN"

@@ -28,8 +28,7 @@ def build(
 ) -> tuple[TorchvisionDetector, Head]:
     """See `harness.trial.models.base.Family.build`."""
     row = _own(row)
-    arguments = {**options, "min_size": image_size.min, "max_size": image_size.max}
-    model, head = building.start_from(row, weights, classes + 1, arguments)
+    model, head = building.start_from(row, weights, classes + 1, _arguments(row, image_size, options))
     return TorchvisionDetector(model, row), head
 
 
@@ -44,14 +43,21 @@ def rebuild(
 ) -> TorchvisionDetector:
     """See `harness.trial.models.base.Family.rebuild`."""
     row = _own(row)
-    arguments = {**options, "min_size": image_size.min, "max_size": image_size.max}
+    arguments = _arguments(row, image_size, options)
     found = building.Structure.of_plain(structure)
     return TorchvisionDetector(building.rebuild(row, found, state, classes + 1, arguments), row)
 
 
 def fetch(row: Architecture, word: str) -> Path:
     """See `harness.trial.models.base.FetchingFamily.fetch`."""
-    return published.require(_own(row), backbone_only=word == "backbone")
+    return published.require(_own(row), word)
+
+
+def _arguments(row: TorchvisionArchitecture, image_size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the builder takes beside weights and classes; a network for one image size takes none of it."""
+    if row.fixed_size:
+        return dict(options)
+    return {**options, "min_size": image_size.min, "max_size": image_size.max}
 
 
 def _own(row: Architecture) -> TorchvisionArchitecture:

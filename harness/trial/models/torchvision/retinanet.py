@@ -1,4 +1,4 @@
-"""RetinaNet's class head. Every `num_classes` here counts the background."""
+"""The class head of RetinaNet and of FCOS, which is alike. Every `num_classes` here counts the background."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def set_anchors(model: RetinaNet, generator: AnchorGenerator) -> None:
 def prepare(model: RetinaNet) -> None:
     """Let no detection be the background.
 
-    torchvision's RetinaNet gives label 0 a sigmoid of its own, which no box ever trains. Until training has pushed it
-    down, it passes low score thresholds, takes places among an image's detections, and is the name of no class.
+    torchvision's RetinaNet and FCOS give label 0 a sigmoid of its own, which no box ever trains. Until training has
+    pushed it down, it passes low score thresholds, takes places among an image's detections, and is the name of no
+    class.
     """
     model.head.classification_head.register_forward_hook(_silence_background)
 

@@ -30,13 +30,24 @@ def member(name: str) -> Any:
     return getattr(owner, enum)[value]
 
 
-def require(row: TorchvisionArchitecture, *, backbone_only: bool) -> Path:
+def member_of(row: TorchvisionArchitecture, word: str) -> Any:
+    """The enum member that a word of the row's `published_files` stands for."""
+    name = row.backbone_weights if word == "backbone" else row.weights
+    if name is None:
+        raise WeightsError(f"{row.name}: nobody published weights that `weights: {word}` could stand for")
+    return member(name)
+
+
+def require(row: TorchvisionArchitecture, word: str) -> Path:
     """The cached file of published weights, downloaded if it is not there yet.
+
+    Args:
+        word: `default` or `backbone`.
 
     Raises:
         WeightsError: it is not there and cannot be downloaded; names the file, the folder and the alternatives.
     """
-    weights = member(row.backbone_weights if backbone_only else row.weights)
+    weights = member_of(row, word)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = folder / Path(weights.url).name
     if file.is_file():
