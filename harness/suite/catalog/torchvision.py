@@ -81,7 +81,7 @@ _MOBILENET_FILE = "mobilenet_v3_large-8738ca79.pth"
 
 # 32 GPUs with 2 images each, batch normalisation over all of them.
 _LONG = Recipe(lr=0.1, batch_size=64, epochs=400, milestones=(352, 384), weight_decay=4e-5, augmentation="lsj")
-# 8 GPUs with 24 images each. Its augmentation is `ssd` without the changes of colour and the zoom out.
+# 8 GPUs with 24 images each; the published recipe crops and flips as `ssd` does, and leaves colours as they are.
 _SSDLITE = Recipe(
     lr=0.15,
     batch_size=192,

@@ -80,10 +80,7 @@ def test_a_replaced_head_has_the_shapes_of_the_builders(row: TorchvisionArchitec
 @pytest.mark.parametrize("row", CASES)
 def test_options_are_arguments_of_the_builder(row: TorchvisionArchitecture) -> None:
     """Or of the network's class; the anchors' are those of an AnchorGenerator, which the family sets itself."""
-    if row.own_builder:
-        builder = build.head_of(row).build
-    else:
-        builder = get_model_builder(row.name)
+    builder = build.head_of(row).build if row.own_builder else get_model_builder(row.name)
     network = FCOS if row.name.startswith("fcos") else HEAD_LAYERS[row.head]
     known = {*inspect.signature(builder).parameters, *inspect.signature(network).parameters}
     known |= set(inspect.signature(FasterRCNN).parameters) if row.head == "mask_rcnn" else set()

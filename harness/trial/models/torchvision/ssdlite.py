@@ -33,7 +33,7 @@ __all__ = ["build", "count_classes", "postprocessor", "prepare", "replace_head",
 CLASS_WEIGHT = "head.classification_head.module_list.0.1.weight"  # of the class head's first layer, in a state dict
 _NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
 _SIDE = 320
-# The settings of torchvision's ssdlite320_mobilenet_v3_large, whose images are normalised to −1 … 1.
+# The settings of torchvision's ssdlite320_mobilenet_v3_large, whose images are normalised to -1 to 1.
 _SETTINGS = {
     "score_thresh": 0.001,
     "nms_thresh": 0.55,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -54,4 +55,4 @@ def _strided(block: nn.Module) -> bool:
 def _divided(layers: Sequence[nn.Module], begins: Sequence[bool]) -> Sequence[nn.Module]:
     """The layers in stages; the first layer, and each one for which `begins` says so, is the first of a stage."""
     starts = [0, *(row for row, begin in enumerate(begins) if begin and row), len(layers)]
-    return [nn.ModuleList(layers[start:end]) for start, end in zip(starts, starts[1:], strict=False)]
+    return [nn.ModuleList(layers[start:end]) for start, end in itertools.pairwise(starts)]

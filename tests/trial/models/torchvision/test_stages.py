@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 BACKBONES: dict[str, tuple[int, Callable[[int], nn.Module]]] = {
     "resnet50 and FPN": (5, lambda kept: _resnet_fpn_extractor(resnet50(), kept)),
-    "mobilenet and FPN": (6, lambda kept: _mobilenet_extractor(mobilenet_v3_large(), True, kept)),  # noqa: FBT003
-    "vgg16 of SSD": (5, lambda kept: _vgg_extractor(vgg16(), False, kept)),  # noqa: FBT003
+    "mobilenet and FPN": (6, lambda kept: _mobilenet_extractor(mobilenet_v3_large(), True, kept)),
+    "vgg16 of SSD": (5, lambda kept: _vgg_extractor(vgg16(), False, kept)),
     "mobilenet of SSDlite": (6, lambda kept: _ssdlite_extractor(mobilenet_v3_large(), kept, partial(nn.BatchNorm2d))),
 }
 
