@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
-from harness.suite import messages, short_forms
+from harness.suite import combined, messages, short_forms
 from harness.suite.catalog import registry
 from harness.suite.recipe import HYPERPARAMETERS, merged, resolve
 from harness.suite.schema import (
@@ -278,28 +278,17 @@ def _settings(
     for key in sweep:
         if key in overrides:
             report((*place, key), f"also an axis of sweep; set {key} in one of the two")
-    shared = merged(data.get("hyperparameters", {}), overrides)
+    lengths = list(combined.budget_problems(data, index))
+    for where, text in lengths:
+        report(where, text)
+    if lengths:
+        return
+    budget = {"budget": data["budget"]} if data.get("budget") is not None else {}
+    shared = {**merged(data.get("hyperparameters", {}), overrides), **budget}
     for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
-        resolved = resolve(row, merged(shared, short_forms.hyperparameters(dict(point))))
-        problem = _contradiction(row, resolved)
+        values = merged(shared, short_forms.hyperparameters(dict(point)))
+        resolved = resolve(row, values)
+        problem = combined.contradiction(row, architecture, resolved)
         if problem:
             report(place if overrides else ("hyperparameters",), f"{row.name}: {problem}")
         yield Setting(architecture=architecture, row=row, hyperparameters=resolved, swept=point)
-
-
-def _contradiction(row: Architecture, hyperparameters: Hyperparameters) -> str | None:
-    """Return a problem that only several keys together show, or None."""
-    at_once = hyperparameters.batch_size // hyperparameters.accumulate
-    if at_once < row.min_batch:
-        return f"trains on at least {row.min_batch} images at once, got {at_once}: raise batch_size or lower accumulate"
-    if hyperparameters.precision == "fp16" and not row.fp16:
-        return "overflows in fp16: use precision: bf16 or fp32"
-    followed = "schedule: plateau" if hyperparameters.schedule == "plateau" else "early_stopping"
-    if not hyperparameters.validate_every and (followed != "early_stopping" or hyperparameters.early_stopping):
-        return f"{followed} follows the mAP on val: set validate_every, the number of epochs between two validations"
-    if hyperparameters.batch_size % hyperparameters.accumulate:
-        return (
-            f"batch_size {hyperparameters.batch_size} cannot be divided into accumulate: "
-            f"{hyperparameters.accumulate} equal parts"
-        )
-    return None

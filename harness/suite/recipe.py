@@ -53,8 +53,9 @@ def resolve(row: Architecture, values: Mapping[str, Any]) -> Hyperparameters:
     """Fill the hyperparameters that a suite does not set from the recipe.
 
     SGD's rate is scaled linearly to the batch (Goyal et al. 2017, arXiv:1706.02677), AdamW's by the square root
-    (Malladi et al. 2022, arXiv:2205.10287). Milestones keep their fraction of all epochs. Where the suite takes another
-    optimizer than the recipe, rate and decay are torchvision's for that optimizer.
+    (Malladi et al. 2022, arXiv:2205.10287). Milestones keep their fraction of all epochs; of a budget of images or
+    minutes, which has no number of epochs until data and machine are known, they are that fraction. Where the suite
+    takes another optimizer than the recipe, rate and decay are torchvision's for that optimizer.
 
     Args:
         row: the architecture.
@@ -71,26 +72,37 @@ def resolve(row: Architecture, values: Mapping[str, Any]) -> Hyperparameters:
     }
     filled["augmentation"] = asdict(PRESETS[recipe.augmentation])
     configured = HYPERPARAMETERS.validate_json(json.dumps(merged(filled, values)))
-    epochs = configured.epochs or recipe.epochs
+    epochs = _epochs(configured, recipe)
     batch_ratio = configured.batch_size / recipe.batch_size
     sgd = configured.optimizer == "sgd"
     lr, decay = (
         (recipe.lr, recipe.weight_decay) if configured.optimizer == recipe.optimizer else _SGD if sgd else _ADAMW
     )
-    milestones = configured.milestones
-    if milestones is None:
-        scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
-        milestones = tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
     return replace(
         configured,
         epochs=epochs,
         lr=lr * (batch_ratio if sgd else batch_ratio**0.5) if configured.lr is None else configured.lr,
-        milestones=milestones,
+        milestones=_milestones(recipe, epochs) if configured.milestones is None else configured.milestones,
         weight_decay=decay if configured.weight_decay is None else configured.weight_decay,
         clip_grad_norm=configured.clip_grad_norm or None,
         ema=configured.ema or None,
         backbone_lr_factor=None if configured.backbone_lr_factor == 1 else configured.backbone_lr_factor,
     )
+
+
+def _epochs(configured: Hyperparameters, recipe: Recipe) -> int | None:
+    """The number of epochs; None if a budget of images or minutes sets the length."""
+    if configured.budget is not None:
+        return configured.budget.epochs
+    return configured.epochs or recipe.epochs
+
+
+def _milestones(recipe: Recipe, epochs: int | None) -> tuple[float, ...]:
+    """The recipe's milestones of so many epochs; as fractions where their number is not known."""
+    if epochs is None:
+        return tuple(epoch / recipe.epochs for epoch in recipe.milestones if 0 < epoch < recipe.epochs)
+    scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
+    return tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
 
 
 def merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ NotNegative = Annotated[float, Ge(0)]
 Zoom = Annotated[float, Ge(0.1), Le(10)]
 ObjectFraction = Annotated[float, Ge(0.05), Le(0.9)]
 RepeatThreshold = Annotated[float, Gt(0), Le(1)]
+Part = Annotated[float, Gt(0), Lt(1)]
 SplitFraction = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
@@ -219,9 +220,10 @@ class Augmentation:
     """What changes a training image at random; the boxes follow it.
 
     `hflip` and `vflip` are the probabilities of mirroring it, `photometric` that of each change of its colours
-    (brightness, contrast, saturation, hue, order of the channels), `random_crop` that of a crop which keeps the centre
-    of a box. `scale_jitter` is the range (smallest, largest) of a zoom that keeps the image's own size. `multiscale` is
-    the range of a factor on the detector's image size, drawn for each step. The name of a preset is short for its keys.
+    (brightness, contrast, saturation, hue, order of the channels), `zoom_out` that of shrinking it by up to 4 on a grey
+    canvas of its size, `random_crop` that of a crop which keeps the centre of a box. `scale_jitter` is the range
+    (smallest, largest) of a zoom that keeps the image's own size. `multiscale` is the range of a factor on the
+    detector's image size, drawn for each step. The name of a preset is short for its keys.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -229,6 +231,7 @@ class Augmentation:
     hflip: Fraction = 0.5
     vflip: Fraction = 0.0
     photometric: Fraction = 0.0
+    zoom_out: Fraction = 0.0
     random_crop: Fraction = 0.0
     scale_jitter: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
     multiscale: Annotated[tuple[Zoom, Zoom], AfterValidator(validators.ascending)] | None = None
@@ -237,10 +240,29 @@ class Augmentation:
 # What a recipe, or a suite in place of a mapping, calls by a name; docs/architectures.md says where each comes from.
 PRESETS: Mapping[str, Augmentation] = {
     "flip": Augmentation(),
-    "ssd": Augmentation(photometric=0.5, random_crop=1.0),
+    "ssd": Augmentation(photometric=0.5, zoom_out=0.5, random_crop=1.0),
     "lsj": Augmentation(scale_jitter=(0.1, 2.0)),
     "multiscale": Augmentation(multiscale=(0.6, 1.0)),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long every architecture is trained: one of `epochs`, `images` (seen, with repetitions) and `minutes`.
+
+    With `images` training ends with the batch that reaches the number, with `minutes` with the step or validation that
+    reaches that time; the schedule of the learning rate follows the length.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    epochs: Positive | None = None
+    images: Positive | None = None
+    minutes: Above0 | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.epochs, self.images, self.minutes)) != 1:
+            raise ValueError("takes exactly one of epochs, images and minutes, such as {epochs: 12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +283,8 @@ class Hyperparameters:
     stands for what has no effect; until then, for a value that the recipe gives.
     `batch_size` images make one optimizer step; with `accumulate: k` they are processed in k parts, which takes less
     memory for the same step.
-    `milestones` are epochs after which a multistep schedule multiplies the rate by `gamma`. A plateau schedule does so
+    `milestones` are epochs, or fractions of the training, after which a multistep schedule multiplies the rate by
+    `gamma`. A plateau schedule does so
     once val's mAP has not risen for more than `plateau_patience` validations in a row. `warmup_steps: epoch` is
     torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
     `backbone_lr_factor` multiplies the rate of the backbone, `norm_weight_decay` is that of norms and biases. `ema` is
@@ -277,6 +300,7 @@ class Hyperparameters:
 
     recipe: Literal["published", "shared"] = "published"
     epochs: Positive | None = None
+    budget: Budget | None = None
     batch_size: Positive = 4
     accumulate: Positive = 1
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -286,7 +310,7 @@ class Hyperparameters:
     norm_weight_decay: NotNegative | None = None
     backbone_lr_factor: NotNegative | None = None
     schedule: Literal["multistep", "cosine", "constant", "plateau"] = "multistep"
-    milestones: tuple[Positive, ...] | None = None
+    milestones: tuple[Positive | Part, ...] | None = None
     gamma: Above0 = 0.1
     plateau_patience: Natural = 2
     warmup_steps: Natural | Literal["epoch"] = "epoch"
@@ -391,6 +415,7 @@ class Cost:
 class SuiteFile:
     """A whole suite file. `on_bad_data` applies to every dataset that does not set its own.
 
+    `budget` is the length of every architecture's training, in place of `epochs`.
     With `on_oom: accumulate`, a trial that ran out of device memory is trained again with half as many images at once
     and the same effective batch size.
     """
@@ -401,6 +426,7 @@ class SuiteFile:
     datasets: Annotated[Mapping[Name, Dataset], MinLen(1)]
     architectures: Annotated[tuple[ArchitectureChoice, ...], MinLen(1)]
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    budget: Budget | None = None
     sweep: Mapping[str, Annotated[tuple[Any, ...], MinLen(1)]] = field(default_factory=dict)
     seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
     protocol: Protocol = field(default_factory=Protocol)

@@ -18,7 +18,7 @@ from harness.trial.inputs import shared_memory
 from harness.trial.inputs.balance import repeat_factors
 from harness.trial.inputs.dataset import OpenedDataset, check_code, open_dataset
 from harness.trial.inputs.loader import EpochBatches, TrainingSet, batch_bytes
-from harness.trial.models import checkpoint
+from harness.trial.models import checkpoint, trainable
 from harness.trial.models.registry import family_of, row_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class TrialContext:
                     "repeat_threshold",
                     h.repeat_threshold,
                 )
-        return EpochBatches(len(train), batch_size or h.batch_size, self.trial.seed, repeats)
+        total = h.budget.images if h.budget is not None else None
+        return EpochBatches(len(train), batch_size or h.batch_size, self.trial.seed, repeats, total)
 
     def training_set(self) -> TrainingSet:
         """The augmented training images."""
@@ -156,6 +157,9 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
             image_size=choice.image_size,
             options=choice.model,
         )
+        if choice.weights_sha256 is not None:
+            checkpoint.thaw_as_saved(Path(choice.weights), detector)
+        trainable.apply(detector, trainable_layers=h.trainable_layers, batch_norm=h.batch_norm)
     detector.module.to(device)
     workers, warnings = _loader_workers(h, device, job, data)
     return TrialContext(

@@ -25,6 +25,7 @@ from harness.trial.inputs.read_items import joined, read_items
 from harness.trial.inputs.user_dataset import UserItems
 from harness.trial.measure import protocol
 from harness.trial.train import resume
+from harness.trial.train.length import training_length
 from harness.trial.train.step import TrainStep
 from harness.trial.train.validate import validation_loss
 
@@ -63,15 +64,17 @@ def run_preflight(
     items = _read_items(context, events) if items is None else items
     largest, smallest = _extremes(context, items)
     h, batches = context.hyperparameters, context.batches()
-    epoch_steps = [batches.steps(epoch) for epoch in range(1, (h.epochs or 0) + 1)]
-    train_step = TrainStep(context.detector, h, device=context.device, epoch_steps=epoch_steps)
-    context.model.train()
+    length = training_length(h, batches)
+    train_step = TrainStep(context.detector, h, device=context.device, epoch_steps=length.epoch_steps(batches))
+    train_step.train_mode()
     batches.begin(1)
     first = next(iter(batches))
     hardest = [(1, index) for index in largest[: h.batch_size]]
     step_s = 0.0
-    for keys in (_smallest_batch(batches.lengths(h.epochs or 1), smallest, h.accumulate), hardest, first):
-        step_s = _time_step(context, train_step, keys)
+    low, high = h.augmentation.multiscale or (None, None)
+    easiest = _smallest_batch(batches.lengths(length.known_epochs), smallest, h.accumulate)
+    for keys, scale in ((easiest, low), (hardest, high), (first, None)):
+        step_s = _time_step(context, train_step, keys, scale)
         events.emit(PreflightEvent(stage="train", step_s=step_s))
     state_bytes = resume.size_of(train_step.state())
     train_step.optimizer.zero_grad(set_to_none=True)
@@ -93,16 +96,16 @@ def run_preflight(
         events.emit(PreflightEvent(stage="evaluate", evaluation_s=evaluation_s))
     events.emit(StageEvent(stage="measure"))
     protocol.run_batch(context.deployed(), context.evaluated, context.trial.protocol)
-    validations = (h.epochs or 0) // h.validate_every if h.validate_every else 0
+    validated_s = len(context.data.splits["val"]) * validation_s
+    steps, validations = length.expected(batches, step_s=step_s, validation_s=validated_s)
     return Preflight(
         where=where,
         startup_s=startup_s,
         step_s=step_s,
         evaluation_s=evaluation_s,
-        steps=sum(epoch_steps),
+        steps=steps,
         # A validation's image takes longer: its loss is computed, too.
-        evaluations=round(validations * len(context.data.splits["val"]) * validation_s / evaluation_s)
-        + len(context.evaluated),
+        evaluations=round(validations * validated_s / evaluation_s) + len(context.evaluated),
         images=len(context.evaluated),
         state_bytes=state_bytes,
         weights_bytes=resume.size_of(context.model.state_dict()),
@@ -192,14 +195,18 @@ def _try_loader(context: TrialContext) -> None:
     check_batch(next(iter(training_loader(context.training_set(), batches, context.workers))))
 
 
-def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key]) -> float:
-    """Do one training step, and return the seconds it would take in training, where loader processes read ahead."""
+def _time_step(context: TrialContext, train_step: TrainStep, keys: list[Key], scale: float | None) -> float:
+    """Do one training step, and return the seconds it would take in training, where loader processes read ahead.
+
+    Args:
+        scale: of the images in multi-scale training; None: drawn at random.
+    """
     dataset = context.training_set()
     started = time.perf_counter()
     batch = check_batch([dataset[key] for key in keys])
     read_at = time.perf_counter()
     try:
-        train_step.step(batch, "the preflight's step")
+        train_step.step(batch, "the preflight's step", scale=scale)
     except ValueError as error:
         if _SINGLE_VALUE not in str(error):
             raise
@@ -225,6 +232,6 @@ def _single_value_text(context: TrialContext, n_images: int, error: ValueError) 
 
 
 def _shortest(context: TrialContext, batch_size: int) -> int:
-    h = context.hyperparameters
-    lengths = context.batches(batch_size).lengths(h.epochs or 1)
+    h, batches = context.hyperparameters, context.batches(batch_size)
+    lengths = batches.lengths(training_length(h, batches).known_epochs)
     return min(smallest_part(length, h.accumulate) for length in lengths)

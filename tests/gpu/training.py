@@ -75,7 +75,7 @@ def train(
     )  # fmt: skip
     loader = training_loader(TrainingSet(items, Augmentation(), 0), batches, workers)
 
-    def on_step(_epoch: int, _step: int, _of: int, loss: float, _speed: float) -> None:
+    def on_step(_epoch: int, _epochs: int, _step: int, _of: int, loss: float, _speed: float) -> None:
         losses.append(loss)
         if len(losses) == n_steps:
             raise _EnoughError
@@ -128,7 +128,7 @@ def _clocked(device: torch.device, side: int, *, n_steps: int, read_s: float) ->
         def __iter__(self) -> Iterator[Any]:
             return batches_read()
 
-    def on_step(_epoch: int, step: int, *_: object) -> None:
+    def on_step(_epoch: int, _epochs: int, step: int, *_: object) -> None:
         if step == n_steps:
             ends.append(time.perf_counter())
 

@@ -18,6 +18,7 @@ Target = dict[str, Tensor]
 _SMALLEST_BOX = 1.0  # pixels; a box that augmentation cuts down to less is dropped
 _SMALLEST_CROP = 4  # pixels of the image's shorter side, of which a crop keeps 0.3 at least
 _GREY = 128  # of 255
+_LARGEST_CANVAS = 4  # times the image's sides, when it is zoomed out (SSD)
 
 
 def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
@@ -36,6 +37,10 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     }
     if augmentation.photometric:
         image = v2.RandomPhotometricDistort(p=augmentation.photometric)(image)
+    zooms_out = augmentation.zoom_out and bool(torch.rand(()) < augmentation.zoom_out)
+    if zooms_out:
+        factor = 1 / (1 + (_LARGEST_CANVAS - 1) * float(torch.rand(())))
+        image, target = v2.Compose(_zoom_steps(image, (factor, factor)))(image, target)
     # Of an image of three pixels or less nothing may be left.
     crops = (
         augmentation.random_crop
@@ -49,13 +54,22 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     if augmentation.vflip:
         steps.append(v2.RandomVerticalFlip(augmentation.vflip))
     if augmentation.scale_jitter:
-        # Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) at the image's own size: the detector resizes the
-        # image afterwards, so only a zoom that keeps the canvas changes the size of the objects.
-        steps += [
-            v2.ScaleJitter((height, width), augmentation.scale_jitter, antialias=True),
-            v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5 if image.is_floating_point() else _GREY),
-        ]
-    if crops or augmentation.scale_jitter:
+        steps += _zoom_steps(image, augmentation.scale_jitter)
+    if zooms_out or crops or augmentation.scale_jitter:
         steps += [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX)]
     image, target = v2.Compose(steps)(image, target)
     return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
+
+
+def _zoom_steps(image: Tensor, scales: tuple[float, float]) -> list[torch.nn.Module]:
+    """A zoom by a factor between two, with a random place on a canvas of the image's size, grey where nothing is.
+
+    Large-scale jitter (Ghiasi et al. 2021, arXiv:2012.07177) and SSD's expansion (Liu et al. 2016, arXiv:1512.02325) at
+    the image's own size: the detector resizes the image afterwards, so only a zoom that keeps the canvas changes the
+    size of the objects; and an image never takes more memory.
+    """
+    height, width = image.shape[-2:]
+    return [
+        v2.ScaleJitter((height, width), scales, antialias=True),
+        v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5 if image.is_floating_point() else _GREY),
+    ]

@@ -7,6 +7,7 @@ what ran before. Images of files pass from a worker process as uint8, and become
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import math
 import pickle
 import random
@@ -51,30 +52,54 @@ class EpochBatches(Sampler[list[Key]]):
         images: the number of images.
         repeats: the mean number of times that each image comes in an epoch, at least 1; None: each comes once. A
             fraction is rounded up or down at random in each epoch, so that epochs differ in length.
+        total: the number of images after which training ends, with the batch that reaches it: the last epoch is
+            shorter, and there are no further ones. None: epochs go on.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int, repeats: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        seed: int,
+        repeats: NDArray[np.float64] | None = None,
+        total: int | None = None,
+    ) -> None:
         self.epoch = 0
         self._done = 0
         self._images = images
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seed = seed
         self._repeats = repeats
+        self._total = total
+        self._begins = [0]  # the number of images before each whole epoch, as far as they were asked for
 
     def __len__(self) -> int:
         return self.steps(self.epoch)
 
     def images(self, epoch: int) -> int:
         """Return the number of images of an epoch, with their repetitions."""
-        return len(self._numbers(epoch))
+        whole = len(self._numbers(epoch))
+        if self._total is None:
+            return whole
+        while len(self._begins) < epoch:
+            self._begins.append(self._begins[-1] + len(self._numbers(len(self._begins))))
+        left = math.ceil((self._total - self._begins[epoch - 1]) / self.batch_size) * self.batch_size
+        return min(whole, max(0, left))
+
+    @property
+    def epochs(self) -> int | None:
+        """The number of epochs that the total takes; None if there is none."""
+        if self._total is None:
+            return None
+        return next(epoch for epoch in itertools.count(1) if not self.images(epoch + 1))
 
     def steps(self, epoch: int) -> int:
         """Return the number of batches of an epoch."""
-        return math.ceil(self.images(epoch) / self._batch_size)
+        return math.ceil(self.images(epoch) / self.batch_size)
 
     def lengths(self, epochs: int = 1) -> set[int]:
         """Return the numbers of images that the batches of the first epochs have."""
-        size = self._batch_size
+        size = self.batch_size
         totals = {self.images(epoch) for epoch in range(1, epochs + 1)}
         return {length for images in totals for length in (min(images, size), images % size or size)}
 
@@ -86,8 +111,9 @@ class EpochBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         numbers = self._numbers(self.epoch)
         order = torch.randperm(len(numbers), generator=_generator(self._seed, self.epoch, 0)).numpy()
-        for start in range(self._done * self._batch_size, len(order), self._batch_size):
-            yield [(self.epoch, int(number)) for number in numbers[order[start : start + self._batch_size]]]
+        order = order[: self.images(self.epoch)]
+        for start in range(self._done * self.batch_size, len(order), self.batch_size):
+            yield [(self.epoch, int(number)) for number in numbers[order[start : start + self.batch_size]]]
 
     def _numbers(self, epoch: int) -> NDArray[np.int64]:
         """Return what an epoch has, not shuffled: n + k × images for the k-th repetition of image n."""

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -26,7 +26,7 @@ from harness.store.record import NewerRecordError, RecordError
 from harness.store.results import read_record_of_weights
 from harness.suite.catalog import registry
 from harness.suite.schema import ImageSize
-from harness.trial.models import state
+from harness.trial.models import state, trainable
 from harness.trial.models.registry import family_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class _Content:
     model: dict[StrictStr, StrictInt | StrictFloat | StrictStr | list[Any]]
     structure: dict[StrictStr, Any]
     state_dict: dict[StrictStr, Tensor]
+    thawed_norms: dict[StrictStr, StrictFloat] = field(default_factory=dict)
 
 
 _CONTENT = TypeAdapter(_Content)
@@ -76,6 +77,7 @@ def save(path: Path, detector: Detector, architecture: TrialArchitecture, class_
             "image_size": [architecture.image_size.min, architecture.image_size.max],
             "model": dict(architecture.model),
             "structure": dict(detector.structure()),
+            "thawed_norms": trainable.thawed(detector.module),
             "state_dict": {name: tensor.cpu() for name, tensor in detector.module.state_dict().items()},
         },
         stream,
@@ -138,11 +140,19 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
             image_size=ImageSize(min=low, max=high),
             options=content["model"],
         )
+        trainable.thaw(detector.module, content.get("thawed_norms", {}))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problem = foreign.described(error)
         raise WeightsError(f"{path}: no {name} can be built of what it holds: {problem}") from error
     detector.module.eval()
     return detector, tuple(content["classes"])
+
+
+def thaw_as_saved(path: Path, detector: Detector) -> None:
+    """Thaw the norms of a detector that starts from a checkpoint of this harness, as they were when it was saved."""
+    content = state.read(path)
+    if "harness_checkpoint" in content:
+        trainable.thaw(detector.module, content.get("thawed_norms", {}))
 
 
 def state_sha256(model: nn.Module) -> str:

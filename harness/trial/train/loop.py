@@ -9,6 +9,7 @@ pauses are never timed.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
     from harness.suite.schema import Hyperparameters
     from harness.trial.models.base import Detector
+    from harness.trial.train.length import Length
     from harness.trial.train.resume import State
+from harness.trial.train.length import training_length
 from harness.trial.train.step import ADVICE, TrainStep
 from harness.trial.train.validate import Validation, stops_early
 
 _SKIPPED_STEPS = 100
 
-OnStep = Callable[[int, int, int, float, float], None]
+OnStep = Callable[[int, int, int, int, float, float], None]
 Validate = Callable[[], Validation]
 
 
@@ -104,6 +107,7 @@ class Position:
         overflowed: the number of this epoch's steps whose loss overflowed in fp16; they are not in the sums.
         epoch_s: the seconds of this epoch's steps.
         trained_s: the seconds of all steps and validations, over all attempts.
+        images: the number of images of all steps.
         curve: the finished epochs, as dicts of `Epoch`.
     """
 
@@ -114,6 +118,7 @@ class Position:
     overflowed: int = 0
     epoch_s: float = 0.0
     trained_s: float = 0.0
+    images: int = 0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -158,8 +163,8 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         batches: the order of the batches; its epoch is set here.
         hyperparameters: the hyperparameters.
         device: the device to train on.
-        on_step: called with (epoch, step, steps of an epoch, loss, images/s) after each step; the loss is NaN if it
-            overflowed in fp16.
+        on_step: called with (epoch, epochs, step, steps of the epoch, loss, images/s) after each step; the number of
+            epochs is an estimate if the length is a time; the loss is NaN if it overflowed in fp16.
         validate: evaluates the val split; called every `validate_every` epochs.
         state: a state that an earlier attempt saved; training continues from it, on a CPU with bit-identical results.
         save_checkpoint: called after each step and after each epoch's validation.
@@ -170,13 +175,14 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         DataError: an item cannot be used.
     """
     h = hyperparameters
-    epoch_steps = [batches.steps(epoch) for epoch in range(1, (h.epochs or 0) + 1)]
+    length = training_length(h, batches)
+    epoch_steps = length.epoch_steps(batches)
     train_step = TrainStep(detector, h, device=device, epoch_steps=epoch_steps)
     position = Position()
     clock = Clock(left_out=min(epoch_steps[0], _SKIPPED_STEPS))
     if state is not None:
         with restoring():
-            position, clock = Position(**state["position"]), Clock(**state["clock"])
+            position, clock = restored_position(state, batches), Clock(**state["clock"])
             clock.left_out = max(clock.left_out, 1)
             train_step.restore(state)
         state.clear()  # otherwise a second copy of the weights stays in memory during training
@@ -184,48 +190,66 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
     def current() -> State:
         return {**train_step.state(), "position": asdict(position), "clock": asdict(clock)}
 
-    train_step.follow(position.maps)
-    while not is_finished(position, h):
-        epoch, steps = position.epoch, epoch_steps[position.epoch - 1]
-        before = sum(epoch_steps[: epoch - 1])
-        detector.module.train()
+    train_step.follow(position.maps, done=length.done(position.trained_s))
+    while not is_finished(position, length, h):
+        epoch, steps = position.epoch, batches.steps(position.epoch)
+        before = sum(batches.steps(earlier) for earlier in range(1, epoch))
+        train_step.train_mode()
         batches.begin(epoch, after=position.step)
         position.lr = position.lr if position.step else train_step.lr
         requested_at = time.perf_counter()
-        for raw in loader:
+        for raw in loader if not length.is_over(epoch=epoch, trained_s=position.trained_s) else ():
             batch = check_batch(raw)
             wait_s = time.perf_counter() - requested_at
-            parts = train_step.step(batch, f"epoch {epoch}, step {position.step + 1} of {steps}")
+            where = f"epoch {epoch}, step {position.step + 1} of {steps}"
+            parts = train_step.step(batch, where, done=length.done(position.trained_s))
             step_s = time.perf_counter() - requested_at
             position.step += 1
             position.epoch_s += step_s
             position.trained_s += step_s
+            position.images += len(batch)
             position.overflowed += parts is None
             for name, value in (parts or {}).items():
                 position.sums[name] = position.sums.get(name, 0.0) + value
             clock.add(total_s=step_s, wait_s=wait_s, images=len(batch))
             loss = math.nan if parts is None else sum(parts.values())
-            on_step(epoch, position.step, steps, loss, len(batch) / step_s)
+            epochs = length.estimated_epochs(epoch=epoch - 1 + position.step / steps, trained_s=position.trained_s)
+            on_step(epoch, epochs, position.step, steps, loss, len(batch) / step_s)
             save_checkpoint(current, before + position.step, finished=False)
+            if length.is_over(epoch=epoch, trained_s=position.trained_s):
+                break
             requested_at = time.perf_counter()
-        validates = bool(h.validate_every) and epoch % h.validate_every == 0
-        _end_epoch(position, validate if validates else None)
-        train_step.follow(position.maps)
-        save_checkpoint(current, before + steps, finished=is_finished(position, h))
-    train_step.optimizer.zero_grad(set_to_none=True)  # otherwise gradients count as memory of inference
+        steps_done = before + position.step
+        validates = length.validates_after(epoch, trained_s=position.trained_s)
+        with train_step.deployed() if validates else contextlib.nullcontext():
+            _end_epoch(position, validate if validates else None)
+        train_step.follow(position.maps, done=length.done(position.trained_s))
+        save_checkpoint(current, steps_done, finished=is_finished(position, length, h))
+    train_step.finish()
+    ended_early = not length.is_over(epoch=position.epoch, trained_s=position.trained_s)
     return Training(
         epochs=tuple(Epoch(**point) for point in position.curve),
-        stopped_epoch=position.epoch - 1 if position.epoch <= (h.epochs or 0) else None,
+        stopped_epoch=position.epoch - 1 if ended_early else None,
         images_per_s=clock.images_per_s,
         data_wait_fraction=clock.wait_fraction,
         wall_s=position.trained_s,
-        images_seen=sum(batches.images(point["epoch"]) for point in position.curve),
+        images_seen=position.images,
     )
 
 
-def is_finished(position: Position, h: Hyperparameters) -> bool:
-    """Whether nothing is left to train: all epochs are done, or early stopping ended them."""
-    return position.epoch > (h.epochs or 0) or stops_early(position.maps, h.early_stopping)
+def is_finished(position: Position, length: Length, h: Hyperparameters) -> bool:
+    """Whether nothing is left to train: the length is reached and the epoch closed, or early stopping ended it."""
+    over = not position.step and length.is_over(epoch=position.epoch, trained_s=position.trained_s)
+    return over or stops_early(position.maps, h.early_stopping)
+
+
+def restored_position(state: State, batches: EpochBatches) -> Position:
+    """The position that a state holds; versions before 0.6 did not count the images, but had whole epochs alone."""
+    position = Position(**state["position"])
+    if "images" not in state["position"]:
+        earlier = sum(batches.images(epoch) for epoch in range(1, position.epoch))
+        position.images = earlier + min(position.step * batches.batch_size, batches.images(position.epoch))
+    return position
 
 
 def _end_epoch(position: Position, validate: Validate | None) -> None:

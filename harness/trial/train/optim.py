@@ -32,22 +32,29 @@ def build_optimizer(parameters: Iterable[Any], h: Hyperparameters) -> torch.opti
     return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
 
 
-def schedule(h: Hyperparameters, *, epoch_steps: Sequence[int]) -> Callable[[int], float]:
+def schedule(h: Hyperparameters, *, epoch_steps: Sequence[int]) -> Callable[..., float]:
     """Return the function from a step, counted from 0, to the factor on the learning rate: warm-up times schedule.
 
+    Its second argument, the fraction of the training that is done, is that of the steps if it is left out: a training
+    whose length is a time knows no number of steps.
+
     Args:
-        epoch_steps: the number of steps of each epoch.
+        epoch_steps: the number of steps of each epoch; of a training whose length is a time, of the first one.
     """
     ends = list(itertools.accumulate(epoch_steps))
-    total, drops = ends[-1], [ends[milestone - 1] for milestone in h.milestones or () if milestone <= len(ends)]
-    warmup = min(_WARMUP_STEPS, epoch_steps[0] - 1) if h.warmup_steps == "epoch" else h.warmup_steps
+    total = ends[-1]
+    drops = [ends[int(milestone) - 1] for milestone in h.milestones or () if 1 <= milestone <= len(ends)]
+    fractions = [milestone for milestone in h.milestones or () if milestone < 1]
+    warmup = min(_WARMUP_STEPS, epoch_steps[0] - 1) if h.warmup_steps == "epoch" else h.warmup_steps or 0
 
-    def factor(step: int) -> float:
+    def factor(step: int, done: float | None = None) -> float:
+        used, whole = (min(step, total), total) if done is None else (min(done, 1.0), 1)
         warm = h.warmup_factor + (1 - h.warmup_factor) * step / warmup if step < warmup else 1.0
         if h.schedule == "cosine":
-            return warm * 0.5 * (1 + math.cos(math.pi * min(step, total) / total))
+            return warm * 0.5 * (1 + math.cos(math.pi * used / whole))
         if h.schedule == "multistep":
-            return warm * h.gamma ** sum(step >= drop for drop in drops)
+            passed = sum(step >= drop for drop in drops) + sum(used >= part * whole for part in fractions)
+            return warm * h.gamma**passed
         return warm
 
     return factor

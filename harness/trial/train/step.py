@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from dataclasses import asdict, dataclass
@@ -13,7 +14,8 @@ from harness.errors import DivergedError
 from harness.trial.train import resume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from harness.trial.models.base import Detector
     from harness.trial.train.resume import State
 from harness.trial.inputs.item import as_float
+from harness.trial.models.trainable import set_training_mode
 from harness.trial.precision import autocast
+from harness.trial.train.ema import WeightAverage
 from harness.trial.train.optim import build_optimizer, schedule
 from harness.trial.train.validate import plateau_factor
 
@@ -69,21 +73,48 @@ class TrainStep:
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=h.precision == "fp16")
         self._overflows = Overflows()
+        self._average = WeightAverage(self._model, h.ema) if h.ema is not None else None
+        self._scales = h.augmentation.multiscale
 
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def follow(self, maps: Sequence[float]) -> None:
-        """Set the rates of a plateau schedule by the mAP of each validation so far."""
+    def follow(self, maps: Sequence[float], *, done: float | None = None) -> None:
+        """Set the rates of a plateau schedule by the mAP of each validation so far, and of a length that is a time.
+
+        Args:
+            done: the fraction of the training's time that is used, if its length is a time.
+        """
         if self._h.schedule == "plateau":
             self._plateau = plateau_factor(maps, gamma=self._h.gamma, patience=self._h.plateau_patience)
-            factor = self._schedule(self._scheduler.last_epoch) * self._plateau
-            for group, rate in zip(self.optimizer.param_groups, self._scheduler.base_lrs, strict=True):
-                group["lr"] = rate * factor
+        if self._h.schedule == "plateau" or done is not None:
+            self._set_rates(done)
 
-    def step(self, batch: Batch, where: str) -> dict[str, float] | None:
+    def _set_rates(self, done: float | None) -> None:
+        factor = self._schedule(self._scheduler.last_epoch, done) * self._plateau
+        for group, rate in zip(self.optimizer.param_groups, self._scheduler.base_lrs, strict=True):
+            group["lr"] = rate * factor
+
+    def train_mode(self) -> None:
+        """Put the module in training mode, as far as its norms train."""
+        set_training_mode(self._detector, trainable_layers=self._h.trainable_layers, batch_norm=self._h.batch_norm)
+
+    def deployed(self) -> AbstractContextManager[None]:
+        """Within the context the module has the weights to deploy: the averaged ones with `ema`, else those it has."""
+        return self._average.in_place() if self._average is not None else contextlib.nullcontext()
+
+    def finish(self) -> None:
+        """End the training: leave the weights to deploy in the module, and no gradients, which would take memory."""
+        if self._average is not None:
+            self._average.swap()
+            self._average = None
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def step(
+        self, batch: Batch, where: str, *, done: float | None = None, scale: float | None = None
+    ) -> dict[str, float] | None:
         """Update the weights once from a batch, in `accumulate` parts.
 
         The device is waited for once, after all forward and backward passes: the time until then is theirs.
@@ -91,6 +122,8 @@ class TrainStep:
         Args:
             batch: images and targets.
             where: the step's name, for messages.
+            done: the fraction of the training's time that is used, if its length is a time.
+            scale: of the images, with multi-scale training; None: drawn at random.
 
         Returns:
             Each part of the loss, averaged over the images; None if it overflowed in fp16, where the step is skipped.
@@ -99,9 +132,12 @@ class TrainStep:
             DivergedError: a loss is not finite; in fp16, if that persists.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        weighted = self._backward(batch)
-        scale = self._scaler.scale(torch.ones((), device=self._device))
-        *values, factor = torch.stack([*(loss.detach().float() for _, loss, _ in weighted), scale]).tolist()
+        if done is not None:
+            self._set_rates(done)
+        with self._training_scale(scale):
+            weighted = self._backward(batch)
+        one = self._scaler.scale(torch.ones((), device=self._device))
+        *values, factor = torch.stack([*(loss.detach().float() for _, loss, _ in weighted), one]).tolist()
         sums: dict[str, float] = {}
         for (name, _, weight), value in zip(weighted, values, strict=True):
             sums[name] = sums.get(name, 0.0) + value * weight
@@ -112,7 +148,22 @@ class TrainStep:
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self._scheduler.step()
+        if self._average is not None and finite:
+            self._average.update()
         return sums if finite else None
+
+    @contextlib.contextmanager
+    def _training_scale(self, scale: float | None) -> Iterator[None]:
+        """Within the context the detector resizes images to a scale, which torch's generator draws if it is None."""
+        if self._scales is None:
+            yield
+            return
+        low, high = self._scales
+        self._detector.set_training_scale(low + (high - low) * float(torch.rand(())) if scale is None else scale)
+        try:
+            yield
+        finally:
+            self._detector.set_training_scale(1.0)  # validation's loss passes through the same method
 
     def _backward(self, batch: Batch) -> list[tuple[str, Tensor, float]]:
         """Run all forward and backward passes without waiting for the device.
@@ -166,6 +217,7 @@ class TrainStep:
             "scaler": self._scaler.state_dict(),
             "overflows": asdict(self._overflows),
             "random": resume.random_state(self._device),
+            **({"ema": self._average.state()} if self._average is not None else {}),
         }
 
     def restore(self, state: State) -> None:
@@ -175,4 +227,6 @@ class TrainStep:
         self._scheduler.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
         self._overflows = Overflows(**state.get("overflows", {}))  # versions before 0.4 kept none
+        if self._average is not None:
+            self._average.restore(state["ema"])
         resume.restore_random_state(state["random"], self._device)

@@ -19,7 +19,8 @@ from harness.trial.evaluate.coco import accuracy
 from harness.trial.inputs.loader import evaluation_items, training_loader
 from harness.trial.measure import memory
 from harness.trial.measure.interference import SystemMonitor, interference_warnings, sample_system
-from harness.trial.train.loop import Position, Training, finetune, is_finished
+from harness.trial.train.length import training_length
+from harness.trial.train.loop import Training, finetune, is_finished, restored_position
 from harness.trial.train.resume import restoring
 from harness.trial.train.validate import Validation, validation_loss
 
@@ -59,6 +60,7 @@ class Trainer:
         )
         self._checkpoint_s = checkpoint_s
         self._batches = context.batches()
+        self._length = training_length(context.hyperparameters, self._batches)
         self._val_scores: list[float] = []
         self._best: State | None = None  # the best validated epoch, and its weights on the CPU
         self._last_epoch = 0
@@ -152,9 +154,9 @@ class Trainer:
         self._val_scores, self._best = state["validated"], state["best"]
         self.peak = record.Memory(**state["peak"])
         self._joules_before = state.get("joules") or 0.0
-        position = Position(**state["position"])
+        position = restored_position(state, self._batches)
         place = f"at epoch {position.epoch}, step {position.step + 1}"
-        if is_finished(position, self._context.hyperparameters):
+        if is_finished(position, self._length, self._context.hyperparameters):
             place = "after the last epoch"
         if state["where"] != self._where():
             place += f" (before it ran on {state['where']}, then on {self._where()})"
@@ -166,11 +168,10 @@ class Trainer:
         """Describe what a bit-identical resumption depends on."""
         return f"{self._context.device.type} with {self._context.threads} threads and torch {torch.__version__}"
 
-    def _on_step(self, epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
+    def _on_step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, speed: float) -> None:
         if self._monitor is not None:
             self._monitor.sample_if_due()
         emit = self._events.emit if step == steps else self._events.progress
-        epochs = self._context.hyperparameters.epochs or 0
         emit(StepEvent(epoch=epoch, epochs=epochs, step=step, steps=steps, loss=loss, images_per_s=speed))
 
     def _save_checkpoint(self, state: Callable[[], State], steps: int, *, finished: bool) -> None:

@@ -314,7 +314,7 @@ def test_an_overflow_is_left_out_of_the_curve() -> None:
             EpochBatches(3, 1, seed=0),
             _hyperparameters(epochs=1, batch_size=1, lr=1e-9, precision="fp16"),
             device=CPU,
-            on_step=lambda _epoch, _step, _steps, loss, _speed: told.append(loss),
+            on_step=lambda _epoch, _epochs, _step, _steps, loss, _speed: told.append(loss),
             validate=Validation,
             save_checkpoint=keep,
             **more,
