@@ -183,7 +183,7 @@ def checkpoint(weights: Path, suite_path: Path, dataset: str | None) -> Target:
     alone = replace(
         suite,
         datasets=tuple((name, source) for name, source in suite.datasets if name == chosen),
-        settings=(Setting(architecture=architecture, row=row, hyperparameters=plain, swept=()),),
+        settings=(Setting(architecture=architecture, row=row, hyperparameters=plain, configured={}, swept=()),),
         seeds=(0,),
     )
     fingerprints, _ = validate_datasets(alone, workers=environment.available_cores(), progress=lambda _done, _all: None)

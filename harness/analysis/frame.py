@@ -15,6 +15,7 @@ from harness.analysis.settings import distinguishing_settings, image_size, weigh
 from harness.store.record import AS_TRAINED
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration_key
+from harness.suite.tuning import is_awaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "stages": row.stages if row else None,
             "weights": weights_name(trial),
             "image_size": image_size(trial),
-            "lr": trial.hyperparameters.lr,
+            "lr": None if is_awaited(trial) else trial.hyperparameters.lr,
             "seed": trial.seed,
             "subset": trial.max_images is not None,
         }

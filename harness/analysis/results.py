@@ -19,7 +19,7 @@ from harness.store.arrays import StoredDetections, StoredTimings
 from harness.store.paths import stored
 from harness.store.problems import note
 from harness.store.record import AS_TRAINED
-from harness.store.results import planned_trials, read_results
+from harness.store.results import compared_trials, read_results
 from harness.store.tables import UnreadableError, read_all_detections, read_timings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Results:
 
     Attributes:
         folder: the suite's results folder.
-        states: each trial with its record, its attempts and its last log.
+        states: each trial with its record, its attempts and its last log, without those of a search.
     """
 
     folder: SuiteFolder
@@ -112,8 +112,8 @@ class Results:
 
 
 def read_frames(folder: SuiteFolder) -> Results:
-    """The results of a suite: the trials that it asks for, or all of the folder where no plan says so."""
-    return Results(folder=folder, states=planned_trials(read_results(folder)))
+    """The results of a suite: the trials that it asks for, or all of the folder where no plan says so; no searches."""
+    return Results(folder=folder, states=compared_trials(read_results(folder)))
 
 
 def _read(path: Path, decode: Callable[[bytes], T]) -> T | None:

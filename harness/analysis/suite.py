@@ -13,8 +13,9 @@ from harness.analysis.dataset import DatasetAnalysis
 from harness.analysis.detections.cache import load_or_compute
 from harness.analysis.frame import configuration_frame, trial_frame
 from harness.analysis.race.read import read_times
+from harness.analysis.searches import SearchSummary, search_summaries
 from harness.errors import UsageError
-from harness.store.results import TrialState, planned_trials, read_results
+from harness.store.results import TrialState, compared_trials, planned_trials, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -32,17 +33,19 @@ class SuiteAnalysis:
     """Everything that the report is rendered from.
 
     Attributes:
-        states: the trials that the report covers.
+        states: the trials that the report covers, those of searches too, which are in no row.
         n_other_trials: how many trials lie in the folder that the suite, as last run, does not ask for.
         frame: `frame.configuration_frame` with the columns `map_low`, `map_high` (the 95 % interval), `rank_low`,
             `rank_high` and `letters`, and those of `speed.with_race`.
         datasets: one analysis for each table of rows that compare, in the order of the frame.
+        searches: how each configuration was tuned; empty where the suite has no search.
     """
 
     states: tuple[TrialState, ...]
     n_other_trials: int
     frame: pd.DataFrame
     datasets: tuple[DatasetAnalysis, ...]
+    searches: tuple[SearchSummary, ...] = ()
 
 
 def analyse_suite(
@@ -66,22 +69,24 @@ def analyse_suite(
     """
     all_states = read_results(folder)
     states = planned_trials(all_states)
-    analyses = load_or_compute(folder, states, progress=progress) if bootstrap else {}
+    analyses = load_or_compute(folder, compared_trials(states), progress=progress) if bootstrap else {}
     states = without_contradictions(states, analyses)
-    frame = configuration_frame(trial_frame(states, folder))
+    compared = compared_trials(states)
+    frame = configuration_frame(trial_frame(compared, folder))
     if baseline is not None and (frame.empty or _named(frame, baseline).empty):
         labels = "\n".join(f"  {label}" for label in dict.fromkeys(frame["label"] if not frame.empty else ()))
         raise UsageError(f"--baseline {baseline}: no measured row has this name; the rows are:\n{labels}")
     datasets = [
         dataset
         for name in dict.fromkeys(frame["dataset"] if not frame.empty else ())
-        for dataset in _tables(folder, str(name), frame[frame["dataset"] == name], states, analyses, baseline)
+        for dataset in _tables(folder, str(name), frame[frame["dataset"] == name], compared, analyses, baseline)
     ]
     return SuiteAnalysis(
         states=states,
         n_other_trials=len(all_states) - len(states),
         frame=pd.concat([dataset.rows for dataset in datasets]).sort_index() if datasets else frame,
         datasets=tuple(datasets),
+        searches=search_summaries(states),
     )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from harness.api.arguments import check_number, no_progress, one_of, texts
 from harness.errors import UsageError
 from harness.scheduling import estimate
+from harness.scheduling.search import shared_preflights
 from harness.store import files, lock, problems, run_status
 from harness.store.results import find_trial, planned_trials, read_plan, read_results, suite_folder
-from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -202,8 +202,9 @@ def status(results: str | Path) -> RunStatus:
     """
     folder = suite_folder(Path(results))
     states = planned_trials(read_results(folder))
-    preflights = {configuration_key(state.trial): state.preflight for state in states if state.preflight is not None}
+    preflights = {state.trial.trial_id: state.preflight for state in states if state.preflight is not None}
     records = [state.record for state in states if state.record]
+    trials = [state.trial for state in states]
     return RunStatus(
         folder=folder,
         suite_file=read_plan(folder).suite_file,
@@ -212,7 +213,7 @@ def status(results: str | Path) -> RunStatus:
         span=run_status.span(states),
         holder=lock.holder(folder.lock),
         failures=run_status.failures(states),
-        expected_stages=estimate.expected_stages([state.trial for state in states], preflights, records),
+        expected_stages=estimate.expected_stages(trials, shared_preflights(trials, preflights), records),
     )
 
 

@@ -5,7 +5,6 @@ Owns the order of a run's stages. Every stage is a function of another room that
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import socket
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
 from harness.executors.supervise import Supervisor
 from harness.scheduling.observer import Observers
-from harness.scheduling.plan import Plan, older_code_remarks, refresh, used_devices
+from harness.scheduling.plan import Plan, is_selected, older_code_remarks, refresh, used_devices
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
 from harness.store import files, links, lock
@@ -32,6 +31,7 @@ from harness.store.results import SuitePlan, encode_plan, read_plan
 from harness.suite.deployment import VARIANTS
 from harness.suite.expand import plan_trials
 from harness.suite.load import load_suite
+from harness.suite.tuning import make_chains
 from harness.version import __version__
 
 if TYPE_CHECKING:
@@ -95,34 +95,34 @@ def plan(
     loaded = load_suite(Path(suite))
     fingerprints, remarks = validate_datasets(loaded, workers=available_cores(), progress=progress)
     trials = plan_trials(loaded, fingerprints, max_images=max_images)
-    selected = tuple(trial for trial in trials if select is None or fnmatch.fnmatchcase(trial.trial_id, select))
-    if not selected:
-        ids = "\n".join(f"  {trial.trial_id}" for trial in trials)
-        raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
     remarks += tuple(
         f"the rows of the variant {name} will say: {missing}"
         for name in loaded.protocol.variants
         if name in VARIANTS and (missing := VARIANTS[name].missing())
     )
     folder = SuiteFolder(Path(results) / loaded.name)
+    planned = Plan(
+        suite=loaded,
+        folder=folder,
+        trials=trials,
+        selected=tuple(trial for trial in trials if is_selected(trial, select)),
+        where="",
+        device=device,
+        remarks=(*remarks, *older_code_remarks(loaded, fingerprints, trials, folder)),
+        chains=make_chains(loaded, trials),
+        select=select,
+    )
     if device == "auto":
-        device = resolve(device, used_devices(folder, trials))
+        device = resolve(device, used_devices(folder, refresh(planned).trials if planned.chains else trials))
     where = (
         f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "
         f"torchvision {version('torchvision')}, harness {__version__}"
     )
-    remarks += older_code_remarks(loaded, fingerprints, trials, folder)
-    return refresh(
-        Plan(
-            suite=loaded,
-            folder=folder,
-            trials=trials,
-            selected=selected,
-            where=where,
-            device=device,
-            remarks=remarks,
-        )
-    )
+    planned = refresh(replace(planned, device=device, where=where))
+    if not planned.selected:
+        ids = "\n".join(f"  {trial.trial_id}" for trial in planned.trials)
+        raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
+    return planned
 
 
 def results_folder_remarks(plan: Plan) -> tuple[str, ...]:
@@ -189,8 +189,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         plan = refresh(plan)  # another run may just have ended
         given_up = () if retry_failed else plan.given_up
         plan = replace(plan, failed={}) if retry_failed else plan
-        written = (plan.folder.path / RACES, *(plan.folder.trial(trial.trial_id).path for trial in plan.pending))
-        links.refuse_links_out(plan.folder.path, written)
+        _refuse_links_out(plan)
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
         _write_report_between(plan.folder)
         scheduler = Scheduler(
@@ -200,7 +199,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             supervisor=supervisor,
             observer=observer,
             fail_fast=fail_fast,
-            report=lambda: _after_trial(plan, observer),
+            report=lambda now: _after_trial(now, observer),
         )
         try:
             observer.begin(plan)
@@ -226,7 +225,8 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             raise
         finally:
             observer.close()
-    succeeded = sum(trial.trial_id in refresh(plan).records for trial in plan.selected)
+    plan = refresh(plan)
+    succeeded = sum(trial.trial_id in plan.records for trial in plan.selected)
     return RunSummary(
         report=plan.folder.report,
         succeeded=succeeded,
@@ -245,7 +245,7 @@ def _race(plan: Plan, track: RaceTrack) -> tuple[RaceSummary, ...]:
         MachineError: the disk or the device stopped it.
         Interrupted: a signal came.
     """
-    pending = {trial.dataset.name for trial in plan.pending}
+    pending = {trial.dataset.name for trial in (*plan.pending, *plan.awaiting)}
     datasets = [name for name in dict.fromkeys(t.dataset.name for t in plan.selected) if name not in pending]
     datasets = [name for name in datasets if len(rows_that_may_race(plan, name)) >= MIN_ENTRANTS]
     if not datasets:
@@ -289,11 +289,26 @@ def _suite_plan(plan: Plan) -> SuitePlan:
     full: tuple[Trial, ...] = ()
     if plan.trials[0].max_images is not None:
         full = tuple(trial for trial in read_plan(plan.folder).trials if trial.max_images is None)
-    return SuitePlan(suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost)
+    return SuitePlan(
+        suite_file=str(plan.suite.path), trials=(*full, *plan.trials), cost=plan.suite.cost, search=plan.suite.search
+    )
+
+
+def _refuse_links_out(plan: Plan) -> None:
+    """Refuse to write through a link that leads out of the results folder.
+
+    Raises:
+        UsageError: there is one.
+    """
+    written = (plan.folder.path / RACES, *(plan.folder.trial(trial.trial_id).path for trial in plan.pending))
+    links.refuse_links_out(plan.folder.path, written)
 
 
 def _after_trial(plan: Plan, observer: Observers) -> None:
     """Write the report, and tell what is expected of the trials that are left, now that another one has run."""
+    if plan.chains:  # it may have made others known
+        _refuse_links_out(plan)
+        files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
     _write_report_between(plan.folder)
     observer.expect_stages(refresh(plan).expected_stages())
 

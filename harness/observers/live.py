@@ -98,6 +98,10 @@ class LiveView:
         """Remember how long the stages of each trial take."""
         self._state.expect_stages(stages)
 
+    def replan(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """Remember what follows, now that a search knows more."""
+        self._state.expect(trials, expected)
+
     def expect_race(self, forecast: RaceForecast) -> None:
         """Remember it, for the line on when the run will be over."""
         self._state.race = forecast

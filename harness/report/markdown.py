@@ -19,6 +19,7 @@ from harness.report.sections import (
     speed,
     summary,
     thresholds,
+    tuning,
     warnings,
 )
 from harness.report.sections.summary import NOT_COMPARABLE
@@ -65,9 +66,10 @@ def render(
         )
     for dataset in suite.datasets:
         parts += _dataset(dataset, figures[dataset.title], plan)
+    parts += tuning.section(suite.searches, plan.search)
     parts += warnings.section(suite, problems, root)
     parts += failures(states, root, plan.suite_file)
-    parts += methodology.footer(states)
+    parts += methodology.footer([state for state in states if state.trial.search is None])
     return "\n\n".join(parts) + "\n"
 
 

@@ -89,20 +89,25 @@ def expected_stages(
 ) -> dict[str, StageSeconds]:
     """Return how long each trial takes, by id: what another seed took, else what its preflight foresees.
 
-    A trial without either is missing.
+    Another trial of the same search counts as another seed. A trial without either is missing.
 
     Args:
         preflights: by `configuration_key`.
     """
-    took = {configuration_key(record.trial): taken(record) for record in records}
+    took = {_alike(record.trial): taken(record) for record in records}
     stages = {}
     for trial in trials:
         key = configuration_key(trial)
-        if key in took:
-            stages[trial.trial_id] = took[key]
+        if _alike(trial) in took:
+            stages[trial.trial_id] = took[_alike(trial)]
         elif key in preflights:
             stages[trial.trial_id] = foreseen(preflights[key], trial.protocol)
     return stages
+
+
+def _alike(trial: Trial) -> str:
+    """Return a text that is equal for trials that take as long as each other."""
+    return trial.search.chain if trial.search is not None else configuration_key(trial)
 
 
 def expected_s(

@@ -81,6 +81,13 @@ class StageObserver(Protocol):
         """Trials take so long, by id, as far as that is known: told before the first one and after each."""
 
 
+class SearchObserver(Protocol):
+    """What an observer may have beside the methods of `RunObserver`, to follow what a search makes known."""
+
+    def replan(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """These trials follow now, as `RunObserver.expect` told before: after each trial of a suite with a search."""
+
+
 class Observers:
     """Several observers as one: each hears of everything, and one that raises is left out from then on.
 
@@ -125,6 +132,10 @@ class Observers:
     def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:
         """Pass it on to those who want to know."""
         self._tell_if_asked("expect_stages", stages)
+
+    def replan(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
+        """Pass it on to those who follow searches."""
+        self._tell_if_asked("replan", trials, expected)
 
     def expect_race(self, forecast: RaceForecast) -> None:
         """Pass it on to those who follow races."""

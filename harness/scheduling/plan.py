@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -12,18 +14,21 @@ from harness.analysis.settings import distinguishing_settings
 from harness.data.open import older_fingerprint
 from harness.formatting import counted
 from harness.scheduling import estimate, retry
+from harness.scheduling.search import SearchReader, TrialEnd, in_turn, shared_preflights, stored_steps
 from harness.store import record, results
-from harness.suite.expand import configuration_key, plan_trials
+from harness.suite.expand import plan_trials
 from harness.suite.schema import PythonDataset
+from harness.suite.tuning import is_awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.store.job import Attempt, Preflight
     from harness.store.paths import SuiteFolder
     from harness.store.record import Record
     from harness.suite.load import Suite
     from harness.suite.trial import Trial
+    from harness.suite.tuning import Chain
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +38,8 @@ class Plan:
     """What a suite asks for and what of it is done.
 
     Attributes:
-        trials: all of the suite, seed by seed.
+        trials: all of the suite, seed by seed. Those of a search come first, and what it has not found yet stands in
+            the place of the trials that follow from it; see `awaiting`.
         selected: those of them that `--select` names.
         where: the machine, device and versions that trials are to run on; a preflight made elsewhere does not count.
         device: where the trials are to run: auto, cpu, cuda or cuda:N.
@@ -41,6 +47,8 @@ class Plan:
         failed: the last attempt of each trial that failed for a reason of its own and has no record, by id.
         preflights: what those measured that were made in this environment, by configuration.
         remarks: lines for a person about the data: warnings, and what is skipped.
+        chains: the searches for hyperparameters; `trials` follow from how far they are.
+        select: what `--select` says, for trials that become known later.
     """
 
     suite: Suite
@@ -53,12 +61,20 @@ class Plan:
     failed: Mapping[str, Attempt] = field(default_factory=dict)
     preflights: Mapping[str, Preflight] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    select: str | None = None
 
     @property
     def pending(self) -> tuple[Trial, ...]:
-        """The selected trials that are neither done nor failed, in the order they are to run."""
+        """The selected trials that are neither done nor failed and can run now, in the order they are to run."""
         pending = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.failed]
-        return estimate.in_order(pending, self.expected())
+        ready = [trial for trial in pending if not is_awaited(trial)]
+        return in_turn(estimate.in_order(ready, self.expected()))
+
+    @property
+    def awaiting(self) -> tuple[Trial, ...]:
+        """What stands in the place of the selected trials whose values a search has not found yet."""
+        return tuple(trial for trial in self.selected if is_awaited(trial))
 
     @property
     def given_up(self) -> tuple[Trial, ...]:
@@ -75,7 +91,8 @@ class Plan:
 
     def too_late(self, until: datetime) -> tuple[Trial, ...]:
         """Return the pending trials that a run which starts now would leave out, as far as their length is known."""
-        return estimate.too_late(self.pending, self.expected(), (until - datetime.now(UTC)).total_seconds())
+        left = (*self.pending, *self.awaiting)
+        return estimate.too_late(left, self.expected(), (until - datetime.now(UTC)).total_seconds())
 
     def differences(self) -> dict[str, str]:
         """Return in which settings each selected trial differs from the others of its architecture, by id."""
@@ -100,25 +117,58 @@ def used_devices(folder: SuiteFolder, trials: Iterable[Trial]) -> tuple[str, ...
 
 def refresh(plan: Plan) -> Plan:
     """Return the plan with what its results folder holds now."""
-    records: dict[str, Record] = {}
-    failed: dict[str, Attempt] = {}
-    preflights: dict[str, Preflight] = {}
-    for trial in plan.trials:
-        folder = plan.folder.trial(trial.trial_id)
-        preflight = results.read_preflight(folder)
-        if preflight is not None and preflight.where == plan.where:
-            preflights[configuration_key(trial)] = preflight
+
+    @functools.cache
+    def ending(trial_id: str) -> TrialEnd | None:
+        """Return how a trial has ended; None where its record cannot be read."""
         try:
-            recorded = results.read_record(folder)
+            recorded = results.read_record(plan.folder.trial(trial_id))
         except record.RecordError as error:
             log.warning("%s; %s", error, results.SET_ASIDE)
-            continue
-        history = results.history(folder)
-        if recorded is not None:
-            records[trial.trial_id] = recorded
-        elif retry.is_over(history, trial, plan.suite.on_oom):
-            failed[trial.trial_id] = history[-1]
-    return replace(plan, records=records, failed=failed, preflights=preflights)
+            return None
+        return TrialEnd(record=recorded) if recorded is not None else TrialEnd()
+
+    def end_of(trial: Trial) -> TrialEnd:
+        end = ending(trial.trial_id)
+        if end is None or end.record is not None:
+            return end or TrialEnd()
+        history = results.history(plan.folder.trial(trial.trial_id))
+        return TrialEnd(failed=history[-1] if retry.is_over(history, trial, plan.suite.on_oom) else None)
+
+    plan = _with_known_trials(plan, end_of) if plan.chains else plan
+    ends = {trial.trial_id: end_of(trial) for trial in plan.trials}
+    preflights = {trial.trial_id: results.read_preflight(plan.folder.trial(trial.trial_id)) for trial in plan.trials}
+    here = {trial_id: one for trial_id, one in preflights.items() if one is not None and one.where == plan.where}
+    untuned = {trial.trial_id: chain.digest for chain in plan.chains for trial in chain.untuned}
+    return replace(
+        plan,
+        records={trial_id: end.record for trial_id, end in ends.items() if end.record is not None},
+        failed={trial_id: end.failed for trial_id, end in ends.items() if end.failed is not None},
+        preflights=shared_preflights(plan.trials, here, untuned),
+    )
+
+
+def _with_known_trials(plan: Plan, end_of: Callable[[Trial], TrialEnd]) -> Plan:
+    """Return the plan with the trials that follow from how far its searches are."""
+    reader = SearchReader(folder=plan.folder, ending=end_of, steps=stored_steps(plan.folder, plan.chains))
+    searched = [reader.read(chain) for chain in plan.chains]
+    trials: list[Trial] = []
+    selected: set[str] = set()
+    for one in searched:
+        own = (*one.steps, *one.seeds, *one.awaited)
+        trials += own
+        chosen = {trial.trial_id for trial in own if is_selected(trial, plan.select)}
+        if any(trial.trial_id in chosen and trial.search is None for trial in own):  # it needs the whole search
+            chosen |= {trial.trial_id for trial in own if trial.search is not None}
+        selected |= chosen
+    seeds = plan.suite.seeds
+    trials.sort(key=lambda trial: -1 if trial.search is not None else seeds.index(trial.seed))
+    return replace(plan, trials=tuple(trials), selected=tuple(trial for trial in trials if trial.trial_id in selected))
+
+
+def is_selected(trial: Trial, select: str | None) -> bool:
+    """Return whether `--select` names the trial."""
+    return select is None or fnmatch.fnmatchcase(trial.trial_id, select)
 
 
 def older_code_remarks(
@@ -130,7 +180,7 @@ def older_code_remarks(
     changed.
     """
     older = {name: older_fingerprint(d) for name, d in suite.datasets if isinstance(d, PythonDataset)}
-    if not older:
+    if not older or suite.search is not None:  # no older version had a search
         return ()
     before = plan_trials(suite, {**fingerprints, **older}, max_images=trials[0].max_images)
     again = Counter(

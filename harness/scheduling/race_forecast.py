@@ -80,7 +80,7 @@ def rows_that_may_race(plan: Plan, dataset: str) -> tuple[tuple[str, str], ...]:
 
 def _may_race(plan: Plan, trial: Trial) -> bool:
     recorded = plan.records.get(trial.trial_id)
-    if trial.max_images is not None:
+    if trial.max_images is not None or trial.search is not None:
         return False
     if recorded is None:
         return trial in plan.selected and trial.trial_id not in plan.failed
@@ -103,6 +103,6 @@ def _forecast(plan: Plan, dataset: str) -> RaceForecast | None:
 
 def _is_to_come(plan: Plan, dataset: str) -> bool:
     """Return whether trials of this dataset are pending, or no race of it has run to its end."""
-    if any(trial.dataset.name == dataset for trial in plan.pending):
+    if any(trial.dataset.name == dataset for trial in (*plan.pending, *plan.awaiting)):
         return True
     return not any(not state.missing and state.race.copies == 1 for state in read_races(plan.folder, dataset))

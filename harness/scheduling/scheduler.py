@@ -1,6 +1,7 @@
 """Run the pending trials of a plan, one after the other: first a preflight of each configuration, then the trials.
 
-Owns what is decided between two attempts: which comes next, whether another one follows, when to stop. What happened
+A search's trials become known one after the other, so the plan is read again after each trial. Owns what is decided
+between two attempts: which comes next, whether another one follows, when to stop. What happened
 lies in files; nothing here remembers it.
 """
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from harness.executors.base import AttemptResult
     from harness.executors.supervise import Supervisor
-    from harness.scheduling.observer import RunObserver
+    from harness.scheduling.observer import Observers
     from harness.store.job import Attempt, ItemsRead
     from harness.suite.schema import ImageSize
     from harness.suite.trial import Trial
@@ -59,16 +60,16 @@ class Scheduler:
         supervisor: runs one attempt to its end.
         observer: follows the run.
         fail_fast: whether the first failure stops the run.
-        report: writes the page; called after each trial.
+        report: writes the page; called after each trial with the plan as it is then.
     """
 
     plan: Plan
     device: str
     threads: int
     supervisor: Supervisor
-    observer: RunObserver
+    observer: Observers
     fail_fast: bool
-    report: Callable[[], object]
+    report: Callable[[Plan], object]
 
     def preflight(self) -> tuple[Plan, bool]:
         """Try one step of each pending configuration; one that cannot work is recorded as failed, for all its seeds.
@@ -77,8 +78,10 @@ class Scheduler:
             The plan as it is then, and whether anything failed.
         """
         seeds: dict[str, list[Trial]] = {}
+        searched = {trial.search.chain for trial in self.plan.pending if trial.search is not None}
+        later = {trial.trial_id for chain in self.plan.chains if chain.digest in searched for trial in chain.untuned}
         for trial in self.plan.pending:
-            if configuration_key(trial) not in self.plan.preflights:
+            if configuration_key(trial) not in self.plan.preflights and trial.trial_id not in later:
                 seeds.setdefault(configuration_key(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
         read: dict[tuple[str, ImageSize], ItemsRead] = {}
@@ -90,10 +93,11 @@ class Scheduler:
             if measured is not None and measured.items is not None:
                 read[data] = measured.items
             if result.attempt.outcome != "preflight_passed":
-                failed.update((trial.trial_id, result.attempt) for trial in trials)
-                for other in trials[1:]:
+                others = (*trials[1:], *self._seeds_of(trials[0]))
+                failed.update((trial.trial_id, result.attempt) for trial in (trials[0], *others))
+                for other in others:
                     self._record_same_failure(other, result.attempt)
-                self.report()
+                self.report(refresh(self.plan))
                 if self.fail_fast:
                     break
         return replace(refresh(self.plan), failed={**self.plan.failed, **failed}), bool(failed)
@@ -108,29 +112,57 @@ class Scheduler:
             RepeatedError: trial after trial failed in the same way.
             UsageError: with `until`, how long a trial takes is not known.
         """
-        plan = self.plan
-        queue, expected = plan.pending, plan.expected()
+        plan, queue = self.plan, self.plan.pending
         if not queue:
-            return Executed()
-        needed, trials = estimate.needed_bytes(queue, plan.preflights), counted(len(queue), "trial")
+            return Executed(skipped_for_time=_ids(plan.awaiting))
+        left, expected = (*queue, *plan.awaiting), plan.expected()
+        needed, trials = estimate.needed_bytes(left, plan.preflights), counted(len(left), "trial")
         files.ensure_space(plan.folder.path, needed, f"{trials} will write up to")
-        self.observer.expect(queue, expected)
+        self.observer.expect(left, expected)
+        to_try = set(_ids(queue))
         skipped: list[str] = []
         failures: list[Attempt] = []  # in a row
-        for index, trial in enumerate(queue):
+        while queue:
+            trial, queue = queue[0], queue[1:]
+            to_try.discard(trial.trial_id)
             if until is not None:
                 expected = refresh(plan).expected()  # what ran meanwhile says more than a preflight
                 if _end_of(trial, expected) > until:
                     skipped.append(trial.trial_id)
                     continue
-            result = self._run_to_end(trial, preflight=False)
-            self.report()
-            failures = [] if result.recorded else [*failures, result.attempt]
-            pending = queue[index + 1 :]
-            if failures and self.fail_fast:
-                return Executed(skipped_for_time=tuple(skipped), not_tried=pending)
-            _check_same_failures(failures, n_pending=len(pending))
-        return Executed(skipped_for_time=tuple(skipped))
+            result = replace(self, plan=plan)._run_to_end(trial, preflight=False)  # noqa: SLF001 - its own class
+            if plan.chains:
+                plan, queue = self._grown(plan, to_try)
+            self.report(plan)
+            if self.fail_fast and not result.recorded:
+                return Executed(skipped_for_time=tuple(skipped), not_tried=(*queue, *plan.awaiting))
+            if trial.search is None:  # values of a search may fail alike; the search goes on
+                failures = [] if result.recorded else [*failures, result.attempt]
+                _check_same_failures(failures, n_pending=len(queue))
+        return Executed(skipped_for_time=(*skipped, *_ids(plan.awaiting)))
+
+    def _grown(self, plan: Plan, to_try: set[str]) -> tuple[Plan, tuple[Trial, ...]]:
+        """Return the plan as it is now, and what is to run next, with what a search has found since.
+
+        Args:
+            plan: as it was.
+            to_try: ids of the trials that this run has still to try, of failed ones too; new ones are added.
+        """
+        known = {trial.trial_id for trial in plan.trials}
+        now = refresh(plan)
+        now = replace(now, failed={name: one for name, one in now.failed.items() if name not in to_try})
+        to_try |= {trial.trial_id for trial in now.pending if trial.trial_id not in known}
+        queue = tuple(trial for trial in now.pending if trial.trial_id in to_try)
+        self.observer.replan((*queue, *now.awaiting), now.expected())
+        return now, queue
+
+    def _seeds_of(self, step: Trial) -> tuple[Trial, ...]:
+        """Return the seeds' trials of a search whose preflight failed; nothing for any other trial."""
+        if step.search is None:
+            return ()
+        digest = step.search.chain
+        ids = {trial.trial_id for chain in self.plan.chains if chain.digest == digest for trial in chain.untuned}
+        return tuple(trial for trial in refresh(self.plan).pending if trial.trial_id in ids)
 
     def _run_to_end(self, trial: Trial, *, preflight: bool, items: ItemsRead | None = None) -> AttemptResult:
         """Run attempts until one succeeds, or until another one cannot mend what failed."""
@@ -195,6 +227,10 @@ class Scheduler:
             traceback=failed.traceback,
         )
         files.commit(folder.outcome, record.encode(OUTCOME, outcome))
+
+
+def _ids(trials: Sequence[Trial]) -> tuple[str, ...]:
+    return tuple(trial.trial_id for trial in trials)
 
 
 def _check_same_failures(failures: Sequence[Attempt], *, n_pending: int) -> None:

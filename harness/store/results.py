@@ -21,6 +21,7 @@ from harness.store.migrate import StoredKind
 from harness.store.paths import SuiteFolder, TrialFolder, stored
 from harness.store.problems import note
 from harness.suite.schema import Cost  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.search import Search  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
@@ -34,11 +35,15 @@ _UNREADABLE = (record.RecordError, record.NewerRecordError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuitePlan:
-    """A suite as it was last run: its file as named on the command line, its trials in order, and its prices."""
+    """A suite as it was last run: its file as named on the command line, its trials in order, its prices, its search.
+
+    Trials whose values a search has not found yet are stood in for by others, whose ids end in `-awaited`.
+    """
 
     suite_file: str | None
     trials: tuple[Trial, ...]
     cost: Cost | None = None
+    search: Search | None = None
 
 
 _PLAN = StoredKind(name="plan", adapter=TypeAdapter(SuitePlan))
@@ -88,7 +93,7 @@ def read_results(folder: SuiteFolder) -> tuple[TrialState, ...]:
     planned_ids = {trial.trial_id for trial in planned}
     for trial_folder in folder.trials():
         if trial_folder.path.name not in planned_ids:
-            trial = _trial_of(trial_folder)
+            trial = trial_of(trial_folder)
             if trial is not None:
                 states.append(_state(trial_folder, trial, planned=False))
     return tuple(states)
@@ -100,6 +105,11 @@ def planned_trials(states: tuple[TrialState, ...]) -> tuple[TrialState, ...]:
     Trials that the suite no longer asks for would otherwise be averaged with the others.
     """
     return tuple(state for state in states if state.planned) or states
+
+
+def compared_trials(states: tuple[TrialState, ...]) -> tuple[TrialState, ...]:
+    """Of `planned_trials` those that rows are made of: not a search's, which are short and chosen among."""
+    return tuple(state for state in planned_trials(states) if state.trial.search is None)
 
 
 def read_plan(folder: SuiteFolder) -> SuitePlan:
@@ -249,8 +259,8 @@ def _read(kind: StoredKind[T], path: Path) -> T:
     return record.decode(kind, data, str(path))
 
 
-def _trial_of(folder: TrialFolder) -> Trial | None:
-    """The trial of a folder that no plan names: from its record or its last job, if either can be read."""
+def trial_of(folder: TrialFolder) -> Trial | None:
+    """The trial of a folder that no plan names: from its record or its last job; None where neither can be read."""
     for read in (read_record, last_job):
         try:
             document = read(folder)

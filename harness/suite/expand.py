@@ -21,7 +21,7 @@ from harness.suite.identity import with_first_names
 from harness.suite.trial import Trial, TrialDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from harness.suite.load import Setting, Suite
 
@@ -48,6 +48,8 @@ _NEWER_KEYS: dict[tuple[str, ...], Any] = {
     ("hyperparameters", "augmentation", "vflip"): 0.0,
     ("hyperparameters", "augmentation", "photometric"): 0.0,
     ("hyperparameters", "augmentation", "random_crop"): 0.0,
+    ("search",): None,
+    ("tuned",): None,
 }
 
 
@@ -96,6 +98,8 @@ def _identity(trial: Trial) -> dict[str, Any]:
             del holder[key]
     if "own" in content["architecture"]:
         del content["architecture"]["own"]["path"]  # the name and the digest identify it
+    if "tuned" in content:  # how well it did says nothing about what is trained
+        content["tuned"] = {key: content["tuned"][key] for key in ("chain", "values")}
     return content
 
 
@@ -110,15 +114,35 @@ def _trial(suite: Suite, dataset: TrialDataset, setting: Setting, seed: int, max
         protocol=suite.protocol,
         max_images=max_images,
     )
-    content = _identity(trial_without_id)
-    if setting.architecture.weights_sha256:
+    return named(trial_without_id, setting.swept)
+
+
+def named(trial: Trial, swept: Iterable[tuple[str, Any]], *, digest: str | None = None) -> Trial:
+    """Return the trial with its id.
+
+    Args:
+        trial: everything but the id.
+        swept: the names and values of the sweep's point, for the readable part.
+        digest: what stands in the place of the hash.
+    """
+    slug = "-".join((*_readable(trial, swept), digest or _digest(trial)))
+    return replace(trial, trial_id=slug)
+
+
+def _readable(trial: Trial, swept: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    points = [f"{key}{_short(value)}" for key, value in swept]
+    readable = "-".join((trial.dataset.name, trial.architecture.name, *points))[:_MAX_READABLE]
+    marks = [f"limit{trial.max_images}"] if trial.max_images else []
+    marks += [f"search{trial.search.number}"] if trial.search else []
+    marks += ["tuned"] if trial.tuned else []
+    return (readable, *marks, f"s{trial.seed}")
+
+
+def _digest(trial: Trial) -> str:
+    content = _identity(trial)
+    if trial.architecture.weights_sha256:
         del content["architecture"]["weights"]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
-    swept = [f"{key}{_short(value)}" for key, value in setting.swept]
-    subset = [f"limit{max_images}"] if max_images else []
-    readable = "-".join((dataset.name, setting.architecture.name, *swept))[:_MAX_READABLE]
-    slug = "-".join((readable, *subset, f"s{seed}", digest))
-    return replace(trial_without_id, trial_id=slug)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def _short(value: object) -> str:

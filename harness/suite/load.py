@@ -34,6 +34,7 @@ from harness.suite.schema import (
     PythonDataset,
     SuiteFile,
 )
+from harness.suite.search_rules import check_points, check_search
 from harness.suite.trial import TrialArchitecture
 from harness.suite.validators import WEIGHTS_WORDS, nearest
 from harness.suite.yaml_document import Document, Place, read_document
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from harness.suite.catalog.architecture import Architecture, Value
     from harness.suite.catalog.registry import OwnArchitecture
+    from harness.suite.search import Search
 
 MAX_TRIALS = 10_000
 _SUITE_FILE = TypeAdapter(SuiteFile)
@@ -57,13 +59,19 @@ class Setting:
         architecture: the architecture as a trial builds it.
         row: the architecture's row of the catalogue.
         hyperparameters: all hyperparameters, with the recipe's values filled in.
+        configured: what the file says of them, with this point of the sweep.
         swept: the names and values of this point of the sweep, for the trial's name.
     """
 
     architecture: TrialArchitecture
     row: Architecture
     hyperparameters: Hyperparameters
+    configured: Mapping[str, Any]
     swept: tuple[tuple[str, Any], ...]
+
+    def at(self, values: Mapping[str, Any]) -> Hyperparameters:
+        """Return all hyperparameters where these have other values; the recipe's values follow them."""
+        return resolve(self.row, merged(self.configured, short_forms.hyperparameters(dict(values))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,7 @@ class Suite:
     datasets: tuple[tuple[str, Dataset], ...]
     settings: tuple[Setting, ...]
     seeds: tuple[int, ...]
+    search: Search | None
     protocol: Protocol
     limits: Limits
     on_oom: OnOutOfMemory
@@ -127,6 +136,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         report(("seeds",), "expected each seed once")
     _check_sweep(data.get("sweep", {}), report)
     _check_size(file, report)
+    check_search(file, data, report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
         row, own = registry.find(choice.name, document.path.resolve().parent)
@@ -147,6 +157,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         datasets=tuple((name, _with_default(dataset, file.on_bad_data)) for name, dataset in file.datasets.items()),
         settings=tuple(settings),
         seeds=file.seeds,
+        search=file.search,
         protocol=file.protocol,
         limits=file.limits,
         on_oom=file.on_oom,
@@ -251,11 +262,14 @@ def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> Non
 def _check_size(file: SuiteFile, report: messages.Report) -> None:
     """Count the trials before any of them is made."""
     points = math.prod(len(values) for values in file.sweep.values())
-    count = len(file.datasets) * len(file.architectures) * points * len(file.seeds)
+    searched = file.search.trials if file.search else 0
+    count = len(file.datasets) * len(file.architectures) * points * (searched + len(file.seeds))
     if count > MAX_TRIALS:
+        last = counted(len(file.seeds), "seed")
+        last = f"({counted(searched, 'trial')} of the search + {last})" if searched else last
         product = (
             f"{counted(len(file.datasets), 'dataset')} × {counted(len(file.architectures), 'architecture')} × "
-            f"{counted(points, 'point')} of the sweep × {counted(len(file.seeds), 'seed')}"
+            f"{counted(points, 'point')} of the sweep × {last}"
         )
         place = ("sweep",) if points >= len(file.seeds) else ("seeds",)
         report(place, f"{product} make {count:,} trials; a suite has at most {MAX_TRIALS:,}")
@@ -286,9 +300,14 @@ def _settings(
     budget = {"budget": data["budget"]} if data.get("budget") is not None else {}
     shared = {**merged(data.get("hyperparameters", {}), overrides), **budget}
     for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
-        values = merged(shared, short_forms.hyperparameters(dict(point)))
-        resolved = resolve(row, values)
+        configured = merged(shared, short_forms.hyperparameters(dict(point)))
+        resolved = resolve(row, configured)
         problem = combined.contradiction(row, architecture, resolved)
         if problem:
             report(place if overrides else ("hyperparameters",), f"{row.name}: {problem}")
-        yield Setting(architecture=architecture, row=row, hyperparameters=resolved, swept=point)
+        setting = Setting(
+            architecture=architecture, row=row, hyperparameters=resolved, configured=configured, swept=point
+        )
+        if not problem and data.get("search"):
+            check_points(data["search"], setting.at, lambda h: combined.contradiction(row, architecture, h), report)
+        yield setting

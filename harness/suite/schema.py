@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 
 from harness.suite import validators
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, WITH_COLUMNS, WITH_NAMES_INSIDE, FormatName
+from harness.suite.search import Search  # noqa: TC001 - pydantic reads the annotations
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -428,6 +429,7 @@ class SuiteFile:
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     budget: Budget | None = None
     sweep: Mapping[str, Annotated[tuple[Any, ...], MinLen(1)]] = field(default_factory=dict)
+    search: Search | None = None
     seeds: Annotated[tuple[Natural, ...], MinLen(1)] = (0,)
     protocol: Protocol = field(default_factory=Protocol)
     on_bad_data: OnBadData = "stop"

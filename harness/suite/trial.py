@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.suite.catalog.architecture import Value  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.catalog.registry import OwnArchitecture  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.schema import Dataset, Hyperparameters, ImageSize, Protocol  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.search import SearchStep, Tuned  # noqa: TC001 - pydantic reads the annotations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,8 @@ class Trial:
     """One immutable cell of a suite: everything that can change a result, with all defaults filled in.
 
     `trial_id` is a readable slug and a hash of all other fields except the suite's name and the folders of files.
-    `max_images` is the number of images of each split that a subset trial uses, or None for all.
+    `max_images` is the number of images of each split that a subset trial uses, or None for all. `search` is there in
+    the trials of a search for hyperparameters, `tuned` in those that run with what it found.
     """
 
     trial_id: str
@@ -56,3 +58,5 @@ class Trial:
     seed: int
     protocol: Protocol
     max_images: int | None
+    search: SearchStep | None = None
+    tuned: Tuned | None = None

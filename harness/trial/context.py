@@ -65,8 +65,11 @@ class TrialContext:
 
     @property
     def report_on(self) -> str:
-        """The name of the split that accuracy and speed are reported on: the last one, test where there is one."""
-        return list(self.data.splits)[-1]
+        """The name of the split that accuracy and speed are reported on: the last one, test where there is one.
+
+        A trial of a search is one of those that values are chosen by, which nobody does on test.
+        """
+        return list(self.data.splits)[-1] if self.trial.search is None else "val"
 
     @property
     def evaluated(self) -> Items:

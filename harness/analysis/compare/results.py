@@ -10,7 +10,7 @@ from harness.analysis.compare.comparability import incomparable_because
 from harness.analysis.compare.gates import check_gates
 from harness.analysis.contradiction import without_contradictions
 from harness.analysis.detections.cache import load_or_compute
-from harness.store.results import planned_trials, read_results
+from harness.store.results import compared_trials, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def compare_results(
         progress: called with how many trials' detections are analysed, and of how many.
     """
     folders = reference, candidate
-    states = [planned_trials(read_results(folder)) for folder in folders]
+    states = [compared_trials(read_results(folder)) for folder in folders]
     pairs = pairing.pair(*map(pairing.rows, states))
     analyses = _analyses(reference, pairs, 0, progress), _analyses(candidate, pairs, 1, progress)
     sound = [without_contradictions(side, known) for side, known in zip(states, analyses, strict=True)]
