@@ -71,9 +71,7 @@ def _budget(searches: Sequence[SearchSummary]) -> str:
         untuned = "; nothing was found, so its seeds run with the values they have without a search"
         parts.append(
             f"{escape(one.label)} on {escape(one.dataset)} had {one.n_succeeded} of {counted(one.n_asked, 'trial')} of "
-            f"{_length(one.epochs)} ({', '.join(why)})"
-            + (untuned if one.best is None and not one.n_left else "")
-            + "."
+            f"{_length(one.epochs)} ({', '.join(why)})" + (untuned if one.best is None and not one.n_left else "") + "."
         )
     full = {(one.n_asked, one.epochs) for one in searches if one not in short}
     parts += [f"The others had {counted(trials, 'trial')} of {_length(epochs)}." for trials, epochs in full]
