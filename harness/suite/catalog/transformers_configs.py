@@ -188,7 +188,10 @@ def lw_detr(size: str) -> dict[str, Any]:
 
 
 # The auxiliary losses of DETR's authors are off in the published `config.json`, for it was written for inference.
-DETR_RESNET_50: dict[str, Any] = {"auxiliary_loss": True}
+DETR_RESNET_50: dict[str, Any] = {
+    "auxiliary_loss": True,
+    "backbone_config": {"model_type": "resnet", "out_features": ["stage4"]},
+}
 YOLOS_TINY: dict[str, Any] = {
     "hidden_size": 192,
     "intermediate_size": 768,

@@ -10,7 +10,6 @@ import contextlib
 import io
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,10 +23,11 @@ from harness.trial.models.transformers import network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from torch import Tensor, nn
 
-    from harness.suite.catalog.transformers import TransformersArchitecture
+    from harness.suite.catalog.transformers_row import TransformersArchitecture
     from harness.trial.models.base import Head
 
 _TRAINING_KEYS = ("auxiliary_loss", "focal_loss_gamma", "use_dense_one_to_one")  # no part of a network's shape
@@ -93,9 +93,7 @@ def from_checkpoint(row: TransformersArchitecture, path: Path, classes: int) -> 
         raise WeightsError(f"{path}: is a {foreign.shown(config.get('model_type'))}, expected a {row.model_type}")
     own = network.configuration(row.model_type, config, classes=classes)
     live = bool(structure.get("live_norms"))
-    return adopt(
-        own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes, live_norms=live
-    )
+    return adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes, live_norms=live)
 
 
 def adopt(

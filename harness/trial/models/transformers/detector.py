@@ -118,4 +118,3 @@ class TransformersDetector(Detector):
 
 def _mask(batch: pixels.Batch) -> dict[str, Tensor]:
     return {} if batch.mask is None else {"pixel_mask": batch.mask}
-

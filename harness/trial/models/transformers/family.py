@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import TrialError, WeightsError
-from harness.suite.catalog.transformers import TransformersArchitecture
+from harness.errors import TrialError
+from harness.suite.catalog.transformers_row import TransformersArchitecture
 from harness.trial.models.transformers import build as building
+from harness.trial.models.transformers import network
 from harness.trial.models.transformers import weights as published
 from harness.trial.models.transformers.detector import TransformersDetector
 from harness.trial.models.transformers.pixels import Preparation
@@ -15,7 +16,7 @@ from harness.trial.models.transformers.pixels import Preparation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.schema import ImageSize
@@ -40,8 +41,10 @@ def build(
         module, head = building.from_folder(row, Path(weights), classes, changes, keep_head=True)
     else:
         module, head = building.from_checkpoint(row, Path(weights), classes)
-    detector = TransformersDetector(module, _preparation(row, image_size, row.pixel_mean, row.pixel_std), live_norms=live)
-    _check_places(row, detector)
+    detector = TransformersDetector(
+        module, _preparation(row, image_size, row.pixel_mean, row.pixel_std), live_norms=live
+    )
+    _check_places(row, detector, image_size)
     return detector, head
 
 
@@ -58,9 +61,53 @@ def rebuild(
     row = _own(row)
     module = building.rebuild(structure, state, classes, f"the state dict of {row.name}")
     mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))
-    return TransformersDetector(module, _preparation(row, image_size, mean, std), live_norms=bool(structure["live_norms"]))
+    return TransformersDetector(
+        module, _preparation(row, image_size, mean, std), live_norms=bool(structure["live_norms"])
+    )
 
 
 def fetch(row: Architecture, word: str) -> Path:
     """See `harness.trial.models.base.FetchingFamily.fetch`."""
-    return published.fetch(_own(row), word)
+    row = _own(row)
+    return published.require(row, word) / published.hub_file(row, word).file
+
+
+def _preparation(
+    row: TransformersArchitecture,
+    image_size: ImageSize,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> Preparation:
+    return Preparation(
+        image_size=image_size,
+        square=row.resize == "square",
+        multiple=row.size_multiple if row.resize == "square" else row.pad_multiple,
+        mean=mean,
+        std=std,
+    )
+
+
+def _check_places(row: TransformersArchitecture, detector: TransformersDetector, image_size: ImageSize) -> None:
+    """Refuse an image size at which there are fewer places in the feature maps than queries to choose among them.
+
+    Raises:
+        TrialError: there are; says how many queries would go.
+    """
+    places, queries = network.places(detector.config, image_size.min), detector.config.to_dict().get("num_queries", 0)
+    if places is not None and places < queries:
+        raise TrialError(
+            f"{row.name}: at image_size {image_size.min} its feature maps have {places} places for {queries} queries: "
+            f"take a larger image_size, or set for this architecture `model: {{queries: {places}}}`"
+        )
+
+
+def _channels(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _own(row: Architecture) -> TransformersArchitecture:
+    """The row as one of transformers', which name this family."""
+    if not isinstance(row, TransformersArchitecture):
+        raise TypeError(f"{row.name}: a row of this family is a TransformersArchitecture, not a {type(row).__name__}")
+    return row

@@ -53,6 +53,7 @@ def build(config: Any, *, live_norms: bool) -> nn.Module:
             statistics of pretrained weights; DETR's are frozen whatever its configuration says.
     """
     module: nn.Module = AutoModelForObjectDetection.from_config(config, dtype=torch.float32)
+    module.requires_grad_(requires_grad=True)  # the library freezes all of DETR's ResNet where it means its stem
     if live_norms:
         _thaw(backbone(module))
     return module.train()
@@ -82,6 +83,25 @@ def stages(module: nn.Module) -> Sequence[nn.Module]:
     first = next((i for i, (name, _) in enumerate(children) if name.startswith(("layer", "blocks", "stages"))), 0)
     stem_parts = [child for _, child in children[:first]]
     return [*([nn.ModuleList(stem_parts)] if stem_parts else []), *(child for _, child in children[first:])]
+
+
+def places(config: Any, side: int) -> int | None:
+    """The number of places in the feature maps of a square image, among which queries are chosen; None: queries learn.
+
+    Args:
+        side: of the image, in pixels.
+    """
+    values = config.to_dict()
+    if "projector_scale_factors" in values:
+        patch = values["backbone_config"]["patch_size"]
+        strides = [patch / factor for factor in values["projector_scale_factors"]]
+    elif "feat_strides" in values:
+        strides = list(values["feat_strides"])
+        while len(strides) < values["num_feature_levels"]:
+            strides.append(strides[-1] * 2)
+    else:
+        return None
+    return sum(int(-(-side // stride)) ** 2 for stride in strides)
 
 
 def is_head(name: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from harness.trial.models.transformers import tracing
 
@@ -47,7 +47,7 @@ class Preparation:
         return max(1, round(height * ratio)), max(1, round(width * ratio))
 
     def _size_of(self, image: Tensor, scale: float) -> tuple[int, int]:
-        if torch.jit.is_tracing() and not self.square:
+        if tracing.is_tracing() and not self.square:
             return tracing.shorter_side(image, self.image_size)
         return self.size(image.shape[-2], image.shape[-1], scale)
 
@@ -68,9 +68,9 @@ class Preparation:
         height = max(_up(image.shape[-2], self.multiple) for image in resized)
         width = max(_up(image.shape[-1], self.multiple) for image in resized)
         margins = [(0, width - image.shape[-1], 0, height - image.shape[-2]) for image in resized]
-        pixels = torch.stack([F.pad(image, margin) for image, margin in zip(resized, margins, strict=True)])
+        pixels = torch.stack([functional.pad(image, margin) for image, margin in zip(resized, margins, strict=True)])
         inside = [torch.ones_like(image[0], dtype=torch.long) for image in resized]
-        mask = torch.stack([F.pad(ones, margin) for ones, margin in zip(inside, margins, strict=True)])
+        mask = torch.stack([functional.pad(ones, margin) for ones, margin in zip(inside, margins, strict=True)])
         return Batch(pixels=pixels, mask=mask)
 
 
@@ -115,11 +115,11 @@ def labels(images: list[Tensor], targets: list[dict[str, Tensor]], covered: Tens
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, with the filter that keeps a smaller image free of aliasing, in float32."""
-    if torch.jit.is_tracing():
+    if tracing.is_tracing():
         tracing.register_resize()
     elif tuple(image.shape[-2:]) == size:
         return image
-    resized = F.interpolate(image[None].float(), size, mode="bilinear", align_corners=False, antialias=True)
+    resized = functional.interpolate(image[None].float(), size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0].to(image.dtype)
 
 

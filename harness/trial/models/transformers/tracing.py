@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 _OPSET = 18  # the first whose Resize knows antialias
 
 
+def is_tracing() -> bool:
+    """Whether an exporter watches what is computed."""
+    return bool(torch._C._get_tracing_state())  # noqa: SLF001 - what torch.jit.is_tracing asks, which has no type
+
+
 def shorter_side(image: Tensor, image_size: ImageSize) -> tuple[Any, Any]:
     """The height and width to resize an image to, [3, H, W], as whole numbers of the trace."""
     height, width = (torch.as_tensor(image.shape[axis], dtype=torch.float32) for axis in (-2, -1))
-    ratio = torch.minimum(
-        image_size.min / torch.minimum(height, width), image_size.max / torch.maximum(height, width)
-    )
+    ratio = torch.minimum(image_size.min / torch.minimum(height, width), image_size.max / torch.maximum(height, width))
     return (height * ratio).round().to(torch.int64), (width * ratio).round().to(torch.int64)
 
 
@@ -36,7 +39,9 @@ def register_resize() -> None:
     """
     for kind, attributes in (("linear", {}), ("cubic", {"cubic_coeff_a_f": -0.5})):
         symbolic = functools.partial(_resize, attributes={"mode_s": kind, **attributes})
-        torch.onnx.register_custom_op_symbolic(f"aten::_upsample_bi{kind}2d_aa", symbolic, _OPSET)
+        torch.onnx.register_custom_op_symbolic(  # type: ignore[attr-defined]
+            f"aten::_upsample_bi{kind}2d_aa", symbolic, _OPSET
+        )
 
 
 def _resize(graph: Any, image: Any, size: Any, *_others: Any, attributes: dict[str, Any]) -> Any:
