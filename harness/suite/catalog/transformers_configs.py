@@ -176,7 +176,8 @@ def lw_detr(size: str) -> dict[str, Any]:
             "num_hidden_layers": 6 if tiny else 10,
             "num_attention_heads": 12,
             "window_block_indices": [0, 2, 4] if tiny else [0, 1, 3, 6, 7, 9],
-            "out_indices": [1, 3, 5] if tiny else [2, 4, 5, 9],
+            # counted from 1 behind the stem, as the library counts stages; the authors count layers from 0
+            "out_indices": [2, 4, 6] if tiny else [3, 5, 6, 10],
         },
         "projector_scale_factors": [2.0, 0.5] if wide else [1.0],
         "num_queries": 100 if tiny else 300,
