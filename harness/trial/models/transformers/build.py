@@ -126,7 +126,7 @@ def freeze(module: nn.Module, frozen: tuple[str, ...] | list[str]) -> None:
     """Train no parameter whose name is, or starts with, one of these."""
     for name, parameter in module.named_parameters():
         if name.startswith(tuple(frozen)):
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)
 
 
 @contextlib.contextmanager

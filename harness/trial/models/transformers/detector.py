@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -30,9 +30,10 @@ class TransformersDetector(Detector):
     def __init__(self, module: nn.Module, preparation: Preparation, *, live_norms: bool) -> None:
         self.module = module
         self._live_norms = live_norms
-        self.config: Any = module.config
+        self.config = cast("Any", module).config
         self._preparation = preparation
-        self._softmax = self.config.model_type in _SOFTMAX
+        self._model_type = str(self.config.model_type)
+        self._softmax = self._model_type in _SOFTMAX
         self._scale = 1.0
         self._score_threshold, self._limit = 0.0, 100
         self._mark: Callable[[], None] | None = None
@@ -109,7 +110,7 @@ class TransformersDetector(Detector):
 
     def _covered(self, batch: pixels.Batch) -> Tensor | None:
         """What divides boxes: nothing where they are fractions of the image itself."""
-        return batch.covered() if self.config.model_type in _WHOLE_BATCH else None
+        return batch.covered() if self._model_type in _WHOLE_BATCH else None
 
     def _at_boundary(self) -> None:
         if self._mark is not None:

@@ -56,7 +56,7 @@ def build(config: Any, *, live_norms: bool) -> nn.Module:
     module.requires_grad_(requires_grad=True)  # the library freezes all of DETR's ResNet where it means its stem
     for name, parameter in module.named_parameters():
         if name.endswith(".mask_token"):  # of DINOv2's own pretraining: no image of a detector is masked
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)
     if live_norms:
         _thaw(backbone(module))
     return module.train()

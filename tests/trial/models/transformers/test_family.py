@@ -71,7 +71,7 @@ def test_a_saved_detector_finds_the_same_again(name: str, tmp_path: Path) -> Non
     sum(detector.losses(images(), targets()).values(), start=torch.zeros(())).backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in detector.module.parameters():
-            parameter -= 1e-3 * (parameter.grad if parameter.grad is not None else 0)
+            parameter.sub_(1e-3 * parameter.grad if parameter.grad is not None else 0)
     detector.module.eval()
     row = tiny(name)
     size = SQUARE if row.resize == "square" else SIZE

@@ -44,7 +44,7 @@ def test_the_main_loss_is_over_the_matching_queries(name: str) -> None:
     queries = detector.config.num_queries
     matching = SimpleNamespace(logits=result.logits[:, -queries:], boxes=result.pred_boxes[:, -queries:])
     assert result.logits.shape[1] > queries
-    criterion = detector.module.loss_function  # type: ignore[union-attr]
+    criterion = detector.module.loss_function
     config = network.configuration(
         detector.config.model_type, {**detector.config.to_dict(), "auxiliary_loss": False}, classes=3
     )
