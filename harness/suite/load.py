@@ -5,7 +5,6 @@ Owns checking the file against `harness.suite.schema` and the catalogue. Does no
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -17,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
-from harness.suite import combined, messages, short_forms
+from harness.suite import combined, messages, short_forms, weights
 from harness.suite.catalog import registry
 from harness.suite.recipe import HYPERPARAMETERS, merged, resolve
 from harness.suite.schema import (
@@ -193,8 +192,7 @@ def _architecture(
     digest = None
     if choice.weights not in WEIGHTS_WORDS:
         try:
-            with Path(choice.weights).open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = weights.digest(Path(choice.weights))
         except OSError as error:
             report((*place, "weights"), f"{choice.weights}: cannot be read: {error.strerror}")
     return TrialArchitecture(

@@ -26,8 +26,8 @@ class TrialArchitecture:
 
     Attributes:
         name: the name of its row in the catalogue.
-        weights: `default`, `backbone`, `none`, or a file.
-        weights_sha256: the sha256 of the file, if `weights` is a file.
+        weights: `default`, `backbone`, `none`, or a file or folder.
+        weights_sha256: of the user's own weights (`harness.suite.weights`), if they are such.
         image_size: the detector's resize.
         model: the architecture's options.
         own: where the row comes from, if it is the user's own.

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.suite import weights as own_weights
 from harness.suite.catalog import registry
 
 if TYPE_CHECKING:
@@ -110,13 +111,19 @@ def pattern(text: str) -> str:
 
 
 def weights(text: str, info: ValidationInfo) -> str:
-    """Check weights: one of the words, or an existing file, which is returned as an absolute path."""
+    """Check weights: one of the words, or an existing file or folder of weights, whose absolute path is returned."""
     if text in WEIGHTS_WORDS or info.context is None:
         return text
     try:
-        return str(file(Path(text), info))
+        path = file_or_folder(Path(text), info)
+        if path.is_dir() and not own_weights.is_folder(path):
+            raise ValueError(f"{path}: is a folder without config.json")  # noqa: TRY301 - one message for all of them
     except ValueError as error:
-        raise ValueError(f"expected {', '.join(WEIGHTS_WORDS)} or a file of weights; {error}") from None
+        raise ValueError(
+            f"expected {', '.join(WEIGHTS_WORDS)}, a file of weights, or a folder with config.json and "
+            f"model.safetensors; {error}"
+        ) from None
+    return str(path)
 
 
 def import_path(text: str, info: ValidationInfo) -> str:

@@ -160,7 +160,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
             image_size=choice.image_size,
             options=choice.model,
         )
-        if choice.weights_sha256 is not None:
+        if choice.weights_sha256 is not None and Path(choice.weights).is_file():
             checkpoint.thaw_as_saved(Path(choice.weights), detector)
         trainable.apply(detector, trainable_layers=h.trainable_layers, batch_norm=h.batch_norm)
     detector.module.to(device)

@@ -92,15 +92,12 @@ def from_checkpoint(row: TransformersArchitecture, path: Path, classes: int) -> 
     if config.get("model_type") != row.model_type:
         raise WeightsError(f"{path}: is a {foreign.shown(config.get('model_type'))}, expected a {row.model_type}")
     own = network.configuration(row.model_type, config, classes=classes)
-    live = bool(structure.get("live_norms"))
-    return adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes, live_norms=live)
+    return adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes)
 
 
-def adopt(
-    config: Any, state: Mapping[str, Tensor], what: str, *, keep_head: bool, live_norms: bool = False
-) -> tuple[nn.Module, Head]:
+def adopt(config: Any, state: Mapping[str, Tensor], what: str, *, keep_head: bool) -> tuple[nn.Module, Head]:
     """A network of this configuration that holds a state dict, but for its class heads unless they are kept."""
-    module = network.build(config, live_norms=live_norms)
+    module = network.build(config, live_norms=False)
     if keep_head:
         states.load_into(module, state, what)
         return module, "kept"
@@ -116,7 +113,7 @@ def rebuild(structure: Mapping[str, Any], state: Mapping[str, Tensor], classes: 
     """
     config = dict(structure["config"])
     own = network.configuration(str(config["model_type"]), config, classes=classes)
-    module = network.build(own, live_norms=bool(structure["live_norms"]))
+    module = network.build(own, live_norms=False)
     states.load_into(module, state, what)
     freeze(module, structure["frozen_parameters"])
     return module

@@ -27,9 +27,8 @@ _WHOLE_BATCH = {"yolos"}  # places are those in the padded batch, for no mask te
 class TransformersDetector(Detector):
     """A network for object detection with its labels from 0, and its boxes as (cx, cy, w, h) from 0 to 1."""
 
-    def __init__(self, module: nn.Module, preparation: Preparation, *, live_norms: bool) -> None:
+    def __init__(self, module: nn.Module, preparation: Preparation) -> None:
         self.module = module
-        self._live_norms = live_norms
         self.config = cast("Any", module).config
         self._preparation = preparation
         self._model_type = str(self.config.model_type)
@@ -83,7 +82,6 @@ class TransformersDetector(Detector):
         """See `Detector.structure`: the whole configuration, and what pixels are normalised with."""
         return {
             "config": json.loads(json.dumps(self.config.to_dict())),
-            "live_norms": self._live_norms,
             "pixel_mean": list(self._preparation.mean),
             "pixel_std": list(self._preparation.std),
             "frozen_parameters": [name for name, p in self.module.named_parameters() if not p.requires_grad],

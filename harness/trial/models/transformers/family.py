@@ -29,9 +29,8 @@ def build(
     """See `harness.trial.models.base.Family.build`."""
     row = _own(row)
     changes = {"num_queries": options["queries"]} if "queries" in options else {}
-    live = weights == "none"
     head: Head = "new"
-    if live:
+    if weights == "none":
         module = building.untrained(row, classes, changes, live_norms=True)
     elif weights in row.published_files:
         folder = published.require(row, weights)
@@ -41,9 +40,7 @@ def build(
         module, head = building.from_folder(row, Path(weights), classes, changes, keep_head=True)
     else:
         module, head = building.from_checkpoint(row, Path(weights), classes)
-    detector = TransformersDetector(
-        module, _preparation(row, image_size, row.pixel_mean, row.pixel_std), live_norms=live
-    )
+    detector = TransformersDetector(module, _preparation(row, image_size, row.pixel_mean, row.pixel_std))
     _check_places(row, detector, image_size)
     return detector, head
 
@@ -61,9 +58,7 @@ def rebuild(
     row = _own(row)
     module = building.rebuild(structure, state, classes, f"the state dict of {row.name}")
     mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))
-    return TransformersDetector(
-        module, _preparation(row, image_size, mean, std), live_norms=bool(structure["live_norms"])
-    )
+    return TransformersDetector(module, _preparation(row, image_size, mean, std))
 
 
 def fetch(row: Architecture, word: str) -> Path:

@@ -11,6 +11,7 @@ from transformers import AutoModelForObjectDetection
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from harness.errors import WeightsError
+from harness.trial.models import trainable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ _HEADS = (
     "model.enc_out_class_embed.",
     "model.denoising_class_embed.",
 )
+_NORM_EPS = 1e-5  # of the library's frozen norms, which have it in their forward pass
 _TOWER = ("class_labels_classifier.layers.0.", "class_labels_classifier.layers.1.")
 
 
@@ -136,10 +138,10 @@ def take_all_but_heads(module: nn.Module, state: Mapping[str, Tensor], what: str
 
 
 def _thaw(part: nn.Module) -> None:
-    """Put live BatchNorms in the place of frozen ones."""
-    for name, norm in list(part.named_modules()):
-        if "FrozenBatchNorm2d" not in type(norm).__name__:
-            continue
-        parent, _, child = name.rpartition(".")
-        live = nn.BatchNorm2d(norm.get_buffer("weight").numel(), eps=float(getattr(norm, "eps", 1e-5)))
-        setattr(part.get_submodule(parent), child, live)
+    """Let frozen norms learn; checkpoints remember which these are."""
+    frozen = {
+        name: float(getattr(norm, "eps", _NORM_EPS))
+        for name, norm in part.named_modules()
+        if "FrozenBatchNorm2d" in type(norm).__name__
+    }
+    trainable.thaw(part, frozen)

@@ -86,7 +86,7 @@ def test_a_perfect_answer_is_what_was_labelled(model_type: str) -> None:
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
     )
-    detector = TransformersDetector(oracle, preparation, live_norms=False)
+    detector = TransformersDetector(oracle, preparation)
     batch = preparation.batch(images())
     oracle.labels = pixels.labels(images(), targets(), detector._covered(batch))
     detector.set_postprocessing(score_threshold=0.5, detections=100)
