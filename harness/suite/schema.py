@@ -333,8 +333,8 @@ class Hyperparameters:
 class ArchitectureChoice:
     """One architecture of a suite: the weights that it starts from, and the values that are set for it alone.
 
-    `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), a file, or a folder as
-    transformers writes it.
+    `weights` is `default` (the best published), `backbone` (ImageNet backbone only), `none` (random), a file,
+    or a folder as transformers writes it.
     `model` holds the architecture's options, numbers and lists of them; the catalogue lists those that it takes.
     `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own. Without
     `image_size` it is the architecture's native one. `backbone: NAME` is short for that option under `model`.

@@ -143,7 +143,7 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
             "> 0, for red, green and blue, got ['a', 'b', ",
         ),
         (f"{{name: retinanet_resnet50_fpn, weights: {'x' * 300}.pth}}", "File name too long"),
-        ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file: gone.pth"),
+        ("{name: retinanet_resnet50_fpn, weights: gone.pth}", "no such file or folder: gone.pth"),
         ("{name: retinanet_resnet50_fpn, hyperparameters: {batch_size: 3, accumulate: 2}}", "cannot be divided into"),
         (
             "{name: retinanet_resnet50_fpn, hyperparameters: {augmentation: {scale_jitter: [2, 1]}}}",
