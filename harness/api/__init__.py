@@ -1,11 +1,13 @@
 """The Python API, which the commands call too.
 
 Owns what a caller may give, and the order of a run's stages; the rooms below do the work. `suite` starts from a suite
-file, `machine` readies a machine for it, `results` starts from a results folder, as does `races`, and `weights` from
-fine-tuned weights. pandas is imported by what reads results, torch by `load_detector` alone.
+file, `machine` readies a machine for it, `results` starts from a results folder, as does `races`, `weights` from
+fine-tuned weights, and `checks` from an architecture. pandas is imported by what reads results, torch by
+`load_detector` alone.
 """
 
 from harness import printing
+from harness.api.checks import check_architecture
 from harness.api.machine import doctor, fetch, wanted_weights
 from harness.api.races import RaceSummary, race
 from harness.api.results import RunStatus, compare, load_results, load_trial, recommend, report, status
@@ -19,6 +21,7 @@ __all__ = [
     "RaceSummary",
     "RunStatus",
     "RunSummary",
+    "check_architecture",
     "compare",
     "doctor",
     "fetch",

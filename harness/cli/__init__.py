@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from harness.cli.catalog import list_, schema
+from harness.cli.check_architecture import check_architecture
 from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.measure import doctor, measure
@@ -47,6 +48,7 @@ for command in (
     validate,
     report,
     list_,
+    check_architecture,
     fetch,
     schema,
     data,

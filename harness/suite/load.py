@@ -138,7 +138,9 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     check_search(file, data, report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
-        row, own = registry.find(choice.name, document.path.resolve().parent)
+        row, own = registry.find(choice.name, document.path.resolve().parent, choice.python)
+        if "weights" not in data["architectures"][index]:
+            choice = replace(choice, weights=row.weights_unless_set())  # noqa: PLW2901 - filled in
         architecture = _architecture(row, own, choice, ("architectures", index), report)
         if not problems:
             settings.extend(_settings(data, index, row, architecture, report))
@@ -179,7 +181,7 @@ def _architecture(
 ) -> TrialArchitecture:
     """Return the architecture as a trial builds it, and report what its row of the catalogue does not allow."""
     model = _options(row, choice, (*place, "model"), report)
-    words = (*row.published_files, "none")
+    words = row.weights_words()
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
         report((*place, "weights"), f"{row.name} takes {', '.join(words)} or a file of weights, got {choice.weights}")
     image_size = choice.image_size or ImageSize(min=row.image_size[0], max=row.image_size[1])
@@ -225,7 +227,7 @@ def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report
     options = {option.name: option for option in row.options}
     values: dict[str, Value] = {}
     for name, value in choice.model.items():
-        option = options.get(name)
+        option = row.find_option(name)
         if option is None:
             known = f"known: {', '.join(options)}" if options else "it has none"
             report((*place, name), f"{row.name} has no such option{nearest(name, options)}; {known}")

@@ -338,10 +338,13 @@ class ArchitectureChoice:
     `model` holds the architecture's options, numbers and lists of them; the catalogue lists those that it takes.
     `name` is a name of the catalogue, or `module:ROW` or `file.py:ROW` for an architecture of your own. Without
     `image_size` it is the architecture's native one. `backbone: NAME` is short for that option under `model`.
+    `python` is `module:build` or `file.py:build`, a function that builds a network of your own, called `name`; `model`
+    holds its further arguments, and without `weights` it starts from its own if it takes some, else from none.
     """
 
     __pydantic_config__: ClassVar = _STRICT
 
+    python: Annotated[str, AfterValidator(validators.network)] | None = None
     name: Annotated[str, AfterValidator(validators.known_architecture)]
     weights: Annotated[str, AfterValidator(validators.weights)] = "default"
     image_size: ImageSize | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.suite import weights as own_weights
 from harness.suite.catalog import registry
+from harness.suite.catalog.own import takes_weights
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -69,12 +70,16 @@ def currency(text: str) -> str:
 
 
 def known_architecture(name: str, info: ValidationInfo) -> str:
-    """Check an architecture's name: one of the catalogue, or the import path of a row, which is imported."""
-    if name in registry.BUILT_IN or info.context is None:
+    """Check an architecture's name: one of the catalogue, or the import path of a row, which is imported.
+
+    Beside the import path of a function that builds a network it is a name of the user's own.
+    """
+    python = info.data.get("python")
+    if info.context is None or "python" not in info.data or (name in registry.BUILT_IN and python is None):
         return name
-    name = import_path(name, info) if ":" in name else name
+    name = import_path(name, info) if ":" in name and python is None else name
     try:
-        registry.find(name, info.context)
+        registry.find(name, info.context, python)
     except LookupError:
         known = sorted(registry.names())
         raise ValueError(
@@ -84,6 +89,17 @@ def known_architecture(name: str, info: ValidationInfo) -> str:
     except (ImportError, TypeError) as error:
         raise ValueError(f"{name}: {error}") from None
     return name
+
+
+def network(text: str, info: ValidationInfo) -> str:
+    """Check the import path of a function that builds a network, which is read and not imported."""
+    path = import_path(text, info)
+    if info.context is not None:
+        try:
+            takes_weights(path, info.context)
+        except ImportError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return path
 
 
 def folder(path: Path, info: ValidationInfo) -> Path:

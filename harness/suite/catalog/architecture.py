@@ -82,7 +82,8 @@ class PackageFile:
 
 
 Published = str | HubFile | PackageFile  # a text is the name of a file in torch hub's cache
-Value = int | str | tuple[float, ...] | tuple[tuple[float, ...], ...]  # of an option
+# Of an option; what only a user's own network takes is among it.
+Value = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | tuple[tuple[float, ...], ...]
 _CHANNELS = 3
 
 
@@ -94,7 +95,7 @@ class Option:
         name: the argument's name.
         kind: `count`, a whole number; `channels`, three numbers of a red, a green and a blue channel; `numbers`, one or
             more positive numbers; `levels`, for each of `levels` feature maps one or more positive numbers, everywhere
-            as many; `name`, a text.
+            as many; `name`, a text; `plain`, a flag, a number, a text, or a list of numbers or texts.
         maximum: the largest value that the builder takes, or None if any value goes.
         above_zero: whether channels must be above 0.
         levels: the number of feature maps.
@@ -102,7 +103,7 @@ class Option:
     """
 
     name: str
-    kind: Literal["count", "channels", "numbers", "levels", "name"] = "count"
+    kind: Literal["count", "channels", "numbers", "levels", "name", "plain"] = "count"
     maximum: int | None = None
     above_zero: bool = False
     levels: int = 0
@@ -120,6 +121,8 @@ class Option:
             if not isinstance(value, str) or not value.strip():
                 raise ValueError("takes a name")
             return value
+        if self.kind == "plain":
+            return _plain(value)
         if self.kind == "levels":
             if isinstance(value, list) and len(value) == self.levels:
                 sizes = tuple(_positive(level if isinstance(level, list) else [level]) for level in value)
@@ -142,6 +145,25 @@ class Option:
         if self.maximum is not None and value > self.maximum:
             raise ValueError(f"takes at most {self.maximum}")
         return value
+
+
+def _plain(value: object) -> Value:
+    """A value that any function may take.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, list) and value:
+        numbers = [one for one in value if isinstance(one, int | float) and not isinstance(one, bool)]
+        texts = [one for one in value if isinstance(one, str)]
+        if len(texts) == len(value):
+            return tuple(texts)
+        if len(numbers) == len(value):
+            whole = [number for number in numbers if isinstance(number, int)]
+            return tuple(whole) if len(whole) == len(value) else tuple(map(float, numbers))
+    raise ValueError("takes a flag, a number, a text, or a list of numbers or of texts")
 
 
 def _numbers(value: object) -> tuple[float, ...]:
@@ -218,6 +240,18 @@ class Architecture:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: expected letters, digits, '_', '.' and '-' (it names folders)")
+
+    def find_option(self, name: str) -> Option | None:
+        """What a suite may set under `model` by this name; None if nothing."""
+        return next((option for option in self.options if option.name == name), None)
+
+    def weights_words(self) -> tuple[str, ...]:
+        """What a suite may write under `weights` beside a path."""
+        return (*self.published_files, "none")
+
+    def weights_unless_set(self) -> str:
+        """The weights of a suite that sets none."""
+        return "default"
 
     def missing_package(self) -> str | None:
         """Say which package is not installed that this row needs, and the command that installs it; None if none."""

@@ -3,7 +3,8 @@
 A suite names one of its user's by an import path, `module:ROW` or `file.py:ROW`, or by the name of an entry point of
 the group `harness.families`, which is such an import path. Its module is imported where the suite is read, and not
 before a suite names it: a module that holds the row alone, and leaves torch to its family's module, keeps planning and
-reporting free of torch.
+reporting free of torch. Or it gives the import path of a function that builds a network, with a name of its own: trials
+alone import that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from harness.suite import user_code
+from harness.suite.catalog import own as own_models
 from harness.suite.catalog import timm, torchvision, transformers, yolo
 from harness.suite.catalog.architecture import Architecture
 from harness.suite.sources import source_files
@@ -55,32 +57,42 @@ def names() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(installed))
 
 
-def find(name: str, folder: Path) -> tuple[Architecture, OwnArchitecture | None]:
+def find(name: str, folder: Path, python: str | None = None) -> tuple[Architecture, OwnArchitecture | None]:
     """The row that a suite calls `name`; with it, unless it is built in, what a trial must remember of it.
 
     Args:
-        name: the name of a built-in row or of an entry point, or an import path.
+        name: the name of a built-in row or of an entry point, or an import path; beside `python` any other name.
         folder: the suite's folder, where the user's modules are looked for.
+        python: the import path of a function that builds a network of the user's, which is not imported.
 
     Raises:
-        ImportError: a row of the user's cannot be imported; the text says why.
+        ImportError: a row or a function of the user's cannot be imported; the text says why.
         LookupError: there is no such name.
         TypeError: what was imported is not a row that can be used; the text says why.
     """
+    if python is not None:
+        if name in BUILT_IN:
+            raise TypeError(f"{python} is called {name}, as a built-in architecture is: give it a name of its own")
+        model = own_models.own_model(name, python, takes_weights=own_models.takes_weights(python, folder))
+        return model, _remembered(python, model, folder)
     if name in BUILT_IN:
         return BUILT_IN[name], None
     path = name if ":" in name else _entry_point(name)
     row = load_row(path, folder)
     if ":" not in name and row.name != name:
         raise TypeError(f"the entry point {name} of {ENTRY_POINTS} gives a row of the name {row.name}: they must agree")
-    own = OwnArchitecture(
+    return row, _remembered(path, row, folder)
+
+
+def _remembered(path: str, row: Architecture, folder: Path) -> OwnArchitecture:
+    """What a trial must remember of a row of the user's."""
+    return OwnArchitecture(
         path=path,
         sha256=code_hashes(path, row, folder)[0],
         backbone=row.backbone,
         stages=row.stages,
         parameters=row.parameters,
     )
-    return row, own
 
 
 def _entry_point(name: str) -> str:
@@ -93,16 +105,25 @@ def _entry_point(name: str) -> str:
     return paths[0]
 
 
-def load_row(path: str, folder: Path) -> Architecture:
+def load_row(path: str, folder: Path, name: str | None = None) -> Architecture:
     """The row that an import path names; its family's path is absolute if it is a file's.
+
+    Args:
+        name: what to call a network of the user's, if the path is that of a function that builds one.
 
     Raises:
         ImportError: it cannot be imported.
         TypeError: it is no `Architecture`, or takes the name of a built-in one.
     """
     row = user_code.load_attribute(path, folder)
+    if name is not None and callable(row):
+        module, _, function = path.rpartition(":")
+        return own_models.own_model(name, f"{folder / module}:{function}" if module.endswith(".py") else path)
     if not isinstance(row, Architecture):
-        raise TypeError(f"{path} is a {type(row).__name__}: expected a harness.suite.catalog.architecture.Architecture")
+        advice = f"; a function that builds a network is named by `python: {path}`" if callable(row) else ""
+        raise TypeError(
+            f"{path} is a {type(row).__name__}: expected a harness.suite.catalog.architecture.Architecture{advice}"
+        )
     if row.name in BUILT_IN:
         raise TypeError(f"{path} is called {row.name}, as a built-in architecture is: give it a name of its own")
     if row.family.endswith(".py"):
@@ -128,7 +149,8 @@ def code_hashes(path: str, row: Architecture, folder: Path) -> tuple[str, str]:
     digest = hashlib.sha256()
     defining: list[Path] = []
     imported: dict[str, Path] = {}
-    for module in dict.fromkeys((path.rpartition(":")[0], row.family)):
+    family = () if isinstance(row, own_models.OwnModel) else (row.family,)  # which is this program's
+    for module in dict.fromkeys((path.rpartition(":")[0], *family)):
         try:
             found = source_files(module, folder)
             file = found.pop(module)

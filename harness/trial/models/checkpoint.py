@@ -127,7 +127,7 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
     row = row or _row(name, path)
     if row.name != name:
         raise WeightsError(f"{path}: is a {name}, expected a {row.name}")
-    unknown = set(content["model"]) - {option.name for option in row.options}
+    unknown = {name for name in content["model"] if row.find_option(name) is None}
     if unknown:
         raise WeightsError(f"{path}: sets {', '.join(sorted(unknown))}, which this version's {name} does not take")
     low, high = content["image_size"]

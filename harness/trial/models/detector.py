@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from harness.suite.catalog.architecture import Architecture
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedDetector:
@@ -47,10 +49,17 @@ def load(weights: Path, architecture: str | None) -> LoadedDetector:
     row = None
     if architecture is not None:
         try:
-            row, _ = registry.find(architecture, Path.cwd())
+            row = _own_row(architecture, weights)
         except (ImportError, LookupError, TypeError) as error:
             raise WeightsError(f"architecture {architecture}: {error}") from error
     detector, class_names = checkpoint.load_detector(weights, row)
     return LoadedDetector(
         model=detector.module, class_names=class_names, detect=torch.inference_mode()(detector.detect)
     )
+
+
+def _own_row(architecture: str, weights: Path) -> Architecture:
+    """The row of an import path, or of a function that builds a network, which is called as its checkpoint says."""
+    if ":" not in architecture:
+        return registry.find(architecture, Path.cwd())[0]
+    return registry.load_row(architecture, Path.cwd(), checkpoint.header(weights)["architecture"])

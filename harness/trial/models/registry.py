@@ -28,7 +28,7 @@ def row_of(architecture: TrialArchitecture, import_folder: Path) -> Architecture
     if architecture.own is None:
         return registry.BUILT_IN[architecture.name]
     try:
-        row = registry.load_row(architecture.own.path, import_folder)
+        row = registry.load_row(architecture.own.path, import_folder, architecture.name)
         hashes = registry.code_hashes(architecture.own.path, row, import_folder)
     except (ImportError, TypeError) as error:
         raise TrialError(f"architecture {architecture.own.path}: {error}") from error

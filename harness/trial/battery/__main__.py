@@ -1,0 +1,124 @@
+"""python -m harness.trial.battery REQUEST RESULTS: check an architecture, and append each result as a line of JSON."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness import printing
+from harness.errors import HarnessError, TrialError
+from harness.store.checks import REQUEST, RESULT, CheckResult
+from harness.suite import user_code
+from harness.suite.catalog import registry
+from harness.suite.catalog.architecture import Architecture
+from harness.suite.catalog.own import own_model
+from harness.suite.schema import ImageSize, Protocol
+from harness.trial import environment
+from harness.trial.battery import checks
+from harness.trial.battery.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.store.checks import CheckRequest
+
+FOUND = "found"
+_SIDE = 128  # pixels, where a detector takes any size: seconds, not minutes
+
+
+def main(request_file: Path, results_file: Path) -> int:
+    """Run the checks; the exit code is 0 however they end."""
+    request = REQUEST.validate_json(request_file.read_bytes())
+    with results_file.open("ab", buffering=0) as stream, tempfile.TemporaryDirectory() as folder:
+
+        def write(result: CheckResult) -> None:
+            stream.write(RESULT.dump_json(result) + b"\n")
+
+        for name in (FOUND, *checks.names(compiled=request.compiled)):
+            write(CheckResult(name=name, outcome="not run"))
+        subject = _subject(request, Path(folder), write)
+        if subject is not None:
+            for result in checks.run(subject, compiled=request.compiled):
+                write(result)
+    return 0
+
+
+def find_row(path: str, folder: Path) -> Architecture:
+    """The row of a name or an import path; an import path of a function is one of a network of the user's own.
+
+    Raises:
+        TrialError: there is none.
+    """
+    try:
+        if path in registry.BUILT_IN or ":" not in path:
+            return registry.find(path, folder)[0]
+        module, _, name = path.rpartition(":")
+        absolute = f"{folder / module}:{name}" if module.endswith(".py") else path
+        if isinstance(user_code.load_attribute(absolute, folder), Architecture):
+            return registry.load_row(absolute, folder)
+        return own_model(name, absolute)
+    except LookupError:
+        known = ", ".join(registry.names())
+        raise TrialError(f"there is no architecture {path}; known: {known}; or module:NAME, file.py:NAME") from None
+    except (ImportError, TypeError) as error:
+        raise TrialError(f"{path}: {error}") from None
+
+
+def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult], None]) -> Subject | None:
+    """What is to be checked; None, and a failed result, where it cannot be found or takes no such options."""
+    write(CheckResult(name=FOUND, outcome="running"))
+    try:
+        row = find_row(request.architecture, Path(request.folder))
+        device = environment.choose_device(request.device)
+        environment.prepare(device, Protocol(), threads=torch.get_num_threads(), seed=0)
+        options = {name: _option(row, name, value) for name, value in request.model.items()}
+    except HarnessError as error:
+        write(CheckResult(name=FOUND, outcome="failed", detail=str(error)))
+        return None
+    size = request.image_size or reduced_size(row)
+    write(
+        CheckResult(
+            name=FOUND,
+            outcome="passed",
+            detail=f"{row.name}: {request.classes} classes, image size {size.min}/{size.max}, {device}, "
+            f"{request.precision}, weights {request.weights}",
+        )
+    )
+    return Subject(
+        row=row,
+        classes=request.classes,
+        image_size=size,
+        weights=request.weights,
+        options=options,
+        device=device,
+        precision=request.precision,
+        folder=folder,
+    )
+
+
+def reduced_size(row: Architecture, side: int = _SIDE) -> ImageSize:
+    """A small size that a row takes, of its native kind; its native one where it takes no other."""
+    low, high = row.image_size
+    if row.fixed_size:
+        return ImageSize(min=low, max=high)
+    side = -(-side // row.size_multiple) * row.size_multiple
+    return ImageSize(min=side, max=side if low == high else side * 2)
+
+
+def _option(row: Architecture, name: str, value: object) -> object:
+    option = row.find_option(name)
+    if option is None:
+        raise TrialError(f"{row.name} has no option {name}; known: {', '.join(o.name for o in row.options)}")
+    try:
+        return option.read(value)
+    except ValueError as error:
+        raise TrialError(f"{row.name}: {name} {error}") from None
+
+
+if __name__ == "__main__":
+    printing.protect()
+    sys.exit(main(*map(Path, sys.argv[1:])))

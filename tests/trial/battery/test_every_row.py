@@ -1,0 +1,131 @@
+"""One battery for every architecture of the catalogue: what `harness check-architecture` checks, and three things more.
+
+The rows are taken from the catalogue, so that a new one is checked by being there. Large ones are `slow`; everything
+runs at a reduced size where the architecture takes one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.suite.catalog.architecture import Architecture
+from harness.suite.catalog.registry import BUILT_IN
+from harness.trial.battery import checks
+from harness.trial.battery.__main__ import reduced_size
+from harness.trial.battery.subject import Subject
+from harness.trial.evaluate.coco import accuracy
+from harness.trial.evaluate.detect import Detections, GroundTruth
+from harness.trial.models.base import Detector
+from harness.trial.models.registry import family_of
+
+CLASSES = 3
+SMALL = 25_000_000  # parameters
+COCO_CLASSES = (80, 90, 91)  # as libraries count them: those with labels, the ids, the ids with a background
+# Fewer proposals where an architecture has them: most of a small image's time.
+FEWER = {"rpn_post_nms_top_n_train": 40, "rpn_post_nms_top_n_test": 40, "box_batch_size_per_image": 16}
+
+
+def _rows(*, all_small: bool = False) -> list[Any]:
+    marks = {
+        name: [pytest.mark.slow] if row.parameters > SMALL and not all_small else [] for name, row in BUILT_IN.items()
+    }
+    return [pytest.param(row, id=name, marks=marks[name]) for name, row in BUILT_IN.items()]
+
+
+def _options(row: Architecture) -> dict[str, int]:
+    return {option.name: FEWER[option.name] for option in row.options if option.name in FEWER}
+
+
+@pytest.mark.parametrize("row", _rows())
+def test_a_row_does_what_it_must(row: Architecture, tmp_path: Path) -> None:
+    """Everything that is checked, on the CPU, from random weights."""
+    subject = Subject(
+        row=row,
+        classes=CLASSES,
+        image_size=reduced_size(row, 64),
+        weights="none",
+        options=_options(row),
+        device=torch.device("cpu"),
+        precision="fp32",
+        folder=tmp_path,
+    )
+    results = {result.name: result for result in checks.run(subject, exports=False)}
+    failed = {name: result.detail for name, result in results.items() if result.outcome in {"failed", "not run"}}
+    assert not failed
+    unsupported = {name for name, result in results.items() if result.outcome == "not supported"}
+    assert unsupported == ({"a batch of one image"} if row.min_batch > 1 else set()), results
+
+
+@pytest.mark.parametrize("row", _rows(all_small=True))
+def test_the_parameters_are_those_of_the_published_weights(row: Architecture) -> None:
+    """Counted without memory for them, for as many classes as the library counts in COCO."""
+    counts = {}
+    for classes in COCO_CLASSES:
+        with torch.device("meta"):
+            detector, _ = family_of(row).build(
+                row, weights="none", classes=classes, image_size=reduced_size(row, 64), options={}
+            )
+        counts[classes] = sum(parameter.numel() for parameter in detector.module.parameters())
+        if counts[classes] == row.parameters:
+            return
+    raise AssertionError(f"{row.name} has {row.parameters:,} parameters in the catalogue, and by classes: {counts}")
+
+
+def _perfect(row: Architecture) -> Any:
+    """The function of a family's tests that makes raw outputs of targets."""
+    return importlib.import_module(f"tests{row.family.removeprefix('harness').removesuffix('.family')}.perfect").perfect
+
+
+def _truth() -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+    """Two images of other shapes; objects far apart, of each class."""
+    images = [torch.rand(3, *shape, generator=torch.Generator().manual_seed(0)) for shape in ((96, 128), (110, 80))]
+    boxes = [
+        [[4.0, 6.0, 44.0, 42.0], [60.0, 50.0, 120.0, 90.0], [70.0, 5.0, 100.0, 35.0]],
+        [[10.0, 20.0, 60.0, 100.0]],
+    ]
+    labels = [[1, 3, 2], [3]]
+    return images, [
+        {"boxes": torch.tensor(b), "labels": torch.tensor(label)} for b, label in zip(boxes, labels, strict=True)
+    ]
+
+
+def _map(detector: Detector, images: list[Tensor], targets: list[dict[str, Tensor]]) -> float:
+    """The mAP on the images, each detected alone or all at once."""
+    detector.set_postprocessing(score_threshold=0.001, detections=100)
+    with torch.inference_mode():
+        found = detector.detect(images)
+    truths = [
+        GroundTruth(
+            name=str(number),
+            boxes=target["boxes"],
+            labels=target["labels"],
+            crowds=torch.zeros(len(target["labels"]), dtype=torch.bool),
+            areas=(target["boxes"][:, 2:] - target["boxes"][:, :2]).prod(dim=1),
+        )
+        for number, target in enumerate(targets)
+    ]
+    detections = [Detections(boxes=f["boxes"], scores=f["scores"], labels=f["labels"]) for f in found]
+    names = [str(label) for label in range(1, CLASSES + 1)]
+    return accuracy(truths, detections, class_names=names, split="val").map or 0.0
+
+
+@pytest.mark.parametrize("row", _rows())
+def test_a_perfect_prediction_scores_one(row: Architecture) -> None:
+    """Labels and boxes go into the network's own terms and come back as they were."""
+    torch.manual_seed(0)
+    detector, _ = family_of(row).build(
+        row, weights="none", classes=CLASSES, image_size=reduced_size(row, 128), options=_options(row)
+    )
+    detector.module.eval()
+    images, targets = _truth()
+    assert _map(detector, images, targets) < 0.5
+    prediction: AbstractContextManager[None] = _perfect(row)(detector, images, targets)
+    with prediction:
+        assert _map(detector, images, targets) == pytest.approx(1.0, abs=1e-6)
