@@ -12,7 +12,15 @@ from tests.conftest import ROOT
 HARNESS = ROOT / "harness"
 # Rooms of tests that hold properties of the whole program, or of more than one module.
 WHOLE_PROGRAM = {"docs", "examples", "faults", "gpu", "perf"}
-PROPERTIES = {"test_coverage", "test_error_rates", "test_fuzz", "test_gpu", "test_older_state", "test_real_data"}
+PROPERTIES = {
+    "test_coverage",
+    "test_error_rates",
+    "test_every_row",
+    "test_fuzz",
+    "test_gpu",
+    "test_older_state",
+    "test_real_data",
+}
 
 
 def _module_name(path: Path) -> str:

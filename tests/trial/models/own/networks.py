@@ -36,7 +36,7 @@ class Small(nn.Module):
     def _losses(self, outputs: list[Tensor], targets: list[dict[str, Tensor]]) -> Any:
         loss = torch.stack([output.square().sum() for output in outputs]).sum()
         if self.wrong == "random":
-            loss = loss * (1 + int.from_bytes(os.urandom(2), "big"))
+            loss = loss + (int.from_bytes(os.urandom(2), "big") / 2**15 - 1) * outputs[0].sum()
         if self.wrong == "hidden state":
             loss = loss * self.calls
         boxes = sum(len(target["boxes"]) for target in targets)

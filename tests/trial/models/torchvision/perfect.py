@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torchvision.models.detection import FCOS, SSD
+from torchvision.models.detection.fcos import FCOS
+from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
 from harness.trial.models.base import Detector
