@@ -10,12 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import PydanticSerializationError
+
 from harness.api.arguments import check_device, one_of
 from harness.errors import UsageError
 from harness.executors.environment import available_cores, child_environment
 from harness.processes.child import Child
 from harness.store.checks import REQUEST, RESULT, CheckRequest, CheckResult
+from harness.suite.catalog import registry
 from harness.suite.schema import ImageSize
+from harness.suite.validators import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 OnResult = Callable[[CheckResult], None]
 
 _POLL_S = 0.05
+_START_S = 300.0  # until the process has imported torch
 _LOG_END = 400  # characters of what a process printed last
 
 
@@ -66,6 +71,12 @@ def check_architecture(  # noqa: PLR0913 - what a caller may want otherwise
     one_of("precision", precision, ("fp32", "bf16", "fp16"))
     if classes < 1:
         raise UsageError(f"classes must be 1 or more, got {classes}")
+    known = registry.names()
+    if ":" not in architecture and architecture not in known:
+        raise UsageError(
+            f"there is no architecture {architecture}{nearest(architecture, known)}; known: {', '.join(known)}; one of "
+            "your own is named by module:NAME or file.py:NAME"
+        )
     place = Path(folder).resolve()
     request = CheckRequest(
         architecture=architecture,
@@ -78,19 +89,23 @@ def check_architecture(  # noqa: PLR0913 - what a caller may want otherwise
         precision=precision,  # type: ignore[arg-type]
         compiled=compiled,
     )
+    try:
+        asked = REQUEST.dump_json(request)
+    except PydanticSerializationError as error:
+        raise UsageError(f"an argument cannot be stored: {error}") from None
     results: dict[str, CheckResult] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for result in _run(request, Path(scratch), timeout_s):
+        for result in _run(asked, Path(scratch), timeout_s):
             results[result.name] = result
             if result.outcome != "not run":
                 on_result(result)
     return tuple(results.values())
 
 
-def _run(request: CheckRequest, scratch: Path, timeout_s: float) -> Iterator[CheckResult]:
+def _run(request: bytes, scratch: Path, timeout_s: float) -> Iterator[CheckResult]:
     """Yield what the process says while it runs; last, how the check ended in which it was ended."""
     asked, answered, log = scratch / "request.json", scratch / "results.jsonl", scratch / "log.txt"
-    asked.write_bytes(REQUEST.dump_json(request))
+    asked.write_bytes(request)
     answered.touch()
     child = Child(
         ("-m", "harness.workers", "harness.trial.battery", str(asked), str(answered)),
@@ -108,7 +123,7 @@ def _run(request: CheckRequest, scratch: Path, timeout_s: float) -> Iterator[Che
                     result = RESULT.validate_json(line)
                     running, since = result if result.outcome == "running" else None, time.monotonic()
                     yield result
-            if code is not None or time.monotonic() - since > timeout_s:
+            if code is not None or time.monotonic() - since > (timeout_s if running else max(timeout_s, _START_S)):
                 break
             time.sleep(_POLL_S)
     finally:
@@ -116,7 +131,7 @@ def _run(request: CheckRequest, scratch: Path, timeout_s: float) -> Iterator[Che
     why = _ending(code, timeout_s, log)
     if running is not None:
         yield replace(running, outcome="failed", detail=why, wall_s=time.monotonic() - since)
-    elif code:
+    elif code != 0:
         yield CheckResult(name="process", outcome="failed", detail=why)
 
 
