@@ -101,6 +101,10 @@ class SyntheticSplit:
         noise = rng.normal(0.0, 7.0, (self.size, self.size, 3))
         return np.clip(np.asarray(small, dtype=np.float64) + noise, 0, 255).astype(np.uint8)
 
+    def shapes(self, index: int) -> list[Shape]:
+        """Return the objects of image `index`, in the order of its boxes."""
+        return self._scene(index)
+
     def _generator(self, index: int, *, purpose: str) -> np.random.Generator:
         return np.random.default_rng((self.seed, zlib.crc32(f"{self.split}/{purpose}".encode()), index))
 

@@ -9,6 +9,7 @@ import numpy as np
 from harness.data.check import add_suspicions, empty_synthetic
 from harness.data.crowded import find_crowded
 from harness.data.load import load
+from harness.data.masks import why_no_masks
 from harness.data.open import fingerprint
 from harness.data.resize import add_lost
 from harness.errors import DataError, SuiteError
@@ -38,6 +39,7 @@ def validate_datasets(
     Raises:
         SuiteError: a dataset cannot be trained on; the message lists the problems of all of them.
     """
+    with_masks = dict.fromkeys(setting.row.name for setting in suite.settings if setting.row.needs_masks)
     fingerprints: dict[str, str] = {}
     lines: list[str] = []
     problems: list[str] = []
@@ -66,6 +68,10 @@ def validate_datasets(
             )
         else:
             fingerprints[name] = loaded.fingerprint()
+            reason = why_no_masks(loaded) if with_masks else None
+            if reason:
+                trained = f"{' and '.join(with_masks)} {'train' if len(with_masks) > 1 else 'trains'} from masks"
+                problems.append(f"{place}: {trained}: {reason}, or leave {' and '.join(with_masks)} out")
             add_suspicions(dataset, loaded)
             lines += _describe(name, dataset, loaded)
             lines += _crowded(name, loaded, suite.protocol.detections)

@@ -145,10 +145,15 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed, gpu_processes=job.gpu_processes)
     events.emit(StageEvent(stage="data", device=str(device)))
     check_code(trial.dataset, import_folder=Path(job.import_folder))
-    data = open_dataset(trial.dataset, max_images=trial.max_images, import_folder=Path(job.import_folder))
+    row = row_of(choice, Path(job.import_folder))
+    data = open_dataset(
+        trial.dataset,
+        max_images=trial.max_images,
+        import_folder=Path(job.import_folder),
+        with_masks=row.needs_masks and job.weights is None,  # fine-tuned weights are measured by their boxes
+    )
     events.emit(StageEvent(stage="model"))
     class_names = data.splits["train"].class_names
-    row = row_of(choice, Path(job.import_folder))
     head: Head = "kept"
     if job.weights is not None:
         detector = _fine_tuned(Path(job.weights), row, class_names)

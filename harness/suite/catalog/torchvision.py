@@ -81,7 +81,8 @@ _MOBILENET_FILE = "mobilenet_v3_large-8738ca79.pth"
 
 # 32 GPUs with 2 images each, batch normalisation over all of them.
 _LONG = Recipe(lr=0.1, batch_size=64, epochs=400, milestones=(352, 384), weight_decay=4e-5, augmentation="lsj")
-# 8 GPUs with 24 images each; the published recipe crops and flips as `ssd` does, and leaves colours as they are.
+# 8 GPUs with 24 images each; the published recipe crops and flips as `ssd` does, with neither its changes of colour nor
+# its zoom out.
 _SSDLITE = Recipe(
     lr=0.15,
     batch_size=192,
@@ -301,5 +302,43 @@ ARCHITECTURES: tuple[TorchvisionArchitecture, ...] = (
         min_batch=2,
         recipe=_SSDLITE,
         options=(*_ONE_STAGE_OPTIONS, _MOBILENET_LAYERS, *_NORMALISATION),
+    ),
+    TorchvisionArchitecture(
+        name="maskrcnn_resnet50_fpn",
+        family=_FAMILY,
+        head="mask_rcnn",
+        backbone="resnet50",
+        stages=2,
+        weights="MaskRCNN_ResNet50_FPN_Weights.COCO_V1",
+        backbone_weights="ResNet50_Weights.IMAGENET1K_V1",
+        published_files={"default": "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", "backbone": _RESNET_FILE},
+        frozen_prefixes=_RESNET_STEM,
+        frozen_norm_eps=0.0,
+        published_map=0.379,
+        published_source=_TABLE,
+        parameters=44_401_393,
+        gflops=134.38,
+        recipe=Recipe(lr=0.02, source=f"{_REFERENCES}#mask-r-cnn"),
+        needs_masks=True,
+        options=(*_TWO_STAGE_OPTIONS, _RESNET_LAYERS, *_FIVE_LEVELS, *_NORMALISATION),
+    ),
+    TorchvisionArchitecture(
+        name="maskrcnn_resnet50_fpn_v2",
+        family=_FAMILY,
+        head="mask_rcnn",
+        backbone="resnet50",
+        stages=2,
+        weights="MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1",
+        backbone_weights="ResNet50_Weights.IMAGENET1K_V1",
+        published_files={"default": "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", "backbone": _RESNET_FILE},
+        frozen_prefixes=_RESNET_STEM,
+        frozen_norm_eps=None,
+        published_map=0.474,
+        published_source=_TABLE,
+        parameters=46_359_409,
+        gflops=333.577,
+        recipe=replace(_LONG, source=f"{_PULLS}/5773"),
+        needs_masks=True,
+        options=(*_TWO_STAGE_OPTIONS, _RESNET_LAYERS, *_FIVE_LEVELS, *_NORMALISATION),
     ),
 )

@@ -26,7 +26,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
 
     Returns:
         The image, [3, H, W], of the same type and, without a crop, the same size; and the boxes, float32 [N, 4], with
-        their labels, int64 [N].
+        their labels, int64 [N], and the masks, uint8 [N, H, W], of an item that has masks.
     """
     keep = ~item.crowds
     height, width = item.image.shape[-2:]
@@ -35,6 +35,8 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
         "boxes": tv_tensors.BoundingBoxes(item.boxes[keep], format="XYXY", canvas_size=(height, width)),
         "labels": item.labels[keep],
     }
+    if item.masks is not None:
+        target["masks"] = tv_tensors.Mask(item.masks[keep])
     if augmentation.photometric:
         image = v2.RandomPhotometricDistort(p=augmentation.photometric)(image)
     zooms_out = augmentation.zoom_out and bool(torch.rand(()) < augmentation.zoom_out)
@@ -58,7 +60,7 @@ def augment(item: Item, augmentation: Augmentation) -> tuple[Tensor, Target]:
     if zooms_out or crops or augmentation.scale_jitter:
         steps += [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX)]
     image, target = v2.Compose(steps)(image, target)
-    return image.as_subclass(Tensor), {"boxes": target["boxes"].as_subclass(Tensor), "labels": target["labels"]}
+    return image.as_subclass(Tensor), {name: column.as_subclass(Tensor) for name, column in target.items()}
 
 
 def _zoom_steps(image: Tensor, scales: tuple[float, float]) -> list[torch.nn.Module]:
@@ -69,7 +71,8 @@ def _zoom_steps(image: Tensor, scales: tuple[float, float]) -> list[torch.nn.Mod
     size of the objects; and an image never takes more memory.
     """
     height, width = image.shape[-2:]
+    grey = 0.5 if image.is_floating_point() else _GREY
     return [
         v2.ScaleJitter((height, width), scales, antialias=True),
-        v2.RandomCrop((height, width), pad_if_needed=True, fill=0.5 if image.is_floating_point() else _GREY),
+        v2.RandomCrop((height, width), pad_if_needed=True, fill={tv_tensors.Image: grey, "others": 0}),  # 0 in masks
     ]

@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.data.empty import why_empty
-from harness.data.open import Split, fingerprint, older_fingerprint, open_splits, split_names
+from harness.data.masks import masks_of_drawing, masks_of_files
+from harness.data.open import Split, drawing_of, fingerprint, older_fingerprint, open_splits, split_names
 from harness.data.stats import SplitStatistics, describe
 from harness.errors import DataError
-from harness.suite.schema import PythonDataset
+from harness.suite.schema import FilesDataset, PythonDataset, SyntheticDataset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.data.loaded import LoadedDataset
+    from harness.data.masks import Masks
     from harness.suite.trial import TrialDataset
 from harness.trial.inputs.item import Item, Items
 from harness.trial.inputs.user_dataset import UserItems
+
+_WITH_A_LOSS = ("train", "val")  # splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,16 @@ def check_code(dataset: TrialDataset, *, import_folder: Path) -> None:
         )
 
 
-def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder: Path) -> OpenedDataset:
+def open_dataset(
+    dataset: TrialDataset, *, max_images: int | None, import_folder: Path, with_masks: bool = False
+) -> OpenedDataset:
     """Open every split.
 
     Args:
         dataset: the trial's dataset.
         max_images: use only the first images of each split, at most so many; None for all.
         import_folder: the folder in which the user's modules are searched.
+        with_masks: whether each item of train and val has the masks of its objects.
 
     Raises:
         DataError: a split cannot be opened or is empty, or the files have changed since the trial was planned.
@@ -68,7 +76,14 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
     source = dataset.source
     if isinstance(source, PythonDataset):
         splits = {
-            name: UserItems(name, getattr(source, name), source.classes, max_images, import_folder)
+            name: UserItems(
+                name,
+                getattr(source, name),
+                source.classes,
+                max_images,
+                import_folder,
+                with_masks=with_masks and name in _WITH_A_LOSS,
+            )
             for name in split_names(source)
         }
         opened = OpenedDataset(splits=dict(splits), statistics=None, skipped=None)
@@ -79,7 +94,12 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
                 f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
             )
         opened = OpenedDataset(
-            splits={name: _SplitItems(split, max_images) for name, split in source_splits.items()},
+            splits={
+                name: _SplitItems(
+                    split, max_images, _masks(source, loaded, name) if with_masks and name in _WITH_A_LOSS else None
+                )
+                for name, split in source_splits.items()
+            },
             statistics={name: describe(split.annotations) for name, split in source_splits.items()},
             skipped=loaded.skipped() if loaded else {},
         )
@@ -90,11 +110,24 @@ def open_dataset(dataset: TrialDataset, *, max_images: int | None, import_folder
     return opened
 
 
+def _masks(source: FilesDataset | SyntheticDataset, loaded: LoadedDataset | None, name: str) -> Masks:
+    """The masks of a split's objects.
+
+    Raises:
+        DataError: its labels have none.
+    """
+    if isinstance(source, SyntheticDataset):
+        return masks_of_drawing(drawing_of(source, name))
+    assert loaded is not None
+    return masks_of_files(loaded, name)
+
+
 class _SplitItems:
     """The items of a split of `harness.data`."""
 
-    def __init__(self, split: Split, max_images: int | None) -> None:
+    def __init__(self, split: Split, max_images: int | None, masks: Masks | None) -> None:
         self._split = split
+        self._masks = masks
         self.annotations = split.annotations.first(max_images) if max_images else split.annotations
         self.class_names = self.annotations.class_names
 
@@ -114,4 +147,5 @@ class _SplitItems:
             labels=torch.from_numpy(annotations.labels[rows] + 1),
             crowds=torch.from_numpy(annotations.crowds[rows].copy()),
             areas=torch.from_numpy(annotations.areas[rows].copy()),
+            masks=None if self._masks is None else torch.from_numpy(self._masks(index)),
         )

@@ -25,6 +25,7 @@ class Item:
         labels: int64 [N], class numbers from 1.
         crowds: bool [N], whether the box is a crowd region.
         areas: float32 [N], pixels².
+        masks: uint8 [N, H, W], 1 where the object is; None for an architecture that needs none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Item:
     labels: Tensor
     crowds: Tensor
     areas: Tensor
+    masks: Tensor | None = None
 
 
 def as_float(image: Tensor) -> Tensor:

@@ -31,9 +31,17 @@ class UserItems:
     """The items of a user's Dataset. Each is checked, because training on a wrong label raises no error."""
 
     def __init__(
-        self, split: str, source: PythonSplit, class_names: tuple[str, ...], max_images: int | None, folder: Path
+        self,
+        split: str,
+        source: PythonSplit,
+        class_names: tuple[str, ...],
+        max_images: int | None,
+        folder: Path,
+        *,
+        with_masks: bool = False,
     ) -> None:
         self._import = source.dataset, folder
+        self._with_masks = with_masks
         self.class_names = class_names
         self.annotations: Annotations | None = None
         self.where = f"{split} ({source.dataset})"
@@ -95,6 +103,7 @@ class UserItems:
             labels=labels,
             crowds=_column(target, "iscrowd", torch.zeros(len(boxes))).to(torch.bool),
             areas=_column(target, "area", sides.prod(dim=1)).to(torch.float32),
+            masks=_masks(target, len(boxes), image) if self._with_masks else None,
         )
 
 
@@ -196,6 +205,22 @@ def _column(target: dict[str, Any], key: str, default: Tensor) -> Tensor:
     if not isinstance(value, Tensor) or value.shape != default.shape:
         raise _ItemError(key, f"a tensor [{len(default)}], one for each box", _describe(value))
     return value
+
+
+def _masks(target: dict[str, Any], count: int, image: Tensor) -> Tensor:
+    """Return the masks of the target's objects, which its architecture trains from."""
+    shape = (count, *image.shape[1:])
+    expected = f"a tensor {list(shape)} of 0 and 1, one mask for each box, for the architecture trains from masks"
+    masks = target.get("masks")
+    if not isinstance(masks, Tensor) or masks.shape != shape:
+        raise _ItemError("masks", expected, _describe(masks) if "masks" in target else "no such key")
+    if (
+        masks.is_floating_point()
+        or masks.is_complex()
+        or (masks.numel() and not 0 <= int(masks.min()) <= int(masks.max()) <= 1)
+    ):
+        raise _ItemError("masks", expected, f"{_describe(masks)} with other values")
+    return masks.detach().as_subclass(Tensor).to(torch.uint8)
 
 
 def _describe(value: object) -> str:

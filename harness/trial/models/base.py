@@ -44,7 +44,8 @@ class Detector(Protocol):
 
         Args:
             images: each float32 [3, H, W], RGB from 0 to 1, on the device of the module; sizes differ.
-            targets: each with `boxes`, float32 [N, 4], xyxy in pixels, and `labels`, int64 [N] from 1; N may be 0.
+            targets: each with `boxes`, float32 [N, 4], xyxy in pixels, and `labels`, int64 [N] from 1; N may be 0. For
+                a row that `needs_masks`, with `masks` too: uint8 [N, H, W], 1 where the object is.
         """
 
     def detect(self, images: list[Tensor]) -> Sequence[Mapping[str, Tensor]]:

@@ -61,10 +61,7 @@ def validation_loss(
     with _losses_without_training(detector.module, device):
         while batch := list(itertools.islice(remaining, batch_size)):
             images = [as_float(item.image.to(device, non_blocking=True)) for item in batch]
-            targets = [
-                {"boxes": item.boxes[~item.crowds].to(device), "labels": item.labels[~item.crowds].to(device)}
-                for item in batch
-            ]
+            targets = [_target(item, device) for item in batch]
             with autocast(device, precision):
                 losses = detector.losses(images, targets)
             total += sum(losses.values(), start=torch.zeros((), device=device)).float() * len(batch)
@@ -72,6 +69,12 @@ def validation_loss(
             on_batch(count)
     loss = float(total) / count if count else math.nan
     return loss if math.isfinite(loss) else None
+
+
+def _target(item: Item, device: torch.device) -> dict[str, torch.Tensor]:
+    """What a loss is computed from: the item's objects without its crowd regions."""
+    columns = {"boxes": item.boxes, "labels": item.labels, "masks": item.masks}
+    return {key: value[~item.crowds].to(device) for key, value in columns.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -111,3 +111,26 @@ def test_unset_augmentations_draw_nothing() -> None:
         expected = v2.RandomHorizontalFlip(0.5)(item.image)
         assert torch.equal(image, expected)
         assert torch.equal(after, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_masks_follow_their_objects(dtype: torch.dtype) -> None:
+    """After every flip, crop and zoom the mask is where the white object is, and nowhere in what pads the image."""
+    item = replace(marked(), masks=torch.zeros(2, 60, 80, dtype=torch.uint8))
+    item.masks[0, 20:40, 10:30] = 1  # type: ignore[index]
+    if dtype == torch.uint8:
+        item = replace(item, image=(item.image * 255).to(torch.uint8))
+    augmentation, seen = replace(EVERYTHING, photometric=0.0), 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        image, target = augment(item, augmentation)
+        masks = target["masks"]
+        assert masks.dtype == torch.uint8
+        assert masks.shape == (len(target["boxes"]), *image.shape[1:])
+        for mask in masks:
+            white = image[0] > 0.6 * (255 if dtype == torch.uint8 else 1)
+            assert (mask.bool() ^ white).sum() <= 4 * white.sum().sqrt() + 8  # a pixel along its edge
+            seen += 1
+    assert seen >= 10
+    torch.manual_seed(0)
+    assert set(augment(marked(), EVERYTHING)[1]) == {"boxes", "labels"}

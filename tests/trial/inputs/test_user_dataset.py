@@ -251,3 +251,44 @@ def test_code_that_changes_after_the_plan_fails_its_trials(tmp_path: Path) -> No
     check_code(older, import_folder=tmp_path)
     with pytest.raises(DataError, match="parts: the code of the dataset has changed .*; run the suite again"):
         check_code(planned, import_folder=tmp_path)
+
+
+MASKS = """
+import torch
+
+class Masked(torch.utils.data.Dataset):
+    def __init__(self, kind):
+        self.kind = kind
+    def __len__(self):
+        return 1
+    def __getitem__(self, index):
+        target = {"boxes": torch.tensor([[1.0, 2.0, 10.0, 12.0]]), "labels": torch.tensor([1])}
+        mask = torch.zeros(1, 20, 30, dtype=torch.bool)
+        masks = {"bool": mask, "none": None, "flat": mask[0], "float": mask.float(), "255": mask.to(torch.uint8) + 254}
+        return torch.zeros(3, 20, 30), target | ({} if self.kind == "none" else {"masks": masks[self.kind]})
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("none", "got no such key"),
+        ("flat", r"uint8 \[20, 30\]|bool \[20, 30\]"),
+        ("float", "with other values"),
+        ("255", "with other values"),
+    ],
+)
+def test_masks_are_checked_where_the_architecture_trains_from_them(kind: str, said: str, tmp_path: Path) -> None:
+    """By shape, type and values; and not looked at by others."""
+    (tmp_path / "masked.py").write_text(MASKS)
+
+    def items(kind: str, *, with_masks: bool) -> UserItems:
+        split = PythonSplit(dataset=f"{tmp_path / 'masked.py'}:Masked", args={"kind": kind})
+        return UserItems("train", split, ("a",), None, tmp_path, with_masks=with_masks)
+
+    with pytest.raises(DataError, match=rf"masks: expected a tensor \[1, 20, 30\].*{said}"):
+        items(kind, with_masks=True)[0]
+    assert items(kind, with_masks=False)[0].masks is None
+    masks = items("bool", with_masks=True)[0].masks
+    assert masks is not None
+    assert masks.dtype == torch.uint8

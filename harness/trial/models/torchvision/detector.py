@@ -31,7 +31,13 @@ class TorchvisionDetector(Detector):
         self._head.prepare(module)
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Mapping[str, Tensor]:
-        """See `Detector.losses`; torchvision's own parts of the loss."""
+        """See `Detector.losses`; torchvision's own parts of the loss.
+
+        Raises:
+            TrialError: the architecture trains from masks, and a target has none.
+        """
+        if self._row.needs_masks and not all("masks" in target for target in targets):
+            raise TrialError(f"{self._row.name} trains from masks: targets need `masks`, uint8 [N, H, W], beside boxes")
         with self._scaled_images():
             losses: Mapping[str, Tensor] = self.module(images, targets)
         return losses
