@@ -116,7 +116,13 @@ class Subject:
         sides = (0.1 + 0.5 * torch.rand(count, 2, generator=generator)) * torch.tensor([width, height])
         corner = torch.rand(count, 2, generator=generator) * (torch.tensor([width, height]) - sides)
         labels = torch.randint(1, self.classes + 1, (count,), generator=generator)
-        return {"boxes": torch.cat((corner, corner + sides), dim=1), "labels": labels}
+        boxes = torch.cat((corner, corner + sides), dim=1)
+        if not self.row.needs_masks:
+            return {"boxes": boxes, "labels": labels}
+        masks = torch.zeros(count, height, width, dtype=torch.uint8)
+        for mask, (left, top, right, bottom) in zip(masks, boxes.int().tolist(), strict=True):
+            mask[top:bottom, left:right] = 1
+        return {"boxes": boxes, "labels": labels, "masks": masks}
 
 
 @dataclass(slots=True)
