@@ -83,7 +83,7 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "stages": row.stages if row else None,
             "weights": weights_name(trial),
             "image_size": image_size(trial),
-            "lr": None if is_awaited(trial) else trial.hyperparameters.lr,
+            "lr": float("nan") if is_awaited(trial) else trial.hyperparameters.lr,
             "seed": trial.seed,
             "subset": trial.max_images is not None,
         }

@@ -48,9 +48,13 @@ def distinguishing_settings(trials: Iterable[Trial]) -> dict[str, str]:
         keys = dict.fromkeys(key for settings in group.values() for key in settings)
         differing = [key for key in keys if len({json.dumps(settings.get(key)) for settings in group.values()}) > 1]
         for trial_id, settings in group.items():
-            shown = [f"{key} {format_setting(settings[key])}" for key in differing if key in settings]
-            texts[trial_id] = ", ".join(shown)
+            texts[trial_id] = settings_text({key: settings[key] for key in differing if key in settings})
     return texts
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings as `lr 0.01, image_size.min 480`."""
+    return ", ".join(f"{key} {format_setting(value)}" for key, value in settings.items())
 
 
 def _settings(trial: Trial) -> dict[str, Any]:

@@ -28,14 +28,15 @@ def plan_lines(plan: Plan, *, until: datetime | None = None, race: bool = True) 
     late = () if until is None else plan.too_late(until)
     for trial in plan.selected:
         state = "too late" if trial in late else _state(plan, trial)
-        known = state in {"left", "too late"} and trial.trial_id in expected
+        known = state in {"left", "awaited", "too late"} and trial.trial_id in expected
         yield f"{state:<14} {rough_duration(expected[trial.trial_id]) if known else '':>12} {trial.trial_id}"
         if differences[trial.trial_id]:
             yield f"    {differences[trial.trial_id]}"
-    counts = [f"{len(plan.selected) - len(plan.pending) - len(plan.given_up)} done"]
+    n_left = len(plan.pending) + len(plan.awaiting)
+    counts = [f"{len(plan.selected) - n_left - len(plan.given_up)} done"]
     counts += [f"{len(plan.given_up)} failed"] if plan.given_up else []
     trials = counted(len(plan.selected), "trial")
-    yield f"{trials}: {', '.join(counts)}, {len(plan.pending)} left; results in {plan.folder.path}"
+    yield f"{trials}: {', '.join(counts)}, {n_left} left; results in {plan.folder.path}"
     yield from _time_lines(plan, late, until, race=race)
     yield from warning_lines(plan)
 
@@ -87,7 +88,9 @@ def _state(plan: Plan, trial: Trial) -> str:
     record, failure = plan.records.get(trial.trial_id), plan.failed.get(trial.trial_id)
     if record:
         return f"done ({record.environment.device})"
-    return failure.outcome.replace("_", " ") if failure else "left"
+    if failure:
+        return failure.outcome.replace("_", " ")
+    return "awaited" if trial in plan.awaiting else "left"
 
 
 def _time_lines(plan: Plan, late: tuple[Trial, ...], until: datetime | None, *, race: bool) -> Iterator[str]:
@@ -96,7 +99,7 @@ def _time_lines(plan: Plan, late: tuple[Trial, ...], until: datetime | None, *, 
     from harness.observers.wording import forecast, race_forecast
 
     expected = plan.expected()
-    runs = tuple(trial for trial in plan.pending if trial not in late)
+    runs = tuple(trial for trial in (*plan.pending, *plan.awaiting) if trial not in late)
     unfinished = {trial.dataset.name for trial in late}
     raced = replace(plan, selected=tuple(t for t in plan.selected if t.dataset.name not in unfinished))
     to_come = api.forecast_races(raced) if race and raced.selected else None

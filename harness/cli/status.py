@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.errors import exit_codes
-from harness.formatting import printable
+from harness.formatting import metric_value, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.api import RunStatus
     from harness.store.results import TrialState
+    from harness.suite.trial import Trial
 
 
 @click.command()
@@ -121,6 +122,7 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
     choice, size = trial.architecture, trial.architecture.image_size
     yield f"  architecture   {choice.name}, weights {choice.weights}, image size {size.min}/{size.max}"
     yield f"  seed           {trial.seed}"
+    yield from _search_lines(trial)
     if choice.model:
         yield "options of the model"
         yield from (f"  {name:<26} {json.dumps(value)}" for name, value in choice.model.items())
@@ -144,8 +146,19 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
         yield f"log: {state.log}"
 
 
+def _search_lines(trial: Trial) -> Iterator[str]:
+    """Say what a trial has to do with a search for hyperparameters, if it has."""
+    if trial.search is not None:
+        step = trial.search
+        yield f"  search         trial {step.number}, judged by {step.metric} on val: {_plain(dict(step.values))}"
+    if trial.tuned is not None and trial.tuned.trial_id is not None:
+        tuned = trial.tuned
+        score = f"{tuned.metric} {metric_value(tuned.score)} on val in {tuned.trial_id}"
+        yield f"  tuned          {_plain(dict(tuned.values))}: {score}"
+
+
 def _numbers(state: TrialState) -> Iterator[str]:
-    from harness.formatting import counted, metric_value
+    from harness.formatting import counted
 
     assert state.record is not None
     metrics, measured = state.record.metrics, state.record.measurements

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.analysis.settings import distinguishing_settings
+from harness.analysis.settings import distinguishing_settings, settings_text
 from harness.data.open import older_fingerprint
 from harness.formatting import counted
 from harness.scheduling import estimate, retry
@@ -95,8 +95,13 @@ class Plan:
         return estimate.too_late(left, self.expected(), (until - datetime.now(UTC)).total_seconds())
 
     def differences(self) -> dict[str, str]:
-        """Return in which settings each selected trial differs from the others of its architecture, by id."""
-        return distinguishing_settings(self.selected)
+        """Return in which settings each selected trial differs from the others of its architecture, by id.
+
+        Of a search's trial these are the values that it tries, as far as they are known.
+        """
+        steps = {trial.trial_id: trial.search.values for trial in self.selected if trial.search is not None}
+        others = distinguishing_settings(trial for trial in self.selected if trial.search is None)
+        return {**{trial_id: settings_text(values) for trial_id, values in steps.items()}, **others}
 
 
 def used_devices(folder: SuiteFolder, trials: Iterable[Trial]) -> tuple[str, ...]:

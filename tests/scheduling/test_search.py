@@ -188,12 +188,11 @@ def test_the_values_without_a_search_are_tried_first(suite: Path, tmp_path: Path
         assert trial.search.values["lr"] == trial.hyperparameters.lr
 
 
-@pytest.mark.parametrize("dies", [2, 5])
-def test_a_search_that_died_goes_on_as_if_it_had_not(dies: int, suite: Path, tmp_path: Path) -> None:
+def test_a_search_that_died_goes_on_as_if_it_had_not(suite: Path, tmp_path: Path) -> None:
     """The same suggestions, and no record is lost or made twice."""
     whole = Tried()
     _run(suite, whole, tmp_path / "whole")
-    first, second = Tried(dies=dies), Tried()
+    first, second = Tried(dies=4), Tried()
     with pytest.raises(KeyboardInterrupt):
         _run(suite, first, tmp_path)
     _run(suite, second, tmp_path)
@@ -307,10 +306,9 @@ def test_the_first_failure_stops_a_search_where_wished(suite: Path, tmp_path: Pa
 
 def test_trials_on_few_images_are_a_search_of_their_own(suite: Path, tmp_path: Path) -> None:
     """`--max-images`: nothing of it counts for the whole data."""
-    _run(suite, Tried(), tmp_path)
-    few = _plan(suite, tmp_path, max_images=2)
+    whole, few = _plan(suite, tmp_path), _plan(suite, tmp_path, max_images=2)
     assert {trial.max_images for trial in few.trials} == {2}
-    assert not few.records
+    assert {chain.digest for chain in few.chains}.isdisjoint(chain.digest for chain in whole.chains)
     assert len(few.awaiting) == 8
 
 

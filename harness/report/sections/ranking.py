@@ -55,7 +55,7 @@ def _cells(row: pd.Series, *, separated: bool | None, letters: bool) -> tuple[st
         number(row["flops"] / 1e9, 1),
         number(row["epochs"], 0),
         number(row["images_seen"], 0),
-        f"{row['lr']:g}",
+        "–" if math.isnan(row["lr"]) else f"{row['lr']:g}",
         row["image_size"],
         str(row["n"]) if row["n"] == row["asked"] else f"{row['n']} of {row['asked']}",
         _outcome(row),

@@ -59,12 +59,14 @@ def _budget(searches: Sequence[SearchSummary]) -> str:
     budgets = {one.budget for one in searches}
     if len(budgets) == 1 and not short:
         trials, epochs = next(iter(budgets))
-        who = "Every row" if len(searches) > 1 else "The row"
+        budget = f"{counted(trials, 'trial')} of {_length(epochs)}"
+        if len(searches) == 1:
+            return f"The row was tuned before its seeds ran: {budget}."
         return (
-            f"{who} had the same tuning budget before its seeds ran: {counted(trials, 'trial')} of "
-            f"{_length(epochs)}. Equal budgets are equal in trials and their length; the time they took differs."
+            f"**Equal tuning budgets:** each row was tuned before its seeds ran, by {budget}. Equal in trials and in "
+            "their length; the time that they took differs."
         )
-    parts = ["**Not the same tuning budget.**"]
+    parts = ["**Tuning has not ended.**" if any(one.n_left for one in searches) else "**Unequal tuning budgets:**"]
     for one in short:
         why = [f"{one.n_failed} failed"] if one.n_failed else []
         why += [f"{one.n_left} left"] if one.n_left else []
