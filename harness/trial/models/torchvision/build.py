@@ -156,11 +156,11 @@ def _built(row: TorchvisionArchitecture, options: Mapping[str, Any], **how: Any)
     arguments = {key: value for key, value in options.items() if key not in _ANCHORS}
     builder = head_of(row).build if row.own_builder else get_model_builder(row.name)
     model: nn.Module = builder(**how, **arguments)
-    _set_anchors(row, model, options)
+    set_anchors(row, model, options)
     return model
 
 
-def _set_anchors(row: TorchvisionArchitecture, model: nn.Module, options: Mapping[str, Any]) -> None:
+def set_anchors(row: TorchvisionArchitecture, model: nn.Module, options: Mapping[str, Any]) -> None:
     """Set the anchors that the options name; what is left out stays as it is."""
     if not set(_ANCHORS) & set(options):
         return
@@ -204,7 +204,7 @@ def _from_file(
     elif row.frozen_norm_eps is None or not any(name.endswith("num_batches_tracked") for name in state):
         apply_structure(live, _pretrained_structure(live, row))
     states.load_into(live, state, str(path))
-    _set_anchors(row, live, options)
+    set_anchors(row, live, options)
     if found == num_classes:
         return live, "kept"
     head.replace_head(live, num_classes)
