@@ -25,7 +25,10 @@ def fetch(suite: str | Path) -> bool:
     Raises:
         SuiteError: the suite file is wrong.
     """
-    arguments = [f"{file.architecture}={file.word}" for file in wanted_weights(suite)]
+    arguments = [
+        f"{file.architecture}={file.word}{f'={file.backbone}' if file.backbone else ''}"
+        for file in wanted_weights(suite)
+    ]
     if not arguments:
         return True
     return _run("harness.trial.models.fetch", *arguments) == 0

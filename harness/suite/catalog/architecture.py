@@ -56,7 +56,7 @@ class HubFile:
     """A published file of Hugging Face's hub; `harness fetch` brings it to the hub's cache on this machine.
 
     Attributes:
-        repo: owner and name.
+        repo: owner and name; where the name ends in `.*`, any repository whose name begins so.
         revision: a branch, a tag or a commit.
         file: the file that holds the weights; its `config.json` is beside it.
     """
@@ -74,11 +74,13 @@ class PackageFile:
         package: the distribution's name.
         file: its path among the installed packages.
         sha256: of its content.
+        version: the package's version that has this content.
     """
 
     package: str
     file: str
     sha256: str
+    version: str = ""
 
 
 Published = str | HubFile | PackageFile  # a text is the name of a file in torch hub's cache
@@ -252,6 +254,16 @@ class Architecture:
     def weights_unless_set(self) -> str:
         """The weights of a suite that sets none."""
         return "default"
+
+    def published_file(self, word: str, backbone: str | None = None) -> Published:  # noqa: ARG002 - for those that can
+        """The published file that a word stands for.
+
+        Args:
+            word: one of `published_files`.
+            backbone: the value of the option `backbone`, for rows that have it and whose suite sets it. A row whose
+                file depends on it overrides this.
+        """
+        return self.published_files[word]
 
     def missing_package(self) -> str | None:
         """Say which package is not installed that this row needs, and the command that installs it; None if none."""

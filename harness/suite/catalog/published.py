@@ -26,11 +26,13 @@ class PublishedFile:
         architecture: the name of a built-in one, or the import path of the user's own.
         word: what the suite gives as its `weights`: default or backbone.
         file: the published file.
+        backbone: the backbone that the suite names; None if it names none.
     """
 
     architecture: str
     word: str
     file: Published
+    backbone: str | None = None
 
     @property
     def name(self) -> str:
@@ -49,16 +51,19 @@ def published_files(architectures: Iterable[tuple[Architecture, TrialArchitectur
     Args:
         architectures: each row, with what a trial makes of it.
     """
-    files = (
-        PublishedFile(
-            architecture=choice.own.path if choice.own else choice.name,
-            word=choice.weights,
-            file=row.published_files[choice.weights],
-        )
-        for row, choice in architectures
-        if choice.weights in row.published_files
-    )
+    files = (_of_choice(row, choice) for row, choice in architectures if choice.weights in row.published_files)
     return tuple(dict.fromkeys(files))
+
+
+def _of_choice(row: Architecture, choice: TrialArchitecture) -> PublishedFile:
+    backbone = choice.model.get("backbone")
+    name = backbone if isinstance(backbone, str) else None
+    return PublishedFile(
+        architecture=choice.own.path if choice.own else choice.name,
+        word=choice.weights,
+        file=row.published_file(choice.weights, name),
+        backbone=name,
+    )
 
 
 def described(file: Published) -> str:
@@ -96,6 +101,9 @@ def hub_folder() -> Path:
 def _hub_location(file: HubFile) -> Path:
     """Where the hub's cache has a file: in the snapshot of the commit that the revision stands for."""
     folder = hub_folder() / f"models--{file.repo.replace('/', '--')}"
+    if file.repo.endswith(".*"):
+        there = (found / "snapshots" for found in sorted(hub_folder().glob(folder.name)))
+        return next((path for snapshots in there for path in snapshots.glob(f"*/{file.file}")), folder / file.file)
     try:
         commit = (folder / "refs" / file.revision).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

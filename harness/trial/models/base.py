@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.architecture import Architecture, Published
     from harness.suite.schema import Hyperparameters, ImageSize
 
 Head = Literal["new", "replaced", "kept"]  # what became of the class head of the weights that a training starts from
@@ -157,11 +157,26 @@ class Family(Protocol):
 
 @runtime_checkable
 class FetchingFamily(Family, Protocol):
-    """A family with published weights."""
+    """A family with published files in torch hub's cache, which it downloads itself."""
 
     def fetch(self, row: Architecture, word: str) -> Path:
         """The file of published weights that `word` stands for, downloaded unless it is there already.
 
         Raises:
             WeightsError: it cannot be had; names the file, the folder and the alternatives.
+        """
+
+
+@runtime_checkable
+class NamingFamily(Family, Protocol):
+    """A family whose rows cannot tell which file is published, because only the family's library knows its name."""
+
+    def published_file(self, row: Architecture, word: str, backbone: str | None) -> Published:
+        """The published file that `word` stands for.
+
+        Args:
+            backbone: the one that the suite names, or None.
+
+        Raises:
+            TrialError: there is no such backbone, or nothing is published.
         """

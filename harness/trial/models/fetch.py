@@ -1,43 +1,56 @@
-"""python -m harness.trial.models.fetch NAME=WORD …: download now the published weights that a night will start from.
+"""python -m harness.trial.models.fetch NAME=WORD[=BACKBONE] …: download now the weights that a night will start from.
 
-NAME is an architecture of the catalogue and WORD what a suite gives as its `weights`: default or backbone.
+NAME is an architecture of the catalogue or an import path, WORD what a suite gives as its `weights`, default or
+backbone, and BACKBONE the one that it names.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from harness import printing
 from harness.errors import HarnessError, WeightsError
 from harness.suite.catalog import registry
-from harness.trial.models.base import FetchingFamily
+from harness.trial.models import published
+from harness.trial.models.base import FetchingFamily, NamingFamily
 from harness.trial.models.registry import family_of
 
+_ARGUMENT = re.compile(r"(.*)=(default|backbone)(?:=(.*))?")
 
-def fetch(name: str, word: str) -> Path:
+
+def fetch(name: str, word: str, backbone: str | None = None) -> Path:
     """The file of published weights, downloaded unless it is there already.
 
     Raises:
-        WeightsError: it cannot be had.
+        TrialError: it cannot be had.
     """
     try:
         row, _ = registry.find(name, Path.cwd())
     except (ImportError, LookupError, TypeError) as error:
         raise WeightsError(f"{name}: {error}") from error
     family = family_of(row)
+    if word not in row.published_files:
+        known = f"only for {', '.join(row.published_files)}" if row.published_files else "at all"
+        raise WeightsError(f"{name}: nothing is published for weights: {word}, {known}")
+    named = family.published_file(row, word, backbone) if isinstance(family, NamingFamily) else None
+    file = named or row.published_file(word, backbone)
+    if not isinstance(file, str):
+        return published.fetch(file)
     if not isinstance(family, FetchingFamily):
         raise WeightsError(f"{name}: its family {row.family} has no function fetch")
     return family.fetch(row, word)
 
 
 def main(arguments: list[str]) -> int:
-    """Fetch each NAME=WORD; returns 1 if any cannot be had."""
+    """Fetch each NAME=WORD[=BACKBONE]; returns 1 if any cannot be had."""
     failed = 0
     for argument in arguments:
-        name, _, word = argument.rpartition("=")
+        found = _ARGUMENT.fullmatch(argument)
+        name, word, backbone = found.groups() if found else (argument, "", None)
         try:
-            print(f"{argument}: {fetch(name, word)}")
+            print(f"{argument}: {fetch(name, word, backbone)}")
         except HarnessError as error:
             failed = 1
             print(f"{argument}: {error}", file=sys.stderr)

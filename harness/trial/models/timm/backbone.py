@@ -217,4 +217,3 @@ def _parts(body: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def _listed(strides: Sequence[int]) -> str:
     return ", ".join(map(str, dict.fromkeys(strides)))
-

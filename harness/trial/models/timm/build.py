@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timm.layers import freeze_batch_norm_2d
+from timm.layers.norm_act import FrozenBatchNormAct2d
 from torch import Tensor, nn
 from torchvision.models import detection
+from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from harness.errors import TrialError, WeightsError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _ANCHORS = ("anchor_sizes", "aspect_ratios")
 _NORMALISATION = ("image_mean", "image_std")
+_FROZEN = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
 _CHANNELS = 256  # of each level of the pyramid: Lin et al. 2017, arXiv:1612.03144, section 3
 _GROUPS = 32  # of the norms in FCOS's head: the channels are a multiple of it
 
@@ -52,7 +55,9 @@ class Structure:
         """Of a model."""
         transform: Any = model.transform
         return cls(
-            frozen_norms=tuple(name for name, part in model.named_modules() if "FrozenBatchNorm" in type(part).__name__),
+            frozen_norms=tuple(
+                name for name, part in model.named_modules() if "FrozenBatchNorm" in type(part).__name__
+            ),
             frozen_parameters=tuple(name for name, p in model.named_parameters() if not p.requires_grad),
             image_mean=tuple(map(float, transform.image_mean)),
             image_std=tuple(map(float, transform.image_std)),
@@ -115,7 +120,7 @@ def rebuild(
 
 
 def _built(row: TimmArchitecture, body: nn.Module, num_classes: int, arguments: Mapping[str, Any]) -> nn.Module:
-    """torchvision's detector on a backbone, normalised as that was trained unless the arguments say otherwise.
+    """Torchvision's detector on a backbone, normalised as that was trained unless the arguments say otherwise.
 
     Raises:
         TrialError: the head cannot have so many channels.

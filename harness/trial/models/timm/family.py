@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.suite.catalog.timm import TimmArchitecture
+from harness.suite.catalog.timm import LITE0, TimmArchitecture
 from harness.trial.models.timm import build as building
+from harness.trial.models.timm import weights as weights_of
 from harness.trial.models.timm.detector import TimmDetector
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from harness.suite.catalog.architecture import Architecture
+    from harness.suite.catalog.architecture import Architecture, HubFile, PackageFile
     from harness.suite.schema import ImageSize
     from harness.trial.models.base import Head
 
@@ -43,6 +44,11 @@ def rebuild(
     row = _own(row)
     found = building.Structure.of_plain(structure)
     return TimmDetector(building.rebuild(row, found, state, classes + 1, _arguments(image_size, options)), row)
+
+
+def published_file(row: Architecture, word: str, backbone: str | None) -> HubFile | PackageFile:  # noqa: ARG001 - one word
+    """See `harness.trial.models.base.NamingFamily.published_file`."""
+    return weights_of.published_file(backbone or LITE0)
 
 
 def _arguments(image_size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:

