@@ -32,8 +32,8 @@ def fetch(name: str, word: str, backbone: str | None = None) -> Path:
         raise WeightsError(f"{name}: {error}") from error
     family = family_of(row)
     if word not in row.published_files:
-        known = f"only for {', '.join(row.published_files)}" if row.published_files else "at all"
-        raise WeightsError(f"{name}: nothing is published for weights: {word}, {known}")
+        known = f"; it takes {', '.join(row.published_files)}" if row.published_files else ""
+        raise WeightsError(f"{name}: there are no published weights {word}{known}")
     named = family.published_file(row, word, backbone) if isinstance(family, NamingFamily) else None
     file = named or row.published_file(word, backbone)
     if not isinstance(file, str):

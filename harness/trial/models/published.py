@@ -77,17 +77,18 @@ def _download(file: HubFile) -> None:
         WeightsError: huggingface_hub is not installed, or the file cannot be had.
     """
     try:
-        import huggingface_hub
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise WeightsError(
             f"{described(file)} is on Hugging Face's hub, and its client is not installed: pip install huggingface_hub"
         ) from None
     if not sys.stderr.isatty():
-        huggingface_hub.utils.disable_progress_bars()
+        disable_progress_bars()
     print(f"fetching {described(file)} to {hub_folder()}", flush=True)
     try:
         for name in (_CONFIGURATION, file.file):
-            huggingface_hub.hf_hub_download(file.repo, name, revision=file.revision, cache_dir=hub_folder())
+            hf_hub_download(file.repo, name, revision=file.revision, cache_dir=hub_folder())
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - its client raises its own, its transport's, and the system's

