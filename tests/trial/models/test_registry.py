@@ -12,7 +12,7 @@ from harness.errors import TrialError
 from harness.suite.catalog import registry as catalog
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
-from harness.trial.models.base import Family, FetchingFamily
+from harness.trial.models.base import Family, FetchingFamily, NamingFamily
 from harness.trial.models.registry import family_of, row_of
 
 TOYS = Path(__file__).parents[2] / "examples"
@@ -74,8 +74,8 @@ def test_a_built_in_family_leaves_the_search_path_alone() -> None:
 
 @pytest.mark.parametrize("name", [*catalog.BUILT_IN, "toy"])
 def test_every_row_has_a_family(name: str) -> None:
-    """Those with files in torch hub's cache can fetch them; others are fetched by what their rows say."""
+    """Those with published weights fetch them, or say which file has them; the toy, which has none, need not."""
     row = catalog.BUILT_IN.get(name) or row_of(_architecture(), TOYS)
     family = family_of(row)
     assert isinstance(family, Family)
-    assert isinstance(family, FetchingFamily) == any(isinstance(file, str) for file in row.published_files.values())
+    assert isinstance(family, FetchingFamily | NamingFamily) == bool(row.published_files)

@@ -55,7 +55,7 @@ def pretrained(name: str, strides: Sequence[int]) -> nn.Module:
         WeightsError: the file is not on this machine, is another one, or does not fit.
     """
     file = published_file(name)
-    path = published.require(file)
+    path = published.require(file, f"the backbone {name}")
     if isinstance(file, PackageFile):
         body = backbones.create(name, strides)
         state = lite0_state(path)
