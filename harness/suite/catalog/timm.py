@@ -45,6 +45,10 @@ class TimmArchitecture(HeadArchitecture):
     detector: str
     strides: tuple[int, ...]
 
+    def weights_unless_set(self) -> str:
+        """The backbone's: nobody published weights of the whole detector."""
+        return "backbone"
+
     def published_file(self, word: str, backbone: str | None = None) -> Published:
         """The file of the backbone that a suite chose.
 
@@ -69,6 +73,7 @@ def _row(name: str, **values: Any) -> TimmArchitecture:
     )
 
 
+# `gflops` is of an image of 640 by 480 pixels, resized to 1,067 by 800: half of what torch.utils.flop_counter counts.
 ARCHITECTURES: tuple[TimmArchitecture, ...] = (
     _row(
         "fcos_timm",
@@ -77,6 +82,7 @@ ARCHITECTURES: tuple[TimmArchitecture, ...] = (
         stages=1,
         strides=(8, 16, 32),
         parameters=10_976_864,
+        gflops=106.9,
         recipe=Recipe(lr=0.01, source=_REFERENCES),
         options=(*_PYRAMID, Option(name="topk_candidates"), *_NORMALISATION),
     ),
@@ -87,6 +93,7 @@ ARCHITECTURES: tuple[TimmArchitecture, ...] = (
         stages=1,
         strides=(8, 16, 32),
         parameters=12_722_263,
+        gflops=138.6,
         recipe=Recipe(lr=0.01, source=_REFERENCES),
         options=(*_PYRAMID, Option(name="topk_candidates"), *_ANCHORS, *_NORMALISATION),
     ),
@@ -97,6 +104,7 @@ ARCHITECTURES: tuple[TimmArchitecture, ...] = (
         stages=2,
         strides=(4, 8, 16, 32),
         parameters=20_403_158,
+        gflops=106.9,
         recipe=Recipe(lr=0.02, source=_REFERENCES),
         options=(
             *_PYRAMID,
