@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import json
-import shutil
-import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.suite.catalog.architecture import Architecture
+from harness.cli.errors import exit_codes
+from harness.errors import UsageError
 
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["architectures"]))
-def list_(what: str) -> None:  # noqa: ARG001 - one choice so far
-    """List what a suite can name: architectures."""
-    from harness.suite.catalog import registry
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as data, and of all where no NAME is given.")
+def list_(what: str, name: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - one choice so far
+    """List what a suite can name: architectures, as a table by family; of NAME, everything.
 
+    NAME is one of the catalogue, or an import path of your own.
+    """
+    from harness.cli.architectures import detail_lines, table_lines
+
+    with exit_codes():
+        rows = _rows() if name is None else [_row(name)]
+    if as_json:
+        click.echo(json.dumps(rows if name is None else rows[0], indent=2))
+        return
+    for line in table_lines(rows) if name is None else detail_lines(rows[0]):
+        click.echo(line)
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Every architecture that has a name; what an installed package gives and cannot be read is told."""
+    from harness.suite.catalog import registry
+    from harness.suite.catalog.describe import as_data
+
+    rows = []
     for name in registry.names():
         try:
             row, _ = registry.find(name, Path.cwd())
-        except (ImportError, TypeError) as error:  # an installed package's
+        except (ImportError, TypeError) as error:
             click.echo(f"{name}: {error}", err=True)
             continue
-        for line in _lines(row):
-            click.echo(line)
+        rows.append(as_data(row))
+    return rows
 
 
-def _lines(row: Architecture) -> Iterator[str]:
-    """What a suite's author wants to know of an architecture, no wider than the terminal."""
-    from harness.formatting import counted
+def _row(name: str) -> dict[str, Any]:
+    """One architecture.
 
-    accuracy = "" if row.published_map is None else f", COCO mAP {row.published_map:.3f}"
-    yield row.name
-    yield f"    {counted(row.stages, 'stage')}, backbone {row.backbone}{accuracy}"
-    yield f"    lr {row.recipe.lr} for a batch of {row.recipe.batch_size}"
-    if row.options:
-        yield textwrap.fill(
-            f"model: {', '.join(option.name for option in row.options)}",
-            width=max(40, shutil.get_terminal_size().columns),
-            initial_indent=" " * 4,
-            subsequent_indent=" " * 11,
-            break_long_words=False,
-        )
+    Raises:
+        UsageError: there is none of this name, or it cannot be imported.
+    """
+    from harness.suite.catalog import registry
+    from harness.suite.catalog.describe import as_data
+    from harness.suite.validators import nearest
+
+    try:
+        row, _ = registry.find(name, Path.cwd())
+    except LookupError:
+        hint = nearest(name, registry.names())
+        raise UsageError(f"{name}: no such architecture{hint or ';'} `harness list architectures` names all") from None
+    except (ImportError, TypeError) as error:
+        raise UsageError(f"{name}: {error}") from None
+    return as_data(row)
 
 
 @click.command()

@@ -6,13 +6,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.formatting import counted, rough_duration
+from harness.suite.catalog.published import absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from harness import Plan
+    from harness.suite.catalog.published import PublishedFile
     from harness.suite.trial import Trial
 
 
@@ -51,10 +52,8 @@ def warning_lines(plan: Plan, *, weights: bool = True) -> Iterator[str]:
             f"trials measured on {', '.join(others)} are kept and not measured on {plan.device}; "
             "for that give another folder with --results"
         )
-    missing = _missing_weights(plan) if weights else []
-    if missing:
-        names = ", ".join(file.name for file in missing)
-        yield f"not in {missing[0].parent} yet: {names}; `harness fetch {plan.suite.path}` gets them now"
+    if weights:
+        yield from absent((file.file for file in _missing_weights(plan)), f"`harness fetch {plan.suite.path}`")
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "trials": trials,
         "race": None if race is None else asdict(race),
         "remarks": list(plan.remarks),
-        "missing_weights": [str(path) for path in _missing_weights(plan)],
+        "missing_weights": [str(file.path) for file in _missing_weights(plan)],
     }
 
 
@@ -119,7 +118,9 @@ def _time_lines(plan: Plan, late: tuple[Trial, ...], until: datetime | None, *, 
         yield f"the race starts no block that would not be done by {end}"
 
 
-def _missing_weights(plan: Plan) -> list[Path]:
+def _missing_weights(plan: Plan) -> list[PublishedFile]:
+    """The published files that the suite starts from and that are not on this machine, each once."""
     from harness import api
 
-    return [file.path for file in api.wanted_weights(plan.suite) if not file.path.is_file()]
+    files = {file.path: file for file in api.wanted_weights(plan.suite) if not file.path.is_file()}
+    return list(files.values())

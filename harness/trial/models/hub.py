@@ -43,10 +43,12 @@ def fetch(file: HubFile, architecture: str) -> Path:
         return path
     try:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import logging
     except ImportError:
         raise WeightsError(
             f"weights of {architecture}: {_absent(file)}, and downloading needs: pip install huggingface_hub"
         ) from None
+    logging.set_verbosity_error()  # it would tell of each attempt; the last one's reason is told below
     try:
         print(f"fetching {described(file)} from huggingface.co to {hub_folder()}", flush=True)
         with contextlib.redirect_stderr(printing.terminal(error=True)):  # its bar moves on one line

