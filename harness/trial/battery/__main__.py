@@ -16,9 +16,10 @@ from harness.suite import user_code
 from harness.suite.catalog import registry
 from harness.suite.catalog.architecture import Architecture
 from harness.suite.catalog.own import own_model
-from harness.suite.schema import ImageSize, Protocol
+from harness.suite.schema import Protocol
 from harness.trial import environment
 from harness.trial.battery import checks
+from harness.trial.battery.reduced import reduced_options, reduced_size
 from harness.trial.battery.subject import Subject
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from harness.store.checks import CheckRequest
 
 FOUND = "found"
-_SIDE = 128  # pixels, where a detector takes any size: seconds, not minutes
 
 
 def main(request_file: Path, results_file: Path) -> int:
@@ -80,12 +80,15 @@ def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult],
         write(CheckResult(name=FOUND, outcome="failed", detail=str(error)))
         return None
     size = request.image_size or reduced_size(row)
+    if request.image_size is None:
+        options = reduced_options(row) | options
+    chosen = "".join(f", {name} {value}" for name, value in options.items())
     write(
         CheckResult(
             name=FOUND,
             outcome="passed",
             detail=f"{row.name}: {request.classes} classes, image size {size.min}/{size.max}, {device}, "
-            f"{request.precision}, weights {request.weights}",
+            f"{request.precision}, weights {request.weights}{chosen}",
         )
     )
     return Subject(
@@ -98,15 +101,6 @@ def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult],
         precision=request.precision,
         folder=folder,
     )
-
-
-def reduced_size(row: Architecture, side: int = _SIDE) -> ImageSize:
-    """A small size that a row takes, of its native kind; its native one where it takes no other."""
-    low, high = row.image_size
-    if row.fixed_size:
-        return ImageSize(min=low, max=high)
-    side = -(-side // row.size_multiple) * row.size_multiple
-    return ImageSize(min=side, max=side if low == high else side * 2)
 
 
 def _option(row: Architecture, name: str, value: object) -> object:
