@@ -1,4 +1,4 @@
-"""The worked example of the docs: a network of one's own in a file beside the suite, from its name to its detections."""
+"""The worked example of the docs: a network of one's own in a file beside the suite, from its name to its weights."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_a_network_of_ones_own_runs_to_a_report(write: Write, harness_command: C
 
 def test_planning_imports_neither_torch_nor_the_network(write: Write) -> None:
     """The file is read, not run."""
-    code = "import sys; from pathlib import Path; from harness.suite.load import load_suite; load_suite(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from harness.suite.load import load_suite; load_suite(Path(sys.argv[1]))"
+    )
     done = subprocess.run(
         (sys.executable, "-c", f"{code}; print('torch' in sys.modules)", str(write())),
         capture_output=True,
@@ -77,7 +79,7 @@ def test_the_code_is_part_of_the_trial_and_its_place_is_not(write: Write, tmp_pa
 
 
 def test_options_are_what_the_function_takes(write: Write) -> None:
-    """Flags, numbers, texts, and lists of numbers or texts, as they are written; and weights none unless it has some."""
+    """Flags, numbers, texts, and lists of numbers or texts, as they are written; without weights of its own, none."""
     options = "{a: true, b: 0.5, c: word, d: [3, 4], e: [0.5, 1], f: [x, y]}"
     suite = load_suite(write(f"  - {{python: own_detector.py:build, name: mine, model: {options}}}\n"))
     (setting,) = suite.settings
@@ -99,7 +101,10 @@ def test_options_are_what_the_function_takes(write: Write) -> None:
         ("{python: own_detector.py:build}", "architectures[0].name: missing"),
         ("{python: own_detector.py:build, name: mine, weights: default}", "mine takes none or a file of weights"),
         ("{python: own_detector.py:build, name: mine, model: {num_classes: 3}}", "mine has no such option"),
-        ("{python: own_detector.py:build, name: mine, model: {a: {b: 1}}}", "takes a flag, a number, a text, or a list"),
+        (
+            "{python: own_detector.py:build, name: mine, model: {a: {b: 1}}}",
+            "takes a flag, a number, a text, or a list",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_at_its_line(architecture: str, problem: str, write: Write) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from torch import Tensor
+import torch
 
 from harness.trial.models.base import Detector
 from harness.trial.models.transformers import pixels
@@ -17,7 +17,7 @@ CERTAIN = 20.0  # a logit
 
 
 @contextlib.contextmanager
-def perfect(detector: Detector, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Iterator[None]:
+def perfect(detector: Detector, images: list[torch.Tensor], targets: list[dict[str, torch.Tensor]]) -> Iterator[None]:
     """Within the context, the network's raw outputs for these images are those of their targets.
 
     They are the labels as the library's losses take them, from the conversion that training has.
@@ -28,7 +28,7 @@ def perfect(detector: Detector, images: list[Tensor], targets: list[dict[str, Te
 
     def forward(**inputs: Any) -> Any:
         outputs = original(**inputs)
-        outputs.logits.fill_(-CERTAIN)
+        outputs.logits = torch.full_like(outputs.logits, -CERTAIN)
         if detector._softmax:  # whose last column is for queries that find nothing
             outputs.logits[..., -1] = CERTAIN
         for logits, boxes, label in zip(outputs.logits, outputs.pred_boxes, labels, strict=True):

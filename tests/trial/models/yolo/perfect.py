@@ -27,7 +27,7 @@ def perfect(detector: Detector, images: list[Tensor], targets: list[dict[str, Te
     network = detector._network
     places, _ = detector._batch(images, detector._size)
     original = network.maps
-    first = 4 * network.module.head.reg_max if isinstance(network, Yolo9) else 5  # type: ignore[union-attr]
+    first = 4 * network.module.head.reg_max if isinstance(network, Yolo9) else 5
 
     def maps(batch: Tensor) -> list[Tensor]:
         outputs = original(batch)
