@@ -20,7 +20,7 @@ from harness.trial.models import checkpoint
 from harness.trial.models.transformers import build as building
 from harness.trial.models.transformers import family, network
 from harness.trial.models.transformers.detector import TransformersDetector
-from tests.trial.models.transformers.tiny import NAMES, tiny
+from tests.trial.models.transformers.tiny import MAIN_NAMES, NAMES, tiny
 
 SIZE = ImageSize(min=64, max=96)
 SQUARE = ImageSize(min=64, max=64)
@@ -64,7 +64,7 @@ def test_a_step_reaches_every_parameter(name: str) -> None:
     assert all(torch.isfinite(part) for part in detector.losses(images()[:1], targets()[:1]).values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAIN_NAMES)
 def test_a_saved_detector_finds_the_same_again(name: str, tmp_path: Path) -> None:
     """Its file alone says how the network is built; detections lie inside the images, with labels from 1."""
     detector = detector_of(name)
@@ -100,7 +100,7 @@ def test_a_saved_detector_finds_the_same_again(name: str, tmp_path: Path) -> Non
     assert len(marks) == 2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAIN_NAMES)
 def test_published_weights_keep_all_but_the_class_heads(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,16 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("row", ARCHITECTURES, ids=lambda row: row.name)
+_LARGE = 35e6  # parameters; a larger one is built slowly even where its tensors hold nothing
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=[pytest.mark.slow] if row.parameters > _LARGE else [])
+        for row in ARCHITECTURES
+    ],
+)
 def test_a_row_has_the_parameters_of_its_network(row: TransformersArchitecture) -> None:
     """As the library builds it for the published classes; and about as many as its authors publish."""
     config = network.configuration(row.model_type, row.config, classes=row.published_classes)

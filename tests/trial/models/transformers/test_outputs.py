@@ -13,10 +13,10 @@ from harness.trial.models.transformers import network, outputs, pixels
 from harness.trial.models.transformers.detector import TransformersDetector
 from harness.trial.models.transformers.pixels import Preparation
 from tests.trial.models.transformers.test_family import detector_of, images, targets
-from tests.trial.models.transformers.tiny import NAMES, tiny
+from tests.trial.models.transformers.tiny import MAIN_NAMES, tiny
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAIN_NAMES)
 def test_the_parts_sum_to_the_librarys_loss(name: str) -> None:
     """With its own weights; denoising queries have parts of their own, and matching ones are the main loss."""
     detector = detector_of(name, dropout=0.0) if name != "yolos_tiny" else detector_of(name)
@@ -32,7 +32,14 @@ def test_the_parts_sum_to_the_librarys_loss(name: str) -> None:
     assert ("loss_bbox_dn" in parts) == (detector.config.model_type in denoising)
 
 
-@pytest.mark.parametrize("name", ["rtdetr_v2_r18vd", "dfine_n", "deimv2_n"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rtdetr_v2_r18vd",
+        pytest.param("dfine_n", marks=pytest.mark.slow),
+        pytest.param("deimv2_n", marks=pytest.mark.slow),
+    ],
+)
 def test_the_main_loss_is_over_the_matching_queries(name: str) -> None:
     """Transformers before 5.19 took denoising queries, which know the answer, for it (its pull request 48528)."""
     # DEIMv2 matches more boxes with the help of the layers before the last, which are left out here.

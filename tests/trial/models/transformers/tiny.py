@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.catalog.transformers_row import TransformersArchitecture
 
@@ -102,15 +104,9 @@ _CONFIGS: dict[str, dict[str, Any]] = {
     },
 }
 # One row of each network; `tiny` makes any other of them as small.
-NAMES = (
-    "rtdetr_v2_r18vd",
-    "dfine_n",
-    "deimv2_n",
-    "rfdetr_nano",
-    "lw_detr_tiny",
-    "detr_resnet_50",
-    "yolos_tiny",
-)
+NAMES = ("rtdetr_v2_r18vd", "dfine_n", "deimv2_n", "rfdetr_nano", "lw_detr_tiny", "detr_resnet_50", "yolos_tiny")
+_COUSINS = {"deimv2_n", "lw_detr_tiny"}  # whose code is all but that of D-FINE and RF-DETR
+MAIN_NAMES = tuple(pytest.param(name, marks=pytest.mark.slow) if name in _COUSINS else name for name in NAMES)
 
 
 def tiny(name: str, **config: Any) -> TransformersArchitecture:
