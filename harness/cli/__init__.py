@@ -14,7 +14,9 @@ from harness.cli.catalog import list_, schema
 from harness.cli.check_architecture import check_architecture
 from harness.cli.compare import compare
 from harness.cli.data import data
+from harness.cli.export import export
 from harness.cli.measure import doctor, measure
+from harness.cli.predict import predict
 from harness.cli.race import race
 from harness.cli.recommend import recommend
 from harness.cli.report import report
@@ -57,6 +59,8 @@ for command in (
     measure,
     race,
     doctor,
+    predict,
+    export,
     recommend,
     compare,
 ):

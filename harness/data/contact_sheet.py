@@ -104,7 +104,7 @@ def _draw_boxes(split: Split, index: int, font: ImageFont.FreeTypeFont | ImageFo
         annotations.boxes[rows].tolist(), annotations.labels[rows].tolist(), annotations.crowds[rows], strict=True
     ):
         left, top, right, bottom = (value * scale for value in box)
-        colour = _colour(label)
+        colour = class_colour(label)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=2)
         name = annotations.class_names[label] + (" (crowd)" if crowd else "")
         draw_name_plate(pen, name, (left, top), drawing.width, colour, font)
@@ -137,7 +137,8 @@ def draw_name_plate(
     pen.text((x + 2, y), text, INK, font)
 
 
-def _colour(label: int) -> tuple[int, int, int]:
+def class_colour(label: int) -> tuple[int, int, int]:
+    """The colour of a class by its number: neighbouring numbers get colours that a person can tell apart."""
     red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, 0.65, 1.0)
     return int(255 * red), int(255 * green), int(255 * blue)
 

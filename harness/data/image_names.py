@@ -23,8 +23,14 @@ _UNREADABLE = frozenset({
 })
 # fmt: on
 IMAGE_SUFFIXES = _READABLE | _UNREADABLE
+_JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 _SPLIT_WORDS = re.compile(r"(?:^|[^a-z])(train|training|val|valid|validate|validation|test|testing)(?=$|[^a-z])")
 _SPLITS = {"tra": "train", "val": "val", "tes": "test"}
+
+
+def is_jpeg(suffix: str) -> bool:
+    """Return whether a suffix is one of a JPEG."""
+    return suffix.lower() in _JPEG
 
 
 def plain_name(name: str) -> str:

@@ -24,9 +24,9 @@ class Needs:
         return f"{package} is not installed: pip install 'detection-harness[{self.extra}]'"
 
 
-ONNX = Needs(packages=("onnx",), extra="onnx")
 ONNXRUNTIME = Needs(packages=("onnx", "onnxruntime"), extra="onnx")
 OPENVINO = Needs(packages=("onnx", "openvino"), extra="openvino")
 OPENVINO_INT8 = Needs(packages=("onnx", "openvino", "nncf"), extra="openvino")
 VARIANTS = {"onnxruntime": ONNXRUNTIME, "openvino": OPENVINO, "openvino-int8": OPENVINO_INT8}
+EXPORTS = {"onnx": ONNXRUNTIME, "openvino": OPENVINO}  # by format; onnxruntime runs what was written
 WITH_FILE = frozenset({"onnxruntime", "openvino", "openvino-int8", "torchscript"})  # what ran stays beside the record

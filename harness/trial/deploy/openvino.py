@@ -55,15 +55,13 @@ def openvino() -> Any:
 def nncf() -> Any:
     """The module nncf, imported without telemetry, silent but for warnings."""
     openvino()
-    log = logging.getLogger("torch.utils.cpp_extension")  # which says that it found no CUDA, as a warning
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # what it imports of torch says that it found no CUDA
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # what NNCF imports is deprecated here and there
             import nncf as module
     finally:
-        log.setLevel(level)
+        logging.disable(logging.NOTSET)
     module.set_log_level(logging.WARNING)
     return module
 

@@ -42,7 +42,7 @@ def saved(traced: Any) -> bytes:
     """The content of a file that `torch.jit.load` reads, in python and in C++."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # torch's, that another kind of file will take its place one day
         torch.jit.save(traced, buffer)
     return buffer.getvalue()
 
@@ -50,7 +50,7 @@ def saved(traced: Any) -> bytes:
 def loaded(content: bytes, device: torch.device) -> Any:
     """The module in such a file."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # torch's, that another kind of file will take its place one day
         return torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
 
 
@@ -71,9 +71,7 @@ def torchscript(_variant: str, weights: Weights, images: Sequence[Tensor], score
 
     def build(_score: float, _detections: int) -> Built:
         traced = to_torchscript(detector, images[0].to(weights.device))
-        return Built(
-            run=lambda image: run_traced(traced, image, weights.device), files=lambda: {".torchscript": saved(traced)}
-        )
+        return Built(run=lambda image: run_traced(traced, image, weights.device), files=lambda: {".pt": saved(traced)})
 
     deployment = PerThreshold(detector, build).deployment("TorchScript, traced and frozen, fp32")
     check_agreement(deployment, weights, images, score, detections)
