@@ -54,7 +54,8 @@ def test_no_circle_between_modules() -> None:
 
 def test_torchvision_stays_behind_its_family_and_the_transforms() -> None:
     """Nothing else may know whose detector it trains: that is what makes another family one file."""
-    allowed = (*FAMILIES, HARNESS / "trial" / "inputs")
+    suppression = HARNESS / "trial" / "deploy" / "suppression.py"  # of boxes, which several families share
+    allowed = (*FAMILIES, HARNESS / "trial" / "inputs", suppression)
     offenders = {
         name
         for name, path in MODULES.items()

@@ -17,6 +17,7 @@ from harness.errors import UnsupportedVariant
 from harness.suite.deployment import ONNXRUNTIME
 from harness.trial.deploy.agreement import check_agreement
 from harness.trial.deploy.single import OUTPUTS, Built, OneImage, PerThreshold
+from harness.trial.deploy.suppression import without_branches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def to_onnx(detector: Detector, image: Tensor) -> bytes:
         detector: on the CPU.
         image: float32 [3, H, W], to trace with.
     """
-    with warnings.catch_warnings(), torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings(), torch.inference_mode(), without_branches(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         # Of a trace, that python values become constants; what that loses shows when detections are compared.
         warnings.simplefilter("ignore")
