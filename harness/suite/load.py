@@ -183,7 +183,8 @@ def _architecture(
     model = _options(row, choice, (*place, "model"), report)
     words = row.weights_words()
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
-        report((*place, "weights"), f"{row.name} takes {', '.join(words)} or a file of weights, got {choice.weights}")
+        allowed = f"{row.name} takes {', '.join(words)} or a file of weights{_relative_with(row, choice.weights)}"
+        report((*place, "weights"), f"{allowed}, got {choice.weights}")
     image_size = choice.image_size or ImageSize(min=row.image_size[0], max=row.image_size[1])
     problem = _unfit_size(row, image_size)
     if problem:
@@ -205,6 +206,15 @@ def _architecture(
         model=model,
         own=own,
     )
+
+
+def _relative_with(row: Architecture, word: str) -> str:
+    """Name the architecture that differs from this one by a suffix and has such weights; empty if there is none."""
+    for other in registry.BUILT_IN.values():
+        related = f"{other.name}_".startswith(f"{row.name}_") or f"{row.name}_".startswith(f"{other.name}_")
+        if related and word in other.weights_words():
+            return f" ({other.name} takes {word})"
+    return ""
 
 
 def _unfit_size(row: Architecture, size: ImageSize) -> str | None:

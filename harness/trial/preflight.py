@@ -224,10 +224,11 @@ def _single_value_text(context: TrialContext, n_images: int, error: ValueError) 
     sizes = (size for size in (*range(h.batch_size - 1, 1, -1), *range(h.batch_size + 1, images + 1)))
     better = next((size for size in sizes if size % h.accumulate == 0 and _shortest(context, size) > 1), None)
     advice = f"such as batch_size: {better}" if better else "with more images"
+    advice += "" if context.row.fixed_size else ", or a larger image_size"
     return (
         f"the smallest batch of training ends in a single image ({n_images} of the {images} images, in batches of "
         f"{h.batch_size}{parts}), which is so small after the resize that batch normalisation has one value a channel: "
-        f"{error}; choose batches that do not end in a single image, {advice}, or a larger image_size"
+        f"{error}; choose batches that do not end in a single image, {advice}"
     )
 
 

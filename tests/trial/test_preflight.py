@@ -81,6 +81,16 @@ def test_the_smallest_batch_is_trained(
         run_preflight(build(suite), EventWriter(io.StringIO()), where="here", startup_s=0.0)
 
 
+def test_a_network_for_one_image_size_is_not_told_to_take_a_larger_one(tiny_suite: Callable[..., Path]) -> None:
+    """SSDlite's last feature map is one pixel whatever the images: only other batches help."""
+    datasets = "  d: {format: synthetic, train: {images: 5}, val: {images: 2}, size: 32, seed: 2}\n"
+    architectures = "  - name: ssdlite320_mobilenet_v3_large\n    weights: none\n"
+    rest = "hyperparameters: {epochs: 1, lr: 1e-4, batch_size: 4}\n"
+    suite = tiny_suite(datasets=datasets, architectures=architectures, rest=rest)
+    with pytest.raises(TrialError, match=r"single image \(1 of the 5 images.* such as batch_size: 3$"):
+        run_preflight(build(suite), EventWriter(io.StringIO()), where="here", startup_s=0.0)
+
+
 def test_the_items_of_a_users_dataset_are_read_once(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """All of them, which tells the largest and the smallest; the next preflight on the same data is told them."""
     suite = tiny_suite(datasets=_sizes_dataset(tmp_path, [64, 40, 96, 64]))
