@@ -5,10 +5,10 @@ Owns checking the file against `harness.suite.schema` and the catalogue. Does no
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
-from harness.suite import combined, messages, short_forms, weights
+from harness.suite import combined, messages, short_forms, sweep, weights
 from harness.suite.catalog import registry
-from harness.suite.recipe import HYPERPARAMETERS, merged, resolve
+from harness.suite.recipe import merged, resolve
 from harness.suite.schema import (
     ArchitectureChoice,
     Cost,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 MAX_TRIALS = 10_000
 _SUITE_FILE = TypeAdapter(SuiteFile)
-_HYPERPARAMETER_NAMES = tuple(field.name for field in fields(Hyperparameters))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,21 +128,24 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     """Check the rules that types cannot express, and append each problem to `problems`."""
 
     def report(place: Place, text: str) -> None:
-        problems.append(on_one_line(f"{document.locate(place)}: {messages.format_place(place)}: {text}"))
+        problem = on_one_line(f"{document.locate(place)}: {messages.format_place(place)}: {text}")
+        if problem not in problems:  # a sweep's point comes again with each value of another axis
+            problems.append(problem)
 
     if len(set(file.seeds)) < len(file.seeds):
         report(("seeds",), "expected each seed once")
-    _check_sweep(data.get("sweep", {}), report)
+    sweep.check(data.get("sweep", {}), report)
     _check_size(file, report)
     check_search(file, data, report)
     settings: list[Setting] = []
     for index, choice in enumerate(file.architectures):
-        row, own = registry.find(choice.name, document.path.resolve().parent, choice.python)
+        folder = document.path.resolve().parent
+        row, own = registry.find(choice.name, folder, choice.python)
         if "weights" not in data["architectures"][index]:
             choice = replace(choice, weights=row.weights_unless_set())  # noqa: PLW2901 - filled in
         architecture = _architecture(row, own, choice, ("architectures", index), report)
         if not problems:
-            settings.extend(_settings(data, index, row, architecture, report))
+            settings.extend(_settings(data, index, row, architecture, folder, report))
     if any(setting.hyperparameters.class_balance != "none" for setting in settings):
         for name, dataset in file.datasets.items():
             if isinstance(dataset, PythonDataset):
@@ -251,24 +253,6 @@ def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report
     return values
 
 
-def _check_sweep(sweep: Mapping[str, list[Any]], report: messages.Report) -> None:
-    """Check each value of each axis of the sweep on its own."""
-    for key, values in sweep.items():
-        if key not in _HYPERPARAMETER_NAMES:
-            report(
-                ("sweep", key),
-                f"unknown hyperparameter{nearest(key, _HYPERPARAMETER_NAMES)}; "
-                f"known: {', '.join(_HYPERPARAMETER_NAMES)}",
-            )
-            continue
-        for index, value in enumerate(values):
-            try:
-                HYPERPARAMETERS.validate_json(json.dumps(short_forms.hyperparameters({key: value})))
-            except ValidationError as error:
-                for detail in error.errors():
-                    report(("sweep", key, index), messages.describe_value(detail))
-
-
 def _check_size(file: SuiteFile, report: messages.Report) -> None:
     """Count the trials before any of them is made."""
     points = math.prod(len(values) for values in file.sweep.values())
@@ -290,18 +274,18 @@ def _settings(
     index: int,
     row: Architecture,
     architecture: TrialArchitecture,
+    folder: Path,
     report: messages.Report,
 ) -> Iterator[Setting]:
     """Yield one setting for each point of the sweep.
 
     Swept values override the architecture's own hyperparameters, and these override the suite's.
     """
-    overrides = data["architectures"][index].get("hyperparameters", {})
-    place: Place = ("architectures", index, "hyperparameters")
-    sweep = data.get("sweep", {})
-    for key in sweep:
-        if key in overrides:
-            report((*place, key), f"also an axis of sweep; set {key} in one of the two")
+    written, axes = data["architectures"][index], data.get("sweep", {})
+    overrides = written.get("hyperparameters", {})
+    place: Place = ("architectures", index)
+    for where, text in sweep.conflicts(axes, written, place):
+        report(where, text)
     lengths = list(combined.budget_problems(data, index))
     for where, text in lengths:
         report(where, text)
@@ -309,15 +293,43 @@ def _settings(
         return
     budget = {"budget": data["budget"]} if data.get("budget") is not None else {}
     shared = {**merged(data.get("hyperparameters", {}), overrides), **budget}
-    for point in itertools.product(*([(key, value) for value in values] for key, values in sweep.items())):
-        configured = merged(shared, short_forms.hyperparameters(dict(point)))
+    for point in sweep.points(axes):
+        built = _at_point(point, written, architecture, row, folder, report)
+        if built is None:
+            continue
+        configured = merged(shared, sweep.hyperparameters(point))
         resolved = resolve(row, configured)
-        problem = combined.contradiction(row, architecture, resolved)
+        problem = combined.contradiction(row, built, resolved)
         if problem:
-            report(place if overrides else ("hyperparameters",), f"{row.name}: {problem}")
-        setting = Setting(
-            architecture=architecture, row=row, hyperparameters=resolved, configured=configured, swept=point
-        )
+            report((*place, "hyperparameters") if overrides else ("hyperparameters",), f"{row.name}: {problem}")
+        setting = Setting(architecture=built, row=row, hyperparameters=resolved, configured=configured, swept=point)
         if not problem and data.get("search"):
-            check_points(data["search"], setting.at, lambda h: combined.contradiction(row, architecture, h), report)
+            check_points(data["search"], setting.at, partial(combined.contradiction, row, built), report)
         yield setting
+
+
+def _at_point(
+    point: sweep.Point,
+    written: dict[str, Any],
+    architecture: TrialArchitecture,
+    row: Architecture,
+    folder: Path,
+    report: messages.Report,
+) -> TrialArchitecture | None:
+    """The architecture at a point of the sweep; None if the point's values are not allowed, which is reported."""
+    keys = [key for key, _ in point if sweep.is_of_architecture(key)]
+    if not keys:
+        return architecture
+    choice = sweep.choice_at(point, {"weights": architecture.weights, **written}, folder, report)
+    if choice is None:
+        return None
+    told: list[str] = []
+
+    def report_at_axis(where: Place, text: str) -> None:
+        name = str(where[-1])
+        key = next((key for key in keys if key.rpartition(".")[2] == name), keys[0])
+        told.append(text)
+        report(("sweep", key), text)
+
+    built = _architecture(row, architecture.own, choice, (), report_at_axis)
+    return None if told else built

@@ -85,6 +85,8 @@ def format_place(place: Place) -> str:
 
 def describe_value(detail: ErrorDetails) -> str:
     """Describe a pydantic error of a single value that was validated on its own, without a schema of the file."""
+    if detail["type"] == "value_error":
+        return detail["msg"].removeprefix("Value error, ")
     text = detail["msg"].replace("Input should be", "expected").replace("a valid ", "")
     return f"{text[0].lower()}{text[1:]}, got {shown(detail['input'])}"
 

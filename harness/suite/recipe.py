@@ -90,6 +90,20 @@ def resolve(row: Architecture, values: Mapping[str, Any]) -> Hyperparameters:
     )
 
 
+def departures(row: Architecture, h: Hyperparameters) -> tuple[str, ...]:
+    """The hyperparameters, of those that a recipe fills, in which resolved ones differ from their recipe.
+
+    The length of training and the batch are the suite's own business: the recipe is scaled to them. Another optimizer
+    is a departure, the rate and the decay that it brings along are none.
+    """
+    length = {"budget": asdict(h.budget)} if h.budget is not None else {"epochs": h.epochs}
+    batches = {"batch_size": h.batch_size, "accumulate": h.accumulate}
+    by_recipe = resolve(row, {"recipe": h.recipe, "optimizer": h.optimizer, **length, **batches})
+    names = ("lr", "weight_decay", "milestones", "augmentation", *_FROM_RECIPE[1:])
+    differing = tuple(name for name in names if getattr(h, name) != getattr(by_recipe, name))
+    return differing if h.optimizer == recipe_of(row, {"recipe": h.recipe}).optimizer else ("optimizer", *differing)
+
+
 def _epochs(configured: Hyperparameters, recipe: Recipe) -> int | None:
     """The number of epochs; None if a budget of images or minutes sets the length."""
     if configured.budget is not None:

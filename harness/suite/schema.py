@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Field
 
+from harness.formatting import counted
 from harness.suite import validators
 from harness.suite.formats import WITH_A_UNIT_OF_THEIR_OWN, WITH_COLUMNS, WITH_NAMES_INSIDE, FormatName
 from harness.suite.search import Search  # noqa: TC001 - pydantic reads the annotations
@@ -265,6 +266,12 @@ class Budget:
         if sum(value is not None for value in (self.epochs, self.images, self.minutes)) != 1:
             raise ValueError("takes exactly one of epochs, images and minutes, such as {epochs: 12}")
 
+    def words(self) -> str:
+        """The budget as a person says it: `20,000 images`."""
+        if self.minutes is not None:
+            return f"{self.minutes:g} min"
+        return counted(self.epochs, "epoch") if self.epochs is not None else counted(self.images or 0, "image")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyStopping:
@@ -420,7 +427,8 @@ class Cost:
 class SuiteFile:
     """A whole suite file. `on_bad_data` applies to every dataset that does not set its own.
 
-    `budget` is the length of every architecture's training, in place of `epochs`.
+    `budget` is the length of every architecture's training, in place of `epochs`. Each list of `sweep` is an axis: a
+    hyperparameter, `image_size`, `weights`, `backbone` or `model.OPTION`.
     With `on_oom: accumulate`, a trial that ran out of device memory is trained again with half as many images at once
     and the same effective batch size.
     """

@@ -21,7 +21,7 @@ def written_out(data: dict[str, Any]) -> dict[str, Any]:
     """
     data = dict(data)
     if isinstance(data.get("architectures"), list):
-        data["architectures"] = [_architecture(item) for item in data["architectures"]]
+        data["architectures"] = [architecture(item) for item in data["architectures"]]
     if "hyperparameters" in data:
         data["hyperparameters"] = hyperparameters(data["hyperparameters"])
     if isinstance(data.get("protocol"), str):
@@ -69,7 +69,7 @@ def json_schema(whole: dict[str, Any]) -> dict[str, Any]:
     return {**whole, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
 
 
-def _architecture(item: object) -> object:
+def architecture(item: object) -> object:
     """An architecture of the list, as a mapping; what is neither a name nor a mapping as it is."""
     if isinstance(item, str):
         return {"name": item}

@@ -149,8 +149,14 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
 
 
 def thaw_as_saved(path: Path, detector: Detector) -> None:
-    """Thaw the norms of a detector that starts from a checkpoint of this harness, as they were when it was saved."""
-    content = state.read(path)
+    """Thaw the norms of a detector that starts from a checkpoint of this harness, as they were when it was saved.
+
+    Weights of other kinds, which its family has read, hold no such norms.
+    """
+    try:
+        content = state.read(path)
+    except WeightsError:
+        return
     if "harness_checkpoint" in content:
         trainable.thaw(detector.module, content.get("thawed_norms", {}))
 
