@@ -20,6 +20,7 @@ PROPERTIES = {
     "test_gpu",
     "test_older_state",
     "test_real_data",
+    "test_recipe_parts",
 }
 
 

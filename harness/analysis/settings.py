@@ -47,6 +47,8 @@ def distinguishing_settings(trials: Iterable[Trial]) -> dict[str, str]:
     for group in groups.values():
         keys = dict.fromkeys(key for settings in group.values() for key in settings)
         differing = [key for key in keys if len({json.dumps(settings.get(key)) for settings in group.values()}) > 1]
+        if "budget" in differing:  # these follow from it
+            differing = [key for key in differing if key not in ("epochs", "milestones")]
         for trial_id, settings in group.items():
             texts[trial_id] = settings_text({key: settings[key] for key in differing if key in settings})
     return texts
@@ -58,9 +60,11 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def _settings(trial: Trial) -> dict[str, Any]:
+    budget = trial.hyperparameters.budget
     return flatten(
         {
             **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
+            "budget": budget.words() if budget is not None else None,
             "model": dict(trial.architecture.model),
             "image_size": image_size(trial),
             "weights": weights_name(trial),

@@ -127,7 +127,8 @@ def _trial_lines(state: TrialState) -> Iterator[str]:
         yield "options of the model"
         yield from (f"  {name:<26} {json.dumps(value)}" for name, value in choice.model.items())
     yield "hyperparameters"
-    for key, value in asdict(trial.hyperparameters).items():
+    h = trial.hyperparameters
+    for key, value in {**asdict(h), **({"budget": h.budget.words()} if h.budget is not None else {})}.items():
         yield f"  {key:<16} {_plain(value)}"
     if record is not None:
         yield from _numbers(state)
@@ -169,7 +170,8 @@ def _numbers(state: TrialState) -> Iterator[str]:
             val = " ".join(f"{metric_value(value):>8}" for value in (e.val_loss, e.val_map, e.val_map_50))
             yield f"  {e.epoch:>5} {e.lr:>10.3g} {e.loss:>8.3f} {val} {e.wall_s:>8.1f}"
         if measured.stopped_epoch is not None:
-            asked = state.record.trial.hyperparameters.epochs
+            h = state.record.trial.hyperparameters
+            asked = h.epochs if h.budget is None else f"a budget of {h.budget.words()}"
             yield f"  early stopping ended training after epoch {measured.stopped_epoch} of {asked}"
     yield f"numbers, on the {metrics.split} split ({counted(metrics.images, 'image')})"
     accuracies = {"map": metrics.map, "map_50": metrics.map_50, "map_75": metrics.map_75}

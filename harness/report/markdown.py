@@ -19,6 +19,7 @@ from harness.report.sections import (
     speed,
     summary,
     thresholds,
+    training,
     tuning,
     warnings,
 )
@@ -89,6 +90,7 @@ def _dataset(dataset: DatasetAnalysis, drawn: Drawn, plan: SuitePlan) -> list[st
         *_learning(drawn),
         *errors.section(dataset, drawn),
         *thresholds.section(dataset, drawn),
+        *training.section(dataset),
         *models.sections(rows, plan.cost),
         *data.section(dataset.name, dataset.states),
     ]

@@ -151,7 +151,7 @@ def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -
 
     An exported variant is as large as the weights.
 
-    Without a preflight from the catalogue: SGD keeps one number beside each parameter, AdamW two.
+    Without a preflight from the catalogue: SGD keeps one number beside each parameter, AdamW two, an average one more.
     """
     kept, passing = 0, 0
     for trial in trials:
@@ -165,5 +165,6 @@ def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -
             choice = trial.architecture
             weights = (choice.own or BUILT_IN[choice.name]).parameters * _FLOAT_BYTES
             kept += files * weights
-            passing = max(passing, _STATES * weights * (2 if trial.hyperparameters.optimizer == "sgd" else 3))
+            h = trial.hyperparameters
+            passing = max(passing, _STATES * weights * ((2 if h.optimizer == "sgd" else 3) + (h.ema is not None)))
     return kept + passing

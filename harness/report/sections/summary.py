@@ -230,7 +230,7 @@ def _validated(records: Sequence[Record]) -> bool:
 
 
 def _budget(dataset: DatasetAnalysis, detail: _Detail) -> list[str]:
-    """Return a line on the training budgets, if the rows had different ones."""
+    """Return a line on the training budgets, if the suite set one for all, or if the rows had different ones."""
     rows = dataset.candidates
     sizes = list(dict.fromkeys(rows["image_size"]))
     texts = {
@@ -240,6 +240,10 @@ def _budget(dataset: DatasetAnalysis, detail: _Detail) -> list[str]:
     }
     differing = [f"{key} {text}" for key, text in texts.items() if " to " in text]
     differing += [f"image sizes {_listed(sizes, detail)}"] if len(sizes) > 1 else []
+    budgets = {record.trial.hyperparameters.budget for record in dataset.measured.values()}
+    budget = budgets.pop() if len(budgets) == 1 else None
+    if budget is not None:
+        return [f"**Budget:** {budget.words()} each{'; ' if differing else ''}{'; '.join(differing)}."]
     return [f"**Budgets differ:** {'; '.join(differing)}."] if differing else []
 
 
