@@ -180,8 +180,21 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         row=row,
         detector=detector,
         head=head,
-        warnings=warnings,
+        warnings=(*warnings, *_random_stages(trial)),
     )
+
+
+def _random_stages(trial: Trial) -> tuple[MeasurementWarning, ...]:
+    """A warning where stages of the backbone stay as they were drawn."""
+    layers = trial.hyperparameters.trainable_layers
+    if trial.architecture.weights != "none" or not isinstance(layers, int):
+        return ()
+    reason = (
+        f"trainable_layers: {layers} fixes the stages of the backbone before these, and with weights: none they hold "
+        "random numbers for good"
+    )
+    log.warning("%s", reason)
+    return (MeasurementWarning(name="random_stages", reason=reason),)
 
 
 def _fine_tuned(file: Path, row: Architecture, class_names: tuple[str, ...]) -> Detector:

@@ -13,6 +13,7 @@ from harness.store.job import Job, RaceTurn
 from harness.trial.context import TrialContext, build_context
 from harness.trial.events import EventWriter
 from harness.trial.inputs import shared_memory
+from tests.conftest import TINY_RCNN
 
 OWN = """
 import torch
@@ -76,3 +77,17 @@ def test_a_race_starts_no_loader_process_and_needs_no_room(
     monkeypatch.setattr(shared_memory, "room", lambda: (0, 0))
     context = build(tiny_suite(rest=THREE_WORKERS), race=RaceTurn(first_image=0, images=1, seconds=0))
     assert context.warnings == ()
+
+
+def test_what_trains_is_what_the_suite_asks_for(tiny_suite: Callable[..., Path]) -> None:
+    """Stages that keep random weights for good are told; the others' parameters train, the head's always."""
+    rest = "hyperparameters: {epochs: 1, trainable_layers: 2, batch_norm: frozen}\n"
+    suite = tiny_suite(architectures=TINY_RCNN, rest=rest)
+    context = build(suite)
+    assert [warning.name for warning in context.warnings] == ["random_stages"]
+    stages = context.detector.backbone_stages()
+    trains = [any(parameter.requires_grad for parameter in stage.parameters()) for stage in stages]
+    assert trains == [False] * (len(stages) - 2) + [True] * 2
+    trained = {name for name, parameter in context.model.named_parameters() if parameter.requires_grad}
+    assert "roi_heads.box_predictor.cls_score.weight" in trained
+    assert not any(name.startswith("backbone.body.0.1.") for name in trained)
