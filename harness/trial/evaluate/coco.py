@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.data.crowded import COCO_DETECTIONS, find_crowded
+from harness.errors import TrialError
 from harness.store.record import ClassMetrics, MeasurementWarning, Metrics
 
 if TYPE_CHECKING:
@@ -56,7 +57,16 @@ def accuracy(
         class_names: the name of each label, from label 1.
         split: the split's name.
         detections: how many detections of an image the protocol keeps, for `map_at_detections`.
+
+    Raises:
+        TrialError: a detection has the label of no class.
     """
+    labels = torch.cat([one.labels for one in found]) if found else torch.ones(1, dtype=torch.int64)
+    if len(labels) and (int(labels.min()) < 1 or int(labels.max()) > len(class_names)):
+        raise TrialError(
+            f"detections have labels {int(labels.min())} to {int(labels.max())}, expected 1 to {len(class_names)}: "
+            "the architecture counts its classes otherwise; `harness check-architecture` shows what it does"
+        )
     computed = _compute(truths, found, [1, 10, COCO_DETECTIONS])
     numbers = {key: _known(float(computed[key])) for key in _KEYS}
     per_class = dict.fromkeys(class_names, ClassMetrics(map=None, mar_100=None))

@@ -12,6 +12,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from harness.errors import TrialError
 from harness.trial.evaluate.coco import accuracy, detections_capped
 from harness.trial.evaluate.detect import Detections, GroundTruth
 
@@ -115,6 +116,15 @@ def test_perfect_detections_score_one() -> None:
     metrics = accuracy(kept, found, class_names=["a", "b", "c", "d"], split="val")
     assert metrics.map == pytest.approx(1.0)
     assert metrics.mar_100 == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("label", [0, 3])
+def test_a_label_of_no_class_is_refused(label: int) -> None:
+    """Rather than counted for another class, or left out."""
+    box = torch.tensor([[0.0, 0.0, 9.0, 9.0]])
+    found = Detections(boxes=box, scores=torch.ones(1), labels=torch.tensor([label]))
+    with pytest.raises(TrialError, match=f"detections have labels {label} to {label}, expected 1 to 2"):
+        accuracy([], [found], class_names=["a", "b"], split="val")
 
 
 def test_nothing_found_and_nothing_there() -> None:

@@ -140,6 +140,16 @@ class OwnDetector(Detector):
         heads = getattr(self.module, "roi_heads", None)
         return [self.module, *([heads] if isinstance(heads, nn.Module) else [])]
 
+    def set_training_scale(self, scale: float) -> None:
+        """See `Detector.set_training_scale`: by the network's own method of that name."""
+        own = getattr(self.module, "set_training_scale", None)
+        if not callable(own):
+            raise TrialError(
+                f"{self._path}: the network has no method set_training_scale(scale), so it trains at one image size: "
+                "remove multiscale from augmentation"
+            )
+        own(scale)
+
     def structure(self) -> Mapping[str, Any]:
         """See `Detector.structure`: which parameters are frozen."""
         return {"frozen_parameters": [name for name, p in self.module.named_parameters() if not p.requires_grad]}

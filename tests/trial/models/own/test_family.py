@@ -172,6 +172,8 @@ def test_what_it_cannot_do_is_said() -> None:
     with pytest.raises(UnsupportedVariant, match="only a submodule `backbone` is compiled, and it has none"):
         _built().use_compiled()
     assert not list(_built().backbone_stages())
+    with pytest.raises(TrialError, match=r"has no method set_training_scale\(scale\), so it trains at one image size"):
+        _built().set_training_scale(1.5)
 
 
 def test_stages_are_those_that_the_network_names() -> None:
