@@ -37,12 +37,15 @@ def distinguishing_settings(trials: Iterable[Trial]) -> dict[str, str]:
     """Return, by trial id, the settings in which trials of one architecture on one dataset differ.
 
     The text reads `lr 0.01, image_size.min 480`; it is empty if all trials of the architecture have equal settings. A
-    setting that only some of them have, such as an option of the model, is one in which they differ.
+    setting that only some of them have, such as an option of the model, is one in which they differ. What a search
+    tuned is no setting: it follows from the others.
     """
     groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for trial in trials:
         group = groups.setdefault((trial.dataset.name, trial.architecture.name), {})
-        group[trial.trial_id] = _settings(trial)
+        tuned = trial.tuned.values if trial.tuned is not None else ()
+        settings = _settings(trial).items()
+        group[trial.trial_id] = {key: value for key, value in settings if key.partition(".")[0] not in tuned}
     texts = {}
     for group in groups.values():
         keys = dict.fromkeys(key for settings in group.values() for key in settings)

@@ -97,11 +97,16 @@ class Plan:
     def differences(self) -> dict[str, str]:
         """Return in which settings each selected trial differs from the others of its architecture, by id.
 
-        Of a search's trial these are the values that it tries, as far as they are known.
+        Of a search's trial these are the values that it tries, and to those of a seed what was found is added.
         """
-        steps = {trial.trial_id: trial.search.values for trial in self.selected if trial.search is not None}
-        others = distinguishing_settings(trial for trial in self.selected if trial.search is None)
-        return {**{trial_id: settings_text(values) for trial_id, values in steps.items()}, **others}
+        settings = distinguishing_settings(trial for trial in self.selected if trial.search is None)
+        texts = {}
+        for trial in self.selected:
+            tried = trial.search.values if trial.search is not None else {}
+            found = trial.tuned.values if trial.tuned is not None and trial.tuned.trial_id is not None else {}
+            parts = settings.get(trial.trial_id, ""), settings_text({**tried, **found})
+            texts[trial.trial_id] = ", ".join(part for part in parts if part)
+        return texts
 
 
 def used_devices(folder: SuiteFolder, trials: Iterable[Trial]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Tuned:
 
     Attributes:
         chain: the search, as `SearchStep` names it.
-        values: the best values, by hyperparameter.
+        values: the best values, by hyperparameter; None while the search has not ended.
         trial_id: the trial of the search that had them; None while the search has not ended.
         metric: what they are best in, on val.
         score: its value there; None while the search has not ended.

@@ -66,7 +66,7 @@ class Chain:
 
     def awaited(self) -> tuple[Trial, ...]:
         """Return what stands in the place of each seed's trial until the search has ended."""
-        return self._tuned(self.found({}, trial_id=None), self._awaited)
+        return self._tuned(self.found(dict.fromkeys(axis.name for axis in self.axes), trial_id=None), self._awaited)
 
     def found(
         self,
@@ -127,7 +127,7 @@ class Chain:
         return named(trial, self.setting.swept, digest=digest)
 
     def _tuned(self, found: Tuned, digest: str | None) -> tuple[Trial, ...]:
-        h = self.setting.at(found.values)
+        h = self.setting.hyperparameters if found.trial_id is None else self.setting.at(found.values)
         trials = (replace(trial, hyperparameters=h, tuned=found) for trial in self.untuned)
         return tuple(named(trial, self.setting.swept, digest=digest) for trial in trials)
 

@@ -131,7 +131,9 @@ def test_what_is_planned_before_anything_is_known(suite: Path, tmp_path: Path) -
     assert len(plan.trials) == len({trial.trial_id for trial in plan.trials}) == 2 * (3 + 2)
     assert [trial.search.number for trial in plan.pending if trial.search] == [1, 1]
     assert len(plan.awaiting) == 8
+    assert not any(plan.differences()[trial.trial_id] for trial in plan.awaiting)
     first = plan.pending[0]
+    assert "lr 0.0" in plan.differences()[first.trial_id]
     assert first.search is not None
     assert first.search.metric == "map"
     assert (first.hyperparameters.epochs, first.protocol.rounds, first.protocol.level) == (2, 1, "quick")
@@ -159,6 +161,7 @@ def test_each_architecture_is_tuned_equally_before_its_seeds_run(suite: Path, tm
         assert tuned.hyperparameters.schedule == best.search.values["schedule"]
         assert (tuned.hyperparameters.epochs, tuned.protocol.level) == (8, "quick")
     after = _plan(suite, tmp_path)
+    assert all("lr " in text for text in after.differences().values())
     assert not after.pending
     assert not after.awaiting
     again = Tried()
