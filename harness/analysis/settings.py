@@ -44,8 +44,8 @@ def distinguishing_settings(trials: Iterable[Trial]) -> dict[str, str]:
     for trial in trials:
         group = groups.setdefault((trial.dataset.name, trial.architecture.name), {})
         tuned = trial.tuned.values if trial.tuned is not None else ()
-        settings = _settings(trial).items()
-        group[trial.trial_id] = {key: value for key, value in settings if key.partition(".")[0] not in tuned}
+        every = _settings(trial)
+        group[trial.trial_id] = {key: value for key, value in every.items() if key.partition(".")[0] not in tuned}
     texts = {}
     for group in groups.values():
         keys = dict.fromkeys(key for settings in group.values() for key in settings)
