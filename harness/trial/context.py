@@ -169,7 +169,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
             checkpoint.thaw_as_saved(Path(choice.weights), detector)
         trainable.apply(detector, trainable_layers=h.trainable_layers, batch_norm=h.batch_norm)
     detector.module.to(device)
-    workers, warnings = _loader_workers(h, device, job, data)
+    workers, warnings = _loader_workers(h, device, job, data, row)
     return TrialContext(
         trial=trial,
         hyperparameters=replace(h, accumulate=job.accumulate or h.accumulate),
@@ -213,7 +213,7 @@ def _fine_tuned(file: Path, row: Architecture, class_names: tuple[str, ...]) -> 
 
 
 def _loader_workers(
-    h: Hyperparameters, device: torch.device, job: Job, data: OpenedDataset
+    h: Hyperparameters, device: torch.device, job: Job, data: OpenedDataset, row: Architecture
 ) -> tuple[int, tuple[MeasurementWarning, ...]]:
     """The number of processes that read images, and a warning where shared memory has room for fewer than wanted.
 
@@ -224,7 +224,7 @@ def _loader_workers(
     if not wanted or job.race is not None:  # a race reads its images in its own process
         return wanted, ()
     name, batch_size = ("train", h.batch_size) if job.weights is None else (list(data.splits)[-1], 1)
-    n_bytes = batch_bytes(data.splits[name], batch_size)
+    n_bytes = batch_bytes(data.splits[name], batch_size, with_masks=row.needs_masks and job.weights is None)
     workers = shared_memory.workers_that_fit(wanted, n_bytes)
     if workers == wanted:
         return wanted, ()

@@ -27,9 +27,9 @@ def test_loader_processes_that_fall_silent_end_the_preflight(
 ) -> None:
     """One batch is drawn as training will, with a limit on the time, and the error says what to do."""
     (tmp_path / "own.py").write_text(SILENT)
-    monkeypatch.setattr(loader, "batch_bytes", lambda *_: 1)
+    monkeypatch.setattr(loader, "batch_bytes", lambda *_, **__: 1)
     monkeypatch.setattr(loader, "TIMEOUT_S", 1.0)
-    monkeypatch.setattr("harness.trial.context.batch_bytes", lambda *_: 1)
+    monkeypatch.setattr("harness.trial.context.batch_bytes", lambda *_, **__: 1)
     context = build(tiny_suite(datasets=OWN_DATASET, rest=ONE_WORKER))
     with pytest.raises(RuntimeError, match=r"gave no batch for 1 s: .*/dev/shm has .* free.*docker run --shm-size"):
         run_preflight(context, EventWriter(io.StringIO()), where="here", startup_s=0.0)

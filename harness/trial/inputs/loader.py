@@ -241,15 +241,16 @@ def evaluation_items(items: Items, workers: int) -> Iterator[Item]:
         yield item
 
 
-def batch_bytes(items: Items, batch_size: int) -> int:
-    """Return the bytes of the images of the largest batch, as they pass from a worker process.
+def batch_bytes(items: Items, batch_size: int, *, with_masks: bool = False) -> int:
+    """Return the bytes of the images of the largest batch, and of their objects' masks, from a worker process.
 
     A user's Dataset does not tell its sizes before it is read: its first images count, read by a worker process that
     returns only their size, because what is opened in this process may not be usable in later worker processes.
     """
     if items.annotations is not None:
-        sizes = np.sort(items.annotations.sizes.prod(axis=1))[-batch_size:]
-        return 3 * int(sizes.sum())
+        masks = np.diff(items.annotations.offsets) if with_masks else 0
+        sizes = items.annotations.sizes.prod(axis=1, dtype=np.int64) * (3 + masks)
+        return int(np.sort(sizes)[-batch_size:].sum())
     first = range(min(batch_size, len(items)))
     found = Loader(EvaluationSet(items), 1, batch_size=None, sampler=first, collate_fn=_image_bytes)
     return batch_size * max(found, default=0)
@@ -279,7 +280,9 @@ def _identity(item: Any) -> Any:
 
 
 def _image_bytes(item: Item | DataError) -> int:
-    return 0 if isinstance(item, DataError) else item.image.nbytes
+    if isinstance(item, DataError):
+        return 0
+    return item.image.nbytes + (0 if item.masks is None else item.masks.nbytes)
 
 
 def _fixed_generator() -> torch.Generator:

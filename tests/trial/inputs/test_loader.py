@@ -111,8 +111,11 @@ def test_mirrored_bytes_are_mirrored_floats() -> None:
 
 
 def test_the_largest_batch_is_known_before_it_is_read() -> None:
-    """The largest images of the split together, three bytes a pixel."""
-    assert batch_bytes(_items(6), 4) == 4 * 64 * 64 * 3
+    """The largest images of the split together, three bytes a pixel; and one more for each object with a mask."""
+    items = _items(6)
+    assert batch_bytes(items, 4) == 4 * 64 * 64 * 3
+    objects = sorted(len(items[index].boxes) for index in range(6))
+    assert batch_bytes(items, 2, with_masks=True) == 64 * 64 * (2 * 3 + sum(objects[-2:]))
 
 
 def test_evaluation_reads_ahead_in_order() -> None:
