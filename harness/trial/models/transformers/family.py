@@ -14,9 +14,9 @@ from harness.trial.models.transformers.detector import TransformersDetector
 from harness.trial.models.transformers.pixels import Preparation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.schema import ImageSize
@@ -27,22 +27,38 @@ def build(
     row: Architecture, *, weights: str, classes: int, image_size: ImageSize, options: Mapping[str, Any]
 ) -> tuple[TransformersDetector, Head]:
     """See `harness.trial.models.base.Family.build`."""
-    row = _own(row)
-    changes = {"num_queries": options["queries"]} if "queries" in options else {}
+    row = own_row(row)
+    different = changes(options)
     head: Head = "new"
     if weights == "none":
-        module = building.untrained(row, classes, changes, live_norms=True)
+        module = building.untrained(row, classes, different, live_norms=True)
     elif weights in row.published_files:
         folder = published.require(row, weights)
-        module, head = building.from_folder(row, folder, classes, changes, keep_head=False)
+        module, head = building.from_folder(row, folder, classes, different, keep_head=False)
         building.freeze(module, row.frozen_prefixes)
     elif Path(weights).is_dir():
-        module, head = building.from_folder(row, Path(weights), classes, changes, keep_head=True)
+        module, head = building.from_folder(row, Path(weights), classes, different, keep_head=True)
     else:
         module, head = building.from_checkpoint(row, Path(weights), classes)
-    detector = TransformersDetector(module, _preparation(row, image_size, row.pixel_mean, row.pixel_std))
+    return detector_of(row, module, image_size, row.pixel_mean, row.pixel_std), head
+
+
+def detector_of(
+    row: TransformersArchitecture, module: nn.Module, image_size: ImageSize, mean: Sequence[float], std: Sequence[float]
+) -> TransformersDetector:
+    """The detector of a network.
+
+    Raises:
+        TrialError: there are fewer places in the feature maps of this image size than queries.
+    """
+    detector = TransformersDetector(module, _preparation(row, image_size, _channels(mean), _channels(std)))
     _check_places(row, detector, image_size)
-    return detector, head
+    return detector
+
+
+def changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options of a suite change in the configuration of a network."""
+    return {"num_queries": options["queries"]} if "queries" in options else {}
 
 
 def rebuild(
@@ -55,7 +71,7 @@ def rebuild(
     options: Mapping[str, Any],  # noqa: ARG001 - the structure holds what they made
 ) -> TransformersDetector:
     """See `harness.trial.models.base.Family.rebuild`."""
-    row = _own(row)
+    row = own_row(row)
     module = building.rebuild(structure, state, classes, f"the state dict of {row.name}")
     mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))
     return TransformersDetector(module, _preparation(row, image_size, mean, std))
@@ -63,8 +79,7 @@ def rebuild(
 
 def fetch(row: Architecture, word: str) -> Path:
     """See `harness.trial.models.base.FetchingFamily.fetch`."""
-    row = _own(row)
-    return published.require(row, word) / published.hub_file(row, word).file
+    return published.fetch(own_row(row), word)
 
 
 def _preparation(
@@ -101,7 +116,7 @@ def _channels(values: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _own(row: Architecture) -> TransformersArchitecture:
+def own_row(row: Architecture) -> TransformersArchitecture:
     """The row as one of transformers', which name this family."""
     if not isinstance(row, TransformersArchitecture):
         raise TypeError(f"{row.name}: a row of this family is a TransformersArchitecture, not a {type(row).__name__}")

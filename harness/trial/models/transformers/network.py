@@ -87,7 +87,12 @@ def stages(module: nn.Module) -> Sequence[nn.Module]:
     children = [child for child in part.named_children() if any(True for _ in child[1].parameters())]
     first = next((i for i, (name, _) in enumerate(children) if name.startswith(("layer", "blocks", "stages"))), 0)
     stem_parts = [child for _, child in children[:first]]
-    return [*([nn.ModuleList(stem_parts)] if stem_parts else []), *(child for _, child in children[first:])]
+    rest_parts = [
+        part
+        for name, child in children[first:]
+        for part in (child.children() if name in {"blocks", "stages", "layers"} else (child,))
+    ]
+    return [*([nn.ModuleList(stem_parts)] if stem_parts else []), *rest_parts]
 
 
 def places(config: Any, side: int) -> int | None:
