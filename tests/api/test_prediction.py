@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import harness
-from harness.errors import TrialError
 from harness.executors.base import Executor
 from harness.suite.catalog.architecture import Architecture
 from harness.suite.catalog.registry import BUILT_IN
@@ -32,7 +31,8 @@ def _smallest() -> list[Architecture]:
 
 def _in_a_suite(row: Architecture) -> str:
     side = row.image_size[1] if row.fixed_size else math.ceil(_SIDE / row.size_multiple) * row.size_multiple
-    return f"  - name: {row.name}\n    weights: none\n    image_size: {side}\n"
+    fewer = "    model: {queries: 30}\n" if "queries" in {option.name for option in row.options} else ""
+    return f"  - name: {row.name}\n    weights: none\n    image_size: {{min: {side}, max: {side}}}\n{fewer}"
 
 
 @pytest.mark.slow
@@ -60,9 +60,8 @@ def test_a_family_detects_the_same_wherever_it_is_reloaded(
             assert variant["metrics"]["map"] == pytest.approx(record["metrics"]["map"], abs=0.005)
             card = harness.export(shipped.trial.name, written, results=shipped.results, out=tmp_path / written).card
             assert card["check"]["agreement"] >= 0.9
-        else:
-            with pytest.raises(TrialError):
-                harness.export(shipped.trial.name, written, results=shipped.results, out=tmp_path / written)
+        else:  # the scores of what has hardly learned are nearly equal, and each runtime takes others of them
+            assert "it detects something else" in variant["problem"]
     (summary,) = harness.race(
         shipped.results / "ship", blocks=2, all_rows=True, copies=2, device="cpu", executor=fast_executor
     )
