@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.trial.models.transformers.pixels import Preparation
 
 _SOFTMAX = {"detr", "yolos"}  # one query is one class or none; the others have a sigmoid for each class
+_SCALE_STEP = 0.05  # by which a training scale is raised that leaves too few places
 _WHOLE_BATCH = {"yolos"}  # places are those in the padded batch, for no mask tells the network where it ends
 
 
@@ -65,8 +66,16 @@ class TransformersDetector(Detector):
         self._score_threshold, self._limit = score_threshold, detections
 
     def set_training_scale(self, scale: float) -> None:
-        """See `Detector.set_training_scale`."""
+        """See `Detector.set_training_scale`; no image is so small that it has fewer places than queries."""
+        while scale < 1.0 and not self._has_places(scale):
+            scale = min(1.0, scale + _SCALE_STEP)
         self._scale = scale
+
+    def _has_places(self, scale: float) -> bool:
+        if not self._preparation.square:
+            return True
+        places = network.places(self.config, self._preparation.size(1, 1, scale)[0])
+        return places is None or places >= self.config.to_dict().get("num_queries", 0)
 
     @contextlib.contextmanager
     def mark_phases(self, mark: Callable[[], None]) -> Iterator[None]:

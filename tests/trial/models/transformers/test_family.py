@@ -176,3 +176,13 @@ def test_an_image_has_room_for_the_queries() -> None:
     detector.module.eval()
     detector.set_postprocessing(score_threshold=0.0, detections=1000)
     assert len(detector.detect(images()[:1])[0]["boxes"]) == 84
+
+
+def test_no_training_scale_leaves_fewer_places_than_queries() -> None:
+    """RF-DETR's own range would take its smallest to 224 pixels, with 196 places for 300 queries."""
+    row = BUILT_IN["rfdetr_nano"]
+    with torch.device("meta"):
+        detector, _ = family.build(row, weights="none", classes=2, image_size=ImageSize(min=384, max=384), options={})
+    for scale, side in ((0.6, 288), (0.9, 352), (1.0, 384)):
+        detector.set_training_scale(scale)
+        assert detector._preparation.size(100, 80, detector._scale) == (side, side)
