@@ -124,4 +124,4 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _up(side: int, multiple: int) -> int:
-    return -(-side // multiple) * multiple
+    return (side + multiple - 1) // multiple * multiple  # of no negative number: ONNX divides towards 0
