@@ -25,13 +25,16 @@ MAX_SCORE_DIFFERENCE = 0.01  # between two runtimes in fp32
 MAX_SCORE_DIFFERENCE_HALF = 0.05  # in half precision each runtime rounds in places of its own
 _BEST = 20  # of an image: below them it depends on rounding which ones are among its 100
 _IOU = 0.9
+_CORNERS = 0.1  # pixels; boxes that were cut to nothing at a border have no IoU
 
 
 def agreement(first: Sequence[Detections], second: Sequence[Detections], *, max_score_difference: float) -> float:
     """The fraction of each image's best detections that the other run has too, from 0 to 1.
 
-    Two detections are the same if their classes agree, their IoU is at least 0.9 and their scores differ by at most
-    `max_score_difference`. Of the two directions the smaller fraction counts; without any detections it is 1.
+    Two detections are the same if their classes agree, their scores differ by at most `max_score_difference`, and their
+    IoU is at least 0.9 or no corner differs by more than a tenth of a pixel: boxes that a detector cut to a line at the
+    border, as torchvision's FCOS and RetinaNet give them, have no IoU. Of the two directions the smaller fraction
+    counts; without any detections it is 1.
 
     Args:
         first: the detections of one run, image by image.
@@ -82,7 +85,7 @@ def _matched_fraction(
         total += len(best)
         if len(other.scores):
             same = (
-                (_pairwise_iou(one.boxes[best], other.boxes) >= _IOU)
+                _same_place(one.boxes[best], other.boxes)
                 & (one.labels[best, None] == other.labels[None])
                 & ((one.scores[best, None] - other.scores[None]).abs() <= max_score_difference)
             )
@@ -90,8 +93,14 @@ def _matched_fraction(
     return matched / total if total else 1.0
 
 
+def _same_place(first: Tensor, second: Tensor) -> Tensor:
+    """Whether each box of `first` [N, 4] lies where each of `second` [M, 4] does, xyxy, as [N, M]."""
+    corners = (first[:, None] - second[None]).abs().amax(dim=2)
+    return (_pairwise_iou(first, second) >= _IOU) | (corners <= _CORNERS)
+
+
 def _pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
-    """The IoU of each box of `first` [N, 4] with each of `second` [M, 4], xyxy, as [N, M]."""
+    """The IoU of each box of `first` [N, 4] with each of `second` [M, 4], xyxy, as [N, M]; nan of two without area."""
     low = torch.maximum(first[:, None, :2], second[None, :, :2])
     high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
     intersection = (high - low).clamp(min=0).prod(dim=2)

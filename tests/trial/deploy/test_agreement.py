@@ -44,3 +44,15 @@ def test_only_the_best_of_an_image_must_be_found_again() -> None:
     assert (
         agreement([_found(*best, (5000, 0.01, 1))], [_found(*best, (6000, 0.01, 1))], max_score_difference=0.01) == 1.0
     )
+
+
+@pytest.mark.parametrize(("height", "share"), [(0.0, 1.0), (0.001, 1.0), (10.0, 0.0)])
+def test_boxes_cut_to_a_line_are_the_same_where_their_corners_are(height: float, share: float) -> None:
+    """They have no IoU: of equal detections with such boxes, all must be found again, but none at another place."""
+    lines = Detections(
+        boxes=torch.tensor([[5.0, 56.0, 90.0, 56.0], [40.0, 56.0, 40.0, 56.0]]),
+        scores=torch.tensor([0.9, 0.8]),
+        labels=torch.tensor([1, 2]),
+    )
+    others = Detections(boxes=lines.boxes + torch.tensor([0, 0, 0, height]), scores=lines.scores, labels=lines.labels)
+    assert agreement([lines], [others], max_score_difference=0.01) == share
