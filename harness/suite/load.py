@@ -196,6 +196,8 @@ def _architecture(
         report((*place, "name"), missing)
     digest = None
     if choice.weights not in WEIGHTS_WORDS:
+        if not row.weights_folders and Path(choice.weights).is_dir():
+            report((*place, "weights"), f"{row.name} starts from a file of weights, and {choice.weights} is a folder")
         try:
             digest = weights.digest(Path(choice.weights))
         except OSError as error:

@@ -43,3 +43,14 @@ def test_a_folder_without_a_configuration_is_none(tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE.format(weights="./empty"))
     with pytest.raises(SuiteError, match=r"or a folder with config\.json and model\.safetensors"):
         load_suite(tmp_path / "suite.yaml")
+
+
+def test_a_folder_is_refused_by_what_starts_from_files_alone(tmp_path: Path) -> None:
+    """At its line, before any trial."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(SUITE.format(weights="./mine").replace("dfine_n", "retinanet_resnet50_fpn"))
+    with pytest.raises(SuiteError, match=r"suite\.yaml:\d+: .*retinanet_resnet50_fpn starts from a file of weights"):
+        load_suite(suite)

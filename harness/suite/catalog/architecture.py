@@ -208,6 +208,7 @@ class Architecture:
         published_source: where that number comes from: an address or a citation.
         published_files: each word that a suite may write under `weights` for a published file, beside `none` and a
             path, with that file.
+        weights_folders: whether it also starts from a folder, `config.json` beside `model.safetensors`.
         code_license: the licence of the code that builds it, as an SPDX identifier.
         weights_license: the licence of the published weights, likewise; empty where nothing is published.
         extra: the extra of this package that installs what it needs (`pip install 'detection-harness[EXTRA]'`).
@@ -233,6 +234,7 @@ class Architecture:
     published_map: float | None = None
     published_source: str = ""
     published_files: Mapping[str, Published] = field(default_factory=dict)
+    weights_folders: bool = False
     code_license: str = ""
     weights_license: str = ""
     extra: str | None = None

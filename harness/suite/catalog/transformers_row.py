@@ -45,6 +45,7 @@ COMMON: dict[str, Any] = {
     "extra": "transformers",
     "packages": ("transformers", "safetensors"),
     "code_license": APACHE,
+    "weights_folders": True,
     "fp16": False,
     "min_batch": 1,
 }
