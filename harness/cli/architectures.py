@@ -29,7 +29,8 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
             yield _line([value(row) for _, _, value in columns], columns)
     yield ""
     closing = (
-        "q: queries of a transformer. M: million parameters. GFLOPs and mAP: as published, on COCO. here: whether the "
+        "q: queries of a transformer. M: million parameters. GFLOPs and mAP: as published, on COCO; timm's "
+        "GFLOPs are counted, at 640 x 480. here: whether the "
         "published weights are on this machine. `harness list architectures NAME` adds the backbone, sources, "
         "licences, recipe and options; --json prints everything as data."
     )
@@ -67,7 +68,7 @@ def _details(row: Row) -> Iterator[tuple[str, str]]:
         yield f"weights: {weights['weights']}", f"{weights['file']}, {state}"
     recipe = dict(row["recipe"])
     source = recipe.pop("source")
-    values = ", ".join(f"{key} {_plain(value)}" for key, value in recipe.items() if value is not None)
+    values = ", ".join(f"{key} {_plain(value)}" for key, value in recipe.items() if value not in (None, [], ()))
     yield "recipe", f"{values}{f' ({source})' if source else ''}"
     if row["options"]:
         yield "model", ", ".join(row["options"])

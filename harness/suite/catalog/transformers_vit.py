@@ -127,7 +127,7 @@ _OLDER: tuple[TransformersArchitecture, ...] = (
         published_classes=COCO_91,
     ),
     TransformersArchitecture(
-        **{**COMMON, "code_license": "MIT (the authors'), Apache-2.0 (transformers')"},
+        **COMMON,
         **IMAGENET,
         name="yolos_tiny",
         backbone="deit_tiny",
