@@ -29,8 +29,9 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
             yield _line([value(row) for _, _, value in columns], columns)
     yield ""
     closing = (
-        "q: queries of a transformer. M: million parameters. GFLOPs and mAP: as published, on COCO; timm's "
-        "GFLOPs are counted, at 640 x 480. here: whether the "
+        "q: queries of a transformer. M: million parameters. GFLOPs and mAP: as published, on COCO; timm's GFLOPs are "
+        "counted, at 640 x 480. A multiplication with its addition is one operation here, and two in a report, which "
+        "counts them. here: whether the "
         "published weights are on this machine. `harness list architectures NAME` adds the backbone, sources, "
         "licences, recipe and options; --json prints everything as data."
     )

@@ -8,6 +8,9 @@ backbones distilled from DINOv3, under the DINOv3 licence) and RF-DETR XL and 2X
 
 Recipes are those of the authors' own configuration files. Where a recipe has more than one rate for the backbone (a
 decay from layer to layer), one factor near their mean stands for them.
+
+The tables of RT-DETR, D-FINE and DEIMv2 count a multiplication and its addition as two operations; `gflops` counts them
+as one, as those of torchvision, DETR and LW-DETR do.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 _RTDETR_PAGE = "https://github.com/lyuwenyu/RT-DETR/tree/main/rtdetrv2_pytorch"
 
 
-def _rtdetr(depth: int, *, published_map: float, parameters: int, gflops: float, **recipe: Any) -> Any:
-    """RT-DETRv2 with a ResNet-vd; its weights are published by its authors."""
+def _rtdetr(depth: int, *, published_map: float, parameters: int, operations: float, **recipe: Any) -> Any:
+    """RT-DETRv2 with a ResNet-vd; its weights are published by its authors. `operations`: billions, as these count."""
     name = f"rtdetr_v2_r{depth}vd"
     return TransformersArchitecture(
         **COMMON,
@@ -44,7 +47,7 @@ def _rtdetr(depth: int, *, published_map: float, parameters: int, gflops: float,
         published_files={"default": HubFile(repo=f"PekingU/{name}", revision="main")},
         weights_license=APACHE,
         parameters=parameters,
-        gflops=gflops,
+        gflops=round(operations / 2, 2),
         recipe=replace(ADAMW, source=f"{_RTDETR_PAGE}/configs/rtdetrv2", ema=0.9999, **recipe),
         model_type="rt_detr_v2",
         frozen_prefixes=("model.backbone.model.embedder.",) if depth > 34 else (),  # noqa: PLR2004 - as its authors do
@@ -95,8 +98,8 @@ _RTDETR_TIMM = OnTimmArchitecture(
 _DFINE_PAGE = "https://github.com/Peterande/D-FINE"
 
 
-def _dfine(size: str, word: str, *, published_map: float, parameters: int, gflops: float, **recipe: Any) -> Any:
-    """D-FINE; of the published weights those that saw COCO alone."""
+def _dfine(size: str, word: str, *, published_map: float, parameters: int, operations: float, **recipe: Any) -> Any:
+    """D-FINE; of the published weights those that saw COCO alone. `operations`: billions, as its authors count."""
     return TransformersArchitecture(
         **COMMON,
         name=f"dfine_{size}",
@@ -111,7 +114,7 @@ def _dfine(size: str, word: str, *, published_map: float, parameters: int, gflop
         published_files={"default": HubFile(repo=f"ustc-community/dfine-{word}-coco", revision="main")},
         weights_license=APACHE,
         parameters=parameters,
-        gflops=gflops,
+        gflops=round(operations / 2, 2),
         recipe=replace(
             ADAMW, source=f"{_DFINE_PAGE}/tree/master/configs/dfine", warmup_steps=500, ema=0.9999, **recipe
         ),
@@ -125,8 +128,10 @@ def _dfine(size: str, word: str, *, published_map: float, parameters: int, gflop
 _DEIM_PAGE = "https://github.com/Intellindust-AI-Lab/DEIMv2"
 
 
-def _deimv2(size: str, side: int, *, published_map: float, parameters: int, gflops: float, **recipe: Any) -> Any:
+def _deimv2(size: str, side: int, *, published_map: float, parameters: int, operations: float, **recipe: Any) -> Any:
     """DEIMv2 with an HGNetv2; of these, N alone is published in the format of transformers.
+
+    `operations` are billions, as its authors count.
 
     The authors' rate is constant for the first half and falls along a cosine to a part of it: here it is a cosine.
     """
@@ -152,7 +157,7 @@ def _deimv2(size: str, side: int, *, published_map: float, parameters: int, gflo
         published_files=files.get(size, {}),
         weights_license=APACHE,
         parameters=parameters,
-        gflops=gflops,
+        gflops=round(operations / 2, 2),
         recipe=replace(ADAMW, source=f"{_DEIM_PAGE}/tree/main/configs/deimv2", schedule="cosine", ema=0.9999, **recipe),
         model_type="deimv2",
         options=QUERIES,
@@ -161,16 +166,16 @@ def _deimv2(size: str, side: int, *, published_map: float, parameters: int, gflo
 
 
 ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
-    _rtdetr(18, published_map=0.481, parameters=20_174_608, gflops=60, epochs=120),
-    _rtdetr(34, published_map=0.499, parameters=31_424_388, gflops=92, epochs=120, backbone_lr_factor=0.5),
-    _rtdetr(50, published_map=0.534, parameters=42_891_372, gflops=136, epochs=72, backbone_lr_factor=0.1),
-    _rtdetr(101, published_map=0.543, parameters=76_556_268, gflops=259, epochs=72, backbone_lr_factor=0.01),
+    _rtdetr(18, published_map=0.481, parameters=20_174_608, operations=60, epochs=120),
+    _rtdetr(34, published_map=0.499, parameters=31_424_388, operations=92, epochs=120, backbone_lr_factor=0.5),
+    _rtdetr(50, published_map=0.534, parameters=42_891_372, operations=136, epochs=72, backbone_lr_factor=0.1),
+    _rtdetr(101, published_map=0.543, parameters=76_556_268, operations=259, epochs=72, backbone_lr_factor=0.01),
     _dfine(
         "n",
         "nano",
         published_map=0.428,
         parameters=3_770_421,
-        gflops=7,
+        operations=7,
         lr=8e-4,
         batch_size=128,
         epochs=160,
@@ -181,7 +186,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         "small",
         published_map=0.485,
         parameters=10_309_605,
-        gflops=25,
+        operations=25,
         lr=2e-4,
         batch_size=32,
         epochs=132,
@@ -192,7 +197,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         "medium",
         published_map=0.523,
         parameters=19_563_368,
-        gflops=57,
+        operations=57,
         lr=2e-4,
         batch_size=32,
         epochs=132,
@@ -203,7 +208,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         "large",
         published_map=0.540,
         parameters=31_244_152,
-        gflops=91,
+        operations=91,
         lr=2.5e-4,
         batch_size=32,
         epochs=80,
@@ -215,7 +220,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         "xlarge",
         published_map=0.558,
         parameters=62_621_560,
-        gflops=202,
+        operations=202,
         lr=2.5e-4,
         batch_size=32,
         epochs=80,
@@ -227,7 +232,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         320,
         published_map=0.238,
         parameters=509_705,
-        gflops=0.8,
+        operations=0.8,
         lr=2e-3,
         batch_size=128,
         epochs=500,
@@ -239,7 +244,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         416,
         published_map=0.310,
         parameters=989_113,
-        gflops=1.7,
+        operations=1.7,
         lr=1.6e-3,
         batch_size=128,
         epochs=500,
@@ -251,7 +256,7 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         640,
         published_map=0.385,
         parameters=1_545_779,
-        gflops=5.2,
+        operations=5.2,
         lr=1.6e-3,
         batch_size=128,
         epochs=500,
@@ -263,12 +268,12 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         640,
         published_map=0.430,
         parameters=3_604_917,
-        gflops=6.8,
+        operations=6.8,
         lr=8e-4,
         batch_size=32,
         epochs=160,
         backbone_lr_factor=0.5,
     ),
-    _RTDETR_TIMM,
     *VIT,
+    _RTDETR_TIMM,
 )

@@ -20,8 +20,11 @@ from harness.suite.catalog.transformers_row import (
 _RFDETR_PAGE = "https://github.com/roboflow/rf-detr"
 
 
-def _rfdetr(size: str, side: int, *, published_map: float, parameters: int) -> Any:
-    """RF-DETR with a DINOv2 (Apache-2.0) backbone in windows."""
+def _rfdetr(size: str, side: int, *, published_map: float, parameters: int, operations: float) -> Any:
+    """RF-DETR with a DINOv2 (Apache-2.0) backbone in windows.
+
+    `operations` are billions; its authors count a multiplication and its addition as two.
+    """
     return TransformersArchitecture(
         **COMMON,
         **IMAGENET,
@@ -37,6 +40,7 @@ def _rfdetr(size: str, side: int, *, published_map: float, parameters: int) -> A
         published_files={"default": HubFile(repo=f"Roboflow/rf-detr-{size}", revision="main")},
         weights_license=APACHE,
         parameters=parameters,
+        gflops=round(operations / 2, 2),
         recipe=replace(
             ADAMW,
             source=f"{_RFDETR_PAGE}/blob/develop/rfdetr/config.py",
@@ -158,9 +162,9 @@ _OLDER: tuple[TransformersArchitecture, ...] = (
 )
 
 ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
-    _rfdetr("nano", 384, published_map=0.484, parameters=30_467_298),
-    _rfdetr("small", 512, published_map=0.530, parameters=32_111_170),
-    _rfdetr("medium", 576, published_map=0.547, parameters=33_687_458),
+    _rfdetr("nano", 384, published_map=0.484, parameters=30_467_298, operations=31.9),
+    _rfdetr("small", 512, published_map=0.530, parameters=32_111_170, operations=59.8),
+    _rfdetr("medium", 576, published_map=0.547, parameters=33_687_458, operations=78.8),
     _lwdetr("tiny", published_map=0.426, parameters=12_052_002, gflops=11.2, batch_size=32, backbone_lr_factor=0.3),
     _lwdetr("small", published_map=0.480, parameters=14_557_378, gflops=16.6, batch_size=32, backbone_lr_factor=0.3),
     _lwdetr("medium", published_map=0.525, parameters=28_237_378, gflops=42.8, batch_size=16, backbone_lr_factor=0.2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from harness.suite.catalog.transformers import ARCHITECTURES
 from harness.suite.catalog.transformers_row import TransformersArchitecture
@@ -58,6 +59,25 @@ def test_a_row_has_the_parameters_of_its_network(row: TransformersArchitecture) 
     assert count / 1e6 == pytest.approx(PUBLISHED[row.name], rel=0.04, abs=0.6)
     places = network.places(config, row.image_size[0])
     assert places is None or places >= (row.queries or 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deimv2_atto",
+        "rfdetr_nano",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("deimv2_n", "dfine_n", "dfine_s", "rtdetr_v2_r18vd")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("lw_detr_tiny", "lw_detr_medium", "rfdetr_medium")),
+    ],
+)
+def test_operations_are_multiplications_with_their_additions_in_every_series(name: str) -> None:
+    """As of torchvision's rows: some tables count twice as many, and columns must be comparable across families."""
+    row = next(row for row in ARCHITECTURES if row.name == name)
+    config = network.configuration(row.model_type, row.config, classes=row.published_classes)
+    module = network.build(config, live_norms=False).eval().requires_grad_(requires_grad=False)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(torch.zeros(1, 3, *row.image_size))
+    assert row.gflops == pytest.approx(counter.get_total_flops() / 2e9, rel=0.12)
     assert len(network.stages(module)) >= 4
     named = dict(module.named_parameters())
     assert all(any(name.startswith(prefix) for name in named) for prefix in row.frozen_prefixes)
