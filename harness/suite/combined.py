@@ -16,14 +16,15 @@ _LENGTHS = ("epochs", "budget")
 
 
 def contradiction(row: Architecture, architecture: TrialArchitecture, h: Hyperparameters) -> str | None:
-    """Say why these hyperparameters of an architecture cannot be, or None.
+    """Say why these hyperparameters of an architecture, which the text names, cannot be; None if they can.
 
     Args:
         row: of the catalogue.
         architecture: as the suite sets it up.
         h: with the recipe's values filled in.
     """
-    return _of_batches(row, h) or _of_length(h) or _of_training(row, architecture, h)
+    problem = _of_batches(row, h) or _of_length(h) or _of_training(row, architecture, h)
+    return f"{row.name}: {problem}" if problem else None
 
 
 def budget_problems(data: Mapping[str, Any], index: int) -> Iterator[tuple[Place, str]]:
@@ -52,10 +53,10 @@ def budget_problems(data: Mapping[str, Any], index: int) -> Iterator[tuple[Place
 
 def _of_batches(row: Architecture, h: Hyperparameters) -> str | None:
     at_once = h.batch_size // h.accumulate
-    if at_once < row.min_batch:
-        return f"trains on at least {row.min_batch} images at once, got {at_once}: raise batch_size or lower accumulate"
     if h.batch_size % h.accumulate:
         return f"batch_size {h.batch_size} cannot be divided into accumulate: {h.accumulate} equal parts"
+    if at_once < row.min_batch:
+        return f"trains on at least {row.min_batch} images at once, got {at_once}: raise batch_size or lower accumulate"
     return None
 
 

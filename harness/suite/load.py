@@ -18,7 +18,7 @@ from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
 from harness.suite import combined, messages, short_forms, sweep, weights
 from harness.suite.catalog import registry
-from harness.suite.recipe import merged, resolve
+from harness.suite.recipe import at_length, merged, resolve
 from harness.suite.schema import (
     ArchitectureChoice,
     Cost,
@@ -68,8 +68,12 @@ class Setting:
     swept: tuple[tuple[str, Any], ...]
 
     def at(self, values: Mapping[str, Any]) -> Hyperparameters:
-        """Return all hyperparameters where these have other values; the recipe's values follow them."""
-        return resolve(self.row, merged(self.configured, short_forms.hyperparameters(dict(values))))
+        """Return all hyperparameters where these have other values; the recipe's values and the milestones follow."""
+        other = short_forms.hyperparameters(dict(values))
+        before, epochs = self.hyperparameters, other.get("epochs")
+        if before.epochs and epochs and before.milestones and self.configured.get("milestones"):
+            other = {"milestones": at_length(before.milestones, before.epochs, epochs), **other}
+        return resolve(self.row, merged(self.configured, other))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +299,7 @@ def _settings(
         return
     budget = {"budget": data["budget"]} if data.get("budget") is not None else {}
     shared = {**merged(data.get("hyperparameters", {}), overrides), **budget}
+    unswept: Place = (*place, "hyperparameters") if overrides else ("hyperparameters",)
     for point in sweep.points(axes):
         built = _at_point(point, written, architecture, row, folder, report)
         if built is None:
@@ -303,7 +308,7 @@ def _settings(
         resolved = resolve(row, configured)
         problem = combined.contradiction(row, built, resolved)
         if problem:
-            report((*place, "hyperparameters") if overrides else ("hyperparameters",), f"{row.name}: {problem}")
+            report(unswept if combined.contradiction(row, architecture, resolve(row, shared)) else ("sweep",), problem)
         setting = Setting(architecture=built, row=row, hyperparameters=resolved, configured=configured, swept=point)
         if not problem and data.get("search"):
             check_points(data["search"], setting.at, partial(combined.contradiction, row, built), report)

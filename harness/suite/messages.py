@@ -54,8 +54,7 @@ def describe(
         if detail["type"] == "unexpected_keyword_argument":
             key = str(place[-1])
             _, parent = _schema_at(schema, data, place[:-1])
-            keys = sorted(parent.get("properties", {}))
-            text = f"unknown key{nearest(key, keys)}; known: {', '.join(keys)}"
+            text = _unknown(key, sorted(parent.get("properties", {})))
         elif detail["type"] in {"missing", "missing_argument"}:
             text = f"missing; expected {_expected(here, allowed)}"
         elif detail["type"] == "union_tag_invalid":
@@ -77,6 +76,12 @@ def describe(
     return tuple(lines[key] for key in sorted(lines))
 
 
+def _unknown(key: str, keys: list[str]) -> str:
+    if key in keys:  # of a short form that was not written out, since the long form is there too
+        return f"also under model; set {key} in one of the two"
+    return f"unknown key{nearest(key, keys)}; known: {', '.join(keys)}"
+
+
 def format_place(place: Place) -> str:
     """Write `("architectures", 1, "image_size")` as `architectures[1].image_size`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
@@ -88,6 +93,7 @@ def describe_value(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return detail["msg"].removeprefix("Value error, ")
     text = detail["msg"].replace("Input should be", "expected").replace("a valid ", "")
+    text = text.replace("expected array", "expected a list").replace("expected an object", "expected a mapping")
     return f"{text[0].lower()}{text[1:]}, got {shown(detail['input'])}"
 
 

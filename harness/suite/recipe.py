@@ -15,7 +15,7 @@ from harness.suite.catalog.architecture import Recipe
 from harness.suite.schema import PRESETS, Hyperparameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.suite.catalog.architecture import Architecture
 
@@ -115,8 +115,15 @@ def _milestones(recipe: Recipe, epochs: int | None) -> tuple[float, ...]:
     """The recipe's milestones of so many epochs; as fractions where their number is not known."""
     if epochs is None:
         return tuple(epoch / recipe.epochs for epoch in recipe.milestones if 0 < epoch < recipe.epochs)
-    scaled = {round(epoch * epochs / recipe.epochs) for epoch in recipe.milestones}
-    return tuple(sorted(epoch for epoch in scaled if 0 < epoch < epochs))
+    return at_length(recipe.milestones, recipe.epochs, epochs)
+
+
+def at_length(milestones: Sequence[float], before: int, epochs: int) -> tuple[float, ...]:
+    """Milestones of a training of so many epochs `before`, for another length; fractions of it stay as they are."""
+    if all(milestone < 1 for milestone in milestones):
+        return tuple(milestones)
+    scaled = {milestone if milestone < 1 else round(milestone * epochs / before) for milestone in milestones}
+    return tuple(sorted(milestone for milestone in scaled if 0 < milestone < epochs))
 
 
 def merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ Point = tuple[tuple[str, Any], ...]  # the names and values of one point
 
 def check(sweep: Mapping[str, Sequence[Any]], report: messages.Report) -> None:
     """Check each axis, and each value of a hyperparameter on its own."""
+    if "backbone" in sweep and "model.backbone" in sweep:
+        report(("sweep", "model.backbone"), "backbone, an axis too, says the same thing; remove one of them")
     for key, values in sweep.items():
         if is_of_architecture(key):
             continue

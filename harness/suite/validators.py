@@ -37,8 +37,9 @@ def nearest(word: str, known: Collection[str]) -> str:
         layers = "trainable_backbone_layers"
         where = "" if layers in known else " under model of an architecture"
         return f"; did you mean {layers}{where}? 0 freezes the whole backbone"
-    close = difflib.get_close_matches(word, tuple(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), tuple(lower), n=1)
+    return f"; did you mean {lower[close[0]]}?" if close else ""
 
 
 def ascending(pair: tuple[float, float]) -> tuple[float, float]:

@@ -114,3 +114,17 @@ def test_without_optuna_a_search_is_refused(problems: Callable[[str], str], monk
     monkeypatch.setattr("harness.suite.search_rules.find_spec", lambda _name: None)
     told = problems("{lr: [1e-4, 1e-2]}")
     assert "9: search: needs Optuna, which is not installed: pip install 'detection-harness[search]'" in told
+
+
+def test_a_suites_milestones_keep_their_fraction_in_a_trial_of_the_search(tmp_path: Path) -> None:
+    """Epochs of the seeds' training would never be reached in a shorter one, whose rate would not fall."""
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        "suite: short\ndatasets: {shapes: {format: synthetic, train: {images: 4}, val: {images: 4}}}\n"
+        "architectures: [{name: retinanet_resnet50_fpn, weights: none}]\n"
+        "hyperparameters: {epochs: 20, milestones: [12, 18]}\n"
+    )
+    (setting,) = load_suite(path).settings
+    assert setting.at({"epochs": 10, "budget": None, "lr": 0.1}).milestones == (6, 9)
+    assert setting.at({"epochs": 10, "milestones": [3]}).milestones == (3,)
+    assert setting.at({"lr": 0.1}).milestones == (12, 18)

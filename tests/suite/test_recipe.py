@@ -8,7 +8,7 @@ import pytest
 
 from harness.suite.catalog.architecture import Architecture, Recipe
 from harness.suite.catalog.registry import BUILT_IN
-from harness.suite.recipe import SHARED, resolve
+from harness.suite.recipe import SHARED, at_length, resolve
 
 _SGD = BUILT_IN["retinanet_resnet50_fpn"]
 _ADAMW = Architecture(
@@ -73,3 +73,7 @@ def test_milestones_keep_their_fraction_of_all_epochs() -> None:
     assert resolve(_SGD, {"epochs": 13}).milestones == (8, 11)
     longer = replace(_ADAMW, recipe=replace(_ADAMW.recipe, milestones=(36,)))
     assert resolve(longer, {"epochs": 8}).milestones == (4,)
+    assert at_length((12, 18), 20, 10) == (6, 9)
+    assert at_length((0.5, 18), 20, 10) == (0.5, 9)
+    assert at_length((0.6, 0.85), 20, 10) == (0.6, 0.85)
+    assert at_length((12, 18), 20, 1) == ()

@@ -61,3 +61,8 @@ def test_what_is_no_short_form_is_refused_at_its_line(tmp_path: Path, where: str
     with pytest.raises(SuiteError) as error:
         _load(tmp_path, **{where: wrong})
     assert wanted in str(error.value)
+
+
+def test_a_backbone_beside_the_name_and_under_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"backbone: also under model; set backbone in one of the two"):
+        _load(tmp_path, ", backbone: resnet18, model: {backbone: resnet34}")

@@ -65,6 +65,8 @@ def test_what_an_architecture_starts_from_is_an_axis(tmp_path: Path) -> None:
     ("sweep", "wanted"),
     [
         ("{image_sise: [96]}", "sweep.image_sise: unknown hyperparameter; did you mean image_size?"),
+        ("{image_size: [big]}", "sweep.image_size: expected a mapping, got 'big'"),
+        ("{milestones: [8]}", "sweep.milestones[0]: expected a list, got 8"),
         ("{image_size: [0]}", "sweep.image_size: expected greater than 0, got 0"),
         ("{weights: [nowhere.pt]}", "sweep.weights: expected default, backbone"),
         ("{model.topk_candidate: [1]}", "retinanet_resnet50_fpn has no such option; did you mean topk_candidates?"),
@@ -91,3 +93,22 @@ def test_an_axis_is_set_in_one_place(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(SuiteError, match=rf"architectures\[0\].{place}: also an axis of sweep; set .* in one of"):
             _suite(tmp_path, f"sweep: {sweep}", own)
+
+
+def test_a_contradiction_that_a_swept_value_makes_is_told_at_the_sweep(tmp_path: Path) -> None:
+    """With the architecture's name; one that is there without the sweep, at the hyperparameters."""
+    lite = "{name: ssdlite320_mobilenet_v3_large, weights: none}"
+    with pytest.raises(SuiteError) as error:
+        _suite(tmp_path, "sweep: {batch_size: [1, 4]}", lite)
+    assert ":5: sweep: ssdlite320_mobilenet_v3_large: trains on at least 2 images" in str(error.value)
+    with pytest.raises(SuiteError) as error:
+        _suite(tmp_path, "hyperparameters: {batch_size: 1}\nsweep: {lr: [0.1, 0.2]}", lite)
+    assert ":5: hyperparameters: ssdlite320_mobilenet_v3_large: trains on at least 2 images" in str(error.value)
+
+
+def test_a_backbone_is_one_axis(tmp_path: Path) -> None:
+    """Before, one of the two names took effect in silence."""
+    with pytest.raises(SuiteError, match=r"sweep\.model\.backbone: backbone, an axis too, says the same thing"):
+        _suite(
+            tmp_path, "sweep: {backbone: [resnet18], model.backbone: [resnet34]}", "{name: fcos_timm, weights: none}"
+        )
