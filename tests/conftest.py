@@ -48,6 +48,7 @@ TINY_HEAD = f"hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
 LONG_FILES = (
     "test_kill.py",
     "trial/deploy/test_registry.py",
+    "test_every_row.py",
     "test_suites.py",
     "test_build.py",
     "test_measure.py",

@@ -1,7 +1,7 @@
 """One battery for every architecture of the catalogue: what `harness check-architecture` checks, and three things more.
 
-The rows are taken from the catalogue, so that a new one is checked by being there. Large ones are `slow`; everything
-runs at a reduced size where the architecture takes one.
+The rows are taken from the catalogue, so that a new one is checked by being there. Large ones are `slow`, and in the
+longest test all but the smallest of each kind; everything runs at a reduced size where the architecture takes one.
 """
 
 from __future__ import annotations
@@ -28,20 +28,23 @@ from harness.trial.models.base import Detector
 from harness.trial.models.registry import family_of
 
 CLASSES = 3
-SMALL = 12_000_000  # parameters of a row that the default tests train a few steps
-QUICK = 25_000_000  # of one that they only run
+QUICK = 25_000_000  # parameters of a row that the default tests run
 COCO_CLASSES = (80, 90, 91)  # as libraries count them: those with labels, the ids, the ids with a background
 
 
-def _rows(largest: float) -> list[Any]:
-    """Every row; those with more parameters are slow."""
+def _rows(largest: float, *, of_each_kind: bool = False) -> list[Any]:
+    """Every row; those with more parameters are slow, and on demand all but the smallest of each kind."""
+    smallest: dict[str, Architecture] = {}
+    for row in sorted(BUILT_IN.values(), key=lambda row: row.parameters):
+        smallest.setdefault(row.name.partition("_")[0], row)
     return [
-        pytest.param(row, id=name, marks=[pytest.mark.slow] if row.parameters > largest else [])
+        pytest.param(row, id=name, marks=[] if quick else [pytest.mark.slow])
         for name, row in BUILT_IN.items()
+        for quick in [row.parameters <= largest and (not of_each_kind or row in smallest.values())]
     ]
 
 
-@pytest.mark.parametrize("row", _rows(SMALL))
+@pytest.mark.parametrize("row", _rows(QUICK, of_each_kind=True))
 def test_a_row_does_what_it_must(row: Architecture, tmp_path: Path) -> None:
     """Everything that is checked, on the CPU, from random weights."""
     subject = Subject(
