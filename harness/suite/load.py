@@ -192,7 +192,7 @@ def _architecture(
         allowed = f"{row.name} takes {', '.join(words)} or a file of weights{_relative_with(row, choice.weights)}"
         report((*place, "weights"), f"{allowed}, got {choice.weights}")
     image_size = choice.image_size or ImageSize(min=row.image_size[0], max=row.image_size[1])
-    problem = _unfit_size(row, image_size)
+    problem = row.unfit_size(image_size.min, image_size.max)
     if problem:
         report((*place, "image_size"), problem)
     missing = row.missing_package()
@@ -223,21 +223,6 @@ def _relative_with(row: Architecture, word: str) -> str:
         if related and word in other.weights_words():
             return f" ({other.name} takes {word})"
     return ""
-
-
-def _unfit_size(row: Architecture, size: ImageSize) -> str | None:
-    """Say why an architecture does not take an image size; None if it does."""
-    low, high = row.image_size
-    if size.min > size.max:
-        return f"min {size.min} is larger than max {size.max}"
-    if row.fixed_size and (size.min, size.max) != row.image_size:
-        native = str(low) if low == high else f"{{min: {low}, max: {high}}}"
-        return f"{row.name} takes {native} alone; remove image_size"
-    if row.resize != "shorter_side" and size.min != size.max:
-        return f"{row.name} takes a square; write one number, such as image_size: {low}"
-    if size.min % row.size_multiple or size.max % row.size_multiple:
-        return f"{row.name} takes multiples of {row.size_multiple}, such as {low}; got {size.min} and {size.max}"
-    return None
 
 
 def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> dict[str, Value]:

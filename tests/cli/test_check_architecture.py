@@ -52,6 +52,8 @@ def test_code_that_does_not_come_back_is_a_failed_check(wrong: str, detail: str,
         pytest.param((OWN, "--model", "num_classes=3"), 1, "build has no option num_classes", marks=pytest.mark.slow),
         ((f"{NETWORKS}:gone",), 1, "has no gone"),
         pytest.param(("no_such_module:build",), 1, "No module named", marks=pytest.mark.slow),
+        (("ssd300_vgg16", "--image-size", "64"), 1, "ssd300_vgg16 takes 300 alone"),
+        (("dfine_n", "--weights", "backbone"), 1, "dfine_n takes default, none or a file of weights, got backbone"),
     ],
 )
 def test_a_wrong_argument_is_told(

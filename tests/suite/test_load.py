@@ -96,6 +96,9 @@ def test_each_rule_names_its_place(change: str, said: str, tmp_path: Path) -> No
         ("{name: retinanet_resnet50_fpn, model: {topk: 5}}", "model.topk: retinanet_resnet50_fpn has no such option"),
         ("{name: retinanet_resnet50_fpn, image_size: {min: 900, max: 800}}", "min 900 is larger than max 800"),
         ("{name: retinanet_resnet50_fpn, model: {trainable_backbone_layers: 9}}", "takes at most 5, got 9"),
+        ("{name: dfine_n, weights: none, model: {queries: 0}}", "queries: dfine_n takes an integer ≥ 1, got 0"),
+        ("{name: fcos_timm, model: {fpn_channels: 96.5}}", "fpn_channels: fcos_timm takes a multiple of 32 ≥ 64, got"),
+        ("{name: fcos_timm, model: {fpn_channels: 100}}", "fpn_channels: fcos_timm takes a multiple of 32 ≥ 64, got 1"),
         ("DFINE_N", "unknown architecture 'DFINE_N'; did you mean dfine_n?"),
         ("{name: ssd300_vgg16, image_size: 512}", "image_size: ssd300_vgg16 takes 300 alone; remove image_size"),
         (

@@ -98,7 +98,9 @@ class Option:
         kind: `count`, a whole number; `channels`, three numbers of a red, a green and a blue channel; `numbers`, one or
             more positive numbers; `levels`, for each of `levels` feature maps one or more positive numbers, everywhere
             as many; `name`, a text; `plain`, a flag, a number, a text, or a list of numbers or texts.
+        minimum: of a count, the smallest value that the builder takes.
         maximum: the largest value that the builder takes, or None if any value goes.
+        multiple: what a count is a multiple of.
         above_zero: whether channels must be above 0.
         levels: the number of feature maps.
         pretrained_only: whether it has no effect unless the weights are published ones.
@@ -106,7 +108,9 @@ class Option:
 
     name: str
     kind: Literal["count", "channels", "numbers", "levels", "name", "plain"] = "count"
+    minimum: int = 0
     maximum: int | None = None
+    multiple: int = 1
     above_zero: bool = False
     levels: int = 0
     pretrained_only: bool = False
@@ -142,8 +146,9 @@ class Option:
         return numbers
 
     def _count(self, value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError("takes an integer ≥ 0")
+        if not isinstance(value, int) or isinstance(value, bool) or value < self.minimum or value % self.multiple:
+            what = "an integer" if self.multiple == 1 else f"a multiple of {self.multiple}"
+            raise ValueError(f"takes {what} ≥ {self.minimum}")
         if self.maximum is not None and value > self.maximum:
             raise ValueError(f"takes at most {self.maximum}")
         return value
@@ -248,6 +253,20 @@ class Architecture:
     def find_option(self, name: str) -> Option | None:
         """What a suite may set under `model` by this name; None if nothing."""
         return next((option for option in self.options if option.name == name), None)
+
+    def unfit_size(self, low: int, high: int) -> str | None:
+        """Say why it does not take an image size, the shorter and the longer side in pixels; None if it does."""
+        native, longer = self.image_size
+        if low > high:
+            return f"min {low} is larger than max {high}"
+        if self.fixed_size and (low, high) != self.image_size:
+            only = str(native) if native == longer else f"{{min: {native}, max: {longer}}}"
+            return f"{self.name} takes {only} alone; remove image_size"
+        if self.resize != "shorter_side" and low != high:
+            return f"{self.name} takes a square; write one number, such as image_size: {native}"
+        if low % self.size_multiple or high % self.size_multiple:
+            return f"{self.name} takes multiples of {self.size_multiple}, such as {native}; got {low} and {high}"
+        return None
 
     def weights_words(self) -> tuple[str, ...]:
         """What a suite may write under `weights` beside a path."""

@@ -25,7 +25,7 @@ LITE0_FILE = PackageFile(
 )
 _FAMILY = "harness.trial.models.timm.family"
 _REFERENCES = "https://github.com/pytorch/vision/tree/main/references/detection"
-_PYRAMID = (Option(name="backbone", kind="name"), Option(name="fpn_channels"))
+_PYRAMID = (Option(name="backbone", kind="name"), Option(name="fpn_channels", minimum=64, multiple=32))
 _NORMALISATION = (
     Option(name="image_mean", kind="channels"),
     Option(name="image_std", kind="channels", above_zero=True),

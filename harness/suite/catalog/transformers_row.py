@@ -61,4 +61,4 @@ ADAMW = Recipe(
     augmentation="ssd",
 )
 
-QUERIES = (Option(name="queries"),)
+QUERIES = (Option(name="queries", minimum=1),)

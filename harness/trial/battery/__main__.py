@@ -17,6 +17,7 @@ from harness.suite.catalog import registry
 from harness.suite.catalog.architecture import Architecture
 from harness.suite.catalog.own import own_model
 from harness.suite.schema import Protocol
+from harness.suite.validators import WEIGHTS_WORDS
 from harness.trial import environment
 from harness.trial.battery import checks
 from harness.trial.battery.reduced import reduced_options, reduced_size
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.store.checks import CheckRequest
+    from harness.suite.schema import ImageSize
 
 FOUND = "found"
 
@@ -76,10 +78,11 @@ def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult],
         device = environment.choose_device(request.device)
         environment.prepare(device, Protocol(), threads=torch.get_num_threads(), seed=0)
         options = {name: _option(row, name, value) for name, value in request.model.items()}
+        size = request.image_size or reduced_size(row)
+        _refuse_unfit(row, size, request.weights)
     except HarnessError as error:
         write(CheckResult(name=FOUND, outcome="failed", detail=str(error)))
         return None
-    size = request.image_size or reduced_size(row)
     if request.image_size is None:
         options = reduced_options(row) | options
     chosen = "".join(f", {name} {value}" for name, value in options.items())
@@ -101,6 +104,16 @@ def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult],
         precision=request.precision,
         folder=folder,
     )
+
+
+def _refuse_unfit(row: Architecture, size: ImageSize, weights: str) -> None:
+    """Raise a TrialError for an image size or a word for weights that a suite could not give this architecture."""
+    words = row.weights_words()
+    if weights in WEIGHTS_WORDS and weights not in words:
+        raise TrialError(f"{row.name} takes {', '.join(words)} or a file of weights, got {weights}")
+    problem = row.unfit_size(size.min, size.max)
+    if problem:
+        raise TrialError(problem)
 
 
 def _option(row: Architecture, name: str, value: object) -> object:
