@@ -39,7 +39,7 @@ from harness.suite.validators import WEIGHTS_WORDS, nearest
 from harness.suite.yaml_document import Document, Place, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from harness.suite.catalog.architecture import Architecture, Value
     from harness.suite.catalog.registry import OwnArchitecture
@@ -142,9 +142,11 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     _check_size(file, report)
     check_search(file, data, report)
     settings: list[Setting] = []
+    owners: dict[str, str] = {}
     for index, choice in enumerate(file.architectures):
         folder = document.path.resolve().parent
         row, own = registry.find(choice.name, folder, choice.python)
+        _check_name(row, own, owners, partial(report, ("architectures", index, "name")))
         if "weights" not in data["architectures"][index]:
             choice = replace(choice, weights=row.weights_unless_set())  # noqa: PLW2901 - filled in
         architecture = _architecture(row, own, choice, ("architectures", index), report)
@@ -170,6 +172,14 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         on_oom=file.on_oom,
         cost=file.cost,
     )
+
+
+def _check_name(
+    row: Architecture, own: OwnArchitecture | None, owners: dict[str, str], report: Callable[[str], None]
+) -> None:
+    """Report a second network of the user's of one name; `owners` holds the import path of each name so far."""
+    if own is not None and owners.setdefault(row.name, own.path) != own.path:
+        report(f"{owners[row.name]} is called {row.name} too, and rows must be told apart: give it another name")
 
 
 def _with_default(dataset: Dataset, on_bad_data: OnBadData) -> Dataset:

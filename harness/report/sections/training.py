@@ -62,6 +62,8 @@ def _cells(row: pd.Series, records: tuple[Record, ...]) -> tuple[str, ...]:
 def _recipe(trial: Trial) -> str:
     """Which recipe filled the hyperparameters, and which of them the suite set otherwise."""
     h, row = trial.hyperparameters, BUILT_IN.get(trial.architecture.name)
+    if row is None and h.recipe == "published":  # the user's own has none
+        return "none published"
     changed = departures(row, h) if row is not None else ()
     return h.recipe + (f", but {', '.join(changed)}" if changed else "")
 

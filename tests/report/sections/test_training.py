@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store.record import Record
-from harness.suite.catalog.registry import BUILT_IN
+from harness.suite.catalog.registry import BUILT_IN, OwnArchitecture
 from harness.suite.recipe import resolve
 from harness.suite.schema import ImageSize
 from tests.report.pages import page_of, tables
@@ -44,6 +44,16 @@ def test_what_a_suite_changes_is_named(tmp_path: Path) -> None:
     assert row["recipe"] == "published, but lr, augmentation, ema"
     assert (row["image size"], row["augmentation"]) == ("64 (native 800/1333)", "its own")
     assert (row["EMA"], row["learning rate"]) == ("0.999", "0.5")
+
+
+def test_a_network_of_the_users_has_no_published_recipe(tmp_path: Path) -> None:
+    """A shared one it may have."""
+    for recipe, said in (("published", "none published"), ("shared", "shared")):
+        record = _record({"recipe": recipe})
+        own = OwnArchitecture(path="nets.py:build", sha256="0", backbone="nets.py:build", stages=0, parameters=0)
+        choice = replace(record.trial.architecture, name="mine", own=own)
+        row, _ = _row(tmp_path / recipe, replace(record, trial=replace(record.trial, architecture=choice)))
+        assert row["recipe"] == said
 
 
 def test_a_shared_recipe_names_its_source(tmp_path: Path) -> None:

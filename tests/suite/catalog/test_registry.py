@@ -168,3 +168,21 @@ def test_built_in_trials_carry_nothing_of_this(tmp_path: Path) -> None:
     own = registry.OwnArchitecture(path="a:B", sha256="0", backbone="b", stages=1, parameters=1)
     other = replace(trial, architecture=replace(trial.architecture, own=own))
     assert configuration_key(other) != configuration_key(trial)
+
+
+def test_two_networks_of_the_users_have_two_names(tmp_path: Path) -> None:
+    """Rows of the page are told apart by their names; the same one with other options is no other network."""
+    (tmp_path / "nets.py").write_text("def one(*, num_classes, image_size, width=1): ...\ndef two(**_): ...\n")
+    path = tmp_path / "s.yaml"
+    for second, sound in (("one, name: mine, model: {width: 2}", True), ("two, name: mine", False)):
+        path.write_text(
+            "suite: s\ndatasets: {shapes: {format: synthetic, train: {images: 4}, val: {images: 2}}}\narchitectures:\n"
+            f"  - {{python: nets.py:one, name: mine}}\n  - {{python: nets.py:{second}}}\n"
+        )
+        if sound:
+            assert len(load_suite(path).settings) == 2
+        else:
+            with pytest.raises(
+                SuiteError, match=r"s.yaml:5: architectures\[1\].name: .*nets.py:one is called mine too"
+            ):
+                load_suite(path)
