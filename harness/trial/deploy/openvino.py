@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 MAX_CALIBRATION_IMAGES = 300
 # Only these become int8: they are nearly all of the work, while the arithmetic of boxes would lose its pixels.
 _IN_INT8 = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
+# OpenVINO's own modes of ONNX' Resize ignore `antialias`; these two have it, as PIL and torch do.
+_ANTIALIASED = {"linear": "bilinear_pillow", "linear_onnx": "bilinear_pillow", "cubic": "bicubic_pillow"}
+_IMAGE_AND_SIZES = 2  # inputs of such a resize, whose sizes are then of all four axes
 _FILE = "model.openvino-int8.xml"
 _STAMP = "detection_harness"  # of the information that an OpenVINO file carries along
 
@@ -71,7 +74,32 @@ def to_model(content: bytes) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(content)
-        return openvino().convert_model(path)
+        model = openvino().convert_model(path)
+    _antialias(model)
+    return model
+
+
+def _antialias(model: Any) -> None:
+    """Let resizes of [N, C, H, W] that ask for antialiasing have it, in place."""
+    operations = openvino().opset11
+    height_and_width, first_axis = np.array([2, 3]), np.array(0)
+    for resize in model.get_ordered_ops():
+        asked = resize.get_attributes() if resize.get_type_name() == "Interpolate" else {}
+        if not asked.get("antialias") or resize.get_input_size() != _IMAGE_AND_SIZES:
+            continue
+        antialiased = operations.interpolate(
+            resize.input_value(0),
+            operations.gather(
+                resize.input_value(1), operations.constant(height_and_width), operations.constant(first_axis)
+            ),
+            _ANTIALIASED[asked["mode"]],
+            asked["shape_calculation_mode"],
+            axes=height_and_width,
+            cube_coeff=asked["cube_coeff"],
+            coordinate_transformation_mode=asked["coordinate_transformation_mode"],
+        )
+        resize.output(0).replace(antialiased.output(0))
+    model.validate_nodes_and_infer_types()
 
 
 def compile_model(model: Any, threads: int) -> Any:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from harness.errors import UnsupportedVariant
 from harness.suite.catalog import registry
@@ -18,11 +20,16 @@ from harness.suite.schema import ImageSize, SyntheticDataset, SyntheticImages
 from harness.suite.trial import TrialArchitecture, TrialDataset
 from harness.trial.deploy import openvino
 from harness.trial.deploy.base import Weights
+from harness.trial.deploy.onnx import to_onnx
 from harness.trial.inputs.dataset import open_dataset
 from harness.trial.inputs.item import Items
 from harness.trial.models import checkpoint
+from harness.trial.models.transformers.pixels import Preparation
 from tests.conftest import ROOT
 from tests.examples import toy_family
+
+if TYPE_CHECKING:
+    from harness.trial.models.base import Detector
 
 CPU = torch.device("cpu")
 TOY = registry.load_row(f"{ROOT}/tests/examples/toy_architecture.py:TOY", ROOT)
@@ -124,3 +131,20 @@ def test_rows_of_a_gpu_get_none_of_a_cpu(weights: Callable[..., Weights]) -> Non
     for variant in (openvino.openvino_variant, openvino.openvino_int8):
         with pytest.raises(UnsupportedVariant, match="OpenVINO runs on the CPU, and this is measured on cuda:0"):
             variant("", weights(torch.device("cuda:0")), _images(), 0.001, 100)
+
+
+def _resized(images: list[Tensor]) -> list[dict[str, Tensor]]:
+    """What goes into a network of transformers, four pixels a "box"."""
+    size = ImageSize(min=32, max=32)
+    preparation = Preparation(image_size=size, square=True, multiple=8, mean=(0, 0, 0), std=(1, 1, 1))
+    pixels = preparation.batch(images).pixels.reshape(-1, 4)
+    return [{"boxes": pixels, "scores": pixels[:, 0], "labels": torch.ones_like(pixels[:, 0], dtype=torch.int64)}]
+
+
+def test_images_are_made_smaller_without_aliasing() -> None:
+    """By itself OpenVINO ignores the filter that ONNX asks for, so that a photograph became another one."""
+    fine = torch.rand(3, 150, 201, generator=torch.Generator().manual_seed(2))
+    detector = cast("Detector", SimpleNamespace(module=nn.Identity(), detect=_resized))
+    compiled = openvino.compile_model(openvino.to_model(to_onnx(detector, torch.rand(3, 40, 50))), 1)
+    pixels, _, _ = openvino.run_compiled(compiled, fine)
+    torch.testing.assert_close(pixels, _resized([fine])[0]["boxes"], rtol=0, atol=1e-5)
