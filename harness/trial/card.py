@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from harness.store.record import Metrics, Variant
 from harness.trial.deploy.formats import FORMATS
-from harness.trial.deploy.onnx import OPSET
+from harness.trial.deploy.resizing import OPSET
 from harness.trial.models import checkpoint
 from harness.version import __version__
 

@@ -16,6 +16,7 @@ import torch
 from harness.errors import UnsupportedVariant
 from harness.suite.deployment import ONNXRUNTIME
 from harness.trial.deploy.agreement import check_agreement
+from harness.trial.deploy.resizing import OPSET, register_resize
 from harness.trial.deploy.single import OUTPUTS, Built, OneImage, PerThreshold
 from harness.trial.deploy.suppression import without_branches
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from harness.trial.deploy.base import Deployment, Weights
     from harness.trial.models.base import Detector
 
-OPSET = 18
-
 
 def to_onnx(detector: Detector, image: Tensor) -> bytes:
     """The content of an ONNX file of the detector as it is now, its score threshold included.
@@ -37,6 +36,7 @@ def to_onnx(detector: Detector, image: Tensor) -> bytes:
         detector: on the CPU.
         image: float32 [3, H, W], to trace with.
     """
+    register_resize()
     with warnings.catch_warnings(), torch.inference_mode(), without_branches(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         # Of a trace, that python values become constants; what that loses shows when detections are compared.

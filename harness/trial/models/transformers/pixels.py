@@ -115,9 +115,7 @@ def labels(images: list[Tensor], targets: list[dict[str, Tensor]], covered: Tens
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, with the filter that keeps a smaller image free of aliasing, in float32."""
-    if tracing.is_tracing():
-        tracing.register_resize()
-    elif tuple(image.shape[-2:]) == size:
+    if not tracing.is_tracing() and tuple(image.shape[-2:]) == size:
         return image
     resized = functional.interpolate(image[None].float(), size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0].to(image.dtype)
