@@ -47,7 +47,6 @@ TINY_HEAD = f"hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
 # Started first, or one worker would still have them before it when the others are done.
 LONG_FILES = (
     "test_kill.py",
-    "trial/deploy/test_registry.py",
     "test_every_row.py",
     "test_suites.py",
     "test_build.py",
@@ -58,10 +57,17 @@ LONG_FILES = (
     "test_check.py",
     "test_average_precision.py",
 )
+# Started last: a process in which OpenVINO has run does not survive forks, by which other tests start loaders.
+LAST_FILES = ("trial/deploy/test_registry.py", "test_openvino.py", "test_suppression.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((n for n, end in enumerate(LONG_FILES) if str(item.path).endswith(end)), 99))
+    order = {end: n for n, end in enumerate((*LONG_FILES, "", *LAST_FILES))}  # each file ends in an empty text
+
+    def place(item: pytest.Item) -> int:
+        return next(order[end] for end in (*LAST_FILES, *LONG_FILES, "") if str(item.path).endswith(end))
+
+    items.sort(key=place)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch

@@ -11,13 +11,20 @@ from harness.cli.options import RESULTS
 from harness.cli.predict import ARCHITECTURE, OVERWRITE
 
 
+class _Formats(click.Choice[str]):
+    """The formats, named on one line where none is given: click's own message has tabs."""
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's
+        return f"Choose from {', '.join(self.choices)}."
+
+
 @click.command()
 @click.argument("target", metavar="CHECKPOINT|TRIAL_ID")
 @click.option(
     "--format",
     "written",
     required=True,
-    type=click.Choice(["onnx", "torchscript", "openvino", "state_dict"]),
+    type=_Formats(["onnx", "torchscript", "openvino", "state_dict"]),
     help="Whose file.",
 )
 @click.option(

@@ -20,6 +20,7 @@ from harness.store.shipping import DETECTED, PREDICT_REQUEST, Detected, ImageDet
 from harness.suite.schema import Protocol
 from harness.trial import environment
 from harness.trial.answer import answer, load
+from harness.trial.deploy.base import first_line
 from harness.trial.deploy.eager import eager
 
 if TYPE_CHECKING:
@@ -61,7 +62,12 @@ def predict(request: PredictRequest) -> Detected:
             reason = str(error).removeprefix(f"{task.path}: ")
             unreadable.append(Unreadable(file=task.file, reason=reason))
             continue
-        found.append(_detect(deployment, pixels, task, class_names, request.thresholds))
+        try:
+            found.append(_detect(deployment, pixels, task, class_names, request.thresholds))
+        except RuntimeError as error:  # of an image that a detector's resize would leave without a pixel, for example
+            reason = f"the detector cannot take its {pixels.shape[1]} x {pixels.shape[0]} pixels: {first_line(error)}"
+            unreadable.append(Unreadable(file=task.file, reason=reason))
+            continue
         if task.drawn is not None:
             _draw(pixels, found[-1], Path(task.drawn))
         _tell(number, len(request.images))

@@ -103,6 +103,8 @@ def _examine(
     job: Job, name: VariantName, place: VariantFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> tuple[Variant, memoryview]:
     context = build_context(job, events)
+    if name.startswith("openvino"):
+        context = replace(context, workers=0)  # a process in which OpenVINO has run does not survive forks
     context.model.to("meta")  # what runs is loaded anew
     weights = context.weights(Path(job.weights or ""))
     benchmark = context.benchmark(place.attempt.result, events, interrupt.check)
