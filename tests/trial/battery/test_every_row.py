@@ -141,7 +141,7 @@ def _map(detector: Detector, images: list[Tensor], targets: list[dict[str, Tenso
     return accuracy(truths, detections, class_names=names, split="val").map or 0.0
 
 
-@pytest.mark.parametrize("row", _rows(QUICK))
+@pytest.mark.parametrize("row", _rows(QUICK, of_each_kind=True))
 def test_a_perfect_prediction_scores_one(row: Architecture) -> None:
     """Labels and boxes go into the network's own terms and come back as they were."""
     torch.manual_seed(0)
