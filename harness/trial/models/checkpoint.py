@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 2
 _KEYS = {"harness_checkpoint", "architecture", "classes", "image_size", "model", "structure", "state_dict"}
+_NUMBERS = ("count", "channels", "numbers", "levels")  # kinds of options
 _SHOWN = 3  # problems of the keys' types
 _STRUCTURE_OF_FORMAT_1 = ("frozen_norms", "frozen_parameters")  # versions 0.1 and 0.2 wrote these beside the others
 
@@ -130,6 +131,10 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
     unknown = {name for name in content["model"] if row.find_option(name) is None}
     if unknown:
         raise WeightsError(f"{path}: sets {', '.join(sorted(unknown))}, which this version's {name} does not take")
+    kinds = {option.name: option.kind for option in row.options}
+    texts = [key for key, value in content["model"].items() if isinstance(value, str) and kinds[key] in _NUMBERS]
+    if texts:
+        raise WeightsError(f"{path}: sets {', '.join(texts)} to a text, and {name} takes a number")
     low, high = content["image_size"]
     try:
         detector = family_of(row).rebuild(

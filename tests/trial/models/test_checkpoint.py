@@ -76,7 +76,10 @@ def test_a_checkpoint_of_version_0_2_loads(saved: Path, tmp_path: Path) -> None:
             "image_size.0: Input should be a valid integer; image_size.1: Input should be greater",
         ),
         ({"model": [1]}, "model: Input should be a valid dictionary"),
-        ({"model": {"rpn_post_nms_top_n_test": "many"}}, "model.rpn_post_nms_top_n_test: Input should be a valid"),
+        (
+            {"model": {"rpn_post_nms_top_n_test": "many"}},
+            f"sets rpn_post_nms_top_n_test to a text, and {NAME} takes a number",
+        ),
         ({"model": {"no_such_option": 3}}, f"sets no_such_option, which this version's {NAME} does not take"),
         ({"structure": 3}, "structure: Input should be a valid dictionary"),
         ({"structure": {}}, f"no {NAME} can be built of what it holds: KeyError"),
