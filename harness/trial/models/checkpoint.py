@@ -131,8 +131,8 @@ def load_detector(path: Path, row: Architecture | None = None) -> tuple[Detector
     unknown = {name for name in content["model"] if row.find_option(name) is None}
     if unknown:
         raise WeightsError(f"{path}: sets {', '.join(sorted(unknown))}, which this version's {name} does not take")
-    kinds = {option.name: option.kind for option in row.options}
-    texts = [key for key, value in content["model"].items() if isinstance(value, str) and kinds[key] in _NUMBERS]
+    options = {key: row.find_option(key) for key, value in content["model"].items() if isinstance(value, str)}
+    texts = [key for key, option in options.items() if option is not None and option.kind in _NUMBERS]
     if texts:
         raise WeightsError(f"{path}: sets {', '.join(texts)} to a text, and {name} takes a number")
     low, high = content["image_size"]
