@@ -22,6 +22,7 @@ _NAMES = ("x" * 3000, "y" * 3000, "disc")
 _SPREAD = Spread(min=1, median=1, max=1)
 
 
+@pytest.mark.slow
 def test_the_report_of_twelve_trials_is_at_most_5_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With photographs as hard to compress as noise, 80 classes and 26 epochs."""
     monkeypatch.setattr(average_precision, "MAX_GROUPS", 20)  # how many there are changes no size

@@ -38,6 +38,7 @@ def test_a_small_dev_shm_is_a_finding(monkeypatch: pytest.MonkeyPatch, free_mib:
     assert ("docker run --shm-size" in finding.text) is not good
 
 
+@pytest.mark.slow
 def test_every_finding_is_a_line_and_the_exit_code_is_the_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
