@@ -22,6 +22,7 @@ from harness.trial import environment
 from harness.trial.answer import answer, load
 from harness.trial.deploy.base import first_line
 from harness.trial.deploy.eager import eager
+from harness.trial.failure import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,8 @@ def predict(request: PredictRequest) -> Detected:
         try:
             found.append(_detect(deployment, pixels, task, class_names, request.thresholds))
         except RuntimeError as error:  # of an image that a detector's resize would leave without a pixel, for example
+            if out_of_memory(error):
+                raise
             reason = f"the detector cannot take its {pixels.shape[1]} x {pixels.shape[0]} pixels: {first_line(error)}"
             unreadable.append(Unreadable(file=task.file, reason=reason))
             continue

@@ -40,6 +40,18 @@ def read(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def state_dict_of(content: Mapping[str, Any], path: Path) -> Mapping[str, Tensor]:
+    """The state dict in what `read` gave: all of it, or what is under `state_dict` or `model`.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
+    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+        raise WeightsError(f"{path}: expected a state dict (name → tensor), alone or under 'state_dict' or 'model'")
+    return state
+
+
 def _check_sums(path: Path) -> None:
     """Compare the checksum of each part of the archive that `torch.save` writes; `torch.load` itself compares none.
 

@@ -7,7 +7,6 @@ classes here is without it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from harness.trial.models.own.build import built, takes_weights
 from harness.trial.models.own.detector import OwnDetector
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.suite.catalog.architecture import Architecture
     from harness.suite.schema import ImageSize
     from harness.trial.models.base import Head
@@ -48,8 +49,7 @@ def build(
     detector = _detector(row, classes, image_size, options)
     if weights == "none":
         return detector, "new"
-    content = states.read(Path(weights))
-    state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
+    state = states.state_dict_of(states.read(Path(weights)), Path(weights))
     return detector, _load(detector.module, state, weights)
 
 

@@ -5,16 +5,13 @@ Every `num_classes` here counts the background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timm.layers import freeze_batch_norm_2d
-from timm.layers.norm_act import FrozenBatchNormAct2d
 from torch import Tensor, nn
 from torchvision.models import detection
-from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from harness.errors import TrialError, WeightsError
@@ -25,12 +22,13 @@ from harness.trial.models.timm import weights as published
 from harness.trial.models.torchvision.build import head_of, set_anchors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.suite.catalog.timm import TimmArchitecture
     from harness.trial.models.base import Head
 
 _ANCHORS = ("anchor_sizes", "aspect_ratios")
 _NORMALISATION = ("image_mean", "image_std")
-_FROZEN = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
 _CHANNELS = 256  # of each level of the pyramid: Lin et al. 2017, arXiv:1612.03144, section 3
 _GROUPS = 32  # of the norms in FCOS's head: each needs two channels, for its coarsest map may be one pixel
 
@@ -157,9 +155,7 @@ def _from_file(
     frozen.
     """
     content = states.read(path)
-    state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
-        raise WeightsError(f"{path}: expected a state dict (name → tensor), alone or under 'state_dict' or 'model'")
+    state = states.state_dict_of(content, path)
     head = head_of(row)
     if head.CLASS_WEIGHT not in state:
         raise WeightsError(f"{path}: is not a state dict of {row.name}: it has no {head.CLASS_WEIGHT}")

@@ -182,9 +182,7 @@ def _from_file(
     the layers that torchvision freezes are frozen. A checkpoint of this harness says itself how it was built.
     """
     content = states.read(path)
-    state = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
-        raise WeightsError(f"{path}: expected a state dict (name → tensor), alone or under 'state_dict' or 'model'")
+    state = states.state_dict_of(content, path)
     head = head_of(row)
     if head.CLASS_WEIGHT not in state:
         raise WeightsError(f"{path}: is not a state dict of {row.name}: it has no {head.CLASS_WEIGHT}")

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from harness.errors import WeightsError
 from harness.suite.catalog.architecture import HubFile
 from harness.trial.models import hub
@@ -15,6 +13,8 @@ from harness.trial.models import state as states
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import Tensor
 
     from harness.suite.catalog.yolo import YoloArchitecture
     from harness.trial.models.yolo.letterbox import Placement
@@ -68,9 +68,7 @@ def read(path: Path, row: YoloArchitecture) -> Stored:
         WeightsError: it is none, or is of another network.
     """
     content = states.read(path)
-    nested = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)), content)
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in nested.items()):
-        raise WeightsError(f"{path}: expected a state dict (name → tensor), alone or under 'model' or 'state_dict'")
+    nested = states.state_dict_of(content, path)
     for key, wanted in (("model_family", row.network), ("size", row.size), ("task", "detect")):
         if isinstance(content.get(key), str) and content[key] != wanted:
             raise WeightsError(f"{path}: its {key} is {content[key]}; {row.name} takes weights of {key} {wanted}")

@@ -90,6 +90,7 @@ def test_training_goes_on_after_evaluation_under_inference_mode(name: str) -> No
     _detect(detector)
     detector.module.train()
     _backward(detector.losses(IMAGES, [TWO_BOXES, NO_BOX]))
+    assert all(parameter.grad is not None for parameter in detector.module.parameters())
 
 
 def test_a_sure_yolox_has_no_loss_and_is_decoded_to_the_box() -> None:
