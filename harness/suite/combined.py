@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from harness.suite.schema import Hyperparameters
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.suite.catalog.architecture import Architecture
-    from harness.suite.schema import Hyperparameters
     from harness.suite.trial import TrialArchitecture
     from harness.suite.yaml_document import Place
 
 _LENGTHS = ("epochs", "budget")
+_DEFAULTS = {field.name: field.default for field in fields(Hyperparameters)}
+# Hyperparameters that only count where another one has one of these values.
+_PARTS_OF: dict[str, tuple[str, tuple[str, ...]]] = {
+    "momentum": ("optimizer", ("sgd",)),
+    "milestones": ("schedule", ("multistep",)),
+    "gamma": ("schedule", ("multistep", "plateau")),
+    "plateau_patience": ("schedule", ("plateau",)),
+    "repeat_threshold": ("class_balance", ("repeat_factor",)),
+}
 
 
 def contradiction(row: Architecture, architecture: TrialArchitecture, h: Hyperparameters) -> str | None:
@@ -49,6 +60,41 @@ def budget_problems(data: Mapping[str, Any], index: int) -> Iterator[tuple[Place
     if any(key == "budget" for _, key in places) and len(places) > 1:
         where, key = next((each for each in reversed(places) if each[1] == "epochs"), places[-1])
         yield where, f"{key} and budget both say how long training is; remove one of them"
+
+
+def without_effect(
+    data: Mapping[str, Any], trained: Sequence[Sequence[Hyperparameters]]
+) -> Iterator[tuple[Place, str]]:
+    """Yield each hyperparameter that is set, swept or tuned and changes nothing, wherever it holds.
+
+    One that all architectures share need only count for one of them; what is swept or tuned, for each: its trials
+    would be the same training again. A default that is written out is let be.
+
+    Args:
+        data: the suite file's content, without short forms.
+        trained: for each architecture, all hyperparameters that its trials have.
+    """
+    search = data.get("search") or {}
+    together = [h for each in trained for h in each]
+    holders: list[tuple[Place, Mapping[str, Any], Sequence[Hyperparameters]]] = [
+        (("hyperparameters",), data.get("hyperparameters") or {}, together)
+    ]
+    for index, each in enumerate(trained):
+        own = data["architectures"][index].get("hyperparameters") or {}
+        holders.append((("architectures", index, "hyperparameters"), own, each))
+        holders += [(("sweep",), data.get("sweep") or {}, each), (("search", "over"), search.get("over") or {}, each)]
+    for place, keys, hyperparameters in holders:
+        for name, value in keys.items():
+            other, values = _PARTS_OF.get(name, ("", ()))
+            if value == _DEFAULTS.get(name):
+                continue
+            found = {getattr(h, other) for h in hyperparameters} if other else set()
+            if found and not found & set(values):
+                said = f"with {other}: {' or '.join(sorted(found))}"
+                yield (
+                    (*place, name),
+                    f"has no effect {said}, only with {' or '.join(values)}; remove it or change {other}",
+                )
 
 
 def _of_batches(row: Architecture, h: Hyperparameters) -> str | None:

@@ -5,6 +5,7 @@ Owns checking the file against `harness.suite.schema` and the catalogue. Does no
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import SuiteError
 from harness.formatting import counted, on_one_line
 from harness.suite import combined, messages, short_forms, sweep, weights
+from harness.suite.axes import combinations, read_axes
 from harness.suite.catalog import registry
 from harness.suite.recipe import at_length, merged, resolve
 from harness.suite.schema import (
@@ -33,6 +35,7 @@ from harness.suite.schema import (
     PythonDataset,
     SuiteFile,
 )
+from harness.suite.search import of_length
 from harness.suite.search_rules import check_points, check_search
 from harness.suite.trial import TrialArchitecture
 from harness.suite.validators import WEIGHTS_WORDS, nearest
@@ -74,6 +77,12 @@ class Setting:
         if before.epochs and epochs and before.milestones and self.configured.get("milestones"):
             other = {"milestones": at_length(before.milestones, before.epochs, epochs), **other}
         return resolve(self.row, merged(self.configured, other))
+
+    def trained_with(self, search: Search | None) -> tuple[Hyperparameters, ...]:
+        """Return the hyperparameters of its trials: those that it has, or the points of the search, up to some 250."""
+        if search is None:
+            return (self.hyperparameters,)
+        return tuple(self.at(of_length(point, search.epochs)) for point in combinations(read_axes(search.over)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +150,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
     sweep.check(data.get("sweep", {}), report)
     _check_size(file, report)
     check_search(file, data, report)
-    settings: list[Setting] = []
+    made: list[list[Setting]] = []
     owners: dict[str, str] = {}
     for index, choice in enumerate(file.architectures):
         folder = document.path.resolve().parent
@@ -151,20 +160,13 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
             choice = replace(choice, weights=row.weights_unless_set())  # noqa: PLW2901 - filled in
         architecture = _architecture(row, own, choice, ("architectures", index), report)
         if not problems:
-            settings.extend(_settings(data, index, row, architecture, folder, report))
-    if any(setting.hyperparameters.class_balance != "none" for setting in settings):
-        for name, dataset in file.datasets.items():
-            if isinstance(dataset, PythonDataset):
-                report(
-                    ("datasets", name),
-                    "class_balance needs labels that are known before images are read, which those of format: python "
-                    "are not; let its Dataset repeat the images itself",
-                )
+            made.append(list(_settings(data, index, row, architecture, folder, report)))
+    _check_together(data, file, made, report)
     return Suite(
         name=file.suite,
         path=document.path,
         datasets=tuple((name, _with_default(dataset, file.on_bad_data)) for name, dataset in file.datasets.items()),
-        settings=tuple(settings),
+        settings=tuple(itertools.chain.from_iterable(made)),
         seeds=file.seeds,
         search=file.search,
         protocol=file.protocol,
@@ -172,6 +174,22 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         on_oom=file.on_oom,
         cost=file.cost,
     )
+
+
+def _check_together(data: dict[str, Any], file: SuiteFile, made: list[list[Setting]], report: messages.Report) -> None:
+    """Report hyperparameters that change nothing, or that a dataset cannot have; `made` is by architecture."""
+    if len(made) == len(file.architectures):
+        trained = [[h for setting in each for h in setting.trained_with(file.search)] for each in made]
+        for where, text in combined.without_effect(data, trained):
+            report(where, text)
+    if any(setting.hyperparameters.class_balance != "none" for each in made for setting in each):
+        for name, dataset in file.datasets.items():
+            if isinstance(dataset, PythonDataset):
+                report(
+                    ("datasets", name),
+                    "class_balance needs labels that are known before images are read, which those of format: python "
+                    "are not; let its Dataset repeat the images itself",
+                )
 
 
 def _check_name(

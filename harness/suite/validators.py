@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.suite import weights as own_weights
 from harness.suite.catalog import registry
-from harness.suite.catalog.own import takes_weights
+from harness.suite.catalog.own import read_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -97,7 +97,7 @@ def network(text: str, info: ValidationInfo) -> str:
     path = import_path(text, info)
     if info.context is not None:
         try:
-            takes_weights(path, info.context)
+            read_arguments(path, info.context)
         except ImportError as error:
             raise ValueError(f"{path}: {error}") from None
     return path

@@ -78,10 +78,11 @@ def test_the_code_is_part_of_the_trial_and_its_place_is_not(write: Write, tmp_pa
     assert _trial_id(load_suite(tmp_path / "tiny.yaml")) != before
 
 
-def test_options_are_what_the_function_takes(write: Write) -> None:
+def test_options_are_what_the_function_takes(write: Write, tmp_path: Path) -> None:
     """Flags, numbers, texts, and lists of numbers or texts, as they are written; without weights of its own, none."""
+    (tmp_path / "open.py").write_text("def build(**options): ...\n")
     options = "{a: true, b: 0.5, c: word, d: [3, 4], e: [0.5, 1], f: [x, y]}"
-    suite = load_suite(write(f"  - {{python: own_detector.py:build, name: mine, model: {options}}}\n"))
+    suite = load_suite(write(f"  - {{python: open.py:build, name: mine, model: {options}}}\n"))
     (setting,) = suite.settings
     expected = {"a": True, "b": 0.5, "c": "word", "d": (3, 4), "e": (0.5, 1.0), "f": ("x", "y")}
     assert setting.architecture.model == expected
@@ -102,7 +103,7 @@ def test_options_are_what_the_function_takes(write: Write) -> None:
         ("{python: own_detector.py:build, name: mine, weights: default}", "mine takes none or a file of weights"),
         ("{python: own_detector.py:build, name: mine, model: {num_classes: 3}}", "mine has no such option"),
         (
-            "{python: own_detector.py:build, name: mine, model: {a: {b: 1}}}",
+            "{python: own_detector.py:build, name: mine, model: {channels: {b: 1}}}",
             "takes a flag, a number, a text, or a list",
         ),
     ],

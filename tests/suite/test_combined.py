@@ -76,3 +76,43 @@ def test_a_contradiction_is_told_at_its_line(rest: str, architecture: str, wante
         _load(tmp_path, rest, architecture)
     assert wanted in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+_ADAMW = "{name: fcos_resnet50_fpn, weights: none, hyperparameters: {optimizer: adamw%s}}"
+
+
+@pytest.mark.parametrize(
+    ("rest", "architecture", "wanted"),
+    [
+        (
+            "hyperparameters: {optimizer: adamw, momentum: 0.8}",
+            _RETINA,
+            ":4: hyperparameters.momentum: has no effect with optimizer: adamw, only with sgd; remove it or change",
+        ),
+        ("", _ADAMW % ", momentum: 0.8", ":3: architectures[0].hyperparameters.momentum: has no effect with optimizer"),
+        ("sweep: {momentum: [0.8, 0.9]}", f"{_RETINA}, {_ADAMW % ''}", ":4: sweep.momentum: has no effect"),
+        ("search: {trials: 2, over: {momentum: [0.8, 0.9]}}", _ADAMW % "", "search.over.momentum: has no effect"),
+        ("hyperparameters: {schedule: cosine, milestones: [3]}", _RETINA, "hyperparameters.milestones: has no effect"),
+        ("hyperparameters: {schedule: constant, gamma: 0.5}", _RETINA, "only with multistep or plateau; remove it or"),
+        ("hyperparameters: {plateau_patience: 3}", _RETINA, "plateau_patience: has no effect with schedule: multistep"),
+        ("hyperparameters: {repeat_threshold: 0.1}", _RETINA, "repeat_threshold: has no effect with class_balance: no"),
+    ],
+)
+def test_a_hyperparameter_without_effect_is_refused(tmp_path: Path, rest: str, architecture: str, wanted: str) -> None:
+    """Where it stands: trials that a sweep or a search makes of it would be one training many times."""
+    with pytest.raises(SuiteError) as error:
+        _load(tmp_path, rest, architecture)
+    assert wanted in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "hyperparameters: {momentum: 0.8}",
+        "hyperparameters: {gamma: 0.5}\nsweep: {schedule: [cosine, multistep]}",
+        "search: {trials: 2, over: {gamma: [0.1, 0.5], schedule: [cosine, multistep]}}",
+    ],
+)
+def test_a_hyperparameter_that_counts_somewhere_is_taken(tmp_path: Path, rest: str) -> None:
+    """For one architecture of several, or at one point of a sweep or a search."""
+    assert _load(tmp_path, rest, f"{_RETINA}, {_ADAMW % ''}" if "momentum" in rest else _RETINA)

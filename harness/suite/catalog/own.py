@@ -22,31 +22,50 @@ _RECIPE = Recipe(lr=1e-4, optimizer="adamw", source="AdamW's usual rate: the har
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a function may be called with by name.
+
+    Attributes:
+        names: its arguments.
+        any_name: whether it takes others too (`**options`), or may: a decorator can change that.
+    """
+
+    names: tuple[str, ...]
+    any_name: bool = False
+
+    def takes(self, name: str) -> bool:
+        """Whether it may be called with this name."""
+        return self.any_name or name in self.names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnModel(Architecture):
     """A row of the user's own network.
 
     Attributes:
         build: the import path of the function that builds it; a file's is absolute.
-        takes_weights: whether that function has an argument `weights`; None where only calling it tells.
+        arguments: of that function; None where only calling it tells.
     """
 
     build: str
-    takes_weights: bool | None = None
+    arguments: Arguments | None = None
 
     def find_option(self, name: str) -> Option | None:
-        """An option for any argument but those that the harness gives itself."""
-        return None if name in GIVEN else Option(name=name, kind="plain")
+        """An option for any argument of the function but those that the harness gives itself."""
+        if name in GIVEN or (self.arguments and not self.arguments.takes(name)):
+            return None
+        return Option(name=name, kind="plain")
 
     def weights_words(self) -> tuple[str, ...]:
-        """`default` is passed to the function, where it takes it."""
-        return ("none",) if self.takes_weights is False else ("default", "none")
+        """`default` is passed to the function, where it has an argument of the name."""
+        return ("none",) if self.arguments and "weights" not in self.arguments.names else ("default", "none")
 
     def weights_unless_set(self) -> str:
         """The function's own, where it is known to have some."""
-        return "default" if self.takes_weights else "none"
+        return "default" if self.arguments and "weights" in self.arguments.names else "none"
 
 
-def own_model(name: str, path: str, *, takes_weights: bool | None = None) -> OwnModel:
+def own_model(name: str, path: str, arguments: Arguments | None = None) -> OwnModel:
     """The row of the network that the function at an import path builds. Its code is not looked at."""
     module, _, function = path.rpartition(":")
     file = module.replace("\\", "/").rpartition("/")[2]
@@ -54,7 +73,12 @@ def own_model(name: str, path: str, *, takes_weights: bool | None = None) -> Own
         name=name,
         family="harness.trial.models.own.family",
         build=path,
-        takes_weights=takes_weights,
+        arguments=arguments,
+        options=tuple(
+            Option(name=argument, kind="plain")
+            for argument in (arguments.names if arguments else ())
+            if argument not in GIVEN
+        ),
         backbone=f"{file}:{function}",
         stages=0,
         parameters=0,
@@ -62,8 +86,8 @@ def own_model(name: str, path: str, *, takes_weights: bool | None = None) -> Own
     )
 
 
-def takes_weights(path: str, folder: Path) -> bool | None:
-    """Read whether a function at an import path has an argument of the name `weights`, without running anything.
+def read_arguments(path: str, folder: Path) -> Arguments | None:
+    """Read which arguments a function at an import path takes by name, without running anything.
 
     Args:
         path: `module:NAME` or `file.py:NAME`.
@@ -87,8 +111,8 @@ def takes_weights(path: str, folder: Path) -> bool | None:
         raise ImportError(f"{file}: is not Python: {error}") from None
     found = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name), None)
     if found is not None:
-        arguments = (*found.args.posonlyargs, *found.args.args, *found.args.kwonlyargs)
-        return any(argument.arg == "weights" for argument in arguments)
+        names = tuple(argument.arg for argument in (*found.args.args, *found.args.kwonlyargs))
+        return Arguments(names=names, any_name=found.args.kwarg is not None or bool(found.decorator_list))
     if name not in _words(tree):
         defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
         known = f"; it defines {', '.join(defined)}" if defined else ""

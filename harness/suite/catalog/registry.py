@@ -73,7 +73,7 @@ def find(name: str, folder: Path, python: str | None = None) -> tuple[Architectu
     if python is not None:
         if name in BUILT_IN:
             raise TypeError(f"{python} is called {name}, as a built-in architecture is: give it a name of its own")
-        model = own_models.own_model(name, python, takes_weights=own_models.takes_weights(python, folder))
+        model = own_models.own_model(name, python, own_models.read_arguments(python, folder))
         return model, _remembered(python, model, folder)
     if name in BUILT_IN:
         return BUILT_IN[name], None

@@ -186,3 +186,32 @@ def test_two_networks_of_the_users_have_two_names(tmp_path: Path) -> None:
                 SuiteError, match=r"s.yaml:5: architectures\[1\].name: .*nets.py:one is called mine too"
             ):
                 load_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        ("def one(*, num_classes, width=1): ...", True),
+        ("def one(num_classes, width): ...", True),
+        ("def one(*, num_classes, **others): ...", False),
+        ("import functools\n@functools.cache\ndef one(*, num_classes): ...", False),
+        ("one = print", False),
+    ],
+)
+def test_an_argument_that_a_network_of_ones_own_does_not_take_is_told(
+    tmp_path: Path, function: str, *, told: bool
+) -> None:
+    """Where the file says so: what takes any name, or is no plain function, is seen when it is called."""
+    (tmp_path / "nets.py").write_text(f"{function}\n")
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "suite: s\ndatasets: {shapes: {format: synthetic, train: {images: 4}, val: {images: 2}}}\narchitectures:\n"
+        "  - {python: nets.py:one, name: mine, model: {widht: 2}}\n"
+    )
+    if not told:
+        assert load_suite(path).settings[0].architecture.model == {"widht": 2}
+        return
+    with pytest.raises(SuiteError) as error:
+        load_suite(path)
+    wanted = "s.yaml:4: architectures[0].model.widht: mine has no such option; did you mean width?; known: width"
+    assert wanted in str(error.value)
