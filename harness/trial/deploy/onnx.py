@@ -16,7 +16,7 @@ import torch
 from harness.errors import UnsupportedVariant
 from harness.suite.deployment import ONNXRUNTIME
 from harness.trial.deploy.agreement import check_agreement
-from harness.trial.deploy.resizing import OPSET, register_resize
+from harness.trial.deploy.resizing import OPSET, exact_sizes, register_resize
 from harness.trial.deploy.single import OUTPUTS, Built, OneImage, PerThreshold
 from harness.trial.deploy.suppression import without_branches
 
@@ -37,7 +37,13 @@ def to_onnx(detector: Detector, image: Tensor) -> bytes:
         image: float32 [3, H, W], to trace with.
     """
     register_resize()
-    with warnings.catch_warnings(), torch.inference_mode(), without_branches(), tempfile.TemporaryDirectory() as folder:
+    with (
+        warnings.catch_warnings(),
+        torch.inference_mode(),
+        without_branches(),
+        exact_sizes(),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         path = Path(folder) / "model.onnx"
         # Of a trace, that python values become constants; what that loses shows when detections are compared.
         warnings.simplefilter("ignore")

@@ -1,13 +1,53 @@
-"""Resizes with antialiasing in an ONNX file, which torch's TorchScript-based exporter does not know by itself."""
+"""Resizes of images in exports: torchvision's to the same pixel, and in ONNX those with antialiasing.
+
+torch's TorchScript-based exporter does not know the latter by itself.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch.nn import functional
+from torchvision.models.detection import transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
 
 OPSET = 18  # the first whose Resize knows antialias
+
+
+@contextlib.contextmanager
+def exact_sizes() -> Iterator[None]:
+    """Within the context, let torchvision's detectors be traced with the image sizes that they have in python.
+
+    torchvision computes them in float64 in python and in float32 in a trace, where one shape in ten comes out a pixel
+    smaller.
+    """
+    module = cast("Any", transform)
+    original = module._resize_image_and_masks  # noqa: SLF001 - looked up there by GeneralizedRCNNTransform
+
+    def resize(image: Tensor, low: int, high: int, target: Any = None, fixed_size: Any = None) -> tuple[Tensor, Any]:
+        if fixed_size is not None or target is not None:
+            return cast("tuple[Tensor, Any]", original(image, low, high, target, fixed_size))
+        sides = torch._shape_as_tensor(image)[-2:].to(torch.float64)  # noqa: SLF001 - stays an input of the trace
+        ends = torch.cat((sides.amin(0, keepdim=True), sides.amax(0, keepdim=True)))
+        scale = (torch.tensor([low, high], dtype=torch.float64) / ends).amin(
+            0, keepdim=True
+        )  # ONNX cuts numbers to fp32
+        height, width = (sides * scale).floor().to(torch.int64)
+        size = cast("list[int]", [height, width])
+        return functional.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0], None
+
+    module._resize_image_and_masks = resize  # noqa: SLF001
+    try:
+        yield
+    finally:
+        module._resize_image_and_masks = original  # noqa: SLF001
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.trial.deploy.agreement import check_agreement
+from harness.trial.deploy.resizing import exact_sizes
 from harness.trial.deploy.single import Built, OneImage, PerThreshold
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def to_torchscript(detector: Detector, image: Tensor) -> Any:
         detector: in evaluation mode.
         image: float32 [3, H, W] on the detector's device, to trace with.
     """
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), exact_sizes():
         # Of a trace, that python values become constants; of torch, that scripting will be replaced one day.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(OneImage(detector).eval(), (image,), check_trace=False)  # type: ignore[no-untyped-call]
