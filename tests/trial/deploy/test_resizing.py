@@ -58,7 +58,8 @@ class _Transformed(nn.Module):
         self.transform = GeneralizedRCNNTransform(128, 256, [0.0], [1.0])
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.transform.resize(image, None)[0]
+        resized: Tensor = self.transform.resize(image, None)[0]
+        return resized
 
 
 # Of both kinds: those that float64 makes a pixel smaller than 128, and those that only float32 does.
