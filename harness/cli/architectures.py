@@ -71,6 +71,9 @@ def _details(row: Row) -> Iterator[tuple[str, str]]:
     source = recipe.pop("source")
     values = ", ".join(f"{key} {_plain(value)}" for key, value in recipe.items() if value not in (None, [], ()))
     yield "recipe", f"{values}{f' ({source})' if source else ''}"
+    demands = ", ".join(_demands(row))
+    if demands:
+        yield "demands", demands
     if row["options"]:
         yield "model", ", ".join(row["options"])
 
@@ -127,6 +130,18 @@ def _size(row: Row) -> str:
 
 def _only(row: Row) -> str:
     return ", no other" if row["fixed_size"] else ""
+
+
+def _demands(row: Row) -> Iterator[str]:
+    """What a suite must keep to, beyond what every architecture wants."""
+    if row["size_multiple"] > 1 and not row["fixed_size"]:
+        yield f"image sizes that are multiples of {row['size_multiple']}"
+    if row["min_batch"] > 1:
+        yield f"at least {row['min_batch']} images in a training step (batch_size / accumulate)"
+    if not row["fp16"]:
+        yield "precision bf16 or fp32, for it overflows in fp16"
+    if row["needs_masks"]:
+        yield "data with masks"
 
 
 def _here(row: Row) -> str:

@@ -71,6 +71,14 @@ def test_everything_is_printed_as_data(harness_command: Command, tmp_path: Path)
     assert all(row["installed"] and row["code_license"] and row["recipe"]["lr"] for row in found)
 
 
+_DEMANDS = {
+    "ssdlite320_mobilenet_v3_large": "at least 2 images in a training step (batch_size / accumulate)",
+    "maskrcnn_resnet50_fpn": "data with masks",
+    "yolox_nano": "image sizes that are multiples of 32",
+    "dfine_n": "image sizes that are multiples of 32, precision bf16 or fp32, for it overflows in fp16",
+}
+
+
 def test_one_architecture_is_told_in_full(harness_command: Command) -> None:
     """With its options and its recipe, one of the user's own too; a name that is near is proposed for a wrong one."""
     told = harness_command("list", "architectures", "fasterrcnn_mobilenet_v3_large_fpn", env={"COLUMNS": "80"}).stdout
@@ -78,6 +86,10 @@ def test_one_architecture_is_told_in_full(harness_command: Command) -> None:
     assert {option.name for option in options} <= set(re.split(r"[\s,]+", told))
     assert "backbone: mobilenet_v3_large" in told
     assert "recipe: lr 0.02, batch_size 16" in told
+    assert "demands" not in told
+    for name, demand in _DEMANDS.items():
+        told = harness_command("list", "architectures", name, env={"COLUMNS": "200"}).stdout
+        assert f"    demands: {demand}\n" in told
     own = harness_command("list", "architectures", f"{ROOT}/tests/examples/toy_architecture.py:TOY")
     assert own.stdout.startswith("toy\n")
     wrong = harness_command("list", "architectures", "fcos_tim")
