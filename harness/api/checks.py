@@ -72,6 +72,8 @@ def check_architecture(  # noqa: PLR0913 - what a caller may want otherwise
     if classes < 1:
         raise UsageError(f"classes must be 1 or more, got {classes}")
     known = registry.names()
+    if architecture.endswith(".py"):
+        raise UsageError(f"name what {architecture} builds it with: {architecture}:NAME, a function or a row")
     if ":" not in architecture and architecture not in known:
         raise UsageError(
             f"there is no architecture {architecture}{nearest(architecture, known)}; known: {', '.join(known)}; one of "

@@ -59,7 +59,8 @@ def budget_problems(data: Mapping[str, Any], index: int) -> Iterator[tuple[Place
     places = [((*holder, key), key) for holder, keys in holders for key in _LENGTHS if keys.get(key) is not None]
     if any(key == "budget" for _, key in places) and len(places) > 1:
         where, key = next((each for each in reversed(places) if each[1] == "epochs"), places[-1])
-        yield where, f"{key} and budget both say how long training is; remove one of them"
+        what = "budget is set twice" if key == "budget" else f"{key} and budget both say how long training is"
+        yield where, f"{what}; remove one of them"
 
 
 def without_effect(

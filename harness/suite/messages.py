@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[tuple[str | int, ...], str], None]
 
+_FEW_KEYS = 5  # of a mapping, so that a message names them
 _SHOWN = 80
 _TYPES = {
     "integer": "an integer",
@@ -150,7 +151,9 @@ def _follow(schema: dict[str, Any], here: dict[str, Any], data: object) -> dict[
 
 
 def _expected(here: dict[str, Any], followed: dict[str, Any]) -> str:
-    options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"] or [followed]
+    options = [option for option in here.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) <= 1:
+        options = [followed]
     return " or ".join(
         dict.fromkeys(_allowed_values(option if "$ref" not in option else {"type": "object"}) for option in options)
     )
@@ -163,7 +166,9 @@ def _allowed_values(schema: dict[str, Any]) -> str:
         return str(schema["const"])
     bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
     size = " that is not empty" if schema.get("minItems") or schema.get("minProperties") else ""
-    return f"{_TYPES.get(schema.get('type', ''), 'another value')}{size} {' and '.join(bounds)}".strip()
+    keys = schema.get("properties", ())
+    named = f" with {', '.join(keys)}" if 0 < len(keys) <= _FEW_KEYS else ""
+    return f"{_TYPES.get(schema.get('type', ''), 'another value')}{size}{named} {' and '.join(bounds)}".strip()
 
 
 def _tags(detail: ErrorDetails) -> str:

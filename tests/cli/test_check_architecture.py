@@ -46,6 +46,7 @@ def test_code_that_does_not_come_back_is_a_failed_check(wrong: str, detail: str,
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("own.py",), 2, "name what own.py builds it with: own.py:NAME, a function or a row"),
         (("fasterrcnn_resnet50",), 2, "there is no architecture fasterrcnn_resnet50; did you mean"),
         ((OWN, "--image-size", "a"), 2, "expected a number of pixels, 640"),
         ((OWN, "--model", "wrong"), 2, "expected NAME=VALUE"),

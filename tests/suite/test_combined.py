@@ -39,10 +39,15 @@ def test_a_budget_is_part_of_every_trial(tmp_path: Path) -> None:
     [
         ("budget: {}", _RETINA, ":4: budget: takes exactly one of epochs, images and minutes"),
         ("budget: {epochs: 1, images: 2}", _RETINA, ":4: budget: takes exactly one"),
+        ("budget: 12", _RETINA, ":4: budget: expected a mapping with epochs, images, minutes, got 12"),
         ("budget: {minutes: 0}", _RETINA, "budget.minutes: expected a number > 0"),
         ("budget: {epochs: 1}\nhyperparameters: {epochs: 2}", _RETINA, ":5: hyperparameters.epochs: epochs and budget"),
         ("budget: {epochs: 1}\nsweep: {epochs: [2]}", _RETINA, ":5: sweep.epochs: epochs and budget both say"),
-        ("budget: {epochs: 1}\nsweep: {budget: [{minutes: 2}]}", _RETINA, ":5: sweep.budget: budget and budget both"),
+        (
+            "budget: {epochs: 1}\nsweep: {budget: [{minutes: 2}]}",
+            _RETINA,
+            ":5: sweep.budget: budget is set twice; remove",
+        ),
         (
             "budget: {epochs: 1}",
             "{name: retinanet_resnet50_fpn, weights: none, hyperparameters: {epochs: 2}}",
