@@ -542,12 +542,13 @@ def test_a_page_without_accuracy_or_without_results_can_be_written(tmp_path: Pat
     )
 
 
-def test_the_committed_example_is_what_its_records_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["quickstart", pytest.param("families", marks=pytest.mark.slow)])
+def test_a_committed_example_is_what_its_records_say(tmp_path: Path, name: str) -> None:
     """Writing the report again gives the same pages and pictures, except for the time of writing."""
-    example = paths.SuiteFolder(ROOT / "results" / "examples" / "quickstart")
-    again = paths.SuiteFolder(tmp_path / "quickstart")
-    for name in ("trials", "races"):
-        shutil.copytree(example.path / name, again.path / name)
+    example = paths.SuiteFolder(ROOT / "results" / "examples" / name)
+    again = paths.SuiteFolder(tmp_path / name)
+    for folder in ("trials", "races"):
+        shutil.copytree(example.path / folder, again.path / folder)
     shutil.copy(example.plan, again.plan)
     api.report(again.path)
     for made, committed in ((again.report, example.report), (again.page, example.page)):
