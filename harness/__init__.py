@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Prediction,
         RaceSummary,
         RunSummary,
+        check_architecture,
         compare,
         doctor,
         export,
@@ -59,10 +60,12 @@ if TYPE_CHECKING:
     )
     from harness.remeasure import Measurement
     from harness.scheduling.plan import Plan
+    from harness.store.checks import CheckResult
     from harness.trial.models.detector import LoadedDetector
 
 __all__ = [
     "Advice",
+    "CheckResult",
     "Export",
     "LoadedDetector",
     "Measurement",
@@ -74,6 +77,7 @@ __all__ = [
     "RunSummary",
     "SpeedVerdict",
     "__version__",
+    "check_architecture",
     "compare",
     "doctor",
     "errors",
@@ -93,6 +97,7 @@ __all__ = [
 _API = "harness.api"
 _HOMES = {
     "Advice": "harness.analysis.recommend",
+    "CheckResult": "harness.store.checks",
     "LoadedDetector": "harness.trial.models.detector",
     "Measurement": "harness.remeasure",
     "Plan": "harness.scheduling.plan",

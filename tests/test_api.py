@@ -66,6 +66,16 @@ def test_every_name_of_the_package_is_there() -> None:
         harness.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_an_architecture_is_checked() -> None:
+    """A result for each check, as `harness check-architecture` prints them."""
+    network = ROOT / "tests" / "trial" / "models" / "own" / "networks.py"
+    results = harness.check_architecture(f"{network}:build", image_size=64)
+    assert all(isinstance(result, harness.CheckResult) for result in results)
+    outcomes = {result.name: result.outcome for result in results}
+    assert outcomes["builds"] == "passed"
+    assert "failed" not in outcomes.values()
+
+
 def test_report_stays_the_function_when_its_room_is_imported() -> None:
     """Function and subpackage have one name; whichever is used first, both work."""
     code = (
