@@ -13,6 +13,7 @@ import pandas as pd
 from harness.analysis import latency
 from harness.analysis.settings import distinguishing_settings, image_size, weights_name
 from harness.store.record import AS_TRAINED
+from harness.suite.catalog.describe import backbone_name
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.expand import configuration_key
 from harness.suite.tuning import is_awaited
@@ -72,14 +73,15 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
     rows = []
     for state in states:
         trial, choice = state.trial, state.trial.architecture
-        row = choice.own or BUILT_IN.get(choice.name)
+        built_in = BUILT_IN.get(choice.name)
+        row = choice.own or built_in
         fixed = {
             "trial_id": trial.trial_id,
             "configuration": configuration_key(trial),
             "dataset": trial.dataset.name,
             "architecture": choice.name,
             "setting": settings[trial.trial_id],
-            "backbone": row.backbone if row else None,
+            "backbone": choice.own.backbone if choice.own else built_in and backbone_name(built_in, choice.model),
             "stages": row.stages if row else None,
             "weights": weights_name(trial),
             "image_size": image_size(trial),

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from harness.errors import SuiteError
 from harness.suite.identity import with_first_names
 from harness.suite.trial import Trial, TrialDataset
+from harness.suite.validators import WEIGHTS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -140,8 +141,11 @@ def _readable(trial: Trial, swept: Iterable[tuple[str, Any]]) -> tuple[str, ...]
 
 def _digest(trial: Trial) -> str:
     content = _identity(trial)
-    if trial.architecture.weights_sha256:
-        del content["architecture"]["weights"]
+    if trial.architecture.weights_sha256:  # the content counts, not where it is
+        holder, key = content["architecture"], "weights"
+        if trial.architecture.weights in WEIGHTS_WORDS:
+            holder, key = holder["model"], "backbone"
+        del holder[key]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
 
 

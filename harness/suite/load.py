@@ -158,7 +158,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         _check_name(row, own, owners, partial(report, ("architectures", index, "name")))
         if "weights" not in data["architectures"][index]:
             choice = replace(choice, weights=row.weights_unless_set())  # noqa: PLW2901 - filled in
-        architecture = _architecture(row, own, choice, ("architectures", index), report)
+        architecture = _architecture(row, own, choice, ("architectures", index), report, folder)
         if not problems:
             made.append(list(_settings(data, index, row, architecture, folder, report)))
     _check_together(data, file, made, report)
@@ -212,9 +212,10 @@ def _architecture(
     choice: ArchitectureChoice,
     place: Place,
     report: messages.Report,
+    folder: Path,
 ) -> TrialArchitecture:
     """Return the architecture as a trial builds it, and report what its row of the catalogue does not allow."""
-    model = _options(row, choice, (*place, "model"), report)
+    model = _options(row, choice, (*place, "model"), report, folder)
     words = row.weights_words()
     if choice.weights in WEIGHTS_WORDS and choice.weights not in words:
         allowed = f"{row.name} takes {', '.join(words)} or a file of weights{_relative_with(row, choice.weights)}"
@@ -227,7 +228,9 @@ def _architecture(
     if missing:
         report((*place, "name"), missing)
     digest = None
-    if choice.weights not in WEIGHTS_WORDS:
+    if choice.weights in WEIGHTS_WORDS:
+        digest = _digest_of_backbone(row, model, partial(report, (*place, "model", "backbone")))
+    else:
         if not row.weights_folders and Path(choice.weights).is_dir():
             report((*place, "weights"), f"{row.name} starts from a file of weights, and {choice.weights} is a folder")
         try:
@@ -244,6 +247,18 @@ def _architecture(
     )
 
 
+def _digest_of_backbone(row: Architecture, model: Mapping[str, Value], report: Callable[[str], None]) -> str | None:
+    """The sha256 over the files of a backbone in a folder of the user's; None if it is no such."""
+    option, name = row.find_option("backbone"), str(model.get("backbone", ""))
+    if option is None or not option.folders or not Path(name).is_absolute():
+        return None
+    try:
+        return weights.digest(Path(name), weights.PIXELS)
+    except OSError as error:
+        report(f"{name}: cannot be read: {error.strerror}")
+        return None
+
+
 def _relative_with(row: Architecture, word: str) -> str:
     """Name the architecture that differs from this one by a suffix and has such weights; empty if there is none."""
     for other in registry.BUILT_IN.values():
@@ -253,7 +268,9 @@ def _relative_with(row: Architecture, word: str) -> str:
     return ""
 
 
-def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report) -> dict[str, Value]:
+def _options(
+    row: Architecture, choice: ArchitectureChoice, place: Place, report: messages.Report, folder: Path
+) -> dict[str, Value]:
     """Return the keys under `model` as a trial holds them, and report what the architecture's row does not allow."""
     options = {option.name: option for option in row.options}
     values: dict[str, Value] = {}
@@ -267,6 +284,8 @@ def _options(row: Architecture, choice: ArchitectureChoice, place: Place, report
             report((*place, name), f"has no effect with weights: {choice.weights}; only published weights have it")
         try:
             values[name] = option.read(value)
+            if option.folders:
+                values[name] = weights.hub_or_folder(str(value), folder, Path.cwd())
         except ValueError as error:
             report((*place, name), f"{row.name} {error}, got {messages.shown(value)}")
     return values
@@ -351,5 +370,5 @@ def _at_point(
         told.append(text)
         report(("sweep", key), text)
 
-    built = _architecture(row, architecture.own, choice, (), report_at_axis)
+    built = _architecture(row, architecture.own, choice, (), report_at_axis, folder)
     return None if told else built

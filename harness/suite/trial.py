@@ -27,7 +27,8 @@ class TrialArchitecture:
     Attributes:
         name: the name of its row in the catalogue.
         weights: `default`, `backbone`, `none`, or a file or folder.
-        weights_sha256: of the user's own weights (`harness.suite.weights`), if they are such.
+        weights_sha256: of the user's own weights (`harness.suite.weights`), if they are such; or of the folder that
+            the option `backbone` names.
         image_size: the detector's resize.
         model: the architecture's options.
         own: where the row comes from, if it is the user's own.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from harness.store.record import Metrics, Variant
+from harness.suite.catalog.describe import backbone_name
 from harness.trial.deploy.formats import FORMATS
 from harness.trial.deploy.resizing import OPSET
 from harness.trial.models import checkpoint
@@ -97,11 +98,13 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _architecture(row: Architecture, record: Record | None) -> dict[str, Any]:
     """What the network is, and under which licences: the weights' counts where the training started from them."""
-    started = None if record is None else record.trial.architecture.weights
-    published = started in row.published_files
+    choice = None if record is None else record.trial.architecture
+    started = None if choice is None else choice.weights
+    of_choice = choice is not None and "backbone" in choice.model  # whose licence the catalogue does not know
+    published = started in row.published_files and not of_choice
     return {
         "name": row.name,
-        "backbone": row.backbone,
+        "backbone": row.backbone if choice is None else backbone_name(row, choice.model),
         "parameters": row.parameters if record is None else record.model.parameters,
         "started_from": started,
         "code_license": row.code_license or None,

@@ -104,6 +104,7 @@ class Option:
         above_zero: whether channels must be above 0.
         levels: the number of feature maps.
         pretrained_only: whether it has no effect unless the weights are published ones.
+        folders: of a name, whether it is a repository of Hugging Face's hub or a folder with its files.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Option:
     above_zero: bool = False
     levels: int = 0
     pretrained_only: bool = False
+    folders: bool = False
 
     def read(self, value: object) -> Value:
         """The value of a suite file as a trial holds it.
@@ -285,6 +287,15 @@ class Architecture:
                 file depends on it overrides this.
         """
         return self.published_files[word]
+
+    def needed_file(self, word: str, backbone: str | None = None) -> Published | None:
+        """The published file that a suite with these weights needs; None if it needs none.
+
+        Args:
+            word: what the suite gives as its `weights`.
+            backbone: the value of the option `backbone`, for rows that have it and whose suite sets it.
+        """
+        return self.published_file(word, backbone) if word in self.published_files else None
 
     def missing_package(self) -> str | None:
         """Say which package is not installed that this row needs, and the command that installs it; None if none."""

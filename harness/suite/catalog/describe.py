@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.suite.catalog.published import described, location
 
 if TYPE_CHECKING:
-    from harness.suite.catalog.architecture import Architecture
+    from collections.abc import Mapping
+
+    from harness.suite.catalog.architecture import Architecture, Value
 
 _BUILT_IN = "harness.trial.models."
 
@@ -18,6 +21,14 @@ def family_name(row: Architecture) -> str:
     if row.family.startswith(_BUILT_IN):
         return row.family.removeprefix(_BUILT_IN).removesuffix(".family")
     return row.family
+
+
+def backbone_name(row: Architecture, model: Mapping[str, Value]) -> str:
+    """The backbone that a suite chose, else the row's; of a folder its name alone."""
+    chosen = model.get("backbone") if row.find_option("backbone") else None
+    if not isinstance(chosen, str):
+        return row.backbone
+    return Path(chosen).name if Path(chosen).is_absolute() else chosen
 
 
 def as_data(row: Architecture) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class PublishedFile:
 
     Attributes:
         architecture: the name of a built-in one, or the import path of the user's own.
-        word: what the suite gives as its `weights`: default or backbone.
+        word: what the suite gives as its `weights`: default, backbone or none.
         file: the published file.
         backbone: the backbone that the suite names; None if it names none.
     """
@@ -51,19 +51,18 @@ def published_files(architectures: Iterable[tuple[Architecture, TrialArchitectur
     Args:
         architectures: each row, with what a trial makes of it.
     """
-    files = (_of_choice(row, choice) for row, choice in architectures if choice.weights in row.published_files)
-    return tuple(dict.fromkeys(files))
+    files = (_of_choice(row, choice) for row, choice in architectures)
+    return tuple(dict.fromkeys(file for file in files if file is not None))
 
 
-def _of_choice(row: Architecture, choice: TrialArchitecture) -> PublishedFile:
+def _of_choice(row: Architecture, choice: TrialArchitecture) -> PublishedFile | None:
     backbone = choice.model.get("backbone")
     name = backbone if isinstance(backbone, str) else None
-    return PublishedFile(
-        architecture=choice.own.path if choice.own else choice.name,
-        word=choice.weights,
-        file=row.published_file(choice.weights, name),
-        backbone=name,
-    )
+    file = row.needed_file(choice.weights, name)
+    if file is None:
+        return None
+    architecture = choice.own.path if choice.own else choice.name
+    return PublishedFile(architecture=architecture, word=choice.weights, file=file, backbone=name)
 
 
 def described(file: Published) -> str:

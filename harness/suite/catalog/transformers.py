@@ -15,19 +15,21 @@ as one, as those of torchvision, DETR and LW-DETR do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from harness.suite.catalog import timm
 from harness.suite.catalog import transformers_configs as configs
-from harness.suite.catalog.architecture import HubFile, Option
-from harness.suite.catalog.transformers_row import ADAMW, APACHE, COMMON, QUERIES, TransformersArchitecture
+from harness.suite.catalog.architecture import HubFile
+from harness.suite.catalog.transformers_backbones import ARCHITECTURES as ON_OTHERS
+from harness.suite.catalog.transformers_row import (
+    ADAMW,
+    APACHE,
+    COMMON,
+    QUERIES,
+    RTDETR_PAGE,
+    TransformersArchitecture,
+)
 from harness.suite.catalog.transformers_vit import ARCHITECTURES as VIT
-
-if TYPE_CHECKING:
-    from harness.suite.catalog.architecture import Published
-
-_RTDETR_PAGE = "https://github.com/lyuwenyu/RT-DETR/tree/main/rtdetrv2_pytorch"
 
 
 def _rtdetr(depth: int, *, published_map: float, parameters: int, operations: float, **recipe: Any) -> Any:
@@ -43,57 +45,18 @@ def _rtdetr(depth: int, *, published_map: float, parameters: int, operations: fl
         resize="square",
         size_multiple=32,
         published_map=published_map,
-        published_source=_RTDETR_PAGE,
+        published_source=RTDETR_PAGE,
         published_files={"default": HubFile(repo=f"PekingU/{name}", revision="main")},
         weights_license=APACHE,
         parameters=parameters,
         gflops=round(operations / 2, 2),
-        recipe=replace(ADAMW, source=f"{_RTDETR_PAGE}/configs/rtdetrv2", ema=0.9999, **recipe),
+        recipe=replace(ADAMW, source=f"{RTDETR_PAGE}/configs/rtdetrv2", ema=0.9999, **recipe),
         model_type="rt_detr_v2",
         frozen_prefixes=("model.backbone.model.embedder.",) if depth > 34 else (),  # noqa: PLR2004 - as its authors do
         config=configs.rtdetr_v2(depth),
         options=QUERIES,
     )
 
-
-_TIMM = timm.ARCHITECTURES[0]  # which has the same backbones
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnTimmArchitecture(TransformersArchitecture):
-    """A row whose backbone is the suite's choice among timm's; nobody published weights of the whole."""
-
-    def weights_unless_set(self) -> str:
-        """The backbone's."""
-        return "backbone"
-
-    def published_file(self, word: str, backbone: str | None = None) -> Published:
-        """The file of the backbone that a suite chose."""
-        return _TIMM.published_file(word, backbone)
-
-
-_RTDETR_TIMM = OnTimmArchitecture(
-    **{
-        **COMMON,
-        "family": "harness.trial.models.transformers_timm.family",
-        "extra": "transformers,timm",
-        "packages": (*COMMON["packages"], "timm"),
-    },
-    name="rtdetr_v2_timm",
-    backbone=timm.LITE0,
-    stages=1,
-    queries=300,
-    image_size=(640, 640),
-    resize="square",
-    size_multiple=32,
-    published_files=_TIMM.published_files,
-    weights_license=APACHE,
-    parameters=11_834_800,
-    recipe=replace(ADAMW, source=f"{_RTDETR_PAGE}/configs/rtdetrv2", epochs=120, backbone_lr_factor=0.1, ema=0.9999),
-    model_type="rt_detr_v2",
-    config=configs.rtdetr_v2(18),
-    options=(Option(name="backbone", kind="name"), *QUERIES),
-)
 
 _DFINE_PAGE = "https://github.com/Peterande/D-FINE"
 
@@ -275,5 +238,5 @@ ARCHITECTURES: tuple[TransformersArchitecture, ...] = (
         backbone_lr_factor=0.5,
     ),
     *VIT,
-    _RTDETR_TIMM,
+    *ON_OTHERS,
 )

@@ -188,6 +188,14 @@ def lw_detr(size: str) -> dict[str, Any]:
     }
 
 
+# As transformers' own conversion of timm's resnet18 to microsoft/resnet-18 has it.
+RESNET_18: dict[str, Any] = {
+    "model_type": "resnet",
+    "hidden_sizes": [64, 128, 256, 512],
+    "depths": [2, 2, 2, 2],
+    "layer_type": "basic",
+    "out_indices": [2, 3, 4],
+}
 # The auxiliary losses of DETR's authors are off in the published `config.json`, for it was written for inference.
 DETR_RESNET_50: dict[str, Any] = {
     "auxiliary_loss": True,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _FAMILY = "harness.trial.models.transformers.family"
 APACHE = "Apache-2.0"
+RTDETR_PAGE = "https://github.com/lyuwenyu/RT-DETR/tree/main/rtdetrv2_pytorch"
 COCO_80, COCO_91 = 80, 91  # the classes of COCO, and its largest id with a place for 0
 
 

@@ -18,6 +18,7 @@ from harness.suite.catalog.architecture import Architecture
 from harness.suite.catalog.own import own_model
 from harness.suite.schema import Protocol
 from harness.suite.validators import WEIGHTS_WORDS
+from harness.suite.weights import hub_or_folder
 from harness.trial import environment
 from harness.trial.battery import checks
 from harness.trial.battery.reduced import reduced_options, reduced_size
@@ -77,7 +78,7 @@ def _subject(request: CheckRequest, folder: Path, write: Callable[[CheckResult],
         row = find_row(request.architecture, Path(request.folder))
         device = environment.choose_device(request.device)
         environment.prepare(device, Protocol(), threads=torch.get_num_threads(), seed=0)
-        options = {name: _option(row, name, value) for name, value in request.model.items()}
+        options = {name: _option(row, name, value, Path(request.folder)) for name, value in request.model.items()}
         size = request.image_size or reduced_size(row)
         _refuse_unfit(row, size, request.weights)
     except HarnessError as error:
@@ -116,12 +117,12 @@ def _refuse_unfit(row: Architecture, size: ImageSize, weights: str) -> None:
         raise TrialError(problem)
 
 
-def _option(row: Architecture, name: str, value: object) -> object:
+def _option(row: Architecture, name: str, value: object, folder: Path) -> object:
     option = row.find_option(name)
     if option is None:
         raise TrialError(f"{row.name} has no option {name}; known: {', '.join(o.name for o in row.options)}")
     try:
-        return option.read(value)
+        return hub_or_folder(str(option.read(value)), folder) if option.folders else option.read(value)
     except ValueError as error:
         raise TrialError(f"{row.name}: {name} {error}") from None
 

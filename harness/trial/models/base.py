@@ -180,3 +180,15 @@ class NamingFamily(Family, Protocol):
         Raises:
             TrialError: there is no such backbone, or nothing is published.
         """
+
+
+@runtime_checkable
+class BackboneFetchingFamily(Family, Protocol):
+    """A family that downloads the files of the backbone that a suite chose itself, for it needs more than one."""
+
+    def fetch_backbone(self, row: Architecture, word: str, backbone: str | None) -> Path:
+        """The file that `Architecture.needed_file` names, it and those beside it downloaded unless they are there.
+
+        Raises:
+            WeightsError: one of them cannot be had; names the file, the folder and the alternatives.
+        """

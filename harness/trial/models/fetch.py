@@ -1,7 +1,7 @@
 """python -m harness.trial.models.fetch NAME=WORD[=BACKBONE] …: download now the weights that a night will start from.
 
-NAME is an architecture of the catalogue or an import path, WORD what a suite gives as its `weights`, default or
-backbone, and BACKBONE the one that it names.
+NAME is an architecture of the catalogue or an import path, WORD what a suite gives as its `weights`, default, backbone
+or none, and BACKBONE the one that it names.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from harness import printing
 from harness.errors import HarnessError, WeightsError
 from harness.suite.catalog import registry
 from harness.trial.models import published
-from harness.trial.models.base import FetchingFamily, NamingFamily
+from harness.trial.models.base import BackboneFetchingFamily, FetchingFamily, NamingFamily
 from harness.trial.models.registry import family_of
 
-_ARGUMENT = re.compile(r"(.*)=(default|backbone)(?:=(.*))?")
+_ARGUMENT = re.compile(r"(.*)=(default|backbone|none)(?:=(.*))?")
 
 
 def fetch(name: str, word: str, backbone: str | None = None) -> Path:
@@ -31,13 +31,16 @@ def fetch(name: str, word: str, backbone: str | None = None) -> Path:
     except (ImportError, LookupError, TypeError) as error:
         raise WeightsError(f"{name}: {error}") from error
     family = family_of(row)
-    if word not in row.published_files:
+    needed = row.needed_file(word, backbone)
+    if needed is None:
         known = f"; it takes {', '.join(row.published_files)}" if row.published_files else ""
         raise WeightsError(f"{name}: there are no published weights {word}{known}")
+    if isinstance(family, BackboneFetchingFamily):
+        return family.fetch_backbone(row, word, backbone)
     if isinstance(family, FetchingFamily):
         return family.fetch(row, word)
     named = family.published_file(row, word, backbone) if isinstance(family, NamingFamily) else None
-    file = named or row.published_file(word, backbone)
+    file = named or needed
     if isinstance(file, str):
         raise WeightsError(f"{name}: its family {row.family} has no function fetch")
     return published.fetch(file, row.name)

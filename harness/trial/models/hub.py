@@ -32,8 +32,11 @@ def require(file: HubFile, architecture: str) -> Path:
     return path
 
 
-def fetch(file: HubFile, architecture: str) -> Path:
+def fetch(file: HubFile, architecture: str, *, if_any: bool = False) -> Path:
     """The file in the cache, downloaded unless it is there already.
+
+    Args:
+        if_any: whether the repository may lack it; then it is not there afterwards.
 
     Raises:
         WeightsError: it cannot be had; names the folder and the alternatives.
@@ -43,7 +46,7 @@ def fetch(file: HubFile, architecture: str) -> Path:
         return path
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.utils import logging
+        from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError, logging
     except ImportError:
         raise WeightsError(
             f"weights of {architecture}: {_absent(file)}, and downloading needs: pip install huggingface_hub"
@@ -54,6 +57,8 @@ def fetch(file: HubFile, architecture: str) -> Path:
         with contextlib.redirect_stderr(printing.terminal(error=True)):  # its bar moves on one line
             return Path(hf_hub_download(file.repo, file.file, revision=file.revision, cache_dir=hub_folder()))
     except Exception as error:  # noqa: BLE001 - whatever its HTTP client raises, which differs between versions
+        if if_any and isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            return path
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise WeightsError(
             f"weights of {architecture}: {_absent(file)}, and the download failed ({reason}). {_alternatives()}"

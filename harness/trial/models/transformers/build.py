@@ -61,7 +61,7 @@ def from_folder(
     Raises:
         WeightsError: it cannot be read, is of another network, or does not fit.
     """
-    with _explained(folder):
+    with explained(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         if config.model_type != row.model_type:
             raise WeightsError(f"{folder}: is a {config.model_type}, expected a {row.model_type} ({row.name})")
@@ -76,8 +76,10 @@ def from_folder(
     return adopt(own, loaded.state_dict(), str(folder), keep_head=keep_head and config.num_labels == classes)
 
 
-def from_checkpoint(row: TransformersArchitecture, path: Path, classes: int) -> tuple[nn.Module, Head]:
-    """A network that starts from one that this program fine-tuned.
+def from_checkpoint(
+    row: TransformersArchitecture, path: Path, classes: int
+) -> tuple[nn.Module, Head, Mapping[str, Any]]:
+    """A network that starts from one that this program fine-tuned, what became of its head, and its structure.
 
     Raises:
         WeightsError: the file is no such checkpoint, or of another network.
@@ -92,7 +94,8 @@ def from_checkpoint(row: TransformersArchitecture, path: Path, classes: int) -> 
     if config.get("model_type") != row.model_type:
         raise WeightsError(f"{path}: is a {foreign.shown(config.get('model_type'))}, expected a {row.model_type}")
     own = network.configuration(row.model_type, config, classes=classes)
-    return adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes)
+    module, head = adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes)
+    return module, head, structure
 
 
 def adopt(config: Any, state: Mapping[str, Tensor], what: str, *, keep_head: bool) -> tuple[nn.Module, Head]:
@@ -127,7 +130,7 @@ def freeze(module: nn.Module, frozen: tuple[str, ...] | list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
     """Turn what the library raises for a bad folder into a `WeightsError`, and keep its tables off the terminal."""
     before = library_logging.get_verbosity()
     library_logging.set_verbosity_error()

@@ -30,6 +30,7 @@ def build(
     row = own_row(row)
     different = changes(options)
     head: Head = "new"
+    mean, std = row.pixel_mean, row.pixel_std
     if weights == "none":
         module = building.untrained(row, classes, different, live_norms=True)
     elif weights in row.published_files:
@@ -39,8 +40,9 @@ def build(
     elif Path(weights).is_dir():
         module, head = building.from_folder(row, Path(weights), classes, different, keep_head=True)
     else:
-        module, head = building.from_checkpoint(row, Path(weights), classes)
-    return detector_of(row, module, image_size, row.pixel_mean, row.pixel_std), head
+        module, head, structure = building.from_checkpoint(row, Path(weights), classes)
+        mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))  # a backbone may have its own
+    return detector_of(row, module, image_size, mean, std), head
 
 
 def detector_of(

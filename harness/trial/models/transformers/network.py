@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,23 @@ _HEADS = (
     "model.enc_out_class_embed.",
     "model.denoising_class_embed.",
 )
+_STEMS = ("embedder", "embeddings", "stem", "encoder.convolution")
+_STAGES = ("encoder.stages", "encoder.layers", "encoder.layer", "encoder.blocks", "layer")
 _NORM_EPS = 1e-5  # of the library's frozen norms, which have it in their forward pass
 _TOWER = ("class_labels_classifier.layers.0.", "class_labels_classifier.layers.1.")
+
+
+def plain(values: Mapping[str, Any]) -> Any:
+    """The library's configuration of a backbone from plain values.
+
+    Raises:
+        WeightsError: this version of transformers knows no such network.
+    """
+    model_type = str(values.get("model_type"))
+    if model_type not in CONFIG_MAPPING:
+        raise WeightsError(f"the installed transformers has no {model_type}: pip install -U 'transformers>=5.19'")
+    kept = {key: value for key, value in values.items() if key != "model_type"}
+    return CONFIG_MAPPING[model_type](**json.loads(json.dumps(kept)))
 
 
 def configuration(model_type: str, values: Mapping[str, Any], *, classes: int) -> Any:
@@ -79,11 +96,15 @@ def backbone(module: nn.Module) -> nn.Module:
 def stages(module: nn.Module) -> Sequence[nn.Module]:
     """The stages of a network's backbone from the input on: the stem or the patches, then each stage or layer."""
     part = backbone(module)
-    for stem, rest in (("embedder", "encoder.stages"), ("embeddings", "encoder.layer"), ("embeddings", "layer")):
+    inner = getattr(part, getattr(part, "base_model_prefix", "") or "-", part)  # what some backbones wrap
+    for stem, rest in itertools.product(_STEMS, _STAGES):
         try:
-            return [part.get_submodule(stem), *part.get_submodule(rest).children()]
+            return [inner.get_submodule(stem), *inner.get_submodule(rest).children()]
         except AttributeError:
             continue
+    for rest in _STAGES:  # of one without a stem
+        with contextlib.suppress(AttributeError):
+            return list(inner.get_submodule(rest).children())
     children = [child for child in part.named_children() if any(True for _ in child[1].parameters())]
     first = next((i for i, (name, _) in enumerate(children) if name.startswith(("layer", "blocks", "stages"))), 0)
     stem_parts = [child for _, child in children[:first]]
