@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.suite.expand import TRIAL
+from harness.suite.validators import WEIGHTS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,13 @@ def weights_name(trial: Trial) -> str:
     """Return the suite's word for the weights (`default`, …), or a file's name with the start of its hash."""
     choice = trial.architecture
     return f"{Path(choice.weights).name} {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights
+
+
+def model_options(trial: Trial) -> dict[str, Any]:
+    """Return the options of the architecture; of a backbone in a folder its name, for the weights tell its content."""
+    choice = trial.architecture
+    of_folder = choice.weights_sha256 is not None and choice.weights in WEIGHTS_WORDS
+    return {**choice.model, **({"backbone": Path(str(choice.model["backbone"])).name} if of_folder else {})}
 
 
 def code_hash(trial: Trial) -> str | None:
@@ -68,7 +76,7 @@ def _settings(trial: Trial) -> dict[str, Any]:
         {
             **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
             "budget": budget.words() if budget is not None else None,
-            "model": dict(trial.architecture.model),
+            "model": model_options(trial),
             "image_size": image_size(trial),
             "weights": weights_name(trial),
             "code": code_hash(trial),

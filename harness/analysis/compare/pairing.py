@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frame import CANNOT, configuration_frame, result_of_variant, trial_frame
-from harness.analysis.settings import code_hash, flatten, format_setting
+from harness.analysis.settings import code_hash, flatten, format_setting, model_options
 from harness.store.record import AS_TRAINED
 from harness.suite.expand import TRIAL, configuration_key
+from harness.suite.validators import WEIGHTS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -185,12 +186,14 @@ def _hyperparameters(row: Row) -> Hashable:
 def _settings(trial: Trial) -> dict[str, Any]:
     """Return every setting of a trial's model and training on one level; weights in a file count by their content."""
     choice = trial.architecture
+    own = choice.weights_sha256
+    word = f"{choice.weights} " if choice.weights in WEIGHTS_WORDS else ""
     return flatten(
         {
             **TRIAL.dump_python(trial, mode="json")["hyperparameters"],
-            "model": dict(choice.model),
+            "model": model_options(trial),
             "image_size": asdict(choice.image_size),
-            "weights": f"sha256 {choice.weights_sha256[:8]}" if choice.weights_sha256 else choice.weights,
+            "weights": f"{word}sha256 {own[:8]}" if own else choice.weights,
             "code": code_hash(trial),
             "max_images": trial.max_images,
         }

@@ -62,7 +62,7 @@ def from_folder(
         WeightsError: it cannot be read, is of another network, or does not fit.
     """
     with explained(folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if config.model_type != row.model_type:
             raise WeightsError(f"{folder}: is a {config.model_type}, expected a {row.model_type} ({row.name})")
         loaded, found = AutoModelForObjectDetection.from_pretrained(

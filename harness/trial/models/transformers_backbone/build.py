@@ -14,6 +14,7 @@ from transformers import AutoBackbone, AutoConfig
 
 from harness import foreign
 from harness.errors import TrialError, WeightsError
+from harness.formatting import on_one_line
 from harness.trial.models.transformers import build, network
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _configuration(row: TransformersArchitecture, name: str, folder: Path | None
     if folder is None:
         return dict(row.config["backbone_config"])
     with build.explained(folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if type(config) not in AutoBackbone._model_mapping or config.model_type == "timm_backbone":  # noqa: SLF001 - no other way to ask
         raise TrialError(
             f"backbone {name}: is a {config.model_type}, of which transformers' AutoBackbone makes no backbone; choose "
@@ -100,8 +101,8 @@ def _shapes(name: str, config: Mapping[str, Any], strides: tuple[int, ...]) -> t
         raise
     except Exception as error:  # transformers has no error of its own for an image that does not fit
         raise TrialError(
-            f"backbone {name}: gives no feature maps for images of any size ({foreign.described(error)}); choose "
-            "another one"
+            f"backbone {name}: gives no feature maps for images of any size "
+            f"({on_one_line(foreign.described(error))}); choose another one, such as microsoft/resnet-50"
         ) from error
     found = [_stride(features.shape[-2:]) for features in maps]
     if not set(strides) <= set(found):
