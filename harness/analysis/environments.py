@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.store.record import Environment
 
 # These fields do not affect speed by themselves: a harness that measures in another way has another version.
-_NOT_SPEED = {"git_commit", "git_dirty", "torchmetrics", "loader_workers"}
+_NOT_SPEED = {"git_commit", "git_dirty", "torchmetrics", "hotcoco", "loader_workers"}
 
 
 def differences(environments: Sequence[Environment]) -> tuple[str, ...]:

@@ -263,6 +263,7 @@ class Environment:
     logical_cpus: Count | None = None
     governor: str | None = None
     thread_waiting: str | None = None
+    hotcoco: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

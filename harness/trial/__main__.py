@@ -44,7 +44,6 @@ if __name__ == "__main__":
     from harness.trial.worker import run_attempt
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # twenty lines at each evaluation
     # Each tensor on its way from a worker process takes a file descriptor, and 1,024 are soon used up.
     files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if most_files == resource.RLIM_INFINITY else min(_OPEN_FILES, most_files)

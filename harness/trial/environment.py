@@ -97,6 +97,7 @@ def describe(device: torch.device, *, cores: int, loader_workers: int) -> Enviro
         torch=torch.__version__,
         torchvision=TORCHVISION_VERSION,
         torchmetrics=version("torchmetrics"),
+        hotcoco=version("hotcoco"),
         harness=__version__,
         git_commit=commit,
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,

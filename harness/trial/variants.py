@@ -171,6 +171,5 @@ def _read(name: VariantName, place: VariantFolder, problem: str | None) -> tuple
 if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
     freeze_modules()
     sys.exit(examine_one(VariantFolder(Path(sys.argv[1]))))

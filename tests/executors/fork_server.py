@@ -21,8 +21,7 @@ from harness.store.paths import AttemptFolder
 
 _PRELOADED = [
     "tests.executors.attempt",
-    "faster_coco_eval",
-    "torchmetrics.detection",
+    "hotcoco",
     "harness.trial.doctor",
     "harness.trial.variants",
     "harness.api.suite",

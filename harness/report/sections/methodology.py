@@ -88,6 +88,6 @@ def _environment(environment: Environment, first: Environment) -> str:
             f"- CPU {escape(e.cpu)}, {counted(e.threads, 'thread')}{waiting}, "
             f"{counted(e.loader_workers, 'loader worker')}",
             f"- {escape(e.platform)}, Python {e.python}, torch {e.torch}, torchvision {e.torchvision}, "
-            f"torchmetrics {e.torchmetrics}, harness {e.harness}{commit}",
+            f"{f'hotcoco {e.hotcoco}' if e.hotcoco else f'torchmetrics {e.torchmetrics}'}, harness {e.harness}{commit}",
         )
     )
