@@ -39,7 +39,9 @@ def _run(folder: Path, written: str, image: torch.Tensor) -> list[np.ndarray[Any
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")
-@pytest.mark.parametrize("written", ["onnx", "torchscript", "openvino"])
+@pytest.mark.parametrize(
+    "written", ["onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torchscript", "openvino"))]
+)
 def test_a_written_file_detects_what_predict_detects(
     harness_command: Command, shipped: Shipped, tmp_path: Path, written: str
 ) -> None:

@@ -191,7 +191,7 @@ def test_a_trial_that_is_killed_twice_is_given_up(
     assert len(list(results.glob("tiny/trials/*/attempts/*"))) == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGHUP, marks=pytest.mark.slow), signal.SIGKILL])
 def test_no_trial_outlives_its_runner(number: signal.Signals, tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """A closed terminal, or kill −9 of the runner, with two loader processes: in ten seconds no process is left."""
     suite = tiny_suite(rest=LONG.replace("lr: 1e-4", "lr: 1e-4, loader_workers: 2"))

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
+import pytest
+
 from harness.store.events import PausedEvent, read_events
 from harness.store.job import OUTCOME
 from harness.store.paths import AttemptFolder
@@ -92,6 +94,7 @@ def _set_the_clock_forward() -> None:
     harness.trial.events.datetime = _SetForward  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_forward_uses_up_no_hours(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:

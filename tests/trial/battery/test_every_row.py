@@ -1,7 +1,7 @@
 """One battery for every architecture of the catalogue: what `harness check-architecture` checks, and three things more.
 
 The rows are taken from the catalogue, so that a new one is checked by being there. Large ones are `slow`, and in the
-longest test all but the smallest of each kind; everything runs at a reduced size where the architecture takes one.
+longest test all but the smallest of each library; everything runs at a reduced size where the architecture takes one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.suite.catalog.architecture import Architecture
+from harness.suite.catalog.describe import family_name
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize
 from harness.trial.battery import checks
@@ -32,19 +33,19 @@ QUICK = 25_000_000  # parameters of a row that the default tests run
 COCO_CLASSES = (80, 90, 91)  # as libraries count them: those with labels, the ids, the ids with a background
 
 
-def _rows(largest: float, *, of_each_kind: bool = False) -> list[Any]:
-    """Every row; those with more parameters are slow, and on demand all but the smallest of each kind."""
+def _rows(largest: float, *, of_each_library: bool = False) -> list[Any]:
+    """Every row; those with more parameters are slow, and on demand all but the smallest of each library."""
     smallest: dict[str, Architecture] = {}
     for row in sorted(BUILT_IN.values(), key=lambda row: row.parameters):
-        smallest.setdefault(row.name.partition("_")[0], row)
+        smallest.setdefault(family_name(row).partition("_")[0], row)
     return [
         pytest.param(row, id=name, marks=[] if quick else [pytest.mark.slow])
         for name, row in BUILT_IN.items()
-        for quick in [row.parameters <= largest and (not of_each_kind or row in smallest.values())]
+        for quick in [row.parameters <= largest and (not of_each_library or row in smallest.values())]
     ]
 
 
-@pytest.mark.parametrize("row", _rows(QUICK, of_each_kind=True))
+@pytest.mark.parametrize("row", _rows(QUICK, of_each_library=True))
 def test_a_row_does_what_it_must(row: Architecture, tmp_path: Path) -> None:
     """Everything that is checked, on the CPU, from random weights."""
     subject = Subject(
@@ -141,7 +142,7 @@ def _map(detector: Detector, images: list[Tensor], targets: list[dict[str, Tenso
     return accuracy(truths, detections, class_names=names, split="val").map or 0.0
 
 
-@pytest.mark.parametrize("row", _rows(QUICK, of_each_kind=True))
+@pytest.mark.parametrize("row", _rows(QUICK, of_each_library=True))
 def test_a_perfect_prediction_scores_one(row: Architecture) -> None:
     """Labels and boxes go into the network's own terms and come back as they were."""
     torch.manual_seed(0)

@@ -86,10 +86,10 @@ def _load(variant: VariantName, weights: base.Weights) -> base.Deployment:
 
 
 def _is_quick(variant: str, name: str) -> bool:
-    """All variants of the smallest two-stage detector, and the export of a one-stage one."""
+    """All variants of the smallest detector."""
     if variant in {"compile", "openvino-int8"}:  # half a minute each
         return False
-    return name == MOBILE or (variant == "onnxruntime" and name == "retinanet_resnet50_fpn")
+    return name == MOBILE
 
 
 @pytest.mark.parametrize(

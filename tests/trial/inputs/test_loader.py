@@ -254,7 +254,7 @@ class _Several(Sequence[Item]):
         return None
 
 
-@pytest.fixture(params=["fork", "forkserver", "spawn"])
+@pytest.fixture(params=["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def start_method(request: pytest.FixtureRequest) -> Iterator[str]:
     """How torch's loaders start their processes: as Linux did until Python 3.13, does since, and others do."""
     multiprocessing.set_start_method(request.param, force=True)

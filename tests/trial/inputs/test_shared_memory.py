@@ -111,6 +111,7 @@ def test_another_error_stays_what_it_is() -> None:
     != 0,
     reason="no mount namespace of its own here",
 )
+@pytest.mark.slow
 def test_real_loaders_under_a_small_dev_shm_deliver_every_image() -> None:
     """With the eight processes that were wanted, it would stand still after some batches."""
     completed = subprocess.run(

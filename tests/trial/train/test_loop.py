@@ -154,7 +154,14 @@ def test_speed_leaves_out_the_start_and_counts_waiting() -> None:
     assert (clock.images_per_s, clock.wait_fraction) == pytest.approx((8.0, 0.2))
 
 
-@pytest.mark.parametrize(("accumulate", "repeats"), [(1, None), (2, None), (1, [1.4, 1.0, 1.6, 1.0])])
+@pytest.mark.parametrize(
+    ("accumulate", "repeats"),
+    [
+        (1, None),
+        pytest.param(2, None, marks=pytest.mark.slow),
+        pytest.param(1, [1.4, 1.0, 1.6, 1.0], marks=pytest.mark.slow),
+    ],
+)
 def test_a_resumed_training_ends_with_the_same_bits(accumulate: int, repeats: list[float] | None) -> None:
     """From the state after every single step, and after every epoch: equal weights, curve and count of images."""
     items = _shapes()
@@ -344,7 +351,9 @@ def test_validation_is_on_request() -> None:
     assert [epoch.val_map_50 for epoch in training.epochs] == [None, 0.5, None, 0.5]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bf16", "fp16"))]
+)
 def test_training_repeats_to_the_last_bit(precision: str) -> None:
     """Twice the same seed: equal hashes over every weight, in each precision; the loss is finite and weights moved."""
     items = _shapes()

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from harness.store import files, paths, record, results
@@ -70,6 +71,7 @@ def _write_state(folder: paths.TrialFolder, job: Job) -> None:
     (folder.checkpoints / "training-000000003.state").write_bytes(data + hashlib.sha256(data).digest())
 
 
+@pytest.mark.slow
 def test_training_interrupted_under_0_2_is_resumed(tmp_path: Path) -> None:
     """From the step that its state names, with its sums, seconds and peak; the record lists the old attempts too."""
     source = next(INTERRUPTED.glob("trials/*"))
