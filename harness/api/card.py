@@ -23,6 +23,13 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     return "\n".join(_lines(card)) + "\n"
 
 
+def agreement(check: Mapping[str, Any]) -> str:
+    """What the comparison of the file with the weights gave; where they detected nothing, there was none."""
+    if not check["detections"]:
+        return "the weights detect nothing above the score threshold, so no detections could be compared"
+    return f"{check['agreement']:.1%} of {check['detections']:,} detections are those of the weights"
+
+
 def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     architecture, size = card["architecture"], sum(file["bytes"] for file in card["files"])
     yield f"# {architecture['name']}, {card['format']}"
@@ -88,8 +95,7 @@ def _check(check: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"The file was run on {check['images']} images ({_cell(check['what'])}; one of them turned or cropped): "
-        f"{check['agreement']:.1%} of {check['detections']:,} detections are those of the weights (class, IoU 0.9, "
-        "score within 0.01)."
+        f"{agreement(check)} (class, IoU 0.9, score within 0.01)."
     )
     yield ""
 

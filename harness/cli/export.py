@@ -56,6 +56,7 @@ def export(
     file is run and compared with the weights before it is put in its place. The start of a trial's id is enough.
     """
     from harness import api
+    from harness.api.card import agreement
 
     with exit_codes():
         done = api.export(
@@ -68,9 +69,6 @@ def export(
             overwrite=overwrite,
         )
         check = done.card["check"]
-        click.echo(
-            f"{check['agreement']:.1%} of {check['detections']:,} detections in {check['images']} images "
-            f"({check['what']}) are those of the weights"
-        )
+        click.echo(f"in {check['images']} images ({check['what']}) {agreement(check)}")
         for path in done.files:
             click.echo(f"{path}")

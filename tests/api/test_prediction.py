@@ -62,9 +62,11 @@ def test_a_family_detects_the_same_wherever_it_is_reloaded(
             assert card["check"]["agreement"] >= 0.9
         else:  # the scores of what has hardly learned are nearly equal, and each runtime takes others of them
             assert "it detects something else" in variant["problem"]
-    (summary,) = harness.race(
-        shipped.results / "ship", blocks=2, all_rows=True, copies=2, device="cpu", executor=fast_executor
-    )
+    exported = sum(variant["problem"] is None for variant in record["variants"])
+    (summary,) = harness.race(  # of two rows or more: each turn is a process of its own
+        shipped.results / "ship", blocks=2, all_rows=True, copies=1 if exported else 2, device="cpu",
+        executor=fast_executor,
+    )  # fmt: skip
     assert not summary.failed
 
 

@@ -89,6 +89,18 @@ def test_a_state_dict_loads_as_tensors_alone(harness_command: Command, shipped: 
     assert "holds card.json, card.md, model.pt already" in again.stderr
 
 
+def test_a_file_of_weights_that_detect_nothing_is_not_called_compared(
+    harness_command: Command, shipped: Shipped, tmp_path: Path
+) -> None:
+    """All of no detections agree, which says nothing: the output and the card say so."""
+    arguments = ("--format", "state_dict", "--out", tmp_path / "out", "--score-threshold", "1")
+    done = harness_command("export", "shapes-toy", *arguments, "--results", shipped.results)
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, (tmp_path / "out" / "card.md").read_text()):
+        assert "detect nothing above the score threshold, so no detections could be compared" in text
+        assert "100.0%" not in text
+
+
 def test_a_file_that_detects_otherwise_is_not_written(
     harness_command: Command, shipped: Shipped, tmp_path: Path
 ) -> None:
