@@ -211,14 +211,14 @@ class Measurements(Inference):
 class Model:
     """The fine-tuned model. `flops` is one image of the evaluated split, a multiply and an add counted as two.
 
-    `head` says whether the class head was replaced or kept; `epoch` whose weights these are, None where they were
-    given; `state_sha256` is over every tensor of the state dict; `checkpoint` is relative to the trial's
-    folder, or the path of weights that were given.
+    They are None where they could not be counted. `head` says whether the class head was replaced or kept; `epoch`
+    whose weights these are, None where they were given; `state_sha256` is over every tensor of the state dict;
+    `checkpoint` is relative to the trial's folder, or the path of weights that were given.
     """
 
     parameters: Count
     trainable_parameters: Count
-    flops: Count
+    flops: Count | None
     head: Literal["new", "replaced", "kept"]
     epoch: Count | None
     state_sha256: str

@@ -117,7 +117,7 @@ def benchmark_with_variants(
     size = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "flops": protocol.count_flops(context.deployed().detect, context.evaluated[0].image),
+        "flops": protocol.count_flops(model, context.deployed().detect, context.evaluated[0].image),
         "state_sha256": checkpoint.state_sha256(model),
     }
     model.to("meta")  # so that its memory is not counted as that of the variants

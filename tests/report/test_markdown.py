@@ -542,6 +542,15 @@ def test_a_page_without_accuracy_or_without_results_can_be_written(tmp_path: Pat
     )
 
 
+def test_operations_that_could_not_be_counted_are_a_dash(tmp_path: Path) -> None:
+    """Of a network that the counter of torch cannot follow."""
+    made = make_record(make_trial())
+    uncounted = dataclasses.replace(made, model=dataclasses.replace(made.model, flops=None))
+    page = api.report(make_folder(tmp_path, [uncounted]).path).read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| {made.trial.architecture.name} |")][:1]
+    assert [cell.strip() for cell in row.split("|")][9] == "–"
+
+
 @pytest.mark.parametrize("name", ["quickstart", pytest.param("families", marks=pytest.mark.slow)])
 def test_a_committed_example_is_what_its_records_say(tmp_path: Path, name: str) -> None:
     """Writing the report again gives the same pages and pictures, except for the time of writing."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from harness.suite.schema import Protocol
     from harness.trial.deploy.base import Deployment
@@ -161,13 +161,29 @@ def loader_bound(data_wait_fraction: float | None) -> tuple[MeasurementWarning, 
     return (MeasurementWarning(name="loader_bound", reason=reason),)
 
 
-def count_flops(run: timing.Run, image: Tensor) -> int:
+def count_flops(model: nn.Module, run: timing.Run, image: Tensor) -> int | None:
     """Count the floating-point operations of one image; a multiply and an add are two (torch.utils.flop_counter).
 
     Convolutions and matrix products of the whole detector are counted, but not RoI align, NMS and elementwise work.
+
+    Args:
+        model: whose parameters no longer require gradients afterwards: where a module is called with a parameter
+            itself, the counter would look for its gradients, which inference has none of.
+        run: detects with the model.
+        image: float32 [3, H, W] on the CPU.
+
+    Returns:
+        None where the counter fails, which is no reason to lose a trial that is trained.
     """
-    with FlopCounterMode(display=False) as counter:
-        run([image])
+    model.requires_grad_(False)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            run([image])
+    except Exception as error:
+        if is_device_fault(error) or out_of_memory(error):
+            raise
+        log.warning("floating-point operations were not counted: %s: %s", type(error).__name__, error)
+        return None
     return int(counter.get_total_flops())
 
 

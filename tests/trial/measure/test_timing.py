@@ -110,8 +110,34 @@ def test_distribution_is_numpys() -> None:
 def test_operations_are_counted_as_two_for_a_multiply_and_an_add() -> None:
     """One 3×3 convolution from 3 to 4 channels on 8 × 8 pixels."""
     layer = nn.Conv2d(3, 4, 3, padding=1, bias=False)
-    flops = count_flops(lambda batch: layer(batch[0][None]), torch.zeros(3, 8, 8))
+    flops = count_flops(layer, lambda batch: layer(batch[0][None]), torch.zeros(3, 8, 8))
     assert flops == 2 * 8 * 8 * 4 * 3 * 9
+
+
+class _Scaled(nn.Module):
+    """Calls a module with one of its parameters, as YOLOS does with its positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.layer = nn.Parameter(torch.ones(1, 4)), nn.Linear(4, 4, bias=False)
+
+    def forward(self, images: list[torch.Tensor]) -> torch.Tensor:
+        return self.layer(self.scale) * images[0].mean()
+
+
+def test_operations_on_a_parameter_alone_are_counted() -> None:
+    """In inference, where it has no gradients."""
+    model = _Scaled()
+    assert count_flops(model, torch.inference_mode()(model), torch.zeros(3, 8, 8)) == 2 * 4 * 4
+
+
+def test_a_network_whose_operations_cannot_be_counted_is_measured_all_the_same() -> None:
+    """None, and a warning in the log: by then it is trained."""
+
+    def fails(_batch: object) -> None:
+        raise RuntimeError("no tracing here")
+
+    assert count_flops(_Scaled(), fails, torch.zeros(3, 8, 8)) is None
 
 
 def test_memory_passes_are_apart() -> None:
