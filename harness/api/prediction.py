@@ -85,8 +85,9 @@ def predict(  # noqa: PLR0913 - what a prediction can be asked for
 ) -> Prediction:
     """Detect in an image, or in all images of a folder and the folders in it, with fine-tuned weights.
 
-    An image is turned upright as its EXIF entry says, as in training. One that cannot be read is skipped, and named in
-    `detected.unreadable`. The detector runs as it was evaluated: image by image, at the precision of its training.
+    An image is turned upright as its EXIF entry says, as in training. One that cannot be read, or only in part, is
+    skipped, and named in `detected.unreadable`. The detector runs as it was evaluated: image by image, at the precision
+    of its training.
 
     Args:
         target: the id of a trial (its start is enough), or a file of weights.

@@ -69,17 +69,24 @@ class _UnsuitableError(ValueError):
     """An image that can be opened but must not be read; the message says why, and what to do."""
 
 
-def read_pixels(path: str) -> NDArray[np.uint8]:
+def read_pixels(path: str, *, whole: bool = False) -> NDArray[np.uint8]:
     """Read one image as uint8 [H, W, 3], RGB, upright.
+
+    Args:
+        path: the file.
+        whole: refuse a JPEG of which a part is missing, as a scan of pixels finds it; else it is read as far as it goes.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
     try:
         with refuse_decompression_bombs():
-            return decode_file(path, thorough=False)[0]
+            pixels, truncated = decode_file(path, thorough=whole)
     except NOT_AN_IMAGE as error:
         raise DataError(f"{path}: cannot be read as an image: {describe_error(path, error)}") from None
+    if truncated and whole:
+        raise DataError(f"{path}: cannot be read as a whole image: the JPEG ends early; get the original again")
+    return pixels
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def predict(request: PredictRequest) -> Detected:
     unreadable: list[Unreadable] = []
     for number, task in enumerate(request.images, start=1):
         try:
-            pixels = read_pixels(task.path)
+            pixels = read_pixels(task.path, whole=True)
         except DataError as error:
             reason = str(error).removeprefix(f"{task.path}: ")
             unreadable.append(Unreadable(file=task.file, reason=reason))

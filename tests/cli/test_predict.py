@@ -84,6 +84,11 @@ def test_a_photo_is_turned_upright_and_one_that_cannot_be_read_is_named(
     Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    noise = np.random.default_rng(0).integers(0, 255, (40, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.jpg")
+    content = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[:900])
+    (tmp_path / "hole.jpg").write_bytes(content[:900] + content[-2:])  # libjpeg fills it without a word
     done = harness_command("predict", "shapes-toy", tmp_path, "--json", "--results", shipped.results)
     assert done.returncode == 1
     assert "photo.heic: cannot be read as an image: HEIC: convert it to JPEG or PNG" in done.stderr
@@ -92,7 +97,8 @@ def test_a_photo_is_turned_upright_and_one_that_cannot_be_read_is_named(
     assert [(image["file"], image["width"], image["height"]) for image in document["images"]] == [
         ("turned.jpg", 40, 64)
     ]
-    assert [image["file"] for image in document["unreadable"]] == ["broken.jpg", "photo.heic"]
+    assert [image["file"] for image in document["unreadable"]] == ["broken.jpg", "cut.jpg", "hole.jpg", "photo.heic"]
+    assert document["unreadable"][1]["reason"].startswith("cannot be read as a whole image: the JPEG ends early")
 
 
 def test_weights_of_no_trial_need_the_users_architecture_named(
