@@ -125,6 +125,7 @@ def predict(  # noqa: PLR0913 - what a prediction can be asked for
     detected = run_apart("harness.trial.predict", request, PREDICT_REQUEST, DETECTED)
     prediction = Prediction(model=model, detected=detected, thresholds=thresholds, folder=folder)
     if folder is not None:
+        files.make_folder(folder)  # no drawn copy has made it where no image could be read
         files.write_out(folder / DETECTIONS, _json(prediction.document()))
         if coco:
             files.write_out(folder / COCO, _json(prediction.coco()))

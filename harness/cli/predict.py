@@ -36,7 +36,8 @@ SCORE_THRESHOLD = click.option(
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where drawn copies and detections.json go; by default predictions/<trial id>, and with --json nowhere.",
+    help="Where drawn copies and detections.json go; by default predictions/<trial id>, the whole one (of weights of "
+    "no trial, the file's name), and with --json nowhere.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the detections as JSON, for programs.")
 @click.option("--coco", is_flag=True, help="Write coco_results.json as well, as COCO's tools read it.")
@@ -64,11 +65,11 @@ def predict(  # noqa: PLR0913 - a command's options
     named and skipped, and the exit code is then 1.
     """
     from harness import api
+    from harness.api.fine_tuned import find_weights, name_of
 
     with exit_codes():
         if out is None and (coco or not as_json):
-            named = Path(target)
-            out = Path("predictions") / (named.stem if named.is_file() else named.name)
+            out = Path("predictions") / name_of(find_weights(target, results, architecture))
         prediction = api.predict(
             target,
             images,

@@ -74,7 +74,8 @@ def read_pixels(path: str, *, whole: bool = False) -> NDArray[np.uint8]:
 
     Args:
         path: the file.
-        whole: refuse a JPEG of which a part is missing, as a scan of pixels finds it; else it is read as far as it goes.
+        whole: refuse a JPEG of which a part is missing, as a scan of pixels finds it; else it is read as far as it goes
+            and filled.
 
     Raises:
         DataError: the file cannot be read as an image.

@@ -101,6 +101,18 @@ def test_a_photo_is_turned_upright_and_one_that_cannot_be_read_is_named(
     assert document["unreadable"][1]["reason"].startswith("cannot be read as a whole image: the JPEG ends early")
 
 
+def test_where_no_image_can_be_read_that_is_what_is_said(
+    harness_command: Command, shipped: Shipped, tmp_path: Path
+) -> None:
+    """In the folder of the whole trial id, which the call makes, as by `--out`; the exit is 1."""
+    (tmp_path / "zero.png").touch()
+    done = harness_command("predict", "shapes-toy", "zero.png", "--results", shipped.results, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("zero.png: cannot be read as an image: ")
+    written = json.loads((tmp_path / "predictions" / shipped.trial.name / "detections.json").read_text())
+    assert (written["images"], [image["file"] for image in written["unreadable"]]) == ([], ["zero.png"])
+
+
 def test_weights_of_no_trial_need_the_users_architecture_named(
     harness_command: Command, shipped: Shipped, tmp_path: Path
 ) -> None:
