@@ -35,6 +35,7 @@ _FROM_RECIPE = (
     "momentum",
     "schedule",
     "warmup_steps",
+    "max_warmup_epochs",
     "clip_grad_norm",
     "norm_weight_decay",
     "backbone_lr_factor",
@@ -70,6 +71,8 @@ def resolve(row: Architecture, values: Mapping[str, Any]) -> Hyperparameters:
         for key in _FROM_RECIPE
         if (value := getattr(recipe, key)) is not None  # else the schema's default
     }
+    if "warmup_steps" in values:  # a number of the suite's own is meant
+        filled.pop("max_warmup_epochs", None)
     filled["augmentation"] = asdict(PRESETS[recipe.augmentation])
     configured = HYPERPARAMETERS.validate_json(json.dumps(merged(filled, values)))
     epochs = _epochs(configured, recipe)

@@ -294,7 +294,8 @@ class Hyperparameters:
     `milestones` are epochs, or fractions of the training, after which a multistep schedule multiplies the rate by
     `gamma`. A plateau schedule does so
     once val's mAP has not risen for more than `plateau_patience` validations in a row. `warmup_steps: epoch` is
-    torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer.
+    torchvision's rule: 1,000 steps, or all but one of the first epoch's if those are fewer. `max_warmup_epochs` bounds
+    a number of steps by the length of the first epoch; a recipe's bound goes where a suite sets the steps itself.
     `backbone_lr_factor` multiplies the rate of the backbone, `norm_weight_decay` is that of norms and biases. `ema` is
     the decay of a moving average of the weights, which is what is validated and kept; 0 stands for none, as it does for
     `clip_grad_norm`. `trainable_layers` is the number of the backbone's stages that train, counted from its output.
@@ -322,6 +323,7 @@ class Hyperparameters:
     gamma: Above0 = 0.1
     plateau_patience: Natural = 2
     warmup_steps: Natural | Literal["epoch"] = "epoch"
+    max_warmup_epochs: Above0 | None = None
     warmup_factor: Above0 = 0.001
     clip_grad_norm: NotNegative | None = None
     ema: Annotated[float, Ge(0), Lt(1)] | None = None

@@ -8,7 +8,7 @@ import pytest
 
 from harness.suite.catalog.architecture import Architecture, Recipe
 from harness.suite.catalog.registry import BUILT_IN
-from harness.suite.recipe import SHARED, at_length, resolve
+from harness.suite.recipe import SHARED, at_length, departures, resolve
 
 _SGD = BUILT_IN["retinanet_resnet50_fpn"]
 _ADAMW = Architecture(
@@ -27,6 +27,7 @@ _ADAMW = Architecture(
         norm_weight_decay=0.0,
         schedule="constant",
         warmup_steps=2000,
+        max_warmup_epochs=1.0,
         clip_grad_norm=0.1,
         backbone_lr_factor=0.1,
         ema=0.9999,
@@ -49,6 +50,14 @@ def test_a_suites_own_value_wins_and_zero_turns_a_part_of_the_recipe_off() -> No
     h = resolve(_ADAMW, values)
     assert (h.lr, h.ema, h.clip_grad_norm, h.backbone_lr_factor) == (0.5, None, None, None)
     assert (h.augmentation.hflip, h.augmentation.photometric) == (0.0, 0.5)
+
+
+def test_a_recipes_warm_up_is_bounded_and_a_suites_own_is_not() -> None:
+    """What a recipe says of 118,000 images would be the whole training on a few."""
+    assert (resolve(_ADAMW, {}).warmup_steps, resolve(_ADAMW, {}).max_warmup_epochs) == (2000, 1.0)
+    own = resolve(_ADAMW, {"warmup_steps": 2000})
+    assert (own.warmup_steps, own.max_warmup_epochs) == (2000, None)
+    assert departures(_ADAMW, resolve(_ADAMW, {"epochs": 3})) == ()
 
 
 def test_one_shared_recipe_is_the_same_for_all_architectures() -> None:

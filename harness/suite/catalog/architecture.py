@@ -27,6 +27,8 @@ class Recipe:
         milestones: the epochs, of `epochs`, after which a multistep schedule lowers the rate.
         norm_weight_decay: the weight decay of norms and biases; None: as all others.
         warmup_steps: `epoch` is torchvision's rule, at most 1,000 and at most the first epoch's.
+        max_warmup_epochs: how many epochs the warm-up lasts at most; None: as long as it says. Steps that belong to
+            118,000 images would be the whole training on a small data set.
         clip_grad_norm: None: gradients are not clipped.
         backbone_lr_factor: of the backbone's learning rate to the others'; None: 1.
         ema: the decay of the moving average of the weights; None: there is none.
@@ -44,6 +46,7 @@ class Recipe:
     norm_weight_decay: float | None = None
     schedule: Literal["multistep", "cosine", "constant"] = "multistep"
     warmup_steps: int | Literal["epoch"] = "epoch"
+    max_warmup_epochs: float | None = None
     clip_grad_norm: float | None = None
     backbone_lr_factor: float | None = None
     ema: float | None = None

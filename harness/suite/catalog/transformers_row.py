@@ -58,6 +58,7 @@ ADAMW = Recipe(
     norm_weight_decay=0.0,
     schedule="constant",
     warmup_steps=2000,
+    max_warmup_epochs=1.0,
     clip_grad_norm=0.1,
     augmentation="ssd",
 )

@@ -46,6 +46,8 @@ def schedule(h: Hyperparameters, *, epoch_steps: Sequence[int]) -> Callable[...,
     drops = [ends[int(milestone) - 1] for milestone in h.milestones or () if 1 <= milestone <= len(ends)]
     fractions = [milestone for milestone in h.milestones or () if milestone < 1]
     warmup = min(_WARMUP_STEPS, epoch_steps[0] - 1) if h.warmup_steps == "epoch" else h.warmup_steps or 0
+    if h.max_warmup_epochs is not None:
+        warmup = min(warmup, math.ceil(h.max_warmup_epochs * epoch_steps[0]) - 1)
 
     def factor(step: int, done: float | None = None) -> float:
         used, whole = (min(step, total), total) if done is None else (min(done, 1.0), 1)

@@ -122,7 +122,8 @@ class _Scaled(nn.Module):
         self.scale, self.layer = nn.Parameter(torch.ones(1, 4)), nn.Linear(4, 4, bias=False)
 
     def forward(self, images: list[torch.Tensor]) -> torch.Tensor:
-        return self.layer(self.scale) * images[0].mean()
+        scaled: torch.Tensor = self.layer(self.scale) * images[0].mean()
+        return scaled
 
 
 def test_operations_on_a_parameter_alone_are_counted() -> None:

@@ -121,6 +121,10 @@ def test_a_loss_that_is_not_finite_names_step_and_parts() -> None:
 
 def test_schedules() -> None:
     """Linear warm-up from the factor to 1; tenths after milestones; half a cosine; constant."""
+    bounded = schedule(
+        _hyperparameters(warmup_steps=2000, max_warmup_epochs=0.5, warmup_factor=0.1), epoch_steps=[10] * 4
+    )
+    assert [bounded(step) for step in (0, 2, 4)] == pytest.approx([0.1, 0.55, 1.0])
     multistep = schedule(_hyperparameters(warmup_steps=10, warmup_factor=0.1), epoch_steps=[100] * 4)
     assert [multistep(step) for step in (0, 5, 10, 199, 200, 300)] == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
     cosine = schedule(_hyperparameters(schedule="cosine", warmup_steps=0), epoch_steps=[100] * 4)
