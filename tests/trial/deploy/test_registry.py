@@ -49,7 +49,8 @@ def weights_of(tmp_path_factory: pytest.TempPathFactory) -> MakeWeights:
     def weights(name: str) -> base.Weights:
         torch.manual_seed(0)
         size = ImageSize(min=64, max=96)
-        options = {"rpn_post_nms_top_n_test": 60} if name.startswith("fasterrcnn") else {"topk_candidates": 60}
+        known = {option.name for option in BY_NAME[name].options}
+        options = dict.fromkeys(known & {"rpn_post_nms_top_n_test", "topk_candidates"}, 60)
         detector, _ = family.build(BY_NAME[name], weights="none", classes=2, image_size=size, options=options)
         choice = TrialArchitecture(name=name, weights="none", weights_sha256=None, image_size=size, model=options)
         path = folder / f"{name}.pt"
