@@ -19,6 +19,7 @@ _DEFAULTS = {field.name: field.default for field in fields(Hyperparameters)}
 # Hyperparameters that only count where another one has one of these values.
 _PARTS_OF: dict[str, tuple[str, tuple[str, ...]]] = {
     "momentum": ("optimizer", ("sgd",)),
+    "nesterov": ("optimizer", ("sgd",)),
     "milestones": ("schedule", ("multistep",)),
     "gamma": ("schedule", ("multistep", "plateau")),
     "plateau_patience": ("schedule", ("plateau",)),
@@ -120,6 +121,8 @@ def _of_length(h: Hyperparameters) -> str | None:
 
 
 def _of_training(row: Architecture, architecture: TrialArchitecture, h: Hyperparameters) -> str | None:
+    if h.optimizer == "sgd" and h.nesterov and not h.momentum:
+        return "nesterov is a kind of momentum, and momentum is 0: remove one of them"
     if h.precision == "fp16" and not row.fp16:
         return "overflows in fp16: use precision: bf16 or fp32"
     if h.augmentation.multiscale is not None and row.fixed_size:

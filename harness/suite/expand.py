@@ -42,6 +42,7 @@ _NEWER_KEYS: dict[tuple[str, ...], Any] = {
     ("hyperparameters", "norm_weight_decay"): None,
     ("hyperparameters", "backbone_lr_factor"): None,
     ("hyperparameters", "ema"): None,
+    ("hyperparameters", "nesterov"): False,
     ("hyperparameters", "max_warmup_epochs"): None,
     ("hyperparameters", "trainable_layers"): None,
     ("hyperparameters", "batch_norm"): None,

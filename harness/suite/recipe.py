@@ -33,6 +33,7 @@ SHARED = Recipe(
 _FROM_RECIPE = (
     "optimizer",
     "momentum",
+    "nesterov",
     "schedule",
     "warmup_steps",
     "max_warmup_epochs",

@@ -315,6 +315,7 @@ class Hyperparameters:
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Above0 | None = None
     momentum: Fraction = 0.9
+    nesterov: bool = False
     weight_decay: NotNegative | None = None
     norm_weight_decay: NotNegative | None = None
     backbone_lr_factor: NotNegative | None = None

@@ -94,6 +94,11 @@ _ADAMW = "{name: fcos_resnet50_fpn, weights: none, hyperparameters: {optimizer: 
             _RETINA,
             ":4: hyperparameters.momentum: has no effect with optimizer: adamw, only with sgd; remove it or change",
         ),
+        (
+            "hyperparameters: {nesterov: true, momentum: 0}",
+            _RETINA,
+            "nesterov is a kind of momentum, and momentum is 0",
+        ),
         ("", _ADAMW % ", momentum: 0.8", ":3: architectures[0].hyperparameters.momentum: has no effect with optimizer"),
         ("sweep: {momentum: [0.8, 0.9]}", f"{_RETINA}, {_ADAMW % ''}", ":4: sweep.momentum: has no effect"),
         ("search: {trials: 2, over: {momentum: [0.8, 0.9]}}", _ADAMW % "", "search.over.momentum: has no effect"),

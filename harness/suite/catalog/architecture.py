@@ -25,6 +25,7 @@ class Recipe:
     Attributes:
         lr: the learning rate that belongs to `batch_size` images a step.
         milestones: the epochs, of `epochs`, after which a multistep schedule lowers the rate.
+        nesterov: whether SGD's momentum is Nesterov's.
         norm_weight_decay: the weight decay of norms and biases; None: as all others.
         warmup_steps: `epoch` is torchvision's rule, at most 1,000 and at most the first epoch's.
         max_warmup_epochs: how many epochs the warm-up lasts at most; None: as long as it says. Steps that belong to
@@ -42,6 +43,7 @@ class Recipe:
     milestones: tuple[int, ...] = (16, 22)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 1e-4
     norm_weight_decay: float | None = None
     schedule: Literal["multistep", "cosine", "constant"] = "multistep"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SEEN = 3  # images
 MAX_DETECTIONS = 100
+_FRACTION = 1.0  # the furthest corner of boxes that are fractions of the image
 _OUTSIDE = 0.01  # pixels that a box may lie outside of its image by rounding
 _MARKS = 2
 
@@ -33,7 +34,7 @@ def detections_of(session: Session, detector: Detector, images: Sequence[Tensor]
 
 
 def detections_are_right(session: Session) -> str:
-    """Boxes inside their image, scores from 0 to 1, best first, labels from 1 to the number of classes."""
+    """Boxes in pixels of their image, scores from 0 to 1, best first, labels from 1 to the number of classes."""
     detector, subject = session.checked(), session.subject
     detector.set_postprocessing(score_threshold=0.0, detections=MAX_DETECTIONS)
     images = subject.images(SEEN)
@@ -50,6 +51,12 @@ def detections_are_right(session: Session) -> str:
     if not total:
         raise UnsupportedVariant(
             "nothing is found in noise even at a threshold of 0, so there is nothing to look at; start from --weights"
+        )
+    furthest = max(float(one["boxes"].max()) for one in found if len(one["boxes"]))
+    if furthest <= _FRACTION:
+        raise CheckFailedError(
+            f"no box of {counted(total, 'detection')} reaches further than {furthest:.3g} pixels: they seem to be "
+            "fractions of the image, expected pixels of the image as it was given"
         )
     return f"{counted(total, 'detection')} in {SEEN} images"
 

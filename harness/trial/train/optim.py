@@ -17,14 +17,16 @@ _WARMUP_STEPS = 1000  # torchvision's references/detection/engine.py
 
 
 def build_optimizer(parameters: Iterable[Any], h: Hyperparameters) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW with torch's betas; both fused: one pass over the parameters.
+    """SGD with momentum, Nesterov's on demand, or AdamW with torch's betas; both fused: one pass over the parameters.
 
     Args:
         parameters: parameters or groups of them, as torch.optim takes them.
     """
     lr, decay = h.lr or 0.0, h.weight_decay or 0.0
     if h.optimizer == "sgd":
-        sgd = torch.optim.SGD(parameters, lr=lr, momentum=h.momentum, weight_decay=decay, fused=True)
+        sgd = torch.optim.SGD(
+            parameters, lr=lr, momentum=h.momentum, nesterov=h.nesterov, weight_decay=decay, fused=True
+        )
         if h.precision == "fp16":  # if the scaler skips the first step, torch 2.15 takes uninitialised memory
             for parameter in (parameter for group in sgd.param_groups for parameter in group["params"]):
                 sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

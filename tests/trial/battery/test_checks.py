@@ -73,6 +73,11 @@ def test_a_network_that_is_right_passes(tmp_path: Path) -> None:
         ("hidden state", "resumes to the same bits", "a resumed training has another loss or other weights"),
         ("count", "detections", "a dict for each image: 0 for 3 images"),
         ("label 0", "detections", "labels from 0 to 2, expected 1 to 3; 0 is the background"),
+        (
+            "fractions",
+            "detections",
+            "they seem to be fractions of the image, expected pixels of the image as it was given",
+        ),
         ("outside", "detections", "in an image of 64 by 64 pixels: clip them to the image as it was given"),
         ("xywh", "detections", "a box has a right edge left of its left one"),
         ("above 1", "detections", "expected 0 to 1"),

@@ -141,7 +141,8 @@ def test_optimizers() -> None:
     """SGD and AdamW carry the hyperparameters."""
     weight = [nn.Parameter(torch.zeros(1))]
     sgd = build_optimizer(weight, _hyperparameters(momentum=0.8, weight_decay=0.3)).param_groups[0]
-    assert (sgd["lr"], sgd["momentum"], sgd["weight_decay"]) == (0.1, 0.8, 0.3)
+    assert (sgd["lr"], sgd["momentum"], sgd["weight_decay"], sgd["nesterov"]) == (0.1, 0.8, 0.3, False)
+    assert build_optimizer(weight, _hyperparameters(nesterov=True)).param_groups[0]["nesterov"]
     adamw = build_optimizer(weight, _hyperparameters(optimizer="adamw", weight_decay=0.2))
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.param_groups[0]["weight_decay"] == 0.2

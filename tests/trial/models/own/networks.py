@@ -56,6 +56,8 @@ class Small(nn.Module):
         labels = order + (0 if self.wrong == "label 0" else 1)
         if self.wrong == "keys":
             return {"boxes": boxes, "scores": scores}
+        if self.wrong == "fractions":
+            boxes = boxes / torch.tensor([width, height, width, height])
         if self.wrong == "outside":
             boxes = boxes + 1000
         if self.wrong == "xywh":
