@@ -43,8 +43,8 @@ def comes_back(session: Session) -> str:
         if subject.device.type != "cpu":
             raise UnsupportedVariant("on this device the same weights detect with other bits")
         raise CheckFailedError(
-            "the same weights detect something else once they are loaded: what else the network depends on belongs in "
-            "`structure` (a network without weights may be built otherwise, with live norms for example)"
+            "the same weights detect something else once they are loaded: what else the network depends on must be a "
+            "buffer of it, or (of a family) in `structure`; built without weights, it may have other norms"
         )
     return f"identical detections in {SEEN} images"
 

@@ -134,8 +134,8 @@ def resumes(session: Session) -> str:
         if subject.device.type != "cpu":
             raise UnsupportedVariant("on this device a resumed training has other bits")
         raise CheckFailedError(
-            "a resumed training has another loss or other weights: something that training depends on is neither in "
-            "the state dict nor in `structure`"
+            "a resumed training has another loss or other weights: something that training depends on is no "
+            "parameter and no buffer of the network, nor (of a family) in `structure`"
         )
     return "equal bits, resumed after a step"
 
