@@ -243,7 +243,13 @@ def _budget(dataset: DatasetAnalysis, detail: _Detail) -> list[str]:
     budgets = {record.trial.hyperparameters.budget for record in dataset.measured.values()}
     budget = budgets.pop() if len(budgets) == 1 else None
     if budget is not None:
-        return [f"**Budget:** {budget.words()} each{'; ' if differing else ''}{'; '.join(differing)}."]
+        trained = {row["trial_ids"]: dataset.records(row) for _, row in rows.iterrows()}  # variants share a training
+        early = sum(
+            any(record.measurements.stopped_epoch is not None for record in records) for records in trained.values()
+        )
+        words = f"at most {budget.words()} each" if early else f"{budget.words()} each"
+        stopped = [f"{early} of {counted(len(trained), 'row')} stopped early"] if early else []
+        return [f"**Budget:** {'; '.join((words, *stopped, *differing))}."]
     return [f"**Budgets differ:** {'; '.join(differing)}."] if differing else []
 
 

@@ -70,4 +70,6 @@ def test_a_budget_is_shown_with_what_was_used(tmp_path: Path) -> None:
     )
     assert (row["budget"], row["images seen"], row["training min"]) == ("20,000 images", "12,000", "10.0")
     assert row["epochs"].endswith("(stopped early)")
-    assert "**Budget:** 20,000 images each" in page
+    assert "**Budget:** at most 20,000 images each; 1 of 1 row stopped early." in page
+    _, page = _row(tmp_path / "whole", _record({"budget": {"images": 20000}}, images_seen=20000))
+    assert "**Budget:** 20,000 images each." in page
