@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,6 @@ from harness.trial.models.transformers import network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -51,12 +51,19 @@ def untrained(
 
 
 def from_folder(
-    row: TransformersArchitecture, folder: Path, classes: int, changes: Mapping[str, Any], *, keep_head: bool
+    row: TransformersArchitecture,
+    folder: Path,
+    classes: int,
+    changes: Mapping[str, Any],
+    *,
+    keep_head: bool,
+    backbone: object = None,
 ) -> tuple[nn.Module, Head]:
     """A network from a folder that `save_pretrained` wrote: config.json and model.safetensors.
 
     Args:
         keep_head: whether the class head is kept if it has as many classes as the user.
+        backbone: the name that the suite gives beside the folder, which says itself what its backbone is; or None.
 
     Raises:
         WeightsError: it cannot be read, is of another network, or does not fit.
@@ -65,6 +72,8 @@ def from_folder(
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if config.model_type != row.model_type:
             raise WeightsError(f"{folder}: is a {config.model_type}, expected a {row.model_type} ({row.name})")
+        if backbone is not None:
+            _check_backbone(folder, str(backbone), getattr(config.backbone_config, "backbone", None))
         loaded, found = AutoModelForObjectDetection.from_pretrained(
             folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
@@ -77,25 +86,46 @@ def from_folder(
 
 
 def from_checkpoint(
-    row: TransformersArchitecture, path: Path, classes: int
+    row: TransformersArchitecture, path: Path, classes: int, *, backbone: object = None
 ) -> tuple[nn.Module, Head, Mapping[str, Any]]:
     """A network that starts from one that this program fine-tuned, what became of its head, and its structure.
+
+    Args:
+        backbone: the name that the suite gives beside the file, which says itself what its backbone is; or None.
 
     Raises:
         WeightsError: the file is no such checkpoint, or of another network.
     """
     content = states.read(path)
-    structure = content.get("structure")
+    structure, name = content.get("structure"), content.get("architecture")
+    if "harness_checkpoint" in content and name != row.name:
+        raise WeightsError(f"{path}: is a checkpoint of {foreign.shown(name)}, expected one of {row.name}")
     if not isinstance(structure, Mapping) or not isinstance(structure.get("config"), Mapping):
         raise WeightsError(
             f"{path}: expected a folder with config.json and model.safetensors, or a checkpoint of this program"
         )
-    config = structure["config"]
+    config, options = structure["config"], content.get("model")
+    if backbone is not None:
+        trained = options.get("backbone") if isinstance(options, Mapping) else None
+        _check_backbone(path, str(backbone), trained or row.backbone)
     if config.get("model_type") != row.model_type:
         raise WeightsError(f"{path}: is a {foreign.shown(config.get('model_type'))}, expected a {row.model_type}")
     own = network.configuration(row.model_type, config, classes=classes)
     module, head = adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes)
     return module, head, structure
+
+
+def _check_backbone(path: Path, asked: str, own: object) -> None:
+    """Compare the backbone that a suite names beside a file or folder with its own; folders by their last name.
+
+    Raises:
+        WeightsError: it is another one, or the folder names none, so that the name would have no effect.
+    """
+    if own is None:
+        raise WeightsError(f"{path}: does not say what its backbone is called: leave out backbone: {asked}")
+    both_folders = Path(asked).is_absolute() and Path(str(own)).is_absolute()
+    if asked != own and not (both_folders and Path(asked).name == Path(str(own)).name):
+        raise WeightsError(f"{path}: its backbone is {foreign.shown(own, 300)}: name that one, or leave out {asked}")
 
 
 def adopt(config: Any, state: Mapping[str, Tensor], what: str, *, keep_head: bool) -> tuple[nn.Module, Head]:

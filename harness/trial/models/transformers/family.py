@@ -38,9 +38,13 @@ def build(
         module, head = building.from_folder(row, folder, classes, different, keep_head=False)
         building.freeze(module, row.frozen_prefixes)
     elif Path(weights).is_dir():
-        module, head = building.from_folder(row, Path(weights), classes, different, keep_head=True)
+        module, head = building.from_folder(
+            row, Path(weights), classes, different, keep_head=True, backbone=options.get("backbone")
+        )
     else:
-        module, head, structure = building.from_checkpoint(row, Path(weights), classes)
+        module, head, structure = building.from_checkpoint(
+            row, Path(weights), classes, backbone=options.get("backbone")
+        )
         mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))  # a backbone may have its own
     return detector_of(row, module, image_size, mean, std), head
 

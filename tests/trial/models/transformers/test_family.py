@@ -154,6 +154,8 @@ def test_a_training_starts_from_what_another_ended_with(tmp_path: Path) -> None:
         found, head = family.build(row, weights=str(tmp_path / "last.pt"), classes=classes, image_size=SIZE, options={})
         assert head == expected
         assert torch.equal(next(found.module.parameters()), next(detector.module.parameters()))
+    with pytest.raises(WeightsError, match="is a checkpoint of 'detr_resnet_50', expected one of dfine_n"):
+        family.build(tiny("dfine_n"), weights=str(tmp_path / "last.pt"), classes=3, image_size=SIZE, options={})
 
 
 def test_weights_that_are_not_on_this_machine_say_how_to_get_them(

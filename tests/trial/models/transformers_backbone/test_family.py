@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, WeightsError
 from harness.suite.catalog.architecture import Value
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize
@@ -59,6 +59,15 @@ def test_a_folder_gives_every_tensor_of_the_backbone(tmp_path: Path) -> None:
     further, head = family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options={})
     assert head == "kept"
     assert further.structure()["pixel_std"] == detector.structure()["pixel_std"]
+    elsewhere = {"backbone": str(tmp_path / "copy" / "own")}  # the same folder on another machine
+    family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options=elsewhere)
+    with pytest.raises(WeightsError, match=r"weights.pt: its backbone is .*own': name that one, or leave out a/b"):
+        family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options={"backbone": "a/b"})
+    detector.module.save_pretrained(tmp_path / "folder")  # type: ignore[operator]
+    with pytest.raises(WeightsError, match="does not say what its backbone is called: leave out backbone: a/b"):
+        family.build(
+            tiny(NAME), weights=str(tmp_path / "folder"), classes=2, image_size=SIZE, options={"backbone": "a/b"}
+        )
 
 
 def test_norms_that_feature_maps_have_besides_start_as_the_identity(tmp_path: Path) -> None:

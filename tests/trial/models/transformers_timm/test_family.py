@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import timm
 import torch
 
+from harness.errors import WeightsError
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.catalog.timm import LITE0
 from harness.suite.schema import ImageSize
@@ -48,6 +50,12 @@ def test_the_backbone_starts_from_weights_inside_a_package(tmp_path: Path) -> No
     with torch.inference_mode():
         before, after = detector.detect(drawn()[0]), again.detect(drawn()[0])
     assert all(torch.equal(one["scores"], two["scores"]) for one, two in zip(before, after, strict=True))
+    detector.module.save_pretrained(tmp_path / "folder")  # type: ignore[operator]
+    for start in ("last.pt", "folder"):
+        with pytest.raises(WeightsError, match=f"its backbone is '{LITE0}': name that one, or leave out resnet18"):
+            timm_family.build(
+                row, weights=str(tmp_path / start), classes=2, image_size=SIZE, options={"backbone": "resnet18"}
+            )
 
 
 def test_the_row_counts_what_it_builds() -> None:
