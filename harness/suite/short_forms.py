@@ -16,8 +16,8 @@ def written_out(data: dict[str, Any]) -> dict[str, Any]:
     """A suite file's content without short forms.
 
     These are an architecture's or a protocol level's name alone, with a level's defaults; `hyperparameters: shared`;
-    a preset of `augmentation` by its name; one number as `image_size`; and `backbone: NAME` beside an architecture's
-    name. What is none of them is left for the check to refuse.
+    a preset of `augmentation` by its name; `early_stopping: none`; one number as `image_size`; and `backbone: NAME`
+    beside an architecture's name. What is none of them is left for the check to refuse.
     """
     data = dict(data)
     if isinstance(data.get("architectures"), list):
@@ -40,6 +40,8 @@ def hyperparameters(values: Any) -> Any:
         return {"recipe": values}
     if not isinstance(values, dict):
         return values
+    if values.get("early_stopping") == "none":
+        values = {**values, "early_stopping": None}
     name = values.get("augmentation")
     if isinstance(name, str) and name in PRESETS:
         return {**values, "augmentation": asdict(PRESETS[name])}
@@ -66,6 +68,8 @@ def json_schema(whole: dict[str, Any]) -> dict[str, Any]:
     of_choice["backbone"] = {"type": "string"}
     augmentation = definitions["Hyperparameters"]["properties"]["augmentation"]
     definitions["Hyperparameters"]["properties"]["augmentation"] = {"anyOf": [{"enum": sorted(PRESETS)}, augmentation]}
+    stopping = definitions["Hyperparameters"]["properties"]["early_stopping"]
+    stopping["anyOf"].insert(0, {"const": "none"})
     return {**whole, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness suite"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import SuiteError
 from harness.suite.expand import plan_trials
 from harness.suite.load import Setting, Suite, load_suite
-from harness.suite.schema import Budget, ImageSize
+from harness.suite.schema import Budget, EarlyStopping, ImageSize
 
 _SUITE = """
 suite: swept
@@ -46,6 +46,15 @@ def test_each_part_of_a_recipe_is_an_axis(axis: str, values: str, found: list[ob
     suite = _suite(tmp_path, f"sweep: {{{axis}: {values}}}")
     assert [getattr(setting.hyperparameters, axis) for setting in suite.settings] == found
     assert len({trial.trial_id for trial in plan_trials(suite, {"shapes": "f"}, max_images=None)}) == len(found)
+
+
+def test_no_early_stopping_is_a_word_of_its_axis(tmp_path: Path) -> None:
+    suite = _suite(tmp_path, "hyperparameters: {validate_every: 1}\nsweep: {early_stopping: [none, {patience: 1}]}")
+    found = [setting.hyperparameters.early_stopping for setting in suite.settings]
+    assert found == [None, EarlyStopping(patience=1)]
+    assert len({trial.trial_id for trial in plan_trials(suite, {"shapes": "f"}, max_images=None)}) == 2
+    (setting,) = _suite(tmp_path, "hyperparameters: {early_stopping: none}").settings
+    assert setting.hyperparameters.early_stopping is None
 
 
 def test_what_an_architecture_starts_from_is_an_axis(tmp_path: Path) -> None:
