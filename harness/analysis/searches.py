@@ -60,6 +60,11 @@ class SearchSummary:
         return max((score for score in self.scores if score is not None), default=None)
 
     @property
+    def decided_nothing(self) -> bool:
+        """Whether several trials have a score, and all the same one: then the first one's values are used."""
+        return self.n_succeeded > 1 and len({score for score in self.scores if score is not None}) == 1
+
+    @property
     def budget(self) -> tuple[int, int | None]:
         """What is to be equal for all: how many trials have a score, and how long each was."""
         return self.n_succeeded, self.epochs

@@ -42,7 +42,7 @@ def _line(one: SearchSummary) -> tuple[str, ...]:
     return (
         escape(one.label),
         escape(one.dataset + (", subset" if one.subset else "")),
-        _values(one.values),
+        _values(one.values) + (" (decided nothing: all scores are equal)" if one.decided_nothing else ""),
         f"{one.n_succeeded} of {one.n_asked}",
         str(one.n_failed),
         str(one.n_left),

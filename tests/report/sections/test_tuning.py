@@ -117,6 +117,14 @@ def test_what_has_not_ended_or_found_nothing_is_told(changes: dict[str, Any], to
     assert told in text
 
 
+def test_a_search_in_which_all_score_the_same_has_decided_nothing(tmp_path: Path) -> None:
+    """So it is said beside the values, and of that search alone."""
+    section = _page(_folder(tmp_path, last=0.3)).partition("## How hyperparameters were tuned")[2]
+    faster, retina = (" ".join(line.split()) for line in section.splitlines() if "resnet50" in line)
+    assert "| lr 0.003, schedule cosine (decided nothing: all scores are equal) | 2 of 2 |" in retina
+    assert "| lr 0.002, schedule cosine | 2 of 2 |" in faster
+
+
 def test_without_a_search_there_is_no_section(tmp_path: Path) -> None:
     """The page of a suite that tunes nothing says nothing of it."""
     folder = make_folder(tmp_path / "r", [make_record(make_trial())])
