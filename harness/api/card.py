@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.formatting import metric_value, number
+from harness.formatting import counted, metric_value, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,9 +106,10 @@ def _origin(card: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if card["trained"] is not None:
         trained = card["trained"]
+        epochs = counted(trained["epochs"], "epoch")
         yield (
-            f"- trial {_cell(trained['trial_id'])}: {trained['epochs']} epochs on {_cell(trained['dataset'])}, seed "
-            f"{trained['seed']}, from weights {_cell(str(architecture['started_from']))}"
+            f"- trial {_cell(trained['trial_id'])}: {epochs} on {_cell(trained['dataset'])}, "
+            f"seed {trained['seed']}, from weights {_cell(str(architecture['started_from']))}"
         )
     yield f"- backbone {_cell(architecture['backbone'])}, {architecture['parameters']:,} parameters"
     yield f"- licence of the architecture's code: {architecture['code_license'] or 'not stated'}"

@@ -148,7 +148,7 @@ def _trained(record: Record | None) -> dict[str, Any] | None:
         "dataset": trial.dataset.name,
         "dataset_fingerprint": trial.dataset.fingerprint,
         "seed": trial.seed,
-        "epochs": trial.hyperparameters.epochs,
+        "epochs": len(record.measurements.epochs),
         "weights_of_epoch": record.model.epoch,
         "state_sha256": record.model.state_sha256,
     }

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import harness
+from harness.api.card import as_markdown
 from tests.cli.conftest import Shipped, train
 from tests.conftest import ROOT, Command
 
@@ -61,6 +62,8 @@ def test_a_written_file_detects_what_predict_detects(
     assert set(card["thresholds"]["best_by_class"]) == {"disc", "square"}
     page = (tmp_path / "out" / "card.md").read_text()
     assert "| 1 | disc |" in page
+    assert ": 14 epochs on shapes, seed 0, from weights none" in page
+    assert ": 1 epoch on shapes" in as_markdown({**card, "trained": {**card["trained"], "epochs": 1}})
     assert "licence of the architecture's code" in page
     image = min(shipped.images.rglob("*.png"))
     predicted = harness.predict(
