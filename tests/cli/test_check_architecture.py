@@ -50,6 +50,9 @@ def test_code_that_does_not_come_back_is_a_failed_check(wrong: str, detail: str,
         (("fasterrcnn_resnet50",), 2, "there is no architecture fasterrcnn_resnet50; did you mean"),
         ((OWN, "--image-size", "a"), 2, "expected a number of pixels, 640"),
         ((OWN, "--model", "wrong"), 2, "expected NAME=VALUE"),
+        pytest.param(
+            ("yolox_nano", "--model", "queries=3"), 1, "has no option queries; it has none", marks=pytest.mark.slow
+        ),
         pytest.param((OWN, "--model", "num_classes=3"), 1, "build has no option num_classes", marks=pytest.mark.slow),
         pytest.param((f"{NETWORKS}:gone",), 1, "has no gone", marks=pytest.mark.slow),
         pytest.param(("no_such_module:build",), 1, "No module named", marks=pytest.mark.slow),

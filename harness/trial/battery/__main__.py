@@ -120,7 +120,8 @@ def _refuse_unfit(row: Architecture, size: ImageSize, weights: str) -> None:
 def _option(row: Architecture, name: str, value: object, folder: Path) -> object:
     option = row.find_option(name)
     if option is None:
-        raise TrialError(f"{row.name} has no option {name}; known: {', '.join(o.name for o in row.options)}")
+        known = f"known: {', '.join(known.name for known in row.options)}" if row.options else "it has none"
+        raise TrialError(f"{row.name} has no option {name}; {known}")
     try:
         return hub_or_folder(str(option.read(value)), folder) if option.folders else option.read(value)
     except ValueError as error:
