@@ -86,11 +86,12 @@ def from_folder(
 
 
 def from_checkpoint(
-    row: TransformersArchitecture, path: Path, classes: int, *, backbone: object = None
+    row: TransformersArchitecture, path: Path, classes: int, changes: Mapping[str, Any], *, backbone: object = None
 ) -> tuple[nn.Module, Head, Mapping[str, Any]]:
     """A network that starts from one that this program fine-tuned, what became of its head, and its structure.
 
     Args:
+        changes: of the configuration in the file.
         backbone: the name that the suite gives beside the file, which says itself what its backbone is; or None.
 
     Raises:
@@ -110,7 +111,7 @@ def from_checkpoint(
         _check_backbone(path, str(backbone), trained or row.backbone)
     if config.get("model_type") != row.model_type:
         raise WeightsError(f"{path}: is a {foreign.shown(config.get('model_type'))}, expected a {row.model_type}")
-    own = network.configuration(row.model_type, config, classes=classes)
+    own = network.configuration(row.model_type, {**config, **changes}, classes=classes)
     module, head = adopt(own, content["state_dict"], str(path), keep_head=len(content["classes"]) == classes)
     return module, head, structure
 

@@ -43,7 +43,7 @@ def build(
         )
     else:
         module, head, structure = building.from_checkpoint(
-            row, Path(weights), classes, backbone=options.get("backbone")
+            row, Path(weights), classes, different, backbone=options.get("backbone")
         )
         mean, std = (_channels(structure[key]) for key in ("pixel_mean", "pixel_std"))  # a backbone may have its own
     return detector_of(row, module, image_size, mean, std), head

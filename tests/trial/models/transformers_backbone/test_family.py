@@ -59,8 +59,9 @@ def test_a_folder_gives_every_tensor_of_the_backbone(tmp_path: Path) -> None:
     further, head = family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options={})
     assert head == "kept"
     assert further.structure()["pixel_std"] == detector.structure()["pixel_std"]
-    elsewhere = {"backbone": str(tmp_path / "copy" / "own")}  # the same folder on another machine
-    family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options=elsewhere)
+    elsewhere = {"backbone": str(tmp_path / "copy" / "own"), "queries": 10}  # the same folder on another machine
+    fewer, _ = family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options=elsewhere)
+    assert fewer.structure()["config"]["num_queries"] == 10
     with pytest.raises(WeightsError, match=r"weights.pt: its backbone is .*own': name that one, or leave out a/b"):
         family.build(tiny(NAME), weights=str(file), classes=2, image_size=SIZE, options={"backbone": "a/b"})
     detector.module.save_pretrained(tmp_path / "folder")  # type: ignore[operator]
