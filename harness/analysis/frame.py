@@ -81,7 +81,9 @@ def trial_frame(states: Iterable[TrialState], folder: SuiteFolder | None = None)
             "dataset": trial.dataset.name,
             "architecture": choice.name,
             "setting": settings[trial.trial_id],
-            "backbone": choice.own.backbone if choice.own else built_in and backbone_name(built_in, choice.model),
+            "backbone": choice.own.backbone
+            if choice.own
+            else built_in and backbone_name(built_in, choice.model, choice.weights),
             "stages": row.stages if row else None,
             "weights": weights_name(trial),
             "image_size": image_size(trial),

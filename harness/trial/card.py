@@ -104,7 +104,7 @@ def _architecture(row: Architecture, record: Record | None) -> dict[str, Any]:
     published = started in row.published_files and not of_choice
     return {
         "name": row.name,
-        "backbone": row.backbone if choice is None else backbone_name(row, choice.model),
+        "backbone": row.backbone if choice is None else backbone_name(row, choice.model, choice.weights),
         "parameters": row.parameters if record is None else record.model.parameters,
         "started_from": started,
         "code_license": row.code_license or None,

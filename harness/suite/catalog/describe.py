@@ -23,11 +23,15 @@ def family_name(row: Architecture) -> str:
     return row.family
 
 
-def backbone_name(row: Architecture, model: Mapping[str, Value]) -> str:
-    """The backbone that a suite chose, else the row's; of a folder its name alone."""
+def backbone_name(row: Architecture, model: Mapping[str, Value], weights: str = "none") -> str:
+    """The backbone that a suite chose, else the row's; of a folder its name alone.
+
+    Where a suite chooses none beside weights of its own, and these say themselves what their backbone is, it is theirs.
+    """
     chosen = model.get("backbone") if row.find_option("backbone") else None
     if not isinstance(chosen, str):
-        return row.backbone
+        theirs = row.find_option("backbone") and row.weights_folders and weights not in row.weights_words()
+        return "that of its weights" if theirs else row.backbone
     return Path(chosen).name if Path(chosen).is_absolute() else chosen
 
 
