@@ -66,6 +66,7 @@ def test_every_name_of_the_package_is_there() -> None:
         harness.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+@pytest.mark.slow
 def test_an_architecture_is_checked() -> None:
     """A result for each check, as `harness check-architecture` prints them."""
     network = ROOT / "tests" / "trial" / "models" / "own" / "networks.py"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
     from tests.conftest import Command
 
-SUITES, PARTS = 200, 20
+SUITES, PARTS = 200, 10
 NAMES = ("first", "second", "third", "fourth")
 TRUTH = drawn_labels(np.random.default_rng(0), images=30, classes=2, crowds=0.0)
 QUALITIES = (0.0, 0.2, 0.5, 0.6, 0.8, 0.9, 0.95)

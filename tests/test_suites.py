@@ -12,6 +12,7 @@ import yaml
 from tests.conftest import ROOT, TINY_MODEL, Command
 
 
+@pytest.mark.slow
 def test_smoke_goes_through_everything(harness_command: Command, tmp_path: Path) -> None:
     """One-stage and two-stage detectors of torchvision, from the file to the report."""
     done = harness_command("run", "suites/smoke.yaml", "--results", tmp_path, "--no-race", cwd=ROOT)
@@ -19,6 +20,7 @@ def test_smoke_goes_through_everything(harness_command: Command, tmp_path: Path)
     assert len(list(tmp_path.glob("smoke/trials/*/record.json"))) == 2
 
 
+@pytest.mark.slow
 def test_a_trial_repeats_to_the_last_bit(
     harness_command: Command, tiny_suite: Callable[..., Path], tmp_path: Path
 ) -> None:

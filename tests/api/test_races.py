@@ -132,6 +132,7 @@ def test_an_entrant_that_fails_leaves_the_race(tmp_path: Path) -> None:
     assert summary.state.complete_blocks == 3
 
 
+@pytest.mark.slow
 def test_a_second_race_is_a_race_of_its_own(tmp_path: Path) -> None:
     """A person who asks again gets new numbers; other blocks are another race."""
     folder = results(tmp_path)
@@ -226,6 +227,7 @@ def test_a_run_races_its_rows_once(tiny_suite: Callable[..., Path], tmp_path: Pa
     assert len(executor.turns) == 6
 
 
+@pytest.mark.slow
 def test_a_run_races_only_what_is_done(tiny_suite: Callable[..., Path], tmp_path: Path) -> None:
     """Nothing after a failure that stopped it, of one row, or of a subset of the images; and nothing is said of it."""
     suite = _suite(tiny_suite)

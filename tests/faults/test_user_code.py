@@ -27,7 +27,13 @@ REASONS = {"exit": "exited with code 3 and left no outcome", "huge": "train (par
 
 
 @pytest.mark.parametrize(
-    ("how", "preflight", "workers"), [("exit", True, 0), ("exit", False, 0), ("exit", False, 1), ("huge", False, 1)]
+    ("how", "preflight", "workers"),
+    [
+        ("exit", True, 0),
+        pytest.param("exit", False, 0, marks=pytest.mark.slow),
+        pytest.param("exit", False, 1, marks=pytest.mark.slow),
+        ("huge", False, 1),
+    ],
 )
 def test_it_costs_its_own_trial(
     how: str,

@@ -282,7 +282,7 @@ def test_options_of_a_model_are_held_in_one_form(tmp_path: Path) -> None:
             "early_stopping: {patience: 2, min_delta: -1}",
             "early_stopping.min_delta: expected a number ≥ 0 and ≤ 1, got -1",
         ),
-        ("early_stopping: 3", "hyperparameters.early_stopping: expected a mapping"),
+        ("early_stopping: 3", "hyperparameters.early_stopping: expected none or a mapping"),
         (
             "early_stopping: {patience: 2}",
             "early_stopping follows the mAP on val: set validate_every, the number of epo",

@@ -12,7 +12,7 @@ from harness.errors import TrialError
 from harness.suite.catalog import registry as catalog
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
-from harness.trial.models.base import Family, FetchingFamily, NamingFamily
+from harness.trial.models.base import BackboneFetchingFamily, Family, FetchingFamily, NamingFamily
 from harness.trial.models.registry import family_of, row_of
 
 TOYS = Path(__file__).parents[2] / "examples"
@@ -78,4 +78,4 @@ def test_every_row_has_a_family(name: str) -> None:
     row = catalog.BUILT_IN.get(name) or row_of(_architecture(), TOYS)
     family = family_of(row)
     assert isinstance(family, Family)
-    assert isinstance(family, FetchingFamily | NamingFamily) or not row.published_files
+    assert isinstance(family, FetchingFamily | NamingFamily | BackboneFetchingFamily) or not row.published_files

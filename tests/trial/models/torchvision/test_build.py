@@ -375,6 +375,7 @@ def test_pretrained_heads_stay_where_their_shapes_allow(name: str, cache: Path) 
         assert key in new or key.startswith(heads) or torch.equal(more[key], value), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_ANCHORS)
 def test_a_detector_with_options_comes_back_and_trains_on(name: str, tmp_path: Path) -> None:
     """From its file alone it detects the same; as weights of another training it needs its options said, and keeps."""
