@@ -87,10 +87,10 @@ def without_effect(
         holders += [(("sweep",), data.get("sweep") or {}, each), (("search", "over"), search.get("over") or {}, each)]
     for place, keys, hyperparameters in holders:
         for name, value in keys.items():
-            other, values = _PARTS_OF.get(name, ("", ()))
-            if value == _DEFAULTS.get(name):
+            if name not in _PARTS_OF or value == _DEFAULTS[name]:
                 continue
-            found = {getattr(h, other) for h in hyperparameters} if other else set()
+            other, values = _PARTS_OF[name]
+            found = {getattr(h, other) for h in hyperparameters}
             if found and not found & set(values):
                 said = f"with {other}: {' or '.join(sorted(found))}"
                 yield (

@@ -60,7 +60,10 @@ def test_code_that_does_not_come_back_is_a_failed_check(wrong: str, detail: str,
         pytest.param(("no_such_module:build",), 1, "No module named", marks=pytest.mark.slow),
         pytest.param(("ssd300_vgg16", "--image-size", "64"), 1, "ssd300_vgg16 takes 300 alone", marks=pytest.mark.slow),
         pytest.param(
-            ("dfine_n", "--weights", "backbone"), 1, "dfine_n takes default, none or a file", marks=pytest.mark.slow
+            ("dfine_n", "--weights", "backbone"),
+            1,
+            "dfine_n takes default, none or a file of weights, got backbone",
+            marks=pytest.mark.slow,
         ),
     ],
 )

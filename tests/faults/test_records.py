@@ -14,14 +14,15 @@ from tests.executors.scripted import ScriptedExecutor
 from tests.store.make import make_folder, make_record, make_trial
 
 
-def test_a_record_cut_anywhere_is_told(tmp_path: Path) -> None:
-    """At every seventh offset the trial counts as not measured, with file and fault; whole again it counts."""
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_record_cut_anywhere_is_told(tmp_path: Path, step: int) -> None:
+    """The trial counts as not measured, with file and fault, at each offset or each seventh; whole again it counts."""
     made = make_record(make_trial())
     folder = make_folder(tmp_path, [made])
     path = folder.trial(made.trial.trial_id).record
     whole = path.read_bytes()
     told = []
-    for length in range(0, len(whole.rstrip()), 7):
+    for length in range(0, len(whole.rstrip()), step):
         path.write_bytes(whole[:length])
         (state,) = results.read_results(folder)
         assert state.record is None, length
