@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: quickstart test slow bench gpu docs clean
+.PHONY: quickstart test slow bench bench-train gpu docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/harness run suites/quickstart.yaml
@@ -21,6 +21,10 @@ slow: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest tests/perf -m bench --benchmark-columns=min,median,iqr,rounds
+
+# Races training against torchvision's, transformers' and libreyolo's plain loops: make bench-train ARGS="--pairs 3"
+bench-train: $(VENV)/installed-dev
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.perf.bench_train $(ARGS)
 
 # Proves the paths that only a GPU takes, in eight minutes and without a network; writes results/examples/gpu/. Where a
 # GPU machine has its packages already: make gpu PROVE=python3

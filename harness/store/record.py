@@ -194,7 +194,8 @@ class Measurements(Inference):
     """Of a trial: the model as it was trained, and the training, which a measurement of given weights has not.
 
     `joules` is the GPU's energy over all of the trial, `images_seen` the images of all epochs with their repetitions
-    (None in records of versions before 0.4), `stopped_epoch` the last epoch where early stopping ended it.
+    (None in records of versions before 0.4), `stopped_epoch` the last epoch where early stopping ended it, `speedups`
+    what the training step had in the place of library code (None before 0.7).
     """
 
     train_images_per_s: Above0 | None
@@ -205,6 +206,7 @@ class Measurements(Inference):
     joules: Energy | None = None
     images_seen: Count | None = None
     stopped_epoch: Count | None = None
+    speedups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

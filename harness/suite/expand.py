@@ -46,6 +46,7 @@ _NEWER_KEYS: dict[tuple[str, ...], Any] = {
     ("hyperparameters", "max_warmup_epochs"): None,
     ("hyperparameters", "trainable_layers"): None,
     ("hyperparameters", "batch_norm"): None,
+    ("hyperparameters", "speedups"): "auto",
     ("hyperparameters", "augmentation", "multiscale"): None,
     ("hyperparameters", "augmentation", "zoom_out"): 0.0,
     ("hyperparameters", "augmentation", "vflip"): 0.0,

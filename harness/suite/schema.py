@@ -33,6 +33,7 @@ OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
 Level = Literal["quick", "standard", "publish"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Speedup = Literal["frozen_norms", "roi_align"]
 VariantName = Literal[
     "eager-fp32",
     "eager-bf16",
@@ -303,6 +304,7 @@ class Hyperparameters:
     `train`, their statistics change too.
     With `class_balance: repeat_factor` an epoch repeats the images of classes that fewer than a fraction
     `repeat_threshold` of the images show.
+    `speedups` are parts of the network that train the same in less time: `auto` is all that it has, `none` none.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -337,6 +339,9 @@ class Hyperparameters:
     class_balance: Literal["none", "repeat_factor"] = "none"
     repeat_threshold: RepeatThreshold = 0.001
     loader_workers: Natural | Literal["auto"] = "auto"
+    speedups: (
+        Literal["auto", "none"] | Annotated[tuple[Speedup, ...], MinLen(1), AfterValidator(validators.distinct)]
+    ) = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

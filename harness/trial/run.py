@@ -55,6 +55,7 @@ def run_trial(
             joules=trainer.joules(),
             images_seen=training.images_seen,
             stopped_epoch=training.stopped_epoch,
+            speedups=training.speedups,
         ),
         model=record.Model(
             **result.size,

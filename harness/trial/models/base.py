@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from harness.errors import TrialError, UnsupportedVariant
+from harness.trial.models.frozen_norms import faster_norms
 from harness.trial.models.groups import parameter_groups
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.suite.catalog.architecture import Architecture, Published
     from harness.suite.schema import Hyperparameters, ImageSize
+    from harness.trial.models.faster import Parts
 
 Head = Literal["new", "replaced", "kept"]  # what became of the class head of the weights that a training starts from
 
@@ -30,7 +32,8 @@ Head = Literal["new", "replaced", "kept"]  # what became of the class head of th
 class Detector(Protocol):
     """A detector that can be trained and run.
 
-    Subclass this Protocol to inherit `parameter_groups`, and the refusal of variants that the detector cannot do.
+    Subclass this Protocol to inherit `parameter_groups`, `faster_parts`, and the refusal of variants that the detector
+    cannot do.
 
     Attributes:
         module: the network: its parameters are trained, its state dict is saved, it is moved between devices and
@@ -90,6 +93,13 @@ class Detector(Protocol):
             TrialError: `backbone_lr_factor` is set, and this detector does not tell which parameters those are.
         """
         return parameter_groups(self.module, self.backbone_stages(), hyperparameters)
+
+    def faster_parts(self) -> Mapping[str, Parts]:
+        """What computes the same training step faster in the place of parts of the network, by the speed-up's name.
+
+        Here: frozen norms, if there are any.
+        """
+        return {"frozen_norms": faster_norms(self.module)}
 
     def set_training_scale(self, scale: float) -> None:  # noqa: ARG002 - for those that can
         """Resize training images to `scale` times the image size from now on; what is detected in is not affected.

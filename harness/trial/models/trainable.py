@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import TrialError
+from harness.trial.models.frozen_norms import VALUES, eps_of, frozen_norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 Rule = Literal["frozen", "eval", "train"]
 
 _LIVE = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the base of all of them has no other name
-_VALUES = ("weight", "bias", "running_mean", "running_var")
-_DEFAULT_EPS = 1e-5  # of frozen norms that do not say theirs: transformers' have it in their forward pass
 
 
 class ThawedBatchNorm2d(nn.BatchNorm2d):
@@ -36,7 +35,7 @@ class ThawedBatchNorm2d(nn.BatchNorm2d):
     num_batches_tracked: Any
 
     def __init__(self, frozen: nn.Module, eps: float) -> None:
-        values: dict[str, Any] = {name: getattr(frozen, name) for name in _VALUES}
+        values: dict[str, Any] = {name: getattr(frozen, name) for name in VALUES}
         super().__init__(len(values["weight"]), eps=eps, device=values["weight"].device)
         self.num_batches_tracked = None
         self.train(frozen.training)
@@ -115,7 +114,7 @@ def _set_norms(module: nn.Module, rule: Rule) -> None:
     Raises:
         TrialError: it has none.
     """
-    frozen = {name: float(getattr(part, "eps", _DEFAULT_EPS)) for name, part in module.named_modules() if _frozen(part)}
+    frozen = {name: eps_of(part) for name, part in frozen_norms(module).items()}
     if rule != "frozen":
         thaw(module, frozen)
     live = [part for part in module.modules() if isinstance(part, _LIVE)]
@@ -154,8 +153,3 @@ def _set_stage(stage: nn.Module, *, trains: bool, norms_train: bool) -> None:
     for module in stage.modules():
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(trains and (norms_train or not isinstance(module, _LIVE)))
-
-
-def _frozen(module: nn.Module) -> bool:
-    """Whether a module is a frozen norm, of whatever library: its values are buffers."""
-    return "FrozenBatchNorm" in type(module).__name__ and set(_VALUES) <= {name for name, _ in module.named_buffers()}

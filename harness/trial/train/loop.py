@@ -132,7 +132,7 @@ class Training:
     """The result of fine-tuning beside the model; `wall_s` is the time of all steps and validations of all attempts.
 
     `images_seen` counts the images of all epochs, with their repetitions. `stopped_epoch` is the last epoch if early
-    stopping ended the training before all of its epochs.
+    stopping ended the training before all of its epochs. `speedups` are the names of those that were in use.
     """
 
     epochs: tuple[Epoch, ...]
@@ -141,6 +141,7 @@ class Training:
     images_per_s: float | None
     data_wait_fraction: float | None
     wall_s: float
+    speedups: tuple[str, ...]
 
 
 def finetune(  # noqa: PLR0913 - its inputs and its callbacks
@@ -234,6 +235,7 @@ def finetune(  # noqa: PLR0913 - its inputs and its callbacks
         data_wait_fraction=clock.wait_fraction,
         wall_s=position.trained_s,
         images_seen=position.images,
+        speedups=train_step.speedups,
     )
 
 

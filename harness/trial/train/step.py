@@ -28,6 +28,7 @@ from harness.trial.models.trainable import set_training_mode
 from harness.trial.precision import autocast
 from harness.trial.train.ema import WeightAverage
 from harness.trial.train.optim import build_optimizer, schedule
+from harness.trial.train.speedups import Speedups
 from harness.trial.train.validate import plateau_factor
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,12 @@ class TrainStep:
         self._overflows = Overflows()
         self._average = WeightAverage(self._model, h.ema) if h.ema is not None else None
         self._scales = h.augmentation.multiscale
+        self._speedups = Speedups(detector, h.speedups)
+
+    @property
+    def speedups(self) -> tuple[str, ...]:
+        """The names of the speed-ups that this network has parts for."""
+        return self._speedups.names
 
     @property
     def lr(self) -> float:
@@ -98,15 +105,21 @@ class TrainStep:
             group["lr"] = rate * factor
 
     def train_mode(self) -> None:
-        """Put the module in training mode, as far as its norms train."""
+        """Put the module in training mode, as far as its norms train, with the speed-ups."""
         set_training_mode(self._detector, trainable_layers=self._h.trainable_layers, batch_norm=self._h.batch_norm)
+        self._speedups.put_in()
 
     def deployed(self) -> AbstractContextManager[None]:
-        """Within the context the module has the weights to deploy: the averaged ones with `ema`, else those it has."""
+        """Within the context the module has the weights to deploy: the averaged ones with `ema`, else those it has.
+
+        The speed-ups of training are out of it, until it is put in training mode again.
+        """
+        self._speedups.take_out()
         return self._average.in_place() if self._average is not None else contextlib.nullcontext()
 
     def finish(self) -> None:
         """End the training: leave the weights to deploy in the module, and no gradients, which would take memory."""
+        self._speedups.take_out()
         if self._average is not None:
             self._average.swap()
             self._average = None

@@ -10,6 +10,7 @@ import torch
 from harness.errors import TrialError
 from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import build
+from harness.trial.models.torchvision.roi_align import faster_pooling
 from harness.trial.models.torchvision.stages import stages_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from harness.suite.catalog.heads import HeadArchitecture
+    from harness.trial.models.faster import Parts
 
 
 class TorchvisionDetector(Detector):
@@ -72,6 +74,10 @@ class TorchvisionDetector(Detector):
     def backbone_stages(self) -> Sequence[nn.Module]:
         """See `Detector.backbone_stages`: five of a ResNet or VGG, six of a MobileNet."""
         return stages_of(self.module.get_submodule("backbone"))
+
+    def faster_parts(self) -> Mapping[str, Parts]:
+        """See `Detector.faster_parts`: frozen norms, and RoIAlign on a CPU."""
+        return {**super().faster_parts(), "roi_align": faster_pooling(self.module)}
 
     def set_training_scale(self, scale: float) -> None:
         """See `Detector.set_training_scale`; both sides of torchvision's resize are scaled."""
