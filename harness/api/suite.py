@@ -6,6 +6,7 @@ Owns the order of a run's stages. Every stage is a function of another room that
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -224,6 +225,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             _write_last_report(plan.folder)
             raise
         finally:
+            shutil.rmtree(plan.folder.decoded_images, ignore_errors=True)
             observer.close()
     plan = refresh(plan)
     succeeded = sum(trial.trial_id in plan.records for trial in plan.selected)

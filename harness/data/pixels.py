@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import simplejpeg
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from harness.data.file_kinds import RAW_PHOTO, describe_file
@@ -52,6 +53,7 @@ _TURNS = {
 }
 # Pillow supports more formats, and starts other programs for some of them. MPO is opened as JPEG.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF")
+_WITHOUT_INKS = ("RGB", "L")  # modes of a JPEG
 _NO_RANGE = {"I": "signed or 32-bit integers", "F": "32-bit floats"}  # Pillow's modes
 _WORDS_OF_PNM = ("I", "PPM")  # mode and format of a PGM of 16 bits, whose range Pillow makes 0 to 65535
 _WHITE_IS_ZERO = 0
@@ -128,6 +130,9 @@ def decode_file(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
         data = stream.read()
     if not data.startswith(b"\xff\xd8"):
         return _pixels(data), False
+    sound = _sound_jpeg(data)
+    if sound is not None:
+        return sound, False
     end, scans = _end_of_jpeg(data)
     if end is None:
         return _pixels(data + b"\xff\xd9"), True
@@ -135,6 +140,27 @@ def decode_file(path: str, *, thorough: bool) -> tuple[NDArray[np.uint8], bool]:
         return _pixels(data[: end - 2] + _PADDING if thorough and scans == 1 else data), False
     except OSError:
         return _pixels(data + b"\xff\xd9"), True
+
+
+def _sound_jpeg(data: bytes) -> NDArray[np.uint8] | None:
+    """Return the pixels of a JPEG without any defect, in a third of Pillow's time; None for any other.
+
+    Both use libjpeg-turbo and give the same bits.
+
+    Raises:
+        One of NOT_AN_IMAGE, for `describe_error`.
+    """
+    if not data.endswith(b"\xff\xd9"):
+        return None
+    with open_image(io.BytesIO(data)) as image:
+        turn = _TURNS.get(orientation_of(image))
+        if image.format != "JPEG" or image.mode not in _WITHOUT_INKS:
+            return None
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError:  # also for what libjpeg only warns of
+        return None
+    return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
 def _end_of_jpeg(data: bytes) -> tuple[int | None, int]:

@@ -205,6 +205,8 @@ class Scheduler:
             preflight=self.plan.where if preflight else None,
             accumulate=max(retry.parts(history, trial, suite.on_oom), self._preflight_parts(trial)),
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
+            cache=suite.cache,
+            cache_folder=str(self.plan.folder.decoded_images.resolve()),
         )
 
     def _preflight_parts(self, trial: Trial) -> int:

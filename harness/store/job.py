@@ -19,7 +19,7 @@ from harness.store.quantities import (  # noqa: TC001 - pydantic reads the annot
     Moment,
     NotNegative,
 )
-from harness.suite.schema import VariantName  # noqa: TC001 - pydantic reads the annotations
+from harness.suite.schema import CacheKind, VariantName  # noqa: TC001 - pydantic reads the annotations
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "preflight_passed"]
@@ -73,6 +73,8 @@ class Job:
         variant: examine these weights as this variant alone.
         gpu_processes: the processes of this trial that hold memory on the GPU already, by the driver's ids.
         race: only time these weights, for a block of a race.
+        cache: where decoded images are kept.
+        cache_folder: the folder of their files; None: none are kept.
     """
 
     trial: Trial
@@ -88,6 +90,8 @@ class Job:
     variant: VariantName | None = None
     race: RaceTurn | None = None
     gpu_processes: tuple[Count, ...] = ()
+    cache: CacheKind = "none"
+    cache_folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
     results/<suite>/
       plan.json  report.md  report.html  plots/     derived: rewritten atomically
       cache/                                        what the report computed from detections
+      cache/images/                                 decoded images, while the suite runs
       lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
@@ -280,6 +281,11 @@ class SuiteFolder:
     def cache(self) -> Path:
         """What the report computed from detections, by their content; can be deleted at any time."""
         return self.path / "cache"
+
+    @property
+    def decoded_images(self) -> Path:
+        """Images as they were decoded, for the trials that run; can be deleted at any time."""
+        return self.cache / "images"
 
     def trial(self, trial_id: str) -> TrialFolder:
         """The folder of one trial."""

@@ -23,6 +23,7 @@ from harness.suite.catalog import registry
 from harness.suite.recipe import at_length, merged, resolve
 from harness.suite.schema import (
     ArchitectureChoice,
+    CacheKind,
     Cost,
     Dataset,
     FilesDataset,
@@ -98,6 +99,7 @@ class Suite:
     protocol: Protocol
     limits: Limits
     on_oom: OnOutOfMemory
+    cache: CacheKind
     cost: Cost | None
 
     @property
@@ -172,6 +174,7 @@ def _check(document: Document, data: dict[str, Any], file: SuiteFile, problems: 
         protocol=file.protocol,
         limits=file.limits,
         on_oom=file.on_oom,
+        cache=file.cache,
         cost=file.cost,
     )
 

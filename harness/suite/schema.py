@@ -31,6 +31,7 @@ Part = Annotated[float, Gt(0), Lt(1)]
 SplitFraction = Annotated[float, Gt(0), Lt(1)]
 OnBadData = Literal["stop", "skip"]
 OnOutOfMemory = Literal["fail", "accumulate"]
+CacheKind = Literal["auto", "ram", "disk", "none"]
 Level = Literal["quick", "standard", "publish"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Speedup = Literal["frozen_norms", "roi_align"]
@@ -438,7 +439,7 @@ class SuiteFile:
     `budget` is the length of every architecture's training, in place of `epochs`. Each list of `sweep` is an axis: a
     hyperparameter, `image_size`, `weights`, `backbone` or `model.OPTION`.
     With `on_oom: accumulate`, a trial that ran out of device memory is trained again with half as many images at once
-    and the same effective batch size.
+    and the same effective batch size. `cache` says where decoded images are kept, so that each is decoded once.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -455,4 +456,5 @@ class SuiteFile:
     on_bad_data: OnBadData = "stop"
     limits: Limits = field(default_factory=Limits)
     on_oom: OnOutOfMemory = "fail"
+    cache: CacheKind = "auto"
     cost: Cost | None = None

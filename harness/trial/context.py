@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,18 @@ from harness.trial.deploy.base import Weights
 from harness.trial.inputs import shared_memory
 from harness.trial.inputs.balance import repeat_factors
 from harness.trial.inputs.dataset import OpenedDataset, check_code, open_dataset
+from harness.trial.inputs.image_cache import open_caches
 from harness.trial.inputs.loader import EpochBatches, TrainingSet, batch_bytes
+from harness.trial.measure import memory
 from harness.trial.models import checkpoint, trainable
 from harness.trial.models.registry import family_of, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import nn
 
     from harness.store.job import Job
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
     from harness.trial.deploy.base import Deployment
     from harness.trial.events import EventWriter
+    from harness.trial.inputs.image_cache import ImageCache
     from harness.trial.inputs.item import Items
     from harness.trial.models.base import Detector, Head
 
@@ -151,6 +157,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         max_images=trial.max_images,
         import_folder=Path(job.import_folder),
         with_masks=row.needs_masks and job.weights is None,  # fine-tuned weights are measured by their boxes
+        caches=partial(_caches, job),
     )
     events.emit(StageEvent(stage="model"))
     class_names = data.splits["train"].class_names
@@ -181,6 +188,19 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         detector=detector,
         head=head,
         warnings=(*warnings, *_random_stages(trial)),
+    )
+
+
+def _caches(job: Job, sizes: Mapping[str, NDArray[np.int32]]) -> dict[str, ImageCache]:
+    """The caches of decoded images that a job may use; a job of a version before 0.7, and a race's, none."""
+    if job.cache_folder is None:
+        return {}
+    return open_caches(
+        job.cache,
+        Path(job.cache_folder),
+        job.trial.dataset.fingerprint,
+        sizes,
+        free_memory=memory.available_bytes(),
     )
 
 

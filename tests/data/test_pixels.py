@@ -1,4 +1,4 @@
-"""Pixels are scaled by their real depth, and only the picture itself is read."""
+"""Pixels are scaled by their real depth, only the picture itself is read, and the faster decoder changes nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.data import pixels
 from harness.data.images import scan_image
-from harness.data.pixels import read_pixels
+from harness.data.pixels import decode_file, read_pixels
+from harness.errors import DataError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SIZE = (61, 37)
 GREYS = np.array([[0, 16, 255, 256], [1000, 2048, 4000, 4095]], dtype=np.uint16)  # 12 bits
 
 
@@ -157,3 +164,78 @@ def test_the_first_picture_of_several_is_read(tmp_path: Path) -> None:
         black, white = Image.new("RGB", (50, 40)), Image.new("RGB", (50, 40), "white")
         black.save(path, kind, save_all=True, append_images=[white])
         assert read_pixels(str(path)).max() < 9
+
+
+def _picture(mode: str = "RGB") -> Image.Image:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (9, 15, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(_SIZE).convert(mode)
+
+
+def _by_pillow(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.mark.parametrize("quality", [30, 95, 100])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_in_colour_has_pillows_bits(tmp_path: Path, quality: int, subsampling: int, progressive: bool) -> None:  # noqa: FBT001 - pytest gives it by name
+    """Of every subsampling, baseline and progressive; and the faster decoder is the one that read it."""
+    path = tmp_path / "a.jpg"
+    _picture().save(path, quality=quality, subsampling=subsampling, progressive=progressive)
+    assert pixels._sound_jpeg(path.read_bytes()) is not None
+    assert np.array_equal(read_pixels(str(path)), _by_pillow(path))
+
+
+def test_a_grey_jpeg_has_three_equal_channels(tmp_path: Path) -> None:
+    """As Pillow converts it."""
+    path = tmp_path / "a.jpg"
+    _picture("L").save(path)
+    assert pixels._sound_jpeg(path.read_bytes()) is not None
+    assert np.array_equal(read_pixels(str(path)), _by_pillow(path))
+
+
+def test_a_jpeg_of_four_inks_is_left_to_pillow(tmp_path: Path) -> None:
+    """CMYK is converted by Pillow's rule."""
+    path = tmp_path / "a.jpg"
+    _picture("CMYK").save(path)
+    assert pixels._sound_jpeg(path.read_bytes()) is None
+    assert np.array_equal(read_pixels(str(path)), _by_pillow(path))
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_damaged_jpegs_are_read_or_refused_alike(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    thorough: bool,  # noqa: FBT001 - pytest gives it by name
+) -> None:
+    """With bytes changed anywhere, or cut: the same pixels, or the same error, as without the faster decoder."""
+    rng = np.random.default_rng(1)
+    stream = io.BytesIO()
+    _picture().save(stream, "JPEG", quality=90)
+    whole, path, refused, sound = stream.getvalue(), tmp_path / "a.jpg", 0, 0
+    for number in range(400):
+        data = bytearray(whole)
+        for place in rng.integers(2, len(data) - 2, rng.integers(1, 4)):
+            data[place] = rng.integers(0, 256)
+        if number % 5 == 0:
+            data = data[: rng.integers(100, len(data))] + (b"\xff\xd9" if number % 2 else b"")
+        path.write_bytes(data)
+        faster = _outcome(path, thorough=thorough)
+        with monkeypatch.context() as without:
+            without.setattr(pixels, "_sound_jpeg", lambda _data: None)
+            expected = _outcome(path, thorough=thorough)
+        assert faster == expected, number
+        refused += isinstance(expected, str)
+        sound += expected == _outcome(path, thorough=thorough) and not isinstance(expected, str)
+    assert refused > 20
+    assert sound > 20
+
+
+def _outcome(path: Path, *, thorough: bool) -> object:
+    try:
+        read_pixels(str(path))
+    except DataError as error:
+        return str(error)
+    found, truncated = decode_file(str(path), thorough=thorough)
+    return found.tobytes(), truncated

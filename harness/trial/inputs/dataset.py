@@ -5,6 +5,7 @@ From here on labels follow torchvision: 1 is the first class, 0 the background.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,19 @@ from harness.suite.schema import FilesDataset, PythonDataset, SyntheticDataset
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from harness.data.loaded import LoadedDataset
     from harness.data.masks import Masks
     from harness.suite.trial import TrialDataset
+    from harness.trial.inputs.image_cache import ImageCache
 from harness.trial.inputs.item import Item, Items
 from harness.trial.inputs.user_dataset import UserItems
 
 _WITH_A_LOSS = ("train", "val")  # splits
+CachesOf = Callable[[dict[str, "NDArray[np.int32]"]], dict[str, "ImageCache"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,12 @@ def check_code(dataset: TrialDataset, *, import_folder: Path) -> None:
 
 
 def open_dataset(
-    dataset: TrialDataset, *, max_images: int | None, import_folder: Path, with_masks: bool = False
+    dataset: TrialDataset,
+    *,
+    max_images: int | None,
+    import_folder: Path,
+    with_masks: bool = False,
+    caches: CachesOf = lambda _sizes: {},
 ) -> OpenedDataset:
     """Open every split.
 
@@ -69,6 +81,7 @@ def open_dataset(
         max_images: use only the first images of each split, at most so many; None for all.
         import_folder: the folder in which the user's modules are searched.
         with_masks: whether each item of train and val has the masks of its objects.
+        caches: returns the cache of each split, from the sizes of its images; a user's Dataset has none.
 
     Raises:
         DataError: a split cannot be opened or is empty, or the files have changed since the trial was planned.
@@ -93,10 +106,14 @@ def open_dataset(
             raise DataError(
                 f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
             )
+        kept = caches({name: split.annotations.sizes for name, split in source_splits.items()})
         opened = OpenedDataset(
             splits={
                 name: _SplitItems(
-                    split, max_images, _masks(source, loaded, name) if with_masks and name in _WITH_A_LOSS else None
+                    split,
+                    max_images,
+                    _masks(source, loaded, name) if with_masks and name in _WITH_A_LOSS else None,
+                    kept.get(name),
                 )
                 for name, split in source_splits.items()
             },
@@ -125,9 +142,10 @@ def _masks(source: FilesDataset | SyntheticDataset, loaded: LoadedDataset | None
 class _SplitItems:
     """The items of a split of `harness.data`."""
 
-    def __init__(self, split: Split, max_images: int | None, masks: Masks | None) -> None:
+    def __init__(self, split: Split, max_images: int | None, masks: Masks | None, cache: ImageCache | None) -> None:
         self._split = split
         self._masks = masks
+        self._cache = cache
         self.annotations = split.annotations.first(max_images) if max_images else split.annotations
         self.class_names = self.annotations.class_names
 
@@ -142,10 +160,27 @@ class _SplitItems:
         rows = annotations.rows(index)
         return Item(
             name=annotations.file_names[index],
-            image=torch.from_numpy(self._split.read_image(index).transpose(2, 0, 1).copy()),
+            image=self._image(index),
             boxes=torch.from_numpy(annotations.boxes[rows].copy()),
             labels=torch.from_numpy(annotations.labels[rows] + 1),
             crowds=torch.from_numpy(annotations.crowds[rows].copy()),
             areas=torch.from_numpy(annotations.areas[rows].copy()),
             masks=None if self._masks is None else torch.from_numpy(self._masks(index)),
         )
+
+    def _image(self, index: int) -> Tensor:
+        """The pixels, uint8 [3, H, W], from the cache if they are there."""
+        if self._cache is None:
+            return self._decoded(index)
+        path = self.path(index)
+        kept = self._cache.read(index, path)
+        if kept is not None:
+            width, height = self.annotations.sizes[index].tolist()
+            return kept.reshape(3, height, width)
+        key = self._cache.key_of(path)
+        image = self._decoded(index)
+        self._cache.write(index, path, key, image.flatten())
+        return image
+
+    def _decoded(self, index: int) -> Tensor:
+        return torch.from_numpy(self._split.read_image(index).transpose(2, 0, 1).copy())

@@ -87,7 +87,10 @@ def available_bytes() -> int | None:
     limit, used = cgroup_limit_bytes(), _number(_CGROUP / "memory.current")
     if limit is None or used is None:
         return machine_bytes
-    cgroup_bytes = max(0, limit - used)
+    statistics = _CGROUP / "memory.stat"
+    cached = re.search(r"^inactive_file (\d+)$", statistics.read_text() if statistics.exists() else "", re.MULTILINE)
+    # Files that the kernel keeps in memory count as used, and make room for whoever needs it.
+    cgroup_bytes = max(0, limit - used + (int(cached[1]) if cached else 0))
     return cgroup_bytes if machine_bytes is None else min(machine_bytes, cgroup_bytes)
 
 
