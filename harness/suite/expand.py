@@ -47,6 +47,7 @@ _NEWER_KEYS: dict[tuple[str, ...], Any] = {
     ("hyperparameters", "trainable_layers"): None,
     ("hyperparameters", "batch_norm"): None,
     ("hyperparameters", "speedups"): "auto",
+    ("hyperparameters", "group_by_orientation"): False,
     ("hyperparameters", "augmentation", "multiscale"): None,
     ("hyperparameters", "augmentation", "zoom_out"): 0.0,
     ("hyperparameters", "augmentation", "vflip"): 0.0,

@@ -185,14 +185,20 @@ def _check_together(data: dict[str, Any], file: SuiteFile, made: list[list[Setti
         trained = [[h for setting in each for h in setting.trained_with(file.search)] for each in made]
         for where, text in combined.without_effect(data, trained):
             report(where, text)
-    if any(setting.hyperparameters.class_balance != "none" for each in made for setting in each):
-        for name, dataset in file.datasets.items():
-            if isinstance(dataset, PythonDataset):
-                report(
-                    ("datasets", name),
-                    "class_balance needs labels that are known before images are read, which those of format: python "
-                    "are not; let its Dataset repeat the images itself",
-                )
+    hyperparameters = [setting.hyperparameters for each in made for setting in each]
+    for name in (name for name, dataset in file.datasets.items() if isinstance(dataset, PythonDataset)):
+        if any(h.class_balance != "none" for h in hyperparameters):
+            report(
+                ("datasets", name),
+                "class_balance needs labels that are known before images are read, which those of format: python "
+                "are not; let its Dataset repeat the images itself",
+            )
+        if any(h.group_by_orientation for h in hyperparameters):
+            report(
+                ("datasets", name),
+                "group_by_orientation needs image sizes that are known before images are read, which those of "
+                "format: python are not; leave it out",
+            )
 
 
 def _check_name(

@@ -304,7 +304,7 @@ class Hyperparameters:
     `batch_norm` says what its norms do: `frozen`, nothing of them changes; `eval`, only their weights are trained;
     `train`, their statistics change too.
     With `class_balance: repeat_factor` an epoch repeats the images of classes that fewer than a fraction
-    `repeat_threshold` of the images show.
+    `repeat_threshold` of the images show. With `group_by_orientation` a batch has images that are all wide or all tall.
     `speedups` are parts of the network that train the same in less time: `auto` is all that it has, `none` none.
     """
 
@@ -339,6 +339,7 @@ class Hyperparameters:
     early_stopping: EarlyStopping | None = None
     class_balance: Literal["none", "repeat_factor"] = "none"
     repeat_threshold: RepeatThreshold = 0.001
+    group_by_orientation: bool = False
     loader_workers: Natural | Literal["auto"] = "auto"
     speedups: (
         Literal["auto", "none"] | Annotated[tuple[Speedup, ...], MinLen(1), AfterValidator(validators.distinct)]

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from harness.trial.inputs.item import Items
     from harness.trial.models.base import Detector, Head
 
+_MOST_WORKERS = 16  # by themselves; each takes memory, and a GPU that needs more is rare
+
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +88,7 @@ class TrialContext:
         """Which images form each training batch, in order, by the seed; `batch_size` asks of another size.
 
         Raises:
-            DataError: classes cannot be balanced, for labels are not known before images are read.
+            DataError: classes cannot be balanced, or images be grouped: labels and sizes are known when they are read.
         """
         h, train = self.hyperparameters, self.data.splits["train"]
         repeats = None
@@ -101,7 +103,13 @@ class TrialContext:
                     h.repeat_threshold,
                 )
         total = h.budget.images if h.budget is not None else None
-        return EpochBatches(len(train), batch_size or h.batch_size, self.trial.seed, repeats, total)
+        wide = None
+        if h.group_by_orientation:
+            if train.annotations is None:
+                raise DataError("group_by_orientation needs sizes that are known before images are read")
+            sizes = train.annotations.sizes
+            wide = sizes[:, 0] >= sizes[:, 1]
+        return EpochBatches(len(train), batch_size or h.batch_size, self.trial.seed, repeats, total, wide)
 
     def training_set(self) -> TrainingSet:
         """The augmented training images."""
@@ -237,9 +245,9 @@ def _loader_workers(
 ) -> tuple[int, tuple[MeasurementWarning, ...]]:
     """The number of processes that read images, and a warning where shared memory has room for fewer than wanted.
 
-    `auto` means up to four beside a GPU, and none on a CPU, where they would take the cores that train.
+    `auto` means one less than the cores beside a GPU, and none on a CPU, where they would take the cores that train.
     """
-    automatic = min(4, max(0, job.threads - 1)) if device.type == "cuda" else 0
+    automatic = min(_MOST_WORKERS, max(0, job.threads - 1)) if device.type == "cuda" else 0
     wanted = automatic if h.loader_workers == "auto" else h.loader_workers
     if not wanted or job.race is not None:  # a race reads its images in its own process
         return wanted, ()

@@ -309,10 +309,17 @@ def test_what_follows_validation_is_checked(keys: str, said: str, tmp_path: Path
     assert said in problem
 
 
-def test_a_python_dataset_cannot_be_balanced(tmp_path: Path) -> None:
-    """Its labels are known only once each image is read; the dataset's line says so."""
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("class_balance: repeat_factor", "class_balance needs labels that are known before images are read"),
+        ("group_by_orientation: true", "group_by_orientation needs image sizes that are known before images are read"),
+    ],
+)
+def test_a_python_dataset_is_known_only_once_it_is_read(key: str, said: str, tmp_path: Path) -> None:
+    """So it is neither balanced nor grouped; the dataset's line says so."""
     split = "{dataset: 'mine:Images'}"
     own = f"  mine: {{format: python, classes: [a], train: {split}, val: {split}}}\n"
-    text = GOOD.replace("batch_size: 8}", "batch_size: 8, class_balance: repeat_factor}")
+    text = GOOD.replace("batch_size: 8}", f"batch_size: 8, {key}}}")
     (problem,) = _problems(tmp_path, text.replace("architectures:\n", f"{own}architectures:\n"))
-    assert "datasets.mine: class_balance needs labels that are known before images are read" in problem
+    assert f"datasets.mine: {said}" in problem

@@ -54,6 +54,8 @@ class EpochBatches(Sampler[list[Key]]):
             fraction is rounded up or down at random in each epoch, so that epochs differ in length.
         total: the number of images after which training ends, with the batch that reaches it: the last epoch is
             shorter, and there are no further ones. None: epochs go on.
+        wide: bool [I], which images are not taller than wide: a batch then has images of one orientation, but for the
+            last ones of an epoch. None: images come together at random.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class EpochBatches(Sampler[list[Key]]):
         seed: int,
         repeats: NDArray[np.float64] | None = None,
         total: int | None = None,
+        wide: NDArray[np.bool_] | None = None,
     ) -> None:
         self.epoch = 0
         self._done = 0
@@ -71,6 +74,7 @@ class EpochBatches(Sampler[list[Key]]):
         self._seed = seed
         self._repeats = repeats
         self._total = total
+        self._wide = wide
         self._begins = [0]  # the number of images before each whole epoch, as far as they were asked for
 
     def __len__(self) -> int:
@@ -111,9 +115,29 @@ class EpochBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         numbers = self._numbers(self.epoch)
         order = torch.randperm(len(numbers), generator=_generator(self._seed, self.epoch, 0)).numpy()
-        order = order[: self.images(self.epoch)]
-        for start in range(self._done * self.batch_size, len(order), self.batch_size):
-            yield [(self.epoch, int(number)) for number in numbers[order[start : start + self.batch_size]]]
+        drawn = numbers[order[: self.images(self.epoch)]]
+        if self._wide is not None:
+            drawn = self._of_one_orientation(drawn, self._wide[drawn % self._images])
+        for start in range(self._done * self.batch_size, len(drawn), self.batch_size):
+            yield [(self.epoch, int(number)) for number in drawn[start : start + self.batch_size]]
+
+    def _of_one_orientation(self, drawn: NDArray[np.int64], wide: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the same in an order whose batches are wide or tall; the rest of both comes last.
+
+        Batches stay in the order in which their images were drawn, so that wide and tall ones alternate at random.
+        """
+        full: list[NDArray[np.int64]] = []
+        places: list[int] = []  # in the order drawn, of the image that fills each batch
+        rest: list[NDArray[np.int64]] = []
+        for of_one in (np.flatnonzero(wide), np.flatnonzero(~wide)):
+            count = len(of_one) // self.batch_size * self.batch_size
+            batches = of_one[:count].reshape(-1, self.batch_size)
+            full += list(batches)
+            places += batches[:, -1].tolist()
+            rest.append(of_one[count:])
+        ordered = [full[index] for index in np.argsort(places)]
+        order: NDArray[np.int64] = np.concatenate([*ordered, *rest])
+        return drawn[order]
 
     def _numbers(self, epoch: int) -> NDArray[np.int64]:
         """Return what an epoch has, not shuffled: n + k × images for the k-th repetition of image n."""

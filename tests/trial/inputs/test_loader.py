@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
 import time
@@ -412,3 +413,36 @@ def test_repetitions_differ_and_do_not_depend_on_workers(workers: int) -> None:
     assert len(images) == 12
     assert not any(torch.equal(a, b) for n, a in enumerate(images) for b in images[:n])
     assert all(torch.equal(a, b) for a, b in zip(images, epoch(0), strict=True))
+
+
+@pytest.mark.parametrize("total", [None, 150])
+def test_batches_of_one_orientation(total: int | None) -> None:
+    """Each image once, all but the last few batches wide or tall, as many batches as without; they alternate."""
+    rng = np.random.default_rng(0)
+    wide = rng.random(101) < 0.7
+    plain, grouped = (EpochBatches(101, 8, 3, None, total, each) for each in (None, wide))
+    for epoch in (1, 2):
+        plain.begin(epoch)
+        grouped.begin(epoch)
+        batches = [[number for _, number in batch] for batch in grouped]
+        assert sorted(number for batch in batches for number in batch) == sorted(
+            number for b in plain for _, number in b
+        )
+        assert [len(batch) for batch in batches] == [len(batch) for batch in plain]
+        kinds = [set(wide[batch].tolist()) for batch in batches]
+        mixed = [index for index, kind in enumerate(kinds) if len(kind) > 1]
+        assert mixed in ([], [len(batches) - 2], [len(batches) - 1])
+        whole = [kind == {True} for kind in kinds[:-2]]
+        assert sum(a != b for a, b in itertools.pairwise(whole)) > 1  # not first all wide ones, then all tall ones
+        grouped.begin(epoch, after=5)
+        assert [[number for _, number in batch] for batch in grouped] == batches[5:]
+
+
+def test_repetitions_are_grouped_by_their_image() -> None:
+    """A repetition is as wide as the image that it shows."""
+    wide = np.array([True, False, True, False])
+    batches = EpochBatches(4, 2, 0, np.array([2.0, 2.0, 1.0, 1.0]), None, wide)
+    batches.begin(1)
+    kinds = [{bool(wide[number % 4]) for _, number in batch} for batch in batches]
+    assert len(kinds) == 3
+    assert [len(kind) for kind in kinds] == [1, 1, 2]
