@@ -9,14 +9,18 @@ have the same score: copies of equal scores can be ordered in several ways.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from harness.analysis.detections.matching import IOUS
 from harness.data.crowded import COCO_DETECTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from harness.analysis.detections.matching import Matches
@@ -25,10 +29,10 @@ if TYPE_CHECKING:
 # The thresholds that each metric is the mean over, as places in `IOUS`.
 METRICS = {"map": slice(None), "map_50": slice(0, 1), "map_75": slice(5, 6)}
 RECALLS = np.linspace(0.0, 1.0, 101)
-_RECALLS_AND_END = np.append(RECALLS, np.inf)
 MAX_GROUPS = 1000  # of images that are left out together: more would take longer and tell no more
 _SEED = 0
-_MAX_CELLS = 500_000  # of replicates by one class's detections at once, which fit in the processor's cache
+_MAX_CELLS = 500_000  # of replicates by one class's true positives at once, which fit in the processor's cache
+_MANY_COLUMNS = 32
 
 
 def average_precisions(
@@ -43,23 +47,19 @@ def average_precisions(
         weights: int32 [R, I], how often each image counts in each replicate.
     """
     classes, replicates = len(ground_truth.class_names), len(weights)
+    by_image = np.ascontiguousarray(weights.T)  # numpy is quickest along replicates, so they lie together
     precisions = np.full((len(IOUS), classes, replicates), np.nan)
     image_of = ground_truth.image_of
     for number in range(classes):
         box_images = image_of[(ground_truth.classes == number) & ~ground_truth.crowds]
         rows = np.flatnonzero(detections.classes == number)
         rows = rows[np.argsort(-detections.scores[rows], kind="stable")]
-        true = np.flatnonzero(matches.true[rows])
-        rows = rows[: true[-1] + 1] if len(true) else rows[:0]
-        step = max(1, _MAX_CELLS // max(1, len(rows), len(box_images)))
+        images, true, ignored = detections.images[rows], matches.true[rows], matches.ignored[rows]
+        step = max(1, _MAX_CELLS // max(1, int(np.count_nonzero(true)), len(box_images)))
         for start in range(0, replicates, step):
-            chunk = weights[start : start + step]
-            precisions[:, number, start : start + step] = _class_precisions(
-                chunk.take(detections.images[rows], axis=1),
-                matches.true[rows],
-                matches.ignored[rows],
-                chunk.take(box_images, axis=1).sum(axis=1),
-            )
+            chunk = np.ascontiguousarray(by_image[:, start : start + step])
+            positives = chunk.take(box_images, axis=0).sum(axis=0, dtype=np.int64)
+            precisions[:, number, start : start + step] = _class_precisions(chunk, images, true, ignored, positives)
     return precisions
 
 
@@ -158,58 +158,94 @@ def _precision_above(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _class_precisions(
-    weights: NDArray[np.int32], true: NDArray[np.uint16], ignored: NDArray[np.uint16], positives: NDArray[np.int64]
+    weights: NDArray[np.int32],
+    images: NDArray[np.int64],
+    true: NDArray[np.uint16],
+    ignored: NDArray[np.uint16],
+    positives: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return the average precision of one class by threshold and replicate: float64 [10, R].
 
     Args:
-        weights: int32 [R, D], how often each of the class's detections counts, by falling score, up to the last one
-            that is true at any threshold.
+        weights: int32 [I, R], how often each image counts.
+        images: int64 [D], the image of each of the class's detections, by falling score.
         true: uint16 [D], bits of the thresholds at which a detection is true.
         ignored: uint16 [D], bits of the thresholds at which it is not counted.
         positives: int64 [R], the number of boxes of the class in each replicate.
     """
-    result = np.zeros((len(IOUS), len(weights)))
+    result = np.zeros((len(IOUS), len(positives)))
     result[:, positives == 0] = np.nan
-    if not positives.any():
+    places = np.flatnonzero(true)  # precision is only wanted where a detection is true at some threshold
+    if not positives.any() or not len(places):
         return result
-    detections_so_far = np.cumsum(weights, axis=1, dtype=np.int32)
+    # The detections up to each place: a sparse matrix counts those since the place before, by image.
+    n_until = places[-1] + 1
+    cells = np.ones(n_until, dtype=np.int32), images[:n_until], np.append(0, places + 1)
+    since = csr_array(cells, shape=(len(places), len(weights)))
+    detections_so_far = _running_sums(since @ weights)
+    of_true = weights.take(images[places], axis=0)
+    reached = _recalls_reached(positives)
     for threshold in range(len(IOUS)):
         bit = np.uint16(1 << threshold)
-        rows = np.flatnonzero(true & bit)
-        if not len(rows):
+        hits = np.flatnonzero(true[places] & bit)
+        if not len(hits):
             continue
-        counted = detections_so_far.take(rows, axis=1)
+        counted = detections_so_far.take(hits, axis=0)
         ignored_rows = np.flatnonzero(ignored & bit)
         if len(ignored_rows):
-            ignored_so_far = np.cumsum(weights.take(ignored_rows, axis=1), axis=1, dtype=np.int32)
-            n_ignored = np.searchsorted(ignored_rows, rows)
-            counted[:, n_ignored > 0] -= ignored_so_far.take(n_ignored[n_ignored > 0] - 1, axis=1)
-        result[threshold] += _interpolate(
-            np.cumsum(weights.take(rows, axis=1), axis=1, dtype=np.int32), counted, positives
-        )
+            ignored_so_far = _running_sums(weights.take(images[ignored_rows], axis=0))
+            n_ignored = np.searchsorted(ignored_rows, places[hits])
+            counted[n_ignored > 0] -= ignored_so_far.take(n_ignored[n_ignored > 0] - 1, axis=0)
+        result[threshold] += _interpolate(_running_sums(of_true.take(hits, axis=0)), counted, reached)
     return result
 
 
+def _running_sums(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the sums of the rows up to each one, in their place."""
+    return _accumulate(np.add, rows)
+
+
+def _accumulate(function: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+    """Do what `function.accumulate` does along axis 0, in place; many columns are quicker row by row."""
+    if rows.shape[1] < _MANY_COLUMNS:
+        return function.accumulate(rows, axis=0, out=rows)
+    for before, row in itertools.pairwise(rows):
+        function(before, row, out=row)
+    return rows
+
+
+def _recalls_reached(positives: NDArray[np.int64]) -> Callable[[NDArray[np.int32]], NDArray[np.int16]]:
+    """Return the function from numbers of true positives, int32 [P, R], to the last of the 101 recalls reached.
+
+    Floats are compared as pycocotools does: 0.29 * 100 is less than 29.
+
+    Args:
+        positives: int64 [R], the number of boxes in each replicate, of which there are few different ones.
+    """
+    numbers, of_replicate = np.unique(positives, return_inverse=True)
+    most = int(numbers[-1])
+    recalls = np.arange(most + 1) / np.maximum(numbers, 1)[:, None]
+    table = (np.searchsorted(RECALLS, recalls.ravel(), side="right") - 1).astype(np.int16)
+    first = of_replicate * (most + 1)
+    return lambda true: table.take(true + first)
+
+
 def _interpolate(
-    true: NDArray[np.int32], counted: NDArray[np.int32], positives: NDArray[np.int64]
+    true: NDArray[np.int32],
+    counted: NDArray[np.int32],
+    recalls_reached: Callable[[NDArray[np.int32]], NDArray[np.int16]],
 ) -> NDArray[np.float64]:
     """Return the mean over 101 recalls of the highest precision at that recall or a higher one: float64 [R].
 
     Each true positive stands for the recalls that it is the first to reach.
 
     Args:
-        true: int32 [R, P], the number of true positives up to each true positive.
-        counted: int32 [R, P], the number of detections up to each true positive.
-        positives: int64 [R], the number of boxes in each replicate.
+        true: int32 [P, R], the number of true positives up to each true positive.
+        counted: int32 [P, R], the number of detections up to each true positive.
+        recalls_reached: see `_recalls_reached`.
     """
     precision = true / np.maximum(counted, 1)
-    highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = true / np.maximum(positives, 1)[:, None]
-    # How many of the 101 recalls are reached, by comparing floats as pycocotools does: 0.29 * 100 is less than 29.
-    reached = (recall * 100).astype(np.int16)
-    reached += _RECALLS_AND_END.take(reached + 1) <= recall
-    reached -= _RECALLS_AND_END.take(reached) > recall
-    newly_reached = np.diff(reached, axis=1, prepend=np.int16(-1))
-    means: NDArray[np.float64] = np.einsum("rp,rp->r", newly_reached, highest) / len(RECALLS)
+    highest = _accumulate(np.maximum, precision[::-1])[::-1]
+    newly_reached = np.diff(recalls_reached(true), axis=0, prepend=np.int16(-1))
+    means: NDArray[np.float64] = np.einsum("pr,pr->r", newly_reached, highest) / len(RECALLS)
     return means
