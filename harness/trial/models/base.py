@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from harness.errors import TrialError, UnsupportedVariant
 from harness.trial.models.frozen_norms import faster_norms
 from harness.trial.models.groups import parameter_groups
+from harness.trial.models.memory_format import faster_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,9 +98,9 @@ class Detector(Protocol):
     def faster_parts(self) -> Mapping[str, Parts]:
         """What computes the same training step faster in the place of parts of the network, by the speed-up's name.
 
-        Here: frozen norms, if there are any.
+        Here: frozen norms, and the layout of a backbone with depthwise convolutions.
         """
-        return {"frozen_norms": faster_norms(self.module)}
+        return {"frozen_norms": faster_norms(self.module), "channels_last": faster_layout(self.backbone_stages())}
 
     def set_training_scale(self, scale: float) -> None:  # noqa: ARG002 - for those that can
         """Resize training images to `scale` times the image size from now on; what is detected in is not affected.

@@ -73,10 +73,17 @@ def _batch() -> list[tuple[Tensor, dict[str, Tensor]]]:
     ]
 
 
-def _gradients(detector: Detector, precision: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+BIT_EQUAL = ("frozen_norms", "roi_align")
+
+
+def _gradients(
+    detector: Detector, precision: str, dtype: torch.dtype = torch.float32
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     torch.manual_seed(3)
     detector.module.zero_grad()
     images, targets = (list(part) for part in zip(*_batch(), strict=True))
+    images = [image.to(dtype) for image in images]
+    targets = [{"boxes": target["boxes"].to(dtype), "labels": target["labels"]} for target in targets]
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         losses = dict(detector.losses(images, targets))
     torch.autograd.backward(torch.stack([loss.float() for loss in losses.values()]).sum())
@@ -101,7 +108,7 @@ def test_losses_and_gradients_have_the_same_bits(name: str, precision: str, expe
     detector = _detector(name)
     detector.module.train()
     losses, gradients = _gradients(detector, precision)
-    speedups = Speedups(detector, "auto")
+    speedups = Speedups(detector, BIT_EQUAL)
     assert speedups.names == expected
     speedups.put_in()
     faster_losses, faster_gradients = _gradients(detector, precision)
@@ -110,6 +117,42 @@ def test_losses_and_gradients_have_the_same_bits(name: str, precision: str, expe
     for slow, fast in ((losses, faster_losses), (gradients, faster_gradients)):
         for key, value in slow.items():
             assert torch.equal(value, fast[key]), key
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    [
+        ("ssdlite320_mobilenet_v3_large", torch.float64, 1e-9),
+        ("yolox_nano", torch.float64, 1e-9),
+        ("fcos_timm", torch.float64, 1e-9),
+        ("dfine_n", torch.float32, 1e-3),  # its matching takes no float64
+    ],
+)
+def test_another_layout_gives_the_same_numbers(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    """Losses and gradients, to rounding; the backbone's last convolution works in the layout too."""
+    detector = _detector(name)
+    detector.module.to(dtype).train()
+    losses, gradients = _gradients(detector, "fp32", dtype)
+    speedups = Speedups(detector, ("channels_last",))
+    assert speedups.names == ("channels_last",)
+    speedups.put_in()
+    seen: list[bool] = []
+    last = [part for part in detector.backbone_stages()[-1].modules() if isinstance(part, nn.Conv2d)][-1]
+    last.register_forward_hook(
+        lambda _module, _inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    faster_losses, faster_gradients = _gradients(detector, "fp32", dtype)
+    assert seen == [True]
+    for key, value in losses.items():
+        assert torch.allclose(value, faster_losses[key], rtol=tolerance), key
+    for key, value in gradients.items():
+        size = float(value.abs().max())
+        assert torch.allclose(value, faster_gradients[key], rtol=0, atol=tolerance * max(1.0, size)), key
+
+
+def test_a_backbone_without_depthwise_convolutions_keeps_its_layout() -> None:
+    """It would lose."""
+    assert Speedups(_detector("retinanet_resnet50_fpn"), ("channels_last",)).names == ()
 
 
 def test_a_norm_on_a_gpu_is_equal_in_float64() -> None:
@@ -136,7 +179,7 @@ def test_nothing_is_left_outside_of_training() -> None:
     before = {name: type(part) for name, part in detector.module.named_modules()}
     keys = list(detector.module.state_dict())
     step = TrainStep(detector, H, device=torch.device("cpu"), epoch_steps=[2])
-    assert step.speedups == ("frozen_norms", "roi_align")
+    assert step.speedups == ("frozen_norms", "channels_last", "roi_align")
 
     def types() -> dict[str, type]:
         return {name: type(part) for name, part in detector.module.named_modules()}
@@ -147,6 +190,7 @@ def test_nothing_is_left_outside_of_training() -> None:
     assert {type(detector.module.get_submodule(name)).__name__ for name in changed} == {
         "FrozenBatchNorm2d",
         "MultiScaleRoIAlign",
+        "Conv2d",
     }
     assert list(detector.module.state_dict()) == keys
     with step.deployed():
@@ -179,4 +223,7 @@ def test_each_can_be_left_out() -> None:
     assert Speedups(detector, "none").names == ()
     assert Speedups(detector, ("roi_align",)).names == ("roi_align",)
     torch.set_num_threads(1)
-    assert Speedups(detector, "auto").names == ("frozen_norms",)  # with one thread RoIAlign gains nothing
+    assert Speedups(detector, "auto").names == (
+        "frozen_norms",
+        "channels_last",
+    )  # with one thread RoIAlign gains nothing

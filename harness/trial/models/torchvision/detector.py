@@ -76,7 +76,7 @@ class TorchvisionDetector(Detector):
         return stages_of(self.module.get_submodule("backbone"))
 
     def faster_parts(self) -> Mapping[str, Parts]:
-        """See `Detector.faster_parts`: frozen norms, and RoIAlign on a CPU."""
+        """See `Detector.faster_parts`; RoIAlign too, on a CPU."""
         return {**super().faster_parts(), "roi_align": faster_pooling(self.module)}
 
     def set_training_scale(self, scale: float) -> None:
