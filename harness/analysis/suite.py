@@ -53,6 +53,7 @@ def analyse_suite(
     *,
     bootstrap: bool = True,
     baseline: str | None = None,
+    most_new_bytes: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> SuiteAnalysis:
     """Read a results folder and analyse its records, its stored detections and its races.
@@ -62,6 +63,7 @@ def analyse_suite(
         bootstrap: False leaves out everything that is computed from detections.
         baseline: the label or architecture of the row that others are compared with; None: the most accurate row, as in
             a table without a row of this name.
+        most_new_bytes: of detections that are analysed, beyond those in the cache; None: all of them.
         progress: called with the number of trials whose detections are analysed, and of all such trials.
 
     Raises:
@@ -69,7 +71,9 @@ def analyse_suite(
     """
     all_states = read_results(folder)
     states = planned_trials(all_states)
-    analyses = load_or_compute(folder, compared_trials(states), progress=progress) if bootstrap else {}
+    analyses = {}
+    if bootstrap:
+        analyses = load_or_compute(folder, compared_trials(states), most_new_bytes=most_new_bytes, progress=progress)
     states = without_contradictions(states, analyses)
     compared = compared_trials(states)
     frame = configuration_frame(trial_frame(compared, folder))

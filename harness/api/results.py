@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.store.results import TrialState
 
 
+_BETWEEN_TRIALS_BYTES = 1_000_000  # of detections, which take about a second to analyse
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
     """How far the trials of a results folder are.
@@ -102,6 +105,21 @@ def report(
             except TypeError:
                 raise UsageError(f"exports: {name}: needs a stream of bytes, such as open(…, 'wb')") from None
     return write.write(folder, analysis, noted)
+
+
+def report_between_trials(folder: SuiteFolder) -> None:
+    """Write the report within two seconds: what needs more detections than can be analysed in that time comes later.
+
+    Raises:
+        UsageError: the folder cannot be written.
+        MachineError: the disk is full or failing.
+    """
+    from harness.analysis.suite import analyse_suite
+    from harness.report import write
+
+    with problems.collected() as noted:
+        analysis = analyse_suite(folder, most_new_bytes=_BETWEEN_TRIALS_BYTES)
+    write.write(folder, analysis, noted)
 
 
 def compare(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.api.arguments import check_deadline, check_device, check_number, check_observers, executor_of, no_progress
 from harness.api.device import resolve
 from harness.api.races import RaceRequest, RaceSummary, RaceTrack, run_races
-from harness.api.results import report
+from harness.api.results import report, report_between_trials
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
@@ -192,7 +192,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         plan = replace(plan, failed={}) if retry_failed else plan
         _refuse_links_out(plan)
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
-        _write_report_between(plan.folder)
+        _write_report_between(plan.folder, complete=False)
         scheduler = Scheduler(
             plan=plan,
             device=plan.device,
@@ -216,6 +216,8 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             track = RaceTrack(
                 folder=plan.folder, device=plan.device, supervisor=supervisor, observer=observer, until=deadline
             )
+            if executed.not_tried or executed.skipped_for_time:  # the last trial was not the last one planned
+                _write_report_between(plan.folder, complete=True)
             races = _race(refresh(plan), track) if race and not executed.not_tried else ()
         except Interrupted as interrupt:
             if not interrupt.again:
@@ -260,7 +262,7 @@ def _race(plan: Plan, track: RaceTrack) -> tuple[RaceSummary, ...]:
         log.exception("no race could be run; `harness race %s` tries again", plan.folder.path)
         return ()
     if any(summary.ran for summary in summaries):
-        _write_report_between(plan.folder)
+        _write_report_between(plan.folder, complete=True)
     return summaries
 
 
@@ -311,19 +313,26 @@ def _after_trial(plan: Plan, observer: Observers) -> None:
     if plan.chains:  # it may have made others known
         _refuse_links_out(plan)
         files.replace(plan.folder.plan, encode_plan(_suite_plan(plan)))
-    _write_report_between(plan.folder)
-    observer.expect_stages(refresh(plan).expected_stages())
+    now = refresh(plan)
+    _write_report_between(plan.folder, complete=not now.pending and not now.awaiting)
+    observer.expect_stages(now.expected_stages())
 
 
-def _write_report_between(folder: SuiteFolder) -> None:
+def _write_report_between(folder: SuiteFolder, *, complete: bool) -> None:
     """Write the report between two trials. An error in the report must not cost the trials that are left.
+
+    Args:
+        complete: whether all detections are analysed, however many there are.
 
     Raises:
         MachineError: the disk is full or failing, which the trials would run into as well.
         UsageError: the folder cannot be written.
     """
     try:
-        report(folder.path)
+        if complete:
+            report(folder.path)
+        else:
+            report_between_trials(folder)
     except HarnessError:
         raise
     except Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import logging
 import os
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ import numpy as np
 from harness.analysis.detections.analyse import DetectionAnalysis, analyse_detections
 from harness.analysis.detections.ground_truth import ground_truth_of
 from harness.errors import HarnessError
+from harness.formatting import counted
 from harness.store import files, paths
 from harness.store.problems import note
 from harness.store.record import AS_TRAINED
@@ -78,6 +80,7 @@ def load_or_compute(
     folder: SuiteFolder,
     states: Sequence[TrialState],
     *,
+    most_new_bytes: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[tuple[str, str], DetectionAnalysis]:
     """Return the analysis of each trial and variant that has ground truth and detections.
@@ -85,6 +88,7 @@ def load_or_compute(
     Args:
         folder: the suite's results folder.
         states: the trials.
+        most_new_bytes: leave out what is not in the cache beyond so many bytes of detections, and note it; None: all.
         progress: called with the number of analyses that are done, and of all.
 
     Returns:
@@ -94,6 +98,15 @@ def load_or_compute(
     jobs = [job for state in states for job in _jobs(folder, state, opened)]
     analyses = {job.key: analysis for job in jobs if (analysis := job.read()) is not None}
     new = [job for job in jobs if job.key not in analyses]
+    if most_new_bytes is not None:
+        so_far = itertools.accumulate(job.detections.stat().st_size for job in new)
+        few = [job for job, until in zip(new, so_far, strict=True) if until <= most_new_bytes]
+        if len(few) < len(new):
+            note(
+                f"the detections of {counted(len(new) - len(few), 'row')} are many, so they are analysed when the run "
+                "ends: intervals and errors come then, or with `harness report` now"
+            )
+        new = few
     done = len(jobs) - len(new)
     progress(done, len(jobs))
     for number, (job, analysed) in enumerate(_analyse_all(new), 1):

@@ -11,6 +11,7 @@ import pytest
 from harness.analysis.detections import cache as module
 from harness.analysis.detections.analyse import DetectionAnalysis
 from harness.analysis.detections.cache import load_or_compute
+from harness.store import problems
 from harness.store.paths import SuiteFolder
 from harness.store.record import AS_TRAINED, RECORD, Record, encode
 from harness.store.results import read_results
@@ -39,6 +40,23 @@ def _same(first: DetectionAnalysis, second: DetectionAnalysis) -> bool:
     ours, theirs = dataclasses.asdict(first), dataclasses.asdict(second)
     return all(np.array_equal(ours[name], theirs[name], equal_nan=ours[name].dtype.kind == "f")
                if isinstance(ours[name], np.ndarray) else ours[name] == theirs[name] for name in ours)  # fmt: skip
+
+
+def test_what_would_take_long_is_left_for_later(tmp_path: Path) -> None:
+    """Beyond a number of bytes new detections are not analysed, which is noted; what is in the cache is used."""
+    folder, records = _folder(tmp_path, trials=3)
+    size = folder.trial(records[0].trial.trial_id).detections(None).stat().st_size
+    states = read_results(folder)
+    with problems.collected() as noted:
+        assert load_or_compute(folder, states, most_new_bytes=0) == {}
+    assert "the detections of 3 rows are many, so they are analysed when the run ends" in noted[0]
+    with problems.collected() as noted:
+        assert len(load_or_compute(folder, states, most_new_bytes=int(1.5 * size))) == 1
+    assert "the detections of 2 rows are many" in noted[0]
+    assert len(_analyse(folder)) == 3
+    with problems.collected() as noted:
+        assert len(load_or_compute(folder, states, most_new_bytes=0)) == 3
+    assert not noted
 
 
 def test_it_is_computed_once_for_each_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
