@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -133,19 +133,33 @@ def open_caches(
         free_memory: bytes; None: unknown.
     """
     boot = _BOOT.read_text().strip() if _BOOT.exists() else None
-    if kind == "none" or (kind != "ram" and boot is None):
+    if kind == "none" or not hasattr(os, "memfd_create" if kind == "ram" else "preadv") or boot is None:
         return {}
+    try:
+        return dict(_opened_caches(kind, folder, fingerprint, sizes, boot, free_memory))
+    except OSError as error:
+        log.warning("decoded images are not kept: %s", error)
+        return {}
+
+
+def _opened_caches(
+    kind: CacheKind,
+    folder: Path,
+    fingerprint: str,
+    sizes: Mapping[str, NDArray[np.int32]],
+    boot: str,
+    free_memory: int | None,
+) -> Iterator[tuple[str, ImageCache]]:
     paths = {split: folder / f"{fingerprint[:16]}-{split}-{boot}{_SUFFIX}" for split in sizes}
     rooms = []
     if kind != "disk":
         rooms.append(free_memory or 0)
     if kind != "ram":
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_others(folder, str(boot))
+        _remove_others(folder, boot)
         kept = sum(path.stat().st_blocks * _BLOCK for path in paths.values() if path.exists())  # by earlier trials
         rooms.append(shutil.disk_usage(folder).free + kept)
     room = int(_SHARE * min(rooms))
-    caches: dict[str, ImageCache] = {}
     for split, of_images in sizes.items():
         pixels = 3 * of_images.astype(np.int64).prod(axis=1)
         offsets = len(pixels) * _KEY_BYTES + np.concatenate([[0], pixels.cumsum()])
@@ -153,13 +167,7 @@ def open_caches(
         if images < 1:
             continue
         room -= int(offsets[images])
-        try:
-            made = _in_memory(split, offsets, images) if kind == "ram" else _on_disk(paths[split], offsets, images)
-        except OSError as error:
-            log.warning("decoded images of %s are not kept: %s", split, error)
-        else:
-            caches[split] = made
-    return caches
+        yield split, _in_memory(split, offsets, images) if kind == "ram" else _on_disk(paths[split], offsets, images)
 
 
 def _in_memory(split: str, offsets: NDArray[np.int64], images: int) -> ImageCache:

@@ -161,6 +161,13 @@ def test_a_full_disk_ends_the_cache_and_nothing_else(
     _keep(deleted, 0)
 
 
+def test_a_folder_that_cannot_be_made_costs_the_cache_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The trial decodes its images."""
+    (tmp_path / "file").write_text("")
+    assert _caches(tmp_path / "file" / "images") == {}
+    assert "decoded images are not kept" in caplog.text
+
+
 def test_a_pickled_cache_opens_the_file_itself(tmp_path: Path) -> None:
     """No file descriptor passes to another process."""
     cache = _caches(tmp_path)["train"]
