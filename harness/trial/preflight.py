@@ -77,7 +77,7 @@ def run_preflight(
         step_s = _time_step(context, train_step, keys, scale)
         events.emit(PreflightEvent(stage="train", step_s=step_s))
     state_bytes = resume.size_of(train_step.state())
-    train_step.optimizer.zero_grad(set_to_none=True)
+    train_step.finish()
 
     events.emit(StageEvent(stage="evaluate"))
     evaluation_s = validation_s = 0.0

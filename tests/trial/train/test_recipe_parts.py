@@ -111,6 +111,7 @@ def test_a_checkpoint_gives_a_detector_with_thawed_norms_again(tmp_path: Path) -
     step.train_mode()
     items = _shapes()
     step.step([(items[0].image, {"boxes": items[0].boxes, "labels": items[0].labels})] * 2, "here")
+    step.finish()
     choice = TrialArchitecture(
         name=_NAME, weights="none", weights_sha256=None, image_size=ImageSize(min=64, max=64), model={}
     )
