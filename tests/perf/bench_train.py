@@ -29,6 +29,7 @@ from rich.table import Table
 
 from harness.analysis import student
 from harness.data.synthetic import SyntheticSplit
+from harness.executors.environment import child_environment
 from harness.suite.catalog.registry import BUILT_IN
 from harness.suite.schema import ImageSize
 from harness.suite.trial import TrialArchitecture
@@ -141,8 +142,9 @@ def write_weights(contest: Contest, size: ImageSize, folder: Path) -> Path:
 
 
 def run_reference(job: Job) -> dict[str, float]:
-    """Train by the plain loop in a process of its own."""
-    done = _run("-m", "tests.perf.reference_loop", json.dumps(asdict(job)))
+    """Train by the plain loop in a process of its own, whose threads wait as those of the harness do."""
+    environment = child_environment(job.threads)
+    done = _run("-m", "tests.perf.reference_loop", json.dumps(asdict(job)), environment=environment)
     found: dict[str, float] = json.loads(done.splitlines()[-1])
     return found
 
@@ -202,9 +204,9 @@ def run_harness(contest: Contest, job: Job, hyperparameters: Mapping[str, Any], 
     }
 
 
-def _run(*arguments: str) -> str:
+def _run(*arguments: str, environment: Mapping[str, str] = os.environ) -> str:
     done = subprocess.run(
-        (sys.executable, *arguments), capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ
+        (sys.executable, *arguments), capture_output=True, text=True, check=False, cwd=ROOT, env=environment
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
