@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.store.results import TrialState
 
 
-_BETWEEN_TRIALS_BYTES = 1_000_000  # of detections, which take about a second to analyse
+_BETWEEN_TRIALS_BYTES = 1_000_000  # of new detections that are analysed between two trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def report(
 
 
 def report_between_trials(folder: SuiteFolder) -> None:
-    """Write the report within two seconds: what needs more detections than can be analysed in that time comes later.
+    """Write the report soon: what needs many detections that are not analysed yet comes when the run ends.
 
     Raises:
         UsageError: the folder cannot be written.

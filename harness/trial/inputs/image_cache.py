@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,6 @@ class ImageCache:
     offsets: NDArray[np.int64]
     images: int
     _file: int | None = None
-    _memory: int | None = field(default=None, repr=False)  # kept open, for the memory lives as long as it
 
     def read(self, index: int, source: str | None) -> Tensor | None:
         """The pixels of an image, uint8 [N]; None if they are not there.
@@ -117,7 +116,12 @@ class ImageCache:
 
     def __setstate__(self, state: tuple[Path, NDArray[np.int64], int]) -> None:
         self.path, self.offsets, self.images = state
-        self._file = self._memory = None
+        self._file = None
+
+    def __del__(self) -> None:
+        """Close the file, by which memory is free again: several trials may run in one process."""
+        if self._file is not None:
+            os.close(self._file)
 
 
 def open_caches(
@@ -173,7 +177,7 @@ def _opened_caches(
 def _in_memory(split: str, offsets: NDArray[np.int64], images: int) -> ImageCache:
     file = os.memfd_create(f"images-{split}")
     os.ftruncate(file, int(offsets[-1]))
-    return ImageCache(Path(f"/proc/{os.getpid()}/fd/{file}"), offsets, images, _memory=file)
+    return ImageCache(Path(f"/proc/{os.getpid()}/fd/{file}"), offsets, images, _file=file)
 
 
 def _on_disk(path: Path, offsets: NDArray[np.int64], images: int) -> ImageCache:

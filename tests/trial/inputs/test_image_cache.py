@@ -176,6 +176,17 @@ def test_a_pickled_cache_opens_the_file_itself(tmp_path: Path) -> None:
     assert torch.equal(again, _pixels(0))
 
 
+@pytest.mark.parametrize("kind", ["disk", "ram"])
+def test_a_cache_that_is_left_leaves_no_file_open(tmp_path: Path, kind: CacheKind) -> None:
+    """Nor memory in use: a process may run one trial after another."""
+    before = os.listdir("/proc/self/fd")
+    cache = _caches(tmp_path, kind)["train"]
+    _keep(cache, 0)
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    del cache
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def _opened(folder: Path, caches: Path | None) -> Items:
     split = LabelledImages(annotations=folder / "labels.json", images=folder)
     source = FilesDataset(format="coco", all=split, split=SplitRule(val=0.4))

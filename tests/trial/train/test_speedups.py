@@ -1,4 +1,4 @@
-"""A training step with the speed-ups is the library's own, bit for bit, and nothing of them is left afterwards."""
+"""A training step with the speed-ups has the library's numbers, and nothing of them is left afterwards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def two_threads() -> Iterator[None]:
 def _detector(name: str) -> Detector:
     row = BUILT_IN[name]
     if row.missing_package():
-        pytest.skip(row.missing_package() or "")
+        pytest.skip(f"{name} needs a package that is not installed")
     torch.manual_seed(0)
     options: dict[str, Any] = {"queries": 4} if "queries" in {option.name for option in row.options} else {}
     detector, _ = family_of(row).build(
