@@ -207,6 +207,7 @@ class Scheduler:
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
             cache=suite.cache,
             cache_folder=str(self.plan.folder.decoded_images.resolve()),
+            reserved_bytes=estimate.needed_bytes((*self.plan.pending, *self.plan.awaiting), self.plan.preflights),
         )
 
     def _preflight_parts(self, trial: Trial) -> int:

@@ -75,6 +75,7 @@ class Job:
         race: only time these weights, for a block of a race.
         cache: where decoded images are kept.
         cache_folder: the folder of their files; None: none are kept.
+        reserved_bytes: of the disk, which those files leave to what the trials that are left will write.
     """
 
     trial: Trial
@@ -92,6 +93,7 @@ class Job:
     gpu_processes: tuple[Count, ...] = ()
     cache: CacheKind = "none"
     cache_folder: str | None = None
+    reserved_bytes: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,6 +209,7 @@ def _caches(job: Job, sizes: Mapping[str, NDArray[np.int32]]) -> dict[str, Image
         job.trial.dataset.fingerprint,
         sizes,
         free_memory=memory.available_bytes(),
+        reserved=job.reserved_bytes,
     )
 
 

@@ -125,7 +125,13 @@ class ImageCache:
 
 
 def open_caches(
-    kind: CacheKind, folder: Path, fingerprint: str, sizes: Mapping[str, NDArray[np.int32]], *, free_memory: int | None
+    kind: CacheKind,
+    folder: Path,
+    fingerprint: str,
+    sizes: Mapping[str, NDArray[np.int32]],
+    *,
+    free_memory: int | None,
+    reserved: int = 0,
 ) -> dict[str, ImageCache]:
     """The cache of each split, as far as there is room: at most half of what is free.
 
@@ -135,12 +141,13 @@ def open_caches(
         fingerprint: of the dataset.
         sizes: of the images of each split, int [I, 2], (width, height).
         free_memory: bytes; None: unknown.
+        reserved: bytes of the disk that are kept free for others.
     """
     boot = _BOOT.read_text().strip() if _BOOT.exists() else None
     if kind == "none" or not hasattr(os, "memfd_create" if kind == "ram" else "preadv") or boot is None:
         return {}
     try:
-        return dict(_opened_caches(kind, folder, fingerprint, sizes, boot, free_memory))
+        return dict(_opened_caches(kind, folder, fingerprint, sizes, boot, free_memory, reserved))
     except OSError as error:
         log.warning("decoded images are not kept: %s", error)
         return {}
@@ -153,6 +160,7 @@ def _opened_caches(
     sizes: Mapping[str, NDArray[np.int32]],
     boot: str,
     free_memory: int | None,
+    reserved: int,
 ) -> Iterator[tuple[str, ImageCache]]:
     paths = {split: folder / f"{fingerprint[:16]}-{split}-{boot}{_SUFFIX}" for split in sizes}
     rooms = []
@@ -162,7 +170,7 @@ def _opened_caches(
         folder.mkdir(parents=True, exist_ok=True)
         _remove_others(folder, boot)
         kept = sum(path.stat().st_blocks * _BLOCK for path in paths.values() if path.exists())  # by earlier trials
-        rooms.append(shutil.disk_usage(folder).free + kept)
+        rooms.append(max(0, shutil.disk_usage(folder).free + kept - reserved))
     room = int(_SHARE * min(rooms))
     for split, of_images in sizes.items():
         pixels = 3 * of_images.astype(np.int64).prod(axis=1)

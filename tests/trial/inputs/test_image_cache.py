@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,14 @@ def test_half_of_the_memory_that_is_free_is_taken(tmp_path: Path, kind: CacheKin
         _keep(cache, index)
     assert [cache.read(index, None) is not None for index in range(COUNT)] == [True] * 4 + [False] * 2
     assert _caches(tmp_path, kind, free_memory=100) == {}
+
+
+def test_what_other_trials_will_write_is_left_free(tmp_path: Path) -> None:
+    """A night that fits on the disk does so with the cache too."""
+    free = shutil.disk_usage(tmp_path).free
+    how = (tmp_path / "cache", "f" * 64, {"train": SIZES})
+    assert open_caches("disk", *how, free_memory=None, reserved=free // 2) != {}
+    assert open_caches("disk", *how, free_memory=None, reserved=2 * free) == {}
 
 
 def test_a_full_disk_ends_the_cache_and_nothing_else(
