@@ -61,6 +61,7 @@ class Scheduler:
         observer: follows the run.
         fail_fast: whether the first failure stops the run.
         report: writes the page; called after each trial with the plan as it is then.
+        reserved_bytes: of the disk, for what the trials will write.
     """
 
     plan: Plan
@@ -70,6 +71,7 @@ class Scheduler:
     observer: Observers
     fail_fast: bool
     report: Callable[[Plan], object]
+    reserved_bytes: int = 0
 
     def preflight(self) -> tuple[Plan, bool]:
         """Try one step of each pending configuration; one that cannot work is recorded as failed, for all its seeds.
@@ -130,7 +132,8 @@ class Scheduler:
                 if _end_of(trial, expected) > until:
                     skipped.append(trial.trial_id)
                     continue
-            result = replace(self, plan=plan)._run_to_end(trial, preflight=False)  # noqa: SLF001 - its own class
+            now = replace(self, plan=plan, reserved_bytes=needed)
+            result = now._run_to_end(trial, preflight=False)  # noqa: SLF001 - its own class
             if plan.chains:
                 plan, queue = self._grown(plan, to_try)
             self.report(plan)
@@ -207,7 +210,7 @@ class Scheduler:
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
             cache=suite.cache,
             cache_folder=str(self.plan.folder.decoded_images.resolve()),
-            reserved_bytes=estimate.needed_bytes((*self.plan.pending, *self.plan.awaiting), self.plan.preflights),
+            reserved_bytes=self.reserved_bytes,
         )
 
     def _preflight_parts(self, trial: Trial) -> int:

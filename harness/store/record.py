@@ -195,7 +195,7 @@ class Measurements(Inference):
 
     `joules` is the GPU's energy over all of the trial, `images_seen` the images of all epochs with their repetitions
     (None in records of versions before 0.4), `stopped_epoch` the last epoch where early stopping ended it, `speedups`
-    what the training step had in the place of library code (None before 0.7).
+    what the training step had in the place of library code (None in records of older versions).
     """
 
     train_images_per_s: Above0 | None

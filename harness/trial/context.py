@@ -200,7 +200,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
 
 
 def _caches(job: Job, sizes: Mapping[str, NDArray[np.int32]]) -> dict[str, ImageCache]:
-    """The caches of decoded images that a job may use; a job of a version before 0.7, and a race's, none."""
+    """The caches of decoded images that a job may use; a race's, and one of an older version, none."""
     if job.cache_folder is None:
         return {}
     return open_caches(

@@ -187,6 +187,15 @@ def test_a_jpeg_in_colour_has_pillows_bits(tmp_path: Path, quality: int, subsamp
     assert np.array_equal(read_pixels(str(path)), _by_pillow(path))
 
 
+@pytest.mark.parametrize("how", [{"keep_rgb": True}, {"restart_marker_rows": 1}, {"optimize": True}])
+def test_a_jpeg_of_another_coding_has_pillows_bits(tmp_path: Path, how: dict[str, int]) -> None:
+    """RGB as it is, restarts, and tables of its own."""
+    path = tmp_path / "a.jpg"
+    _picture().save(path, **how)
+    assert pixels._sound_jpeg(path.read_bytes()) is not None
+    assert np.array_equal(read_pixels(str(path)), _by_pillow(path))
+
+
 def test_a_grey_jpeg_has_three_equal_channels(tmp_path: Path) -> None:
     """As Pillow converts it."""
     path = tmp_path / "a.jpg"
