@@ -6,7 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -188,7 +188,7 @@ def test_a_jpeg_in_colour_has_pillows_bits(tmp_path: Path, quality: int, subsamp
 
 
 @pytest.mark.parametrize("how", [{"keep_rgb": True}, {"restart_marker_rows": 1}, {"optimize": True}])
-def test_a_jpeg_of_another_coding_has_pillows_bits(tmp_path: Path, how: dict[str, int]) -> None:
+def test_a_jpeg_of_another_coding_has_pillows_bits(tmp_path: Path, how: dict[str, Any]) -> None:
     """RGB as it is, restarts, and tables of its own."""
     path = tmp_path / "a.jpg"
     _picture().save(path, **how)
