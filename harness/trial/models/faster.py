@@ -12,7 +12,12 @@ _SUBCLASSES: dict[tuple[type[nn.Module], type[nn.Module]], type[nn.Module]] = {}
 
 
 def subclass(faster: type[nn.Module], original: type[nn.Module]) -> type[nn.Module]:
-    """A module of the original's kind and name that computes as `faster` does; the same one each time."""
+    """A module of the original's kind and name that computes as `faster` does; the same one each time.
+
+    One that does so already is returned.
+    """
+    if issubclass(original, faster):
+        return original
     if (faster, original) not in _SUBCLASSES:
         _SUBCLASSES[faster, original] = type(original.__name__, (faster, original), {})
     return _SUBCLASSES[faster, original]

@@ -193,6 +193,7 @@ def test_nothing_is_left_outside_of_training() -> None:
         "Conv2d",
     }
     assert list(detector.module.state_dict()) == keys
+    assert step.speedups == ("frozen_norms", "channels_last", "roi_align")  # also while they are in
     with step.deployed():
         assert types() == before
     step.train_mode()
