@@ -211,6 +211,7 @@ def _race_dataset(track: RaceTrack, request: RaceRequest, dataset: DatasetAnalys
     state = None if request.asked else _finished(track.folder, asked)
     state = state or racing.unfinished(track.folder, asked, blocks=request.blocks is not None)
     runner = racing.RaceRunner(
+        folder=track.folder,
         weights=weights,
         expected_s=_expected(dataset, (asked if state is None else state.race).entrants),
         device=track.device,

@@ -7,7 +7,7 @@ import os
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
@@ -79,8 +79,23 @@ class ImageInfo:
     perceptual_hash: PerceptualHash | None = None
 
 
+class KnownHeaders(Protocol):
+    """What is known of image files already (`harness.data.header_cache`)."""
+
+    def known(self, paths: Sequence[str]) -> dict[str, ImageInfo]:
+        """The properties of those files that need not be opened."""
+
+    def add(self, path: str, info: ImageInfo) -> None:
+        """Keep the properties of a file that was opened."""
+
+
 def scan_images(
-    paths: Sequence[str], *, decode: bool, workers: int, progress: Callable[[int, int], None]
+    paths: Sequence[str],
+    *,
+    decode: bool,
+    workers: int,
+    progress: Callable[[int, int], None],
+    headers: KnownHeaders | None = None,
 ) -> list[ImageInfo]:
     """Scan every file, in order; many files are scanned by worker processes.
 
@@ -89,13 +104,21 @@ def scan_images(
         decode: read the pixels too, not only the header.
         workers: the largest number of processes.
         progress: called with the number of scanned files and the number of all files.
+        headers: what is known of the files already, if they are not decoded; it learns what is read.
 
     Raises:
         MachineError: a worker process was killed.
     """
+    known = {} if headers is None or decode else headers.known(paths)
+    scanned = _scan_all([path for path in paths if path not in known], decode=decode, workers=workers)
     infos: list[ImageInfo] = []
-    for info in _scan_all(paths, decode=decode, workers=workers):
-        infos.append(info)
+    for path in paths:
+        if path in known:
+            infos.append(known[path])
+        else:
+            infos.append(next(scanned))
+            if headers is not None:
+                headers.add(path, infos[-1])
         if len(infos) % 50 == 0 or len(infos) == len(paths):
             progress(len(infos), len(paths))
     return infos

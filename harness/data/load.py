@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.data.formats.source import Source
+    from harness.data.images import KnownHeaders
     from harness.data.raw import RawAnnotations
     from harness.suite.schema import FilesDataset, SplitRule
 
@@ -45,6 +46,7 @@ def load(
     depth: Depth,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    headers: KnownHeaders | None = None,
 ) -> LoadedDataset:
     """Load a dataset.
 
@@ -54,6 +56,7 @@ def load(
             images; `headers` opens every image; `pixels` also decodes every image.
         workers: the number of processes that scan images.
         progress: called with the number of scanned images and the number of all images.
+        headers: what is known of image files already, which are then not opened at the depth `headers`.
 
     Raises:
         MachineError: a process that scanned images was killed.
@@ -78,6 +81,7 @@ def load(
         workers=workers,
         progress=progress,
         findings=findings,
+        headers=headers,
         total=sum(len(raw.names) for raw in raws.values()),
     )
     splits = {name: _load_split(raw, sources[name], name, class_names, scanner, findings) for name, raw in raws.items()}

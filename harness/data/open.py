@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import TypeAdapter
 
 from harness.data.discover import SPLITS
+from harness.data.header_cache import HeaderCache
 from harness.data.load import load
 from harness.data.pixels import read_pixels
 from harness.data.synthetic import DRAWING_VERSION, SyntheticSplit
@@ -94,8 +95,14 @@ def split_names(dataset: PythonDataset | SyntheticDataset) -> tuple[str, ...]:
     return tuple(name for name in SPLITS if getattr(dataset, name) is not None)
 
 
-def open_splits(dataset: FilesDataset | SyntheticDataset) -> tuple[dict[str, Split], LoadedDataset | None]:
+def open_splits(
+    dataset: FilesDataset | SyntheticDataset, headers: Path | None = None
+) -> tuple[dict[str, Split], LoadedDataset | None]:
     """Open every split, in the order train, val, test, without reading pixels.
+
+    Args:
+        dataset: where the images lie, or how they are drawn.
+        headers: a file that keeps what is read of image files for the next process (`HeaderCache`); None: none.
 
     Returns:
         The splits by name; and, for a dataset of files, the loaded dataset with the problems found in it.
@@ -105,7 +112,10 @@ def open_splits(dataset: FilesDataset | SyntheticDataset) -> tuple[dict[str, Spl
     """
     if isinstance(dataset, SyntheticDataset):
         return {name: open_synthetic(dataset, name) for name in split_names(dataset)}, None
-    loaded = load(dataset, depth="headers")
+    cache = None if headers is None else HeaderCache(headers)
+    loaded = load(dataset, depth="headers", headers=cache)
+    if cache is not None:
+        cache.save()
     fatal = loaded.fatal(dataset.on_bad_data)
     if fatal:
         raise DataError("\n".join(map(str, fatal)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.data.images import ImageInfo
+    from harness.data.images import ImageInfo, KnownHeaders
     from harness.data.loaded import LoadedSplit
     from harness.data.raw import RawAnnotations
 
@@ -37,6 +37,7 @@ class ImageScanner:
         progress: called with the number of scanned images and `total`.
         findings: receives the problems.
         total: the number of images in all splits.
+        headers: what is known of image files already.
     """
 
     depth: Depth
@@ -45,6 +46,7 @@ class ImageScanner:
     progress: Callable[[int, int], None]
     findings: Findings
     total: int
+    headers: KnownHeaders | None = None
     _done: int = 0
     _folders: dict[Path, ImageFolder] = field(default_factory=dict)
 
@@ -81,6 +83,7 @@ class ImageScanner:
             decode=self.depth == "pixels",
             workers=self.workers,
             progress=lambda count, _all: self.progress(done + count, self.total),
+            headers=self.headers,
         )
         self._done += len(raw.names)
         infos: list[ImageInfo | None] = [None] * len(paths)

@@ -105,6 +105,7 @@ class RaceRunner:
     """Runs the turns that are missing.
 
     Attributes:
+        folder: the suite's.
         weights: by trial id.
         expected_s: the seconds of a turn, by the entrant's number; replaced by what its turns take.
         device: auto, cpu, cuda or cuda:N.
@@ -113,6 +114,7 @@ class RaceRunner:
         observer: follows the race.
     """
 
+    folder: SuiteFolder
     weights: Mapping[str, TrainedWeights]
     expected_s: Mapping[int, float]
     device: str
@@ -182,6 +184,7 @@ class RaceRunner:
             import_folder=weights.import_folder,
             weights=str(weights.file),
             variant=None if entrant.variant == AS_TRAINED else cast("VariantName", entrant.variant),
+            headers=str(self.folder.headers(weights.trial.dataset.name).resolve()),
             race=RaceTurn(first_image=(block - 1) * race.images, images=race.images, seconds=race.seconds),
         )
 

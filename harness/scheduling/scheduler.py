@@ -210,6 +210,7 @@ class Scheduler:
             checkpoint_s=suite.limits.checkpoint_minutes * 60,
             cache=suite.cache,
             cache_folder=str(self.plan.folder.decoded_images.resolve()),
+            headers=str(self.plan.folder.headers(trial.dataset.name).resolve()),
             reserved_bytes=self.reserved_bytes,
         )
 

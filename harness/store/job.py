@@ -75,6 +75,7 @@ class Job:
         race: only time these weights, for a block of a race.
         cache: where decoded images are kept.
         cache_folder: the folder of their files; None: none are kept.
+        headers: the file that keeps what is read of the dataset's image headers; None: none.
         reserved_bytes: of the disk, which those files leave to what the trials that are left will write.
     """
 
@@ -93,6 +94,7 @@ class Job:
     gpu_processes: tuple[Count, ...] = ()
     cache: CacheKind = "none"
     cache_folder: str | None = None
+    headers: str | None = None
     reserved_bytes: Count = 0
 
 

@@ -4,6 +4,7 @@
       plan.json  report.md  report.html  plots/     derived: rewritten atomically
       cache/                                        what the report computed from detections
       cache/images/                                 decoded images, while the suite runs
+      cache/headers/                                what was read of the headers of image files
       lock.json                                     who writes here (`harness.store.lock`)
       trials/<trial_id>/
         record.json                                 the commit: written once, never rewritten
@@ -286,6 +287,10 @@ class SuiteFolder:
     def decoded_images(self) -> Path:
         """Images as they were decoded, for the trials that run; can be deleted at any time."""
         return self.cache / "images"
+
+    def headers(self, dataset: str) -> Path:
+        """What was read of the headers of a dataset's images; can be deleted at any time."""
+        return self.cache / "headers" / f"{dataset}.json"
 
     def trial(self, trial_id: str) -> TrialFolder:
         """The folder of one trial."""

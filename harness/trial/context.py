@@ -166,6 +166,7 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         import_folder=Path(job.import_folder),
         with_masks=row.needs_masks and job.weights is None,  # fine-tuned weights are measured by their boxes
         caches=partial(_caches, job),
+        headers=None if job.headers is None else Path(job.headers),
     )
     events.emit(StageEvent(stage="model"))
     class_names = data.splits["train"].class_names

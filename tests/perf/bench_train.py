@@ -142,15 +142,12 @@ def write_weights(contest: Contest, size: ImageSize, folder: Path) -> Path:
 
 
 def run_reference(job: Job) -> dict[str, float]:
-    """Train by the plain loop in a process of its own, whose threads wait as those of the harness do."""
-    environment = child_environment(job.threads)
-    done = _run("-m", "tests.perf.reference_loop", json.dumps(asdict(job)), environment=environment)
-    found: dict[str, float] = json.loads(done.splitlines()[-1])
-    return found
+    """Train by the plain loop in a process of its own."""
+    return _measured(job.threads, "-m", "tests.perf.reference_loop", json.dumps(asdict(job)))
 
 
 def run_harness(contest: Contest, job: Job, hyperparameters: Mapping[str, Any], folder: Path) -> dict[str, float]:
-    """Train by `harness run`, and read its record."""
+    """Train by the harness, in a process of its own."""
     steps = -(-len(json.loads((Path(job.data) / "train.json").read_text())["images"]) // job.batch_size)
     low, high = job.image_size
     suite = {
@@ -184,33 +181,22 @@ def run_harness(contest: Contest, job: Job, hyperparameters: Mapping[str, Any], 
             **hyperparameters,
         },
         "seeds": [job.seed],
-        "protocol": {"level": "quick", "rounds": 1},
     }
     folder.mkdir()
     (folder / "bench.yaml").write_text(json.dumps(suite))
-    _run(
-        "-m", "harness", "run", str(folder / "bench.yaml"), "--results", str(folder), "--device", job.device,
-        "--no-race", "--no-preflight",
-    )  # fmt: skip
-    (record,) = (json.loads(path.read_text()) for path in folder.glob("bench/trials/*/record.json"))
-    measured = record["measurements"]
-    later = measured["epochs"][1:]
-    memory = measured["memory"]["training"]
-    return {
-        "images_per_s": measured["images_seen"] * len(later) / job.epochs / sum(epoch["wall_s"] for epoch in later),
-        "data_wait_fraction": measured["data_wait_fraction"],
-        "peak_bytes": memory["peak_allocated_bytes"] or memory["peak_resident_bytes"],
-        "map": record["metrics"]["map"],
-    }
+    return _measured(job.threads, "-m", "tests.perf.harness_loop", str(folder / "bench.yaml"), job.device)
 
 
-def _run(*arguments: str, environment: Mapping[str, str] = os.environ) -> str:
+def _measured(threads: int, *arguments: str) -> dict[str, float]:
+    """What a python process prints as JSON at its end; the threads of all of them wait in the same way."""
     done = subprocess.run(
-        (sys.executable, *arguments), capture_output=True, text=True, check=False, cwd=ROOT, env=environment
-    )
+        (sys.executable, *arguments),
+        capture_output=True, text=True, check=False, cwd=ROOT, env=child_environment(threads),
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return done.stdout
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def ratio_of_pairs(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
@@ -230,6 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--rows", nargs="*", default=[contest.name for contest in CONTESTS])
     parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--val-images", type=int, default=16)
     parser.add_argument("--batch", type=int, default=None, help="2 on a CPU and 16 on a GPU unless given")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--device", default="cpu")
@@ -243,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
         data = Path(name) / "data"
         data.mkdir()
-        write_images(data, train=asked.images, val=16)
+        write_images(data, train=asked.images, val=asked.val_images)
         found: dict[str, Any] = {}
         for contest in (contest for contest in CONTESTS if contest.name in asked.rows):
             side = contest.side[gpu]
@@ -266,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         made = run_reference(replace(plain, seed=number))
                     pairs[side_name].append(made)
                     console.print(f"{contest.name} {number + 1}/{asked.pairs} {side_name}: {made}", highlight=False)
+                    console.file.flush()
             found[contest.name] = pairs
             table.add_row(contest.name, *_cells(pairs))
     console.print(table)

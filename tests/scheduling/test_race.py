@@ -25,6 +25,7 @@ def runner(race: Race, executor: MadeExecutor, *observers: Any, expected_s: floa
         for trial_id in entrant.trial_ids
     }
     return racing.RaceRunner(
+        folder=SuiteFolder(Path("results/made")),
         weights=weights,
         expected_s=dict.fromkeys(range(1, len(race.entrants) + 1), expected_s),
         device="cpu",

@@ -73,6 +73,7 @@ def open_dataset(
     import_folder: Path,
     with_masks: bool = False,
     caches: CachesOf = lambda _sizes: {},
+    headers: Path | None = None,
 ) -> OpenedDataset:
     """Open every split.
 
@@ -82,6 +83,7 @@ def open_dataset(
         import_folder: the folder in which the user's modules are searched.
         with_masks: whether each item of train and val has the masks of its objects.
         caches: returns the cache of each split, from the sizes of its images; a user's Dataset has none.
+        headers: a file that keeps what is read of image files for the next process.
 
     Raises:
         DataError: a split cannot be opened or is empty, or the files have changed since the trial was planned.
@@ -101,7 +103,7 @@ def open_dataset(
         }
         opened = OpenedDataset(splits=dict(splits), statistics=None, skipped=None)
     else:
-        source_splits, loaded = open_splits(source)
+        source_splits, loaded = open_splits(source, headers)
         if loaded is not None and loaded.fingerprint() != dataset.fingerprint:
             raise DataError(
                 f"{dataset.name}: the images or labels have changed since this trial was planned; run the suite again"
