@@ -5,20 +5,32 @@ One trial's crash, hang, leak or out-of-memory never touches the next, and this 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.executors.environment import child_environment
+from harness.processes import fork_server
 from harness.processes.child import Child
+from harness.processes.fork_server import ForkServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.processes.fork_server import ForkedProcess
     from harness.store.job import Job
     from harness.store.paths import AttemptFolder
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_TRIAL = ("-m", "harness.trial")
+
+
+@dataclass(slots=True, kw_only=True)
 class LocalExecutor:
     """Runs each attempt in a child process with a session of its own.
+
+    On a CPU the children are forked from a process that has imported torch, which would take each of them seconds.
 
     Attributes:
         poll_s: seconds between two polls: a parent that polls faster takes a core from the measurement beside it.
@@ -26,7 +38,8 @@ class LocalExecutor:
     """
 
     poll_s: float = 0.5
-    program: tuple[str, ...] = ("-m", "harness.trial")
+    program: tuple[str, ...] = _TRIAL
+    _server: ForkServer | None = None
 
     def submit(self, job: Job, folder: AttemptFolder) -> LocalJob:
         """Start the process.
@@ -34,8 +47,25 @@ class LocalExecutor:
         Raises:
             MachineError: the system has no room for another process.
         """
+        environment = child_environment(job.threads)
+        forked = None
+        if job.device == "cpu" and self.program == _TRIAL and fork_server.AVAILABLE:
+            forked = self._fork(folder, environment)
         arguments = (*self.program, str(folder.path))
-        return LocalJob(Child(arguments, environment=child_environment(job.threads), log=folder.log))
+        return LocalJob(Child(arguments, environment=environment, log=folder.log, forked=forked))
+
+    def _fork(self, folder: AttemptFolder, environment: Mapping[str, str]) -> ForkedProcess | None:
+        """Fork the process of an attempt; None if the fork server is gone, which the next attempt starts again."""
+        if self._server is not None and self._server.environment != environment:
+            self._server.close()
+            self._server = None
+        self._server = self._server or ForkServer(environment)
+        forked = self._server.start(str(folder.path))
+        if forked is None:
+            log.warning("%s: no process could be forked for it, so it is started anew", folder.path)
+            self._server.close()
+            self._server = None
+        return forked
 
 
 class LocalJob:

@@ -23,6 +23,8 @@ from harness.processes.log import Log
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.processes.fork_server import ForkedProcess
+
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _DEATH_S = 60.0
 _DUMP_S = 0.3  # for the stacks of one process
@@ -38,6 +40,7 @@ class Child:
         own_session: start it as the leader of a session and a process group. Its standard input is then a pipe that
             ends when this process does, and `end` ends whatever it started. Otherwise it belongs to this process'
             group, so that whoever ends this process' group ends it too.
+        forked: the process, where a fork server has started it already, in a session of its own.
 
     Raises:
         MachineError: the system has no room for another process.
@@ -50,13 +53,14 @@ class Child:
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
         own_session: bool = True,
+        forked: ForkedProcess | None = None,
     ) -> None:
         self._own_session = own_session
         self._ended = False
         if own_session:
-            _adopt_orphans()
+            adopt_orphans()
         self._children_before = _children()
-        self._process = _start(
+        self._process = forked or start_python(
             arguments,
             stdin=subprocess.PIPE if own_session else subprocess.DEVNULL,
             stdout=None if log is None else subprocess.PIPE,
@@ -151,7 +155,7 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
     stream = subprocess.PIPE if capture else None
     stdin, held = os.pipe()  # which ends when this process does: see harness.workers
     try:
-        process = _start(
+        process = start_python(
             ("-m", "harness.workers", module, *arguments),
             stdin=stdin,
             stdout=stream,
@@ -173,8 +177,12 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
     return Completed(exit_code=process.returncode, output=output or "", errors=errors or "")
 
 
-def _start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Start python with these arguments."""
+def start_python(arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start python with these arguments.
+
+    Raises:
+        MachineError: the system has no room for another process.
+    """
     try:
         # -P keeps the working directory off the path: a random.py of the user's must not stand in for python's.
         return subprocess.Popen((sys.executable, "-P", *arguments), **options)
@@ -185,7 +193,7 @@ def _start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         ) from error
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Let processes whose parents are gone come to this one. Linux; elsewhere one that leaves its group gets away."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,5 +1,7 @@
 """python -m harness.trial FOLDER: run the attempt whose job lies in FOLDER, and exit with its code.
 
+With --fork-server in place of FOLDER it imports what that needs, and forks a process for each folder that it is told.
+
 Owns what belongs to the process: its guard, signals, logging and limits. Standard input is a pipe whose other end the
 runner holds and never writes to: when it closes, the runner is gone.
 """
@@ -34,14 +36,36 @@ def _end_with_runner() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
-if __name__ == "__main__":
+def _prepare() -> None:
+    """Tie this process to the runner, and let that ask where it hangs."""
     _end_with_runner()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # how the runner asks where a hung process is
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+if __name__ == "__main__":
+    from harness.processes import fork_server
+
+    serves = sys.argv[1] == fork_server.ARGUMENT
+    if not serves:
+        _prepare()
 
     from harness.store.paths import AttemptFolder
     from harness.trial.interrupt import InterruptHandler
+    from harness.trial.measure import resident
     from harness.trial.measure.memory import freeze_modules
     from harness.trial.worker import run_attempt
+
+    folder = sys.argv[1]
+    if serves:
+        import harness.trial.models.torchvision.family  # what most trials import later
+        import hotcoco  # noqa: F401
+
+        freeze_modules()
+        pages = resident.resident_file_pages()
+        folder = fork_server.serve()  # from here on this is the process of one attempt
+        _BEGAN = time.perf_counter()
+        _prepare()
+        resident.make_resident(pages)
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Each tensor on its way from a worker process takes a file descriptor, and 1,024 are soon used up.
@@ -51,4 +75,4 @@ if __name__ == "__main__":
     interrupt = InterruptHandler()
     interrupt.listen()
     freeze_modules()
-    sys.exit(run_attempt(AttemptFolder(Path(sys.argv[1])), interrupt, began=_BEGAN))
+    sys.exit(run_attempt(AttemptFolder(Path(folder)), interrupt, began=_BEGAN))

@@ -215,12 +215,12 @@ class _Forked(subprocess.Popen[Any]):
 
 
 def _close_what_exec_closes(*ends_of_pipes: int) -> None:
-    """Close these, files and folders: this process must not hold its parent's lock."""
+    """Close these, files, folders and sockets: not its parent's lock, nor an end of its fork server's connection."""
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one that listed the folder
             descriptor = int(name)
             mode = os.fstat(descriptor).st_mode
-            if descriptor in ends_of_pipes or (descriptor > 2 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))):
+            if descriptor in ends_of_pipes or (descriptor > 2 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode))):
                 os.close(descriptor)
 
 

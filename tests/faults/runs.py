@@ -58,7 +58,7 @@ def trials_of(results: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         words = []
         with contextlib.suppress(OSError):  # it has ended, or is somebody else's
-            words = (process / "cmdline").read_text(errors="replace").split("\0")
+            words = (process / "cmdline").read_text(errors="replace").replace("\0", " ").split()
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                     words.append(os.readlink(descriptor))
