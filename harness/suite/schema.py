@@ -34,7 +34,7 @@ OnOutOfMemory = Literal["fail", "accumulate"]
 CacheKind = Literal["auto", "ram", "disk", "none"]
 Level = Literal["quick", "standard", "publish"]
 Precision = Literal["fp32", "bf16", "fp16"]
-Speedup = Literal["frozen_norms", "roi_align", "channels_last"]
+Speedup = Literal["frozen_norms", "roi_align", "channels_last", "foreground_boxes"]
 VariantName = Literal[
     "eager-fp32",
     "eager-bf16",

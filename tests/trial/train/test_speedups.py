@@ -108,6 +108,7 @@ def test_frozen_norms_give_the_same_bits(name: str, precision: str) -> None:
     ("speedup", "name", "dtype", "tolerance"),
     [
         ("roi_align", "fasterrcnn_mobilenet_v3_large_fpn", torch.float64, 1e-9),
+        ("foreground_boxes", "retinanet_resnet50_fpn", torch.float64, 1e-9),
         ("channels_last", "ssdlite320_mobilenet_v3_large", torch.float64, 1e-9),
         ("channels_last", "yolox_nano", torch.float64, 1e-9),
         ("channels_last", "fcos_timm", torch.float64, 1e-9),

@@ -10,6 +10,7 @@ import torch
 from harness.errors import TrialError
 from harness.trial.models.base import Detector
 from harness.trial.models.torchvision import build
+from harness.trial.models.torchvision.foreground_boxes import faster_boxes
 from harness.trial.models.torchvision.roi_align import faster_pooling
 from harness.trial.models.torchvision.stages import stages_of
 
@@ -76,8 +77,12 @@ class TorchvisionDetector(Detector):
         return stages_of(self.module.get_submodule("backbone"))
 
     def faster_parts(self) -> Mapping[str, Parts]:
-        """See `Detector.faster_parts`; RoIAlign too, on a CPU."""
-        return {**super().faster_parts(), "roi_align": faster_pooling(self.module)}
+        """See `Detector.faster_parts`; RoIAlign and RetinaNet's boxes too, on a CPU."""
+        return {
+            **super().faster_parts(),
+            "roi_align": faster_pooling(self.module),
+            "foreground_boxes": faster_boxes(self.module),
+        }
 
     def set_training_scale(self, scale: float) -> None:
         """See `Detector.set_training_scale`; both sides of torchvision's resize are scaled."""
