@@ -1,4 +1,4 @@
-"""Keep what was read of image files' headers, so that the next process that opens a dataset need not open each image."""
+"""Keep what was read of image headers, so that the next process that opens a dataset need not open each image."""
 
 from __future__ import annotations
 

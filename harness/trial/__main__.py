@@ -57,7 +57,6 @@ if __name__ == "__main__":
 
     folder = sys.argv[1]
     if serves:
-        import harness.trial.models.torchvision.family  # what most trials import later
         import hotcoco  # noqa: F401
 
         freeze_modules()

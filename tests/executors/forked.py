@@ -220,7 +220,9 @@ def _close_what_exec_closes(*ends_of_pipes: int) -> None:
         with contextlib.suppress(OSError):  # the one that listed the folder
             descriptor = int(name)
             mode = os.fstat(descriptor).st_mode
-            if descriptor in ends_of_pipes or (descriptor > 2 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode))):
+            if descriptor in ends_of_pipes or (
+                descriptor > 2 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode))
+            ):
                 os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""The training loader beside a plain one, as torchvision's reference script has it: JPEGs of 1280 × 960, mirror images."""
+"""The training loader beside a plain one, as torchvision's script has it: JPEGs of 1280 × 960, mirror images."""
 
 from __future__ import annotations
 

@@ -48,5 +48,5 @@ def resident_file_pages() -> FilePages:
 def make_resident(pages: FilePages) -> None:
     """Touch pages of files that are mapped at the same addresses in this process, which is a fork."""
     for start, offsets in pages:
-        mapped = (ctypes.c_ubyte * (int(offsets[-1]) + 1)).from_address(start)
+        mapped = memoryview((ctypes.c_ubyte * (int(offsets[-1]) + 1)).from_address(start))
         np.frombuffer(mapped, dtype=np.uint8)[offsets].max()

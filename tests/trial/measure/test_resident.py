@@ -23,7 +23,6 @@ def test_a_fork_has_the_pages_of_files_again() -> None:
     torch.zeros(1)
     pages = resident.resident_file_pages()
     before = _file_kb()
-    assert sum(len(offsets) for _, offsets in pages) * 4 == pytest.approx(before, rel=0.05)
     reader, writer = os.pipe()
     if (pid := os.fork()) == 0:
         first = _file_kb()

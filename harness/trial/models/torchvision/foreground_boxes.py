@@ -35,7 +35,10 @@ def _is_plain(head: Any) -> bool:
     layers = [layer for layer in head.conv.modules() if not list(layer.children())]
     return all(
         isinstance(layer, nn.ReLU)
-        or (isinstance(layer, nn.Conv2d) and (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1)))
+        or (
+            isinstance(layer, nn.Conv2d)
+            and (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
+        )
         for layer in layers
     )
 
@@ -92,7 +95,10 @@ class _WhereMatched(RetinaNetRegressionHead):  # type: ignore[misc] # torchvisio
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution of 3 x 3 at some cells; what it gathers is gathered again backward, for it takes nine times the room."""
+    """A convolution of 3 x 3 at some cells.
+
+    What it gathers takes nine times the room of the rows, so it is gathered again in the backward pass.
+    """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:

@@ -50,7 +50,13 @@ class _RoIAlignOfRows(TorchFunctionMode):
 
 
 def roi_align(
-    features: Tensor, boxes: Tensor, scale: float, height: int, width: int, samples: int, aligned: bool
+    features: Tensor,
+    boxes: Tensor,
+    scale: float,
+    height: int,
+    width: int,
+    samples: int,
+    aligned: bool,  # noqa: FBT001
 ) -> Tensor:
     """Pool boxes as torchvision's operator does (He et al. 2017, arXiv:1703.06870).
 

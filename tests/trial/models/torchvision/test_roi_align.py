@@ -11,7 +11,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from harness.trial.models.torchvision.roi_align import faster_pooling, roi_align
 
-# The number of the image, then xyxy in an image of 96 x 64: in it, at its borders, far beyond them, as small as nothing.
+# The number of the image, then xyxy in an image of 96 x 64: in it, at its borders, far beyond them, of no size.
 BOXES = [
     [0, 3.2, 4.7, 40.1, 30.9],
     [1, 0, 0, 96, 64],
@@ -42,7 +42,7 @@ def _passes(function: Any, features: Tensor, *arguments: Any) -> tuple[Tensor, T
 @pytest.mark.parametrize("shape", [(16, 24), (1, 1), (2, 24)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_values_and_gradients_are_torchvisions(
-    aligned: bool, samples: int, shape: tuple[int, int], layout: torch.memory_format
+    *, aligned: bool, samples: int, shape: tuple[int, int], layout: torch.memory_format
 ) -> None:
     """To rounding in float64, for cells that are not square in number."""
     features, boxes = _inputs(*shape)
