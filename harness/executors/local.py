@@ -17,7 +17,7 @@ from harness.processes.fork_server import ForkServer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.processes.fork_server import ForkedProcess
+    from harness.processes.forked import ForkedProcess
     from harness.store.job import Job
     from harness.store.paths import AttemptFolder
 

@@ -23,7 +23,7 @@ from harness.processes.log import Log
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.processes.fork_server import ForkedProcess
+    from harness.processes.forked import ForkedProcess
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _DEATH_S = 60.0

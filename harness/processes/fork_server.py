@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
 from harness.processes.child import adopt_orphans, start_python
+from harness.processes.forked import ForkedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 ARGUMENT = "--fork-server"  # of harness.trial
 AVAILABLE = sys.platform == "linux"
 _MOST_BYTES = 2**16  # of a message: a path, or a number
-_POLL_S = 0.01
 
 
 class ForkServer:
@@ -79,45 +78,6 @@ class ForkServer:
         self._process.wait()
 
     __del__ = close
-
-
-class ForkedProcess:
-    """A child of this process that the server forked: what of `subprocess.Popen` its caller needs."""
-
-    def __init__(self, pid: int, *, stdin: IO[bytes], stdout: IO[bytes]) -> None:
-        self.pid, self.stdin, self.stdout = pid, stdin, stdout
-        self._code: int | None = None
-
-    def poll(self) -> int | None:
-        """Return the exit code, or minus the signal that killed it; None while it runs."""
-        if self._code is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if ended else None
-        return self._code
-
-    def wait(self, timeout: float) -> None:
-        """Wait for its end.
-
-        Raises:
-            subprocess.TimeoutExpired: it still runs after so many seconds.
-        """
-        deadline = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-            time.sleep(_POLL_S)
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._send(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Send SIGKILL."""
-        self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        if self.poll() is None:  # afterwards the number may be another process'
-            os.kill(self.pid, number)
 
 
 def serve() -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from harness.executors.environment import child_environment
 from harness.executors.local import LocalExecutor
-from harness.processes.fork_server import ForkedProcess, ForkServer
+from harness.processes.fork_server import ForkServer
 from harness.store.job import Job
 from harness.store.paths import TrialFolder
 from tests.conftest import ROOT
@@ -25,6 +25,7 @@ from tests.store.make import make_trial
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.processes.forked import ForkedProcess
     from harness.store.paths import AttemptFolder
 
 
