@@ -71,7 +71,7 @@ class HeaderCache:
             content = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return content.get("images", {}) if content.get("version") == _VERSION else {}
+        return content["images"] if isinstance(content, dict) and content.get("version") == _VERSION else {}
 
 
 def _state_of(path: str) -> list[int] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ARGUMENT = "--fork-server"  # of harness.trial
 AVAILABLE = sys.platform == "linux"
 _MOST_BYTES = 2**16  # of a message: a path, or a number
+_IMPORTS_S = 300.0  # until the server answers; a new process then waits for the same disk, and is watched
 
 
 class ForkServer:
@@ -42,6 +43,7 @@ class ForkServer:
         self.environment = dict(environment)
         adopt_orphans()
         self._connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._connection.settimeout(_IMPORTS_S)
         with other:
             self._process = start_python(
                 ("-m", "harness.trial", ARGUMENT),
@@ -77,7 +79,10 @@ class ForkServer:
         self._process.kill()
         self._process.wait()
 
-    __del__ = close
+    def __del__(self) -> None:
+        """End with the executor; where no process could be started there is none."""
+        if hasattr(self, "_process"):
+            self.close()
 
 
 def serve() -> str:

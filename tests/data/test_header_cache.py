@@ -98,7 +98,7 @@ def test_a_new_image_alone_is_opened(tmp_path: Path, opened: list[str]) -> None:
     assert opened == []
 
 
-@pytest.mark.parametrize("content", ["", "{", json.dumps({"version": 0, "images": {"a": []}}), json.dumps({})])
+@pytest.mark.parametrize("content", ["", "{", json.dumps({"version": 0, "images": {"a": []}}), "[]"])
 def test_a_file_that_cannot_be_used_is_written_anew(tmp_path: Path, opened: list[str], content: str) -> None:
     """Whatever it holds, every image is opened."""
     dataset, kept = _dataset(tmp_path / "data"), tmp_path / "kept.json"

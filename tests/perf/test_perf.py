@@ -90,6 +90,7 @@ def test_accuracy(benchmark: BenchmarkFixture) -> None:
     """COCO's numbers and each class' own, over 5,000 images of 100 detections and 80 classes."""
     from harness.trial.evaluate.coco import accuracy
     from harness.trial.evaluate.detect import Detections, GroundTruth
+    from harness.trial.measure import memory
 
     rng = np.random.default_rng(0)
     truths, found = [], []
@@ -113,6 +114,12 @@ def test_accuracy(benchmark: BenchmarkFixture) -> None:
         scores = torch.from_numpy(rng.random(100, dtype=np.float32))
         found.append(Detections(boxes=moved, scores=scores, labels=labels[near]))
     names = [f"class {number}" for number in range(80)]
+    cpu = torch.device("cpu")
+    memory.reset_peak(cpu)
+    before = memory.read_peak(cpu).peak_resident_bytes
     metrics = benchmark.pedantic(lambda: accuracy(truths, found, class_names=names, split="val"), rounds=2)
+    after = memory.read_peak(cpu).peak_resident_bytes
+    if before is not None and after is not None:
+        benchmark.extra_info["said"] = f"{(after - before) / 2**20:.0f} MiB above the arrays"
     assert metrics.images == 5000
     assert (metrics.map or 0) > 0
