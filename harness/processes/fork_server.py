@@ -105,8 +105,7 @@ def serve() -> str:
             forked = -1
         if forked == 0:
             folder = os.fsdecode(message)
-            _become_child_of_runner(connection, *descriptors)
-            setproctitle(f"{sys.executable} -m harness.trial {folder}")
+            _become_child_of_runner(connection, folder, *descriptors)
             return folder
         for descriptor in descriptors:
             os.close(descriptor)
@@ -114,7 +113,7 @@ def serve() -> str:
             os.waitpid(forked, 0)
 
 
-def _become_child_of_runner(connection: socket.socket, stdin: int, printed: int) -> None:
+def _become_child_of_runner(connection: socket.socket, folder: str, stdin: int, printed: int) -> None:
     """Fork once more, and end the process between: the system then gives this one to the runner, who adopts orphans."""
     between = os.getpid()
     try:
@@ -132,5 +131,6 @@ def _become_child_of_runner(connection: socket.socket, stdin: int, printed: int)
     os.dup2(printed, 2)
     os.close(stdin)
     os.close(printed)
+    setproctitle(f"{sys.executable} -m harness.trial {folder}")
     connection.send(str(os.getpid()).encode())
     connection.close()
