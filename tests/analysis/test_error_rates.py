@@ -80,7 +80,7 @@ def test_hopeless_rows_change_no_letter() -> None:
         alone = ranking.adjust(*p_values(entrants))
         joined = ranking.adjust(*p_values([*entrants, *hopeless]))
         assert ranking.letters(joined)[:20] == ranking.letters(alone)
-        assert np.array_equal(joined[:20, :20], alone)
+        assert joined[:20, :20] == pytest.approx(alone, abs=1e-12)  # sums of 40 rows are ordered by the processor
 
 
 def test_a_verdict_alone_stays_one_among_hopeless_rows() -> None:

@@ -68,6 +68,8 @@ def counted_by_coco(detections: StoredDetections) -> NDArray[np.bool_]:
 
     COCO ignores the others. Detections are matched by falling score, so leaving these out changes no other match.
     """
+    if not len(detections) or np.bincount(detections.images).max() <= COCO_DETECTIONS:
+        return np.ones(len(detections), dtype=np.bool_)
     order = np.lexsort((-detections.scores, detections.classes, detections.images))
     images, classes = detections.images[order], detections.classes[order]
     begins = np.ones(len(order), dtype=np.bool_)

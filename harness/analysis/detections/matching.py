@@ -129,12 +129,28 @@ def _overlaps_of(ground_truth: StoredGroundTruth, detections: StoredDetections, 
     pair_rows = np.repeat(np.arange(len(images)), counts)
     first_boxes = np.repeat(ground_truth.offsets[images], counts)
     boxes = np.arange(len(pair_rows)) - np.repeat(ends - counts, counts) + first_boxes
-    detected, labelled = detections.boxes[rows][pair_rows], ground_truth.boxes[boxes]
-    sides = np.minimum(detected[:, 2:], labelled[:, 2:]) - np.maximum(detected[:, :2], labelled[:, :2])
-    intersections = sides.clip(min=0).prod(axis=1)
-    detected_areas = (detected[:, 2:] - detected[:, :2]).prod(axis=1)
-    labelled_areas = (labelled[:, 2:] - labelled[:, :2]).prod(axis=1)
+    detected, labelled = detections.boxes[rows], ground_truth.boxes
+    intersections = _shared_sides(detected, labelled, pair_rows, boxes, 0)
+    intersections *= _shared_sides(detected, labelled, pair_rows, boxes, 1)
+    detected_areas, labelled_areas = _areas(detected)[pair_rows], _areas(labelled)[boxes]
     unions = np.where(ground_truth.crowds[boxes], detected_areas, detected_areas + labelled_areas - intersections)
     ious = np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
     overlapping = ious >= MIN_IOU
     return Overlaps(detections=pair_rows[overlapping] + rows.start, boxes=boxes[overlapping], ious=ious[overlapping])
+
+
+def _shared_sides(
+    detected: NDArray[np.float64],
+    labelled: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+    axis: int,
+) -> NDArray[np.float64]:
+    """Return the width (axis 0) or the height (1) of the intersection of each pair of boxes; 0 where there is none."""
+    ends = np.minimum(detected[rows, axis + 2], labelled[boxes, axis + 2])
+    starts = np.maximum(detected[rows, axis], labelled[boxes, axis])
+    return np.maximum(ends - starts, 0.0)
+
+
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -68,17 +68,18 @@ def break_down(
     positives = ground_truth.positives()
     counted = matches.ignored & 1 == 0
     true = matches.true & 1 != 0
-    base = _map_50(detections.classes[counted], detections.scores[counted], true[counted], positives)
+    by_score = np.argsort(-detections.scores, kind="stable")
+    base = _map_50(detections.classes, true, by_score[counted[by_score]], positives)
     costs = np.zeros(len(KINDS))
     for kind in range(_MISSED):
         of_kind = errors.kinds == kind
         corrected = of_kind & best if kind in {_CLASS, _PLACE} else np.zeros_like(of_kind)
         kept = counted & (~of_kind | corrected)
         classes = np.where(corrected, box_classes[errors.boxes], detections.classes)
-        costs[kind] = _map_50(classes[kept], detections.scores[kept], (true | corrected)[kept], positives) - base
+        costs[kind] = _map_50(classes, true | corrected, by_score[kept[by_score]], positives) - base
     not_missed = positives - np.bincount(missed, minlength=len(positives))
     # A class whose every object was missed drops out of the mean; if that leaves no object at all, mAP is 1.
-    without_missed = _map_50(detections.classes[counted], detections.scores[counted], true[counted], not_missed)
+    without_missed = _map_50(detections.classes, true, by_score[counted[by_score]], not_missed)
     costs[_MISSED] = (1.0 if positives.any() and not not_missed.any() else without_missed) - base
     counts = np.bincount(errors.kinds[errors.kinds >= 0], minlength=len(KINDS))
     counts[_MISSED] = len(missed)
@@ -127,10 +128,19 @@ def _best_of_each_box(
 
 
 def _map_50(
-    classes: NDArray[np.int64], scores: NDArray[np.float64], true: NDArray[np.bool_], positives: NDArray[np.int64]
+    classes: NDArray[np.int64], true: NDArray[np.bool_], by_score: NDArray[np.intp], positives: NDArray[np.int64]
 ) -> float:
-    """Return COCO's interpolated average precision at IoU 0.50, averaged over the classes that have boxes."""
-    order = np.lexsort((-scores, classes))
+    """Return COCO's interpolated average precision at IoU 0.50, averaged over the classes that have boxes.
+
+    Args:
+        classes: int64 [D], the class of each detection.
+        true: bool [D], which detections are true positives.
+        by_score: the detections that count, by falling score.
+        positives: int64 [K], how many boxes each class has.
+    """
+    # Numpy sorts integers of 8 or 16 bits by counting, which takes a fifth of the time.
+    classes, true = classes[by_score].astype(np.min_scalar_type(len(positives))), true[by_score]
+    order = np.argsort(classes, kind="stable")
     classes, true = classes[order], true[order]
     starts = np.searchsorted(classes, np.arange(len(positives) + 1))
     precisions = []
