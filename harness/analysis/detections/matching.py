@@ -149,7 +149,8 @@ def _shared_sides(
     """Return the width (axis 0) or the height (1) of the intersection of each pair of boxes; 0 where there is none."""
     ends = np.minimum(detected[rows, axis + 2], labelled[boxes, axis + 2])
     starts = np.maximum(detected[rows, axis], labelled[boxes, axis])
-    return np.maximum(ends - starts, 0.0)
+    sides: NDArray[np.float64] = np.maximum(ends - starts, 0.0)
+    return sides
 
 
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
