@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Executor
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_GPU = re.compile(r"cuda:\d+")
 
 
 def check_device(device: object) -> None:
@@ -26,6 +27,28 @@ def check_device(device: object) -> None:
     """
     if not isinstance(device, str) or not _DEVICE.fullmatch(device):
         raise UsageError(f"--device {device}: is none of auto, cpu, cuda, cuda:N")
+
+
+def check_slots(device: str, devices: object, trials_per_device: object, cpu_slots: object) -> None:
+    """Check how many trials are to run at once, and where.
+
+    Raises:
+        UsageError: it contradicts itself, or is no such thing.
+    """
+    check_number("trials_per_device", trials_per_device, whole=True, minimum=1)
+    check_number("cpu_slots", cpu_slots, whole=True, minimum=1)
+    if devices is None:
+        return
+    if isinstance(devices, str) or not isinstance(devices, Iterable):
+        raise UsageError(f"devices: expected several names of devices, got {devices!r}")
+    names = list(devices)
+    for name in names:
+        if not isinstance(name, str) or not _GPU.fullmatch(name):
+            raise UsageError(f"--devices {name}: is no GPU; give numbers, such as 0,2")
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"--devices {','.join(names) or 'without a number'}: give each GPU once")
+    if device != "auto":
+        raise UsageError("--device and --devices: give one of them")
 
 
 def check_deadline(until: object) -> None:

@@ -21,7 +21,20 @@ _DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kf
 
 
 def resolve(device: str, used: Iterable[str] = ()) -> str:
-    """Return the device that a name stands for: `auto` is the GPU where there is one, and otherwise the CPU.
+    """Return the device that a name stands for: `auto` is the first GPU where there is one, and otherwise the CPU.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        used: see `all_devices`.
+
+    Raises:
+        MachineError: torch cannot say what there is.
+    """
+    return all_devices(device, used)[0]
+
+
+def all_devices(device: str, used: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the devices that a name stands for: `auto` is every GPU where there is one, and otherwise the CPU.
 
     Args:
         device: auto, cpu, cuda or cuda:N.
@@ -32,13 +45,13 @@ def resolve(device: str, used: Iterable[str] = ()) -> str:
         MachineError: torch cannot say what there is.
     """
     if device != "auto":
-        return device
-    if any(name.startswith("cuda") for name in used):
-        return "cuda:0"
+        return (device,)
+    lost = ("cuda:0",) if any(name.startswith("cuda") for name in used) else ("cpu",)
     if sys.platform == "darwin" or (sys.platform == "linux" and not any(path.exists() for path in _DRIVERS)):
-        return "cpu"
+        return lost
     asked = run_module("harness.trial.environment", environment=child_environment(1), capture=True)
     if asked.exit_code:
         last = (asked.errors.strip().splitlines() or ["no message"])[-1]
         raise MachineError(f"--device auto: torch cannot say which devices there are ({last}); name one")
-    return asked.output.strip()
+    visible = tuple(asked.output.split())
+    return visible if visible != ("cpu",) else lost

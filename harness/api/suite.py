@@ -11,10 +11,18 @@ import socket
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.api.arguments import check_deadline, check_device, check_number, check_observers, executor_of, no_progress
-from harness.api.device import resolve
+from harness.api.arguments import (
+    check_deadline,
+    check_device,
+    check_number,
+    check_observers,
+    check_slots,
+    executor_of,
+    no_progress,
+)
+from harness.api.device import all_devices
 from harness.api.races import RaceRequest, RaceSummary, RaceTrack, run_races
 from harness.api.results import report, report_between_trials
 from harness.data.validate import validate_datasets
@@ -25,6 +33,7 @@ from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, is_selected, older_code_remarks, refresh, used_devices
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
+from harness.scheduling.slots import Slot, divide
 from harness.store import files, links, lock
 from harness.store.paths import RACES, SuiteFolder
 from harness.store.race import MIN_ENTRANTS
@@ -44,6 +53,16 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 log = logging.getLogger(__name__)
+
+# What `plan` alone can be asked for, with its defaults.
+_PLANNING: dict[str, Any] = {
+    "select": None,
+    "max_images": None,
+    "device": "auto",
+    "devices": None,
+    "trials_per_device": 1,
+    "cpu_slots": 1,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +87,16 @@ class RunSummary:
     races: tuple[RaceSummary, ...] = ()
 
 
-def plan(
+def plan(  # noqa: PLR0913 - what a plan can be asked for
     suite: str | Path,
     *,
     results: str | Path = "results",
     select: str | None = None,
     max_images: int | None = None,
     device: str = "auto",
+    devices: Sequence[str] | None = None,
+    trials_per_device: int = 1,
+    cpu_slots: int = 1,
     progress: Callable[[int, int], None] = no_progress,
 ) -> Plan:
     """Load a suite, check the file and its data, and see which of its trials are done. Nothing is started or written.
@@ -85,6 +107,10 @@ def plan(
         select: a glob; only the trials whose id matches are selected.
         max_images: only the first images of each split, which makes subset trials; None: all images.
         device: where the trials are to run: auto, cpu, cuda or cuda:N. A preflight on another device does not count.
+            `auto` is every GPU that is visible, with a trial on each at once, or the CPU where there is none.
+        devices: the GPUs that trials are to run on at the same time, such as `("cuda:0", "cuda:2")`; None: `device`.
+        trials_per_device: how many trials run on each GPU at once.
+        cpu_slots: how many trials run on the CPU at once, where they run on the CPU.
         progress: called with how many images were checked, and of how many.
 
     Raises:
@@ -92,6 +118,7 @@ def plan(
         UsageError: an argument is wrong, or `select` matches no trial.
     """
     check_device(device)
+    check_slots(device, devices, trials_per_device, cpu_slots)
     check_number("max_images", max_images, whole=True, minimum=1)
     loaded = load_suite(Path(suite))
     fingerprints, remarks = validate_datasets(loaded, workers=available_cores(), progress=progress)
@@ -113,17 +140,35 @@ def plan(
         chains=make_chains(loaded, trials),
         select=select,
     )
-    if device == "auto":
-        device = resolve(device, used_devices(folder, refresh(planned).trials if planned.chains else trials))
+    if devices is None:
+        used = used_devices(folder, refresh(planned).trials if planned.chains else trials) if device == "auto" else ()
+        devices = all_devices(device, used)
+    slots = _slots(devices, trials_per_device, cpu_slots)
     where = (
-        f"{socket.gethostname()}, {device}, {available_cores()} threads, torch {version('torch')}, "
+        f"{socket.gethostname()}, {devices[0]}, {slots[0].threads} threads, torch {version('torch')}, "
         f"torchvision {version('torchvision')}, harness {__version__}"
     )
-    planned = refresh(replace(planned, device=device, where=where))
+    planned = refresh(replace(planned, device=devices[0], slots=slots, where=where))
     if not planned.selected:
         ids = "\n".join(f"  {trial.trial_id}" for trial in planned.trials)
         raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
     return planned
+
+
+def _slots(devices: Sequence[str], trials_per_device: int, cpu_slots: int) -> tuple[Slot, ...]:
+    """Return where trials run at the same time.
+
+    Raises:
+        UsageError: what is asked for belongs to the other kind of device.
+    """
+    on_cpu = devices[0] == "cpu"
+    if on_cpu and trials_per_device > 1:
+        raise UsageError("--trials-per-device: the trials run on the CPU; give --cpu-slots")
+    if not on_cpu and cpu_slots > 1:
+        raise UsageError(
+            f"--cpu-slots: the trials run on {', '.join(devices)}; give --trials-per-device, or --device cpu"
+        )
+    return divide(devices, per_device=cpu_slots if on_cpu else trials_per_device, cores=available_cores())
 
 
 def results_folder_remarks(plan: Plan) -> tuple[str, ...]:
@@ -144,6 +189,9 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     select: str | None = None,
     max_images: int | None = None,
     device: str = "auto",
+    devices: Sequence[str] | None = None,
+    trials_per_device: int = 1,
+    cpu_slots: int = 1,
     preflight: bool = True,
     retry_failed: bool = False,
     fail_fast: bool = False,
@@ -160,6 +208,9 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         select: as for `plan`.
         max_images: as for `plan`.
         device: as for `plan`.
+        devices: as for `plan`.
+        trials_per_device: as for `plan`.
+        cpu_slots: as for `plan`.
         preflight: whether one step of each configuration is tried before the first trial.
         retry_failed: also run the trials that failed for a reason of their own.
         fail_fast: stop at the first failure.
@@ -180,7 +231,20 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     check_deadline(until)
     check_observers(observers)
     runner = executor_of(executor)
-    plan = _plan_of(suite, results=results, select=select, max_images=max_images, device=device)
+    plan = _plan_of(
+        suite,
+        results=results,
+        select=select,
+        max_images=max_images,
+        device=device,
+        devices=devices,
+        trials_per_device=trials_per_device,
+        cpu_slots=cpu_slots,
+    )
+    if len(plan.slots) > 1 and getattr(runner, "one_at_a_time", False):
+        raise UsageError(
+            f"the executor {type(runner).__name__} runs one trial at a time, and {len(plan.slots)} are asked for"
+        )
     observer = Observers(observers)
     deadline = until.astimezone() if until else None
     files.make_folder(plan.folder.path)
@@ -195,8 +259,6 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         _write_report_between(plan.folder, complete=False)
         scheduler = Scheduler(
             plan=plan,
-            device=plan.device,
-            threads=available_cores(),
             supervisor=supervisor,
             observer=observer,
             fail_fast=fail_fast,
@@ -266,23 +328,17 @@ def _race(plan: Plan, track: RaceTrack) -> tuple[RaceSummary, ...]:
     return summaries
 
 
-def _plan_of(
-    suite: str | Path | Plan, *, results: str | Path, select: str | None, max_images: int | None, device: str
-) -> Plan:
+def _plan_of(suite: str | Path | Plan, *, results: str | Path, **planning: Any) -> Plan:
     """The plan of a suite file; of a plan itself, if no argument contradicts it.
 
     Raises:
         UsageError: an argument is given that belongs to `plan`.
     """
     if not isinstance(suite, Plan):
-        return plan(suite, results=results, select=select, max_images=max_images, device=device)
-    contradictions = {
-        "results": Path(results) not in {Path("results"), suite.folder.path.parent},
-        "select": select is not None,
-        "max_images": max_images is not None,
-        "device": device not in {"auto", suite.device},
-    }
-    names = [name for name, contradicts in contradictions.items() if contradicts]
+        return plan(suite, results=results, **planning)
+    meant = {**_PLANNING, "device": suite.device} if planning["device"] == suite.device else _PLANNING
+    names = [name for name, value in planning.items() if value != meant[name]]
+    names += ["results"] if Path(results) not in {Path("results"), suite.folder.path.parent} else []
     if names:
         raise UsageError(f"{', '.join(names)}: belongs to the plan; give it to harness.plan(), or run the suite's file")
     return suite

@@ -27,6 +27,14 @@ def quantity(
     return read
 
 
+def gpus(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """The callback of an option whose value is a list of GPUs, as numbers or names."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    return tuple(f"cuda:{name}" if name.isdecimal() else name for name in names)
+
+
 RESULTS = click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
@@ -47,4 +55,16 @@ DEVICE = click.option(
     show_default=True,
     metavar="auto|cpu|cuda|cuda:N",
     help="What to train and measure on.",
+)
+DEVICES = click.option(
+    "--devices",
+    callback=gpus,
+    metavar="0,2",
+    help="Run trials on these GPUs at the same time, one on each; default: on every visible one.",
+)
+TRIALS_PER_DEVICE = click.option(
+    "--trials-per-device", type=click.IntRange(min=1), default=1, metavar="N", help="Run N trials on each GPU at once."
+)
+CPU_SLOTS = click.option(
+    "--cpu-slots", type=click.IntRange(min=1), default=1, metavar="N", help="Run N trials on the CPU at once."
 )

@@ -76,6 +76,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "suite": plan.suite.name,
         "results": str(plan.folder.path),
         "device": plan.device,
+        "slots": [asdict(slot) for slot in plan.slots],
         "trials": trials,
         "race": None if race is None else asdict(race),
         "remarks": list(plan.remarks),
@@ -103,7 +104,7 @@ def _time_lines(plan: Plan, late: tuple[Trial, ...], until: datetime | None, *, 
     raced = replace(plan, selected=tuple(t for t in plan.selected if t.dataset.name not in unfinished))
     to_come = api.forecast_races(raced) if race and raced.selected else None
     if runs and expected:
-        yield forecast(runs, expected, to_come)
+        yield forecast(runs, expected, to_come, len(plan.slots))
     elif to_come is not None:
         yield race_forecast(to_come)
     if until is None:

@@ -13,7 +13,7 @@ import click
 
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.cli.options import DEVICE, EXECUTOR, RESULTS
+from harness.cli.options import CPU_SLOTS, DEVICE, DEVICES, EXECUTOR, RESULTS, TRIALS_PER_DEVICE
 from harness.cli.planned import plan_data, plan_lines, warning_lines
 from harness.cli.race import race_lines
 from harness.cli.view import run_view
@@ -38,7 +38,9 @@ _OLD_MAX_IMAGES = click.option("--limit", type=_COUNT, hidden=True)  # its old n
 
 def _planning(command: Callable[..., None]) -> Callable[..., None]:
     """The argument and the options of every command that makes a plan."""
-    for option in (_OLD_MAX_IMAGES, _MAX_IMAGES, DEVICE, _SELECT, RESULTS, _SUITE):
+    for option in (
+        _OLD_MAX_IMAGES, _MAX_IMAGES, CPU_SLOTS, TRIALS_PER_DEVICE, DEVICES, DEVICE, _SELECT, RESULTS, _SUITE
+    ):  # fmt: skip
         command = option(command)
     return command
 
@@ -139,12 +141,10 @@ def fetch(suite: Path) -> None:
 def _make_plan(
     *,
     suite: Path,
-    results: Path,
-    select: str | None,
     max_images: int | None,
     limit: int | None,
-    device: str,
     quiet: bool = False,
+    **planning: Any,
 ) -> Plan:
     """Make the plan, with a bar while many images are checked, and print what is odd about them.
 
@@ -158,7 +158,7 @@ def _make_plan(
         raise UsageError("--limit is the old name of --max-images: give one of them")
     wanted = max_images if limit is None else limit
     with progress_bar("looking at images") as progress:
-        plan = api.plan(suite, results=results, select=select, max_images=wanted, device=device, progress=progress)
+        plan = api.plan(suite, max_images=wanted, progress=progress, **planning)
     _echo(() if quiet else plan.remarks)
     return plan
 

@@ -52,7 +52,7 @@ class RunningJob(Protocol):
 
 
 class Executor(Protocol):
-    """A place where attempts run."""
+    """A place where attempts run, several at the same time unless it has an attribute `one_at_a_time` that is true."""
 
     @property
     def poll_s(self) -> float:

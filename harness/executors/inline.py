@@ -37,6 +37,7 @@ class InlineExecutor:
     """Runs each attempt in this process."""
 
     poll_s: float = 0.0
+    one_at_a_time: bool = True
 
     def submit(self, job: Job, folder: AttemptFolder) -> InlineJob:
         """Prepare the attempt; its first poll runs it."""

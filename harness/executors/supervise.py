@@ -1,4 +1,4 @@
-"""Run one attempt to its end, wherever it runs, and say how it ended. Written once, above every executor.
+"""Run attempts to their ends, wherever they run, and say how each ended. Written once, above every executor.
 
 The attempt commits its record before it ends; its exit code is only a hint. So the supervisor looks into the folder
 first, and writes an outcome only for an attempt that could not write one itself.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING
 from harness import foreign
 from harness.errors import HarnessError, Interrupted, MachineError
 from harness.executors.base import AttemptResult
-from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, ignore_event, ignore_poll, watch
+from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, Watch, ignore_event, ignore_poll
 from harness.store import files, record
 from harness.store.events import PausedEvent, StepEvent, encode_event, paused_s, read_events
 from harness.store.job import JOB, OUTCOME, Attempt, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.executors.base import Executor, RunningJob
@@ -36,7 +38,7 @@ _MINUTE = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
-    """Runs attempts on an executor, one after the other.
+    """Runs attempts on an executor, as many at once as its caller starts.
 
     `check` is called before each attempt and at each poll; what it raises ends the attempt.
     """
@@ -65,61 +67,130 @@ class Supervisor:
             Interrupted: a signal asked this process to stop; the attempt has left a checkpoint, unless a second signal
                 came.
         """
+        attempt = self.start(job, folder, timeouts, on_event=on_event)
+        try:
+            while (result := attempt.step()) is None:
+                on_poll()
+                self.wait()
+        except BaseException as error:
+            interrupt([attempt], error)
+            raise
+        return result
 
-        def checked() -> None:
-            self.check()
-            on_poll()
+    def wait(self) -> None:
+        """Wait until it is time for the next step of each attempt."""
+        self.check()
+        self.clock.sleep(self.executor.poll_s)
 
+    def start(
+        self, job: Job, folder: AttemptFolder, timeouts: Timeouts, *, on_event: OnEvent = ignore_event
+    ) -> RunningAttempt:
+        """Start an attempt, whose `step` is to be called again and again until it has ended.
+
+        Raises:
+            MachineError: it cannot be started, or a file cannot be written.
+        """
         self.check()
         files.sweep(folder.result.path)  # what an attempt before left that was killed while it wrote
         files.commit(folder.job, record.encode(JOB, job))
         end = _End(folder, self.clock)
+        name = type(self.executor).__name__
         try:
             running = self.executor.submit(job, folder)
         except HarnessError:
             raise
         except Exception as error:  # of a user's own executor
-            reason = f"the executor {type(self.executor).__name__} failed: {foreign.described(error)}"
+            reason = f"the executor {name} failed: {foreign.described(error)}"
             end.commit("interrupted", "machine", reason)
             raise MachineError(reason) from error
         if not all(hasattr(running, method) for method in ("poll", "cancel", "dump_stacks")):
-            reason = (
-                f"the executor {type(self.executor).__name__} returned {foreign.shown(running)}, expected a running job"
-            )
+            reason = f"the executor {name} returned {foreign.shown(running)}, expected a running job"
             end.commit("interrupted", "machine", reason)
             raise MachineError(reason)
+        watched = Watch(
+            running.poll,
+            folder.events,
+            timeouts,
+            poll_s=self.executor.poll_s,
+            on_event=on_event,
+            on_pause=lambda paused_s: _note_pause(folder, paused_s),
+            clock=self.clock,
+        )
+        return RunningAttempt(running, folder, watched, end)
+
+
+class RunningAttempt:
+    """An attempt that was started: it is looked at again and again, until it has ended."""
+
+    def __init__(self, running: RunningJob, folder: AttemptFolder, watched: Watch, end: _End) -> None:
+        self._running, self._folder, self._watch, self._end = running, folder, watched, end
+
+    def leave_out(self, seconds: float) -> None:
+        """Count so many seconds, in which nobody could look at it, for no timeout."""
+        self._watch.leave_out(seconds)
+
+    def step(self) -> AttemptResult | None:
+        """Pass on what is new; return how the attempt ended, once it has, and nothing of it is left running.
+
+        Raises:
+            MachineError: the attempt found that the machine cannot go on, or a file cannot be written.
+            Interrupted: a signal asked this process to stop; `interrupt` is to be called.
+        """
         try:
-            watch(
-                running.poll,
-                folder.events,
-                timeouts,
-                poll_s=self.executor.poll_s,
-                on_event=on_event,
-                on_poll=checked,
-                on_pause=lambda paused_s: _note_pause(folder, paused_s),
-                clock=self.clock,
-            )
+            if self._watch.step() is None:
+                return None
         except NoProgressError as silence:
-            running.dump_stacks()
-            running.cancel(grace_s=0)
+            self._running.dump_stacks()
+            self._running.cancel(grace_s=0)
             place = f"no progress for {_duration(silence.silent_s)}, {_place(silence.last)}"
-            end.commit("hung", "hung", f"{place}; its stacks are at the log's end")
+            self._end.commit("hung", "hung", f"{place}; its stacks are at the log's end")
         except OverTimeError as late:
-            running.cancel(grace_s=GRACE_S)
+            self._running.cancel(grace_s=GRACE_S)
             reason = f"reached limits.trial_hours, {_place(late.last)}; raise it and use --retry-failed to go on"
-            end.commit("timed_out", "time", reason)
-        except BaseException as error:
-            running.cancel(grace_s=GRACE_S)
-            number = error.number if isinstance(error, Interrupted) else signal.SIGINT
-            by_signal = f"by {signal.Signals(number).name}" if isinstance(error, KeyboardInterrupt) else None
-            reason = by_signal or f"the runner failed: {foreign.shown(error, foreign.MAX_CHARACTERS)}"
-            with contextlib.suppress(HarnessError):  # what ended the run matters more
-                end.commit("interrupted", "signal", reason)
-            raise
-        finally:
-            running.cancel(grace_s=0)  # whatever it left behind would disturb the next trial
-            files.sweep(folder.result.path)
-        return _result(running, folder, end)
+            self._end.commit("timed_out", "time", reason)
+        self.clear()  # whatever it left behind would disturb the next trial
+        return _result(self._running, self._folder, self._end)
+
+    def stop(self, reason: str) -> None:
+        """End it; it has a while to leave a checkpoint, and is then tried again by the next run."""
+        self._running.cancel(grace_s=GRACE_S)
+        with contextlib.suppress(HarnessError):  # what ended the run matters more
+            self._end.commit("interrupted", "signal", reason)
+
+    def clear(self) -> None:
+        """See to it that nothing of it runs, and that nothing half written is left."""
+        self._running.cancel(grace_s=0)
+        files.sweep(self._folder.result.path)
+
+
+def interrupt(attempts: Sequence[RunningAttempt], error: BaseException) -> None:
+    """End all attempts at the same time, because of what ended the run; each may leave a checkpoint.
+
+    A second signal meanwhile ends them at once.
+    """
+    number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+    by_signal = f"by {signal.Signals(number).name}" if isinstance(error, KeyboardInterrupt) else None
+    stop_all(attempts, by_signal or f"the runner failed: {foreign.shown(error, foreign.MAX_CHARACTERS)}")
+
+
+def stop_all(attempts: Sequence[RunningAttempt], reason: str) -> None:
+    """End all attempts at the same time, for this reason; each may leave a checkpoint."""
+    try:
+        if len(attempts) == 1:  # here, for an executor may need the main thread
+            attempts[0].stop(reason)
+        elif attempts:
+            with ThreadPoolExecutor(len(attempts)) as pool:
+                stopping = [pool.submit(attempt.stop, reason) for attempt in attempts]
+                try:
+                    for one in stopping:
+                        one.result()
+                except BaseException:
+                    for attempt in attempts:
+                        attempt.clear()  # which cuts the waiting of the threads short
+                    raise
+    finally:
+        for attempt in attempts:
+            attempt.clear()
 
 
 class _End:

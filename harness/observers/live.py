@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 _BAR = 30  # characters
+_OTHER_LINES = 4  # of the terminal's height
 
 
 class LiveView:
-    """Draws the counts, the current trial and an estimate, and prints a line above them for each trial that ended.
+    """Draws the counts, the trials that run and an estimate, and prints a line above them for each trial that ended.
 
     Args:
         clock: gives the time in seconds.
@@ -52,24 +53,28 @@ class LiveView:
         self._draw()
 
     def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
-        """Show the preflight as the current trial."""
+        """Show the preflight as a trial that runs."""
         self._state.preflight(trials, number, count)
         self._draw()
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """Print when the run will be over."""
         self._state.expect(trials, expected)
-        self._live.console.print(forecast(trials, expected, self._state.race), markup=False, highlight=False)
+        text = forecast(trials, expected, self._state.race, self._state.slots)
+        self._live.console.print(text, markup=False, highlight=False)
         self._draw()
 
     def start(self, trial: Trial, log_path: Path) -> None:  # noqa: ARG002 - a terminal shows the report's link instead
-        """Show the trial as the current one."""
+        """Show the trial as one that runs."""
         self._state.start(trial)
         self._draw()
 
     def event(self, event: Event) -> None:
+        """Do nothing: `event_of` says whose it is."""
+
+    def event_of(self, trial: Trial, event: Event) -> None:
         """Take an event in; it is drawn at the next poll."""
-        self._state.event(event)
+        self._state.event(trial, event)
         if isinstance(event, ItemsReadEvent):
             self._live.console.print(Text(items_read_text(event), "dim"))
 
@@ -84,8 +89,7 @@ class LiveView:
 
     def end(self, trial: Trial, result: AttemptResult) -> None:
         """Print a line for the trial that ended; a preflight that went well gets none."""
-        took = rough_duration(self._state.elapsed_s())
-        self._state.end(result)
+        took = rough_duration(self._state.end(trial, result).elapsed_s())
         if result.attempt.outcome != "preflight_passed":
             good = result.recorded
             line = Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), f"{trial.trial_id}  {took}")
@@ -141,10 +145,11 @@ class LiveView:
         remaining_s = state.remaining_s()
         if remaining_s is not None and lines:
             lines[0].append(f"  ·  about {rough_duration(remaining_s)} left", style="dim")
-        if state.trial is not None:
-            filled = round(_BAR * state.trained_fraction())
-            number = state.preflight_number
-            doing = f"preflight {number[0]} of {number[1]}" if number else state.doing()
-            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (_BAR - filled), "dim"), f" {doing}"))
-            lines.append(Text(f"{state.trial.trial_id}  {rough_duration(state.elapsed_s())}", style="dim"))
+        shown = tuple(state.running.values())[: max(1, (self._console.height - _OTHER_LINES) // 2)]
+        for running in shown:
+            filled = round(_BAR * running.trained_fraction())
+            lines.append(Text.assemble(("━" * filled, "cyan"), ("─" * (_BAR - filled), "dim"), f" {running.doing()}"))
+            lines.append(Text(f"{running.trial.trial_id}  {rough_duration(running.elapsed_s())}", style="dim"))
+        if len(shown) < len(state.running):
+            lines.append(Text(f"and {len(state.running) - len(shown)} more", style="dim"))
         self._live.update(Group(*lines), refresh=True)

@@ -39,8 +39,8 @@ class PlainView:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
         self._state = RunState(clock)
-        self._printed_at = 0.0
-        self._stage = ""
+        self._told: dict[str, tuple[str, float]] = {}  # by trial: the stage of the last line, and when it was printed
+        self._n_started = 0
 
     def begin(self, plan: Plan) -> None:
         """Print what is skipped."""
@@ -57,39 +57,47 @@ class PlainView:
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """Print when the run will be over."""
         self._state.expect(trials, expected)
-        self._print(forecast(trials, expected, self._state.race))
+        self._print(forecast(trials, expected, self._state.race, self._state.slots))
 
     def start(self, trial: Trial, log_path: Path) -> None:
         """Print the trial's id and the path of its log."""
         state = self._state
+        again = trial.trial_id in state.running
         state.start(trial)
-        self._stage = ""
-        number = state.skipped + state.given_up + state.succeeded + state.failed + 1
+        self._told[trial.trial_id] = ("", 0.0)
+        self._n_started += not again
+        number = min(state.total, state.skipped + state.given_up + self._n_started)
         self._print(f"[{number}/{state.total}] {trial.trial_id} starts; log: {log_path}")
 
     def event(self, event: Event) -> None:
+        """Do nothing: `event_of` says whose it is."""
+
+    def event_of(self, trial: Trial, event: Event) -> None:
         """Print a line for a new stage, and during training one every half a minute."""
         state = self._state
-        state.event(event)
+        state.event(trial, event)
+        who = f"{trial.trial_id}: " if state.slots > 1 else ""
         if isinstance(event, ItemsReadEvent):
-            self._print(f"    {items_read_text(event)}")
-        if state.preflight_number or state.trial is None:  # in a race every turn has a line of its own
+            self._print(f"    {who}{items_read_text(event)}")
+        running = state.running.get(trial.trial_id)
+        if running is None or running.preflight:  # in a race every turn has a line of its own
             return
         now = self._clock()
-        due = isinstance(event, StepEvent) and now - self._printed_at >= _LINE_INTERVAL_S
-        if due or state.stage != self._stage:
-            self._stage, self._printed_at = state.stage, now
+        stage, printed_at = self._told.get(trial.trial_id, ("", 0.0))
+        due = isinstance(event, StepEvent) and now - printed_at >= _LINE_INTERVAL_S
+        if due or running.stage != stage:
+            self._told[trial.trial_id] = running.stage, now
             remaining_s = state.remaining_s()
             remaining = f", about {rough_duration(remaining_s)} left" if remaining_s is not None else ""
-            self._print(f"    {state.doing()}{remaining}")
+            self._print(f"    {who}{running.doing()}{remaining}")
         if isinstance(event, ValidationEvent):
             accuracy = f"val map {metric_value(event.map)}, map_50 {metric_value(event.map_50)}"
             loss = f", val loss {number(event.loss, 3)}" if event.loss is not None else ""
-            self._print(f"    epoch {event.epoch}: {accuracy}{loss}")
+            self._print(f"    {who}epoch {event.epoch}: {accuracy}{loss}")
         if isinstance(event, ResumedEvent):
-            self._print(f"    resumed {event.place}")
+            self._print(f"    {who}resumed {event.place}")
         if isinstance(event, PausedEvent):
-            self._print(f"    stood still for {rough_duration(event.paused_s)}, which counts for no limit")
+            self._print(f"    {who}stood still for {rough_duration(event.paused_s)}, which counts for no limit")
 
     def retry(self, trial: Trial, attempt: Attempt) -> None:
         """Print why the trial is tried again."""
@@ -97,10 +105,10 @@ class PlainView:
 
     def end(self, trial: Trial, result: AttemptResult) -> None:
         """Print how the trial ended."""
-        took = rough_duration(self._state.elapsed_s())
-        failed_preflight = self._state.preflight_number and result.attempt.outcome != "preflight_passed"
+        running = self._state.end(trial, result)
+        took = rough_duration(running.elapsed_s())
+        failed_preflight = running.preflight and result.attempt.outcome != "preflight_passed"
         preflight = "preflight of " if failed_preflight else ""
-        self._state.end(result)
         self._print(f"    {preflight}{trial.trial_id} {outcome_text(result.attempt, took)}")
 
     def expect_stages(self, stages: Mapping[str, StageSeconds]) -> None:

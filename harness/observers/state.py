@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.observers.progress import Pace, StageProgress
 from harness.observers.wording import describe
-from harness.scheduling.estimate import StageSeconds
+from harness.scheduling.estimate import StageSeconds, finish_s
 from harness.store.events import StepEvent
 
 if TYPE_CHECKING:
@@ -21,8 +21,38 @@ if TYPE_CHECKING:
     from harness.suite.trial import Trial
 
 
+class RunningTrial:
+    """A trial, or a preflight, that runs: where it is.
+
+    Attributes:
+        preflight: which preflight it is and of how many; None: the trial itself.
+        step: its last training step.
+    """
+
+    def __init__(self, trial: Trial, clock: Callable[[], float], preflight: tuple[int, int] | None, seeds: int) -> None:
+        self.trial, self.preflight, self.seeds = trial, preflight, seeds
+        self.step: StepEvent | None = None
+        self.stage = "starting"
+        self.progress: StageProgress | None = None  # of the attempt
+        self._clock, self._began = clock, clock()
+
+    def elapsed_s(self) -> float:
+        """Return the seconds since it began, over all its attempts in this run."""
+        return self._clock() - self._began
+
+    def trained_fraction(self) -> float:
+        """Return how much of its training is done, from 0 to 1."""
+        return self.progress.trained if self.progress is not None else 0.0
+
+    def doing(self) -> str:
+        """Say in a few words what it is doing."""
+        if self.preflight is not None:
+            return f"preflight {self.preflight[0]} of {self.preflight[1]}"
+        return describe(self.stage, self.step)
+
+
 class RunState:
-    """Trials done and pending, and how long the rest may take.
+    """Trials done, running and pending, and how long the rest may take.
 
     Args:
         clock: gives the time in seconds.
@@ -31,35 +61,29 @@ class RunState:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.total = 0
+        self.slots = 1
         self.skipped = 0
         self.given_up = 0
         self.succeeded = 0
         self.failed = 0
-        self.preflight_number: tuple[int, int] | None = None  # of how many, while one is in progress
-        self.trial: Trial | None = None
-        self.step: StepEvent | None = None
-        self.stage = ""
+        self.running: dict[str, RunningTrial] = {}  # by trial id
         self.race: RaceForecast | None = None  # what follows the trials
         self.turn: str | None = None  # in a race, while there is one
-        self._preflight_seeds = 0
         self._pace = Pace()
-        self._progress: StageProgress | None = None  # of the attempt
         self._stages: dict[str, StageSeconds] = {}
         self._pending: list[str] | None = None  # ids; unknown before `expect`
-        self._trial_started = 0.0
         self._race_left_s = 0.0  # of the race that is run
         self._turn_s = 0.0
 
     def begin(self, plan: Plan) -> None:
         """Count what there is to do."""
-        self.total = len(plan.selected)
+        self.total, self.slots = len(plan.selected), len(plan.slots)
         self.skipped = sum(trial.trial_id in plan.records for trial in plan.selected)
         self.given_up = len(plan.given_up)
 
     def preflight(self, trials: Sequence[Trial], number: int, count: int) -> None:
         """The preflight of these seeds starts."""
-        self._begin_trial(trials[0])
-        self.preflight_number, self._preflight_seeds = (number, count), len(trials)
+        self.running[trials[0].trial_id] = RunningTrial(trials[0], self._clock, (number, count), len(trials))
 
     def expect(self, trials: Sequence[Trial], expected: Mapping[str, float]) -> None:
         """These trials follow; seconds of each by id."""
@@ -83,37 +107,29 @@ class RunState:
 
     def start(self, trial: Trial) -> None:
         """An attempt of a trial starts."""
-        if self.trial is None:  # else it is another attempt of the same trial
-            self._begin_trial(trial)
-        self.preflight_number = None
-        self.step, self.stage = None, "starting"
-        self._progress = StageProgress(trial, self._pace, self._clock)
+        running = self.running.setdefault(trial.trial_id, RunningTrial(trial, self._clock, None, 1))
+        running.step, running.stage = None, "starting"  # it may be another attempt of the same trial
+        running.progress = StageProgress(trial, self._pace, self._clock)
 
-    def event(self, event: Event) -> None:
-        """The attempt reports an event."""
-        self.stage = event.stage or self.stage
+    def event(self, trial: Trial, event: Event) -> None:
+        """The trial's attempt reports an event."""
+        running = self.running.get(trial.trial_id)
+        if running is None:  # a turn in a race
+            return
+        running.stage = event.stage or running.stage
         if isinstance(event, StepEvent):
-            self.step = event
-        if self._progress is not None and self.trial is not None:
-            self._progress.event(event, self._stages.get(self.trial.trial_id, StageSeconds()))
+            running.step = event
+        if running.progress is not None:
+            running.progress.event(event, self._stages.get(trial.trial_id, StageSeconds()))
 
-    def end(self, result: AttemptResult) -> None:
-        """The current trial, or preflight, ended."""
-        assert self.trial is not None
-        seeds = self._preflight_seeds if self.preflight_number else 1
-        if self.preflight_number is None:
-            self._pending = [trial_id for trial_id in self._pending or () if trial_id != self.trial.trial_id]
+    def end(self, trial: Trial, result: AttemptResult) -> RunningTrial:
+        """A trial, or its preflight, ended; return where it was."""
+        running = self.running.pop(trial.trial_id)
+        if running.preflight is None:
+            self._pending = [trial_id for trial_id in self._pending or () if trial_id != trial.trial_id]
         self.succeeded += result.recorded
-        self.failed += seeds * (not result.recorded and result.attempt.outcome != "preflight_passed")
-        self.trial, self.preflight_number, self._progress = None, None, None
-
-    def elapsed_s(self) -> float:
-        """Return the seconds since the current trial began, over all its attempts in this run."""
-        return self._clock() - self._trial_started
-
-    def trained_fraction(self) -> float:
-        """Return how much of the current trial's training is done, from 0 to 1."""
-        return self._progress.trained if self._progress is not None else 0.0
+        self.failed += running.seeds * (not result.recorded and result.attempt.outcome != "preflight_passed")
+        return running
 
     def remaining_s(self) -> float | None:
         """Return the seconds that the rest takes: all stages of all trials and the race, at the pace of late.
@@ -122,21 +138,15 @@ class RunState:
         """
         pending = self._pending or []
         unknown = self._pending is None and not self._race_left_s
-        if self.preflight_number or unknown or any(trial_id not in self._stages for trial_id in pending):
+        preflights = any(running.preflight is not None for running in self.running.values())
+        if preflights or unknown or any(trial_id not in self._stages for trial_id in pending):
             return None
-        left_s = sum(self._stages[trial_id].total_s() for trial_id in pending if not self._runs(trial_id))
-        if self.trial is not None and self._progress is not None and self.trial.trial_id in self._stages:
-            left_s += self._progress.left_s(self._stages[self.trial.trial_id])
+        busy = [
+            running.progress.left_s(self._stages[trial_id])
+            for trial_id, running in self.running.items()
+            if running.progress is not None and trial_id in self._stages
+        ]
+        waiting = [self._stages[trial_id].total_s() for trial_id in pending if trial_id not in self.running]
+        left_s = finish_s(waiting, max(self.slots, len(busy)), busy)
         race_s = self.race.seconds or 0.0 if self.race is not None else 0.0
         return (left_s + race_s + self._race_left_s) * self._pace.factor()
-
-    def _runs(self, trial_id: str) -> bool:
-        return self.trial is not None and self.trial.trial_id == trial_id
-
-    def doing(self) -> str:
-        """Say in a few words what the current trial is doing."""
-        return describe(self.stage, self.step)
-
-    def _begin_trial(self, trial: Trial) -> None:
-        self.trial, self.step, self.stage, self._progress = trial, None, "starting", None
-        self._trial_started = self._clock()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.formatting import counted, milliseconds, printable, rough_duration
+from harness.scheduling.estimate import finish_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,23 +43,28 @@ def items_read_text(event: ItemsReadEvent) -> str:
     return f"read {event.read:,} of {counted(event.of, 'item')} of the dataset{rest}"
 
 
-def forecast(trials: Sequence[Trial], expected: Mapping[str, float], race: RaceForecast | None = None) -> str:
+def forecast(
+    trials: Sequence[Trial], expected: Mapping[str, float], race: RaceForecast | None = None, slots: int = 1
+) -> str:
     """Say how long these trials take and when they end, as far as that is known.
 
     Args:
+        trials: in the order in which they start.
         expected: seconds by trial id.
         race: what follows them.
+        slots: how many run at once.
     """
     seconds = [expected[trial.trial_id] for trial in trials if trial.trial_id in expected]
     count = f"{counted(len(trials), 'trial')} left"
     if not seconds:
         return f"{count}; how long they take is not known yet"
-    total_s = sum(seconds) + (race.seconds or 0.0 if race is not None else 0.0)
+    total_s = finish_s(seconds, slots) + (race.seconds or 0.0 if race is not None else 0.0)
     end = (datetime.now().astimezone() + timedelta(seconds=total_s)).strftime("%a %H:%M")
     n_unknown = len(trials) - len(seconds)
     unknown = f", and {n_unknown} of unknown length" if n_unknown else ""
     then = f", {race_forecast(race)}" if race is not None else ""
-    return f"{count}: about {rough_duration(total_s)}, until {end}{unknown}{then}"
+    at_once = f" in {slots} slots ({rough_duration(sum(seconds))} of work)" if slots > 1 else ""
+    return f"{count}: about {rough_duration(total_s)}{at_once}, until {end}{unknown}{then}"
 
 
 def race_forecast(race: RaceForecast) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _DEATH_S = 60.0
 _DUMP_S = 0.3  # for the stacks of one process
+_STARTED: set[int] = set()  # the process ids of those that run, and of the fork server
 
 
 class Child:
@@ -68,6 +69,7 @@ class Child:
             env=None if environment is None else dict(environment),
             start_new_session=own_session,
         )
+        _STARTED.add(self._process.pid)
         self._log = None if log is None or self._process.stdout is None else Log(self._process.stdout, log)
 
     def exit_code(self) -> int | None:
@@ -117,14 +119,18 @@ class Child:
             ) from None
         if self._own_session:
             self._end_strays()
+        _STARTED.discard(self._process.pid)
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self._log is not None:
             self._log.close()
 
     def _end_strays(self) -> None:
-        """Kill what had left the process group: it has become a child of this process, and so will its children."""
-        while strays := _children() - self._children_before:
+        """Kill what had left the process group: it has become a child of this process, and so will its children.
+
+        What others of these processes lose stays with them while they run, for each adopts the orphans of its own.
+        """
+        while strays := {pid for pid in _children() - self._children_before - _STARTED if _left_session(pid)}:
             for pid in strays:
                 with contextlib.suppress(ProcessLookupError, ChildProcessError):
                     os.kill(pid, signal.SIGKILL)
@@ -171,6 +177,7 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], cap
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            ended(process)
     finally:
         os.close(stdin)
         os.close(held)
@@ -185,12 +192,19 @@ def start_python(arguments: Sequence[str], **options: Any) -> subprocess.Popen[A
     """
     try:
         # -P keeps the working directory off the path: a random.py of the user's must not stand in for python's.
-        return subprocess.Popen((sys.executable, "-P", *arguments), **options)
+        process = subprocess.Popen((sys.executable, "-P", *arguments), **options)
     except OSError as error:
         raise MachineError(
             f"no process can be started: {error.strerror}; end other programs or raise the limit of processes "
             "(ulimit -u), then run the same command again: finished trials are kept"
         ) from error
+    _STARTED.add(process.pid)
+    return process
+
+
+def ended(process: subprocess.Popen[Any]) -> None:
+    """Forget a process that has been waited for: its number may become another's."""
+    _STARTED.discard(process.pid)
 
 
 def adopt_orphans() -> None:
@@ -218,6 +232,17 @@ def _shows_stacks(pid: int) -> bool:
         return True
     caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(caught >> (signal.SIGUSR1 - 1) & 1)
+
+
+def _left_session(pid: int) -> bool:
+    """Return whether a child of this process belongs to another session; what this process starts by itself does not.
+
+    That is so for the processes of a pool, which a report may use meanwhile.
+    """
+    try:
+        return os.getsid(pid) != os.getsid(0)
+    except ProcessLookupError:
+        return False
 
 
 def _children() -> set[int]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
-from harness.processes.child import adopt_orphans, start_python
+from harness.processes.child import adopt_orphans, ended, start_python
 from harness.processes.forked import ForkedProcess
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class ForkServer:
         self._connection.close()
         self._process.kill()
         self._process.wait()
+        ended(self._process)
 
     def __del__(self) -> None:
         """End with the executor; where no process could be started there is none."""

@@ -1,6 +1,6 @@
 """Watch a process until it ends: pass its events on, and notice when it makes no progress or takes too long.
 
-The only loop of its kind, for attempts of trials and for their variants. It ends no process and writes nothing: the
+For attempts of trials, of which several run at once, and for their variants. It ends no process and writes nothing: the
 caller decides what follows from `NoProgressError` and `OverTimeError`.
 
 A gap between two polls that is much longer than it should be means that this process stood still, and the other most
@@ -76,6 +76,67 @@ def ignore_pause(_paused_s: float) -> None:
     """Do nothing about a pause."""
 
 
+class Watch:
+    """One process that is watched: each step passes on what it has written since the one before.
+
+    Args:
+        poll: returns the exit code of the process, or None while it runs.
+        events: the file that the process appends its events to; it need not exist yet.
+        poll_s: seconds between two steps.
+        on_event: called with each event, in order.
+        on_pause: called after a pause of this process, with its seconds.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[], int | None],
+        events: Path,
+        timeouts: Timeouts,
+        *,
+        poll_s: float,
+        on_event: OnEvent = ignore_event,
+        on_pause: OnPause = ignore_pause,
+        clock: Clock = CLOCK,
+    ) -> None:
+        self._poll, self._timeouts, self._poll_s, self._clock = poll, timeouts, poll_s, clock
+        self._on_event, self._on_pause = on_event, on_pause
+        self._reader = EventReader(events)
+        self._late_s = poll_s + min(_LATE_S, timeouts.hang_s / 4)
+        self._watched_s = self._heard_s = 0.0  # by a clock that stands still in pauses
+        self._polled_at = clock.now()
+        self._last: Event | None = None
+
+    def leave_out(self, seconds: float) -> None:
+        """Count so many seconds for no timeout and no pause: the caller did something else."""
+        self._polled_at += seconds
+
+    def step(self) -> int | None:
+        """Return the exit code once the process has ended and every whole line of its events is read.
+
+        Raises:
+            NoProgressError: there was no event for too long. Before the first one the process has at least a minute.
+            OverTimeError: the process has run for too long.
+        """
+        exit_code = self._poll()  # before reading, so that nothing that it wrote before its end is missed
+        gap_s, self._polled_at = self._clock.now() - self._polled_at, self._clock.now()
+        if gap_s > self._late_s:
+            self._on_pause(gap_s - self._poll_s)
+            gap_s = self._poll_s
+        self._watched_s += max(0.0, gap_s)
+        for event in self._reader.read():
+            if not isinstance(event, PausedEvent):
+                self._last, self._heard_s = event, self._watched_s
+            self._on_event(event)
+        if exit_code is not None:
+            return exit_code
+        allowed_s = self._timeouts.hang_s if self._last else max(self._timeouts.hang_s, _START_S)
+        if self._watched_s - self._heard_s > allowed_s:
+            raise NoProgressError(self._watched_s - self._heard_s, self._last)
+        if self._timeouts.total_s is not None and self._watched_s > self._timeouts.total_s:
+            raise OverTimeError(self._last)
+        return None
+
+
 def watch(
     poll: Callable[[], int | None],
     events: Path,
@@ -87,42 +148,18 @@ def watch(
     on_pause: OnPause = ignore_pause,
     clock: Clock = CLOCK,
 ) -> int:
-    """Wait until the process has ended and every whole line of its events is read; return its exit code.
+    """Watch one process to its end; return its exit code.
 
     Args:
-        poll: returns the exit code of the process, or None while it runs.
-        events: the file that the process appends its events to; it need not exist yet.
-        poll_s: seconds between two polls.
-        on_event: called with each event, in order.
-        on_poll: called at each poll while the process runs; may raise to stop watching.
-        on_pause: called after a pause of this process, with its seconds.
+        poll: see `Watch`, as for the others.
+        on_poll: called after each step while the process runs; may raise to stop watching.
 
     Raises:
-        NoProgressError: there was no event for too long. Before the first one the process has at least a minute.
+        NoProgressError: there was no event for too long.
         OverTimeError: the process has run for too long.
     """
-    reader = EventReader(events)
-    late_s = poll_s + min(_LATE_S, timeouts.hang_s / 4)
-    watched_s = heard_s = 0.0  # by a clock that stands still in pauses
-    polled_at = clock.now()
-    last: Event | None = None
-    while True:
-        exit_code = poll()  # before reading, so that nothing that it wrote before its end is missed
-        gap_s, polled_at = clock.now() - polled_at, clock.now()
-        if gap_s > late_s:
-            on_pause(gap_s - poll_s)
-            gap_s = poll_s
-        watched_s += gap_s
-        for event in reader.read():
-            if not isinstance(event, PausedEvent):
-                last, heard_s = event, watched_s
-            on_event(event)
-        if exit_code is not None:
-            return exit_code
+    process = Watch(poll, events, timeouts, poll_s=poll_s, on_event=on_event, on_pause=on_pause, clock=clock)
+    while (exit_code := process.step()) is None:
         on_poll()
-        allowed_s = timeouts.hang_s if last else max(timeouts.hang_s, _START_S)
-        if watched_s - heard_s > allowed_s:
-            raise NoProgressError(watched_s - heard_s, last)
-        if timeouts.total_s is not None and watched_s > timeouts.total_s:
-            raise OverTimeError(last)
         clock.sleep(poll_s)
+    return exit_code

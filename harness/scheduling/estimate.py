@@ -5,6 +5,7 @@ Estimates decide the order of trials and which ones would not end in time; no re
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from harness.suite.deployment import WITH_FILE
 from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.store.job import Preflight
     from harness.store.record import Record
@@ -117,54 +118,77 @@ def expected_s(
     return {trial_id: each.total_s() for trial_id, each in expected_stages(trials, preflights, records).items()}
 
 
-def in_order(trials: Sequence[Trial], expected: Mapping[str, float]) -> tuple[Trial, ...]:
-    """Order trials: one seed of everything first, then the second seeds; within a seed the shortest first.
+def in_order(trials: Sequence[Trial], expected: Mapping[str, float], slots: int = 1) -> tuple[Trial, ...]:
+    """Order trials: one seed of everything first, then the second seeds.
 
-    Trials of unknown length come last within their seed, in the order given.
+    Within a seed the shortest come first in one slot, so that there soon is a result; in several slots the longest, so
+    that none of them ends long after the others. Trials of unknown length come last within their seed, as given.
 
     Args:
         trials: in the order of the plan: seed by seed.
+        slots: how many run at once.
     """
-    seeds = list(dict.fromkeys(trial.seed for trial in trials))
-    return tuple(
-        sorted(trials, key=lambda trial: (seeds.index(trial.seed), expected.get(trial.trial_id, float("inf"))))
-    )
+    seeds = {seed: number for number, seed in enumerate(dict.fromkeys(trial.seed for trial in trials))}
+    sign = 1 if slots == 1 else -1
+
+    def place(trial: Trial) -> tuple[int, float]:
+        seconds = expected.get(trial.trial_id)
+        return seeds[trial.seed], float("inf") if seconds is None else sign * seconds
+
+    return tuple(sorted(trials, key=place))
 
 
-def too_late(trials: Sequence[Trial], expected: Mapping[str, float], seconds: float) -> tuple[Trial, ...]:
-    """Return the trials that would not end within so many seconds, where each starts when the one before has ended.
+def too_late(
+    trials: Sequence[Trial], expected: Mapping[str, float], seconds: float, slots: int = 1
+) -> tuple[Trial, ...]:
+    """Return the trials that would not end within so many seconds, where each starts when a slot is free.
 
     A trial of unknown length is taken to take no time: a preflight will tell.
     """
-    late, passed_s = [], 0.0
+    late, free = [], [0.0] * slots
     for trial in trials:
-        ends_s = passed_s + expected.get(trial.trial_id, 0.0)
+        ends_s = free[0] + expected.get(trial.trial_id, 0.0)
         if ends_s > seconds:
             late.append(trial)
         else:
-            passed_s = ends_s
+            heapq.heapreplace(free, ends_s)
     return tuple(late)
 
 
-def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight]) -> int:
-    """Return how many bytes these trials write at most: weights and detections of each, and the checkpoints of one.
+def finish_s(lengths: Iterable[float], slots: int = 1, busy: Sequence[float] = ()) -> float:
+    """Return after how many seconds the last of these trials ends, where each starts when a slot is free.
+
+    Args:
+        lengths: seconds, in the order in which they start.
+        slots: how many run at once.
+        busy: the seconds that slots which are not free still need.
+    """
+    free = [*busy, *[0.0] * (slots - len(busy))]
+    heapq.heapify(free)
+    for seconds in lengths:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def needed_bytes(trials: Sequence[Trial], preflights: Mapping[str, Preflight], slots: int = 1) -> int:
+    """Return how many bytes these trials write at most: weights and detections of each, checkpoints of those that run.
 
     An exported variant is as large as the weights.
 
     Without a preflight from the catalogue: SGD keeps one number beside each parameter, AdamW two, an average one more.
     """
-    kept, passing = 0, 0
+    kept, passing = 0, []
     for trial in trials:
         preflight = preflights.get(configuration_key(trial))
         files = 1 + len(WITH_FILE.intersection(trial.protocol.variants))
         if preflight is not None:
             rows = preflight.images * trial.protocol.detections * (1 + len(trial.protocol.variants))
             kept += files * preflight.weights_bytes + rows * _DETECTION_BYTES
-            passing = max(passing, _STATES * preflight.state_bytes)
+            passing.append(_STATES * preflight.state_bytes)
         else:
             choice = trial.architecture
             weights = (choice.own or BUILT_IN[choice.name]).parameters * _FLOAT_BYTES
             kept += files * weights
             h = trial.hyperparameters
-            passing = max(passing, _STATES * weights * ((2 if h.optimizer == "sgd" else 3) + (h.ema is not None)))
-    return kept + passing
+            passing.append(_STATES * weights * ((2 if h.optimizer == "sgd" else 3) + (h.ema is not None)))
+    return kept + sum(heapq.nlargest(slots, passing))

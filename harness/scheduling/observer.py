@@ -7,7 +7,7 @@ no result depends on it: one that raises is left out from then on.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from harness import foreign
 
@@ -43,10 +43,10 @@ class RunObserver(Protocol):
         """An attempt of a trial starts; its output goes to `log_path`."""
 
     def event(self, event: Event) -> None:
-        """The attempt, or preflight, in progress reports an event."""
+        """An attempt, or preflight, in progress reports an event; `EventObserver` hears whose it is."""
 
     def poll(self) -> None:
-        """The attempt in progress was looked at, about twice a second: the moment to redraw something."""
+        """The attempts in progress were looked at, about twice a second: the moment to redraw something."""
 
     def retry(self, trial: Trial, attempt: Attempt) -> None:
         """An attempt failed, and another one of the same trial follows."""
@@ -56,6 +56,13 @@ class RunObserver(Protocol):
 
     def close(self) -> None:
         """The run is over, however it ended. Called once, after everything else."""
+
+
+class EventObserver(Protocol):
+    """What an observer may have in place of `RunObserver.event`, to tell trials apart that run at the same time."""
+
+    def event_of(self, trial: Trial, event: Event) -> None:
+        """An attempt, or preflight, of this trial reports an event."""
 
 
 class RaceObserver(Protocol):
@@ -113,9 +120,16 @@ class Observers:
         """Pass it on."""
         self._tell(lambda observer: observer.start(trial, log_path))
 
-    def event(self, event: Event) -> None:
-        """Pass it on."""
-        self._tell(lambda observer: observer.event(event))
+    def event(self, trial: Trial, event: Event) -> None:
+        """Pass it on, with whose it is to those who tell trials apart."""
+
+        def tell(observer: RunObserver) -> None:
+            if hasattr(observer, "event_of"):
+                cast("EventObserver", observer).event_of(trial, event)
+            else:
+                observer.event(event)
+
+        self._tell(tell)
 
     def poll(self) -> None:
         """Pass it on."""

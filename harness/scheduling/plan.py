@@ -15,6 +15,7 @@ from harness.data.open import older_fingerprint
 from harness.formatting import counted
 from harness.scheduling import estimate, retry
 from harness.scheduling.search import SearchReader, TrialEnd, in_turn, shared_preflights, stored_steps
+from harness.scheduling.slots import Slot
 from harness.store import record, results
 from harness.suite.expand import plan_trials
 from harness.suite.schema import PythonDataset
@@ -43,6 +44,7 @@ class Plan:
         selected: those of them that `--select` names.
         where: the machine, device and versions that trials are to run on; a preflight made elsewhere does not count.
         device: where the trials are to run: auto, cpu, cuda or cuda:N.
+        slots: where trials run at the same time, at least one.
         records: of the trials that are done, by id.
         failed: the last attempt of each trial that failed for a reason of its own and has no record, by id.
         preflights: what those measured that were made in this environment, by configuration.
@@ -57,6 +59,7 @@ class Plan:
     selected: tuple[Trial, ...]
     where: str
     device: str = "auto"
+    slots: tuple[Slot, ...] = (Slot(device="auto", threads=1),)
     records: Mapping[str, Record] = field(default_factory=dict)
     failed: Mapping[str, Attempt] = field(default_factory=dict)
     preflights: Mapping[str, Preflight] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class Plan:
         """The selected trials that are neither done nor failed and can run now, in the order they are to run."""
         pending = [t for t in self.selected if t.trial_id not in self.records and t.trial_id not in self.failed]
         ready = [trial for trial in pending if not is_awaited(trial)]
-        return in_turn(estimate.in_order(ready, self.expected()))
+        return in_turn(estimate.in_order(ready, self.expected(), len(self.slots)))
 
     @property
     def awaiting(self) -> tuple[Trial, ...]:
@@ -92,7 +95,8 @@ class Plan:
     def too_late(self, until: datetime) -> tuple[Trial, ...]:
         """Return the pending trials that a run which starts now would leave out, as far as their length is known."""
         left = (*self.pending, *self.awaiting)
-        return estimate.too_late(left, self.expected(), (until - datetime.now(UTC)).total_seconds())
+        seconds = (until - datetime.now(UTC)).total_seconds()
+        return estimate.too_late(left, self.expected(), seconds, len(self.slots))
 
     def differences(self) -> dict[str, str]:
         """Return in which settings each selected trial differs from the others of its architecture, by id.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import fmean
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -164,7 +165,7 @@ class RaceRunner:
             self._job(race, block, number),
             place,
             Timeouts(hang_s=_HANG_S, total_s=None),
-            on_event=self.observer.event,
+            on_event=partial(self.observer.event, self.weights[entrant.trial_id(block)].trial),
             on_poll=self.observer.poll,
         )
         result: BlockResult | None = None

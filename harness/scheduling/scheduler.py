@@ -1,4 +1,4 @@
-"""Run the pending trials of a plan, one after the other: first a preflight of each configuration, then the trials.
+"""Run the pending trials of a plan, as many at once as it has slots: first a preflight of each configuration.
 
 A search's trials become known one after the other, so the plan is read again after each trial. Owns what is decided
 between two attempts: which comes next, whether another one follows, when to stop. What happened
@@ -10,23 +10,26 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.errors import RepeatedError, UsageError
 from harness.formatting import counted
 from harness.processes.watch import Timeouts
 from harness.scheduling import estimate, retry
+from harness.scheduling.in_flight import InFlight
 from harness.scheduling.plan import Plan, refresh
 from harness.store import files, record, results
 from harness.store.job import JOB, OUTCOME, Job, Outcome
 from harness.suite.expand import configuration_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.executors.base import AttemptResult
-    from harness.executors.supervise import Supervisor
+    from harness.executors.supervise import RunningAttempt, Supervisor
     from harness.scheduling.observer import Observers
+    from harness.scheduling.slots import Slot
     from harness.store.job import Attempt, ItemsRead
     from harness.suite.schema import ImageSize
     from harness.suite.trial import Trial
@@ -35,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _SAME_FAILURES = 3  # trials in a row that fail in the same way are enough
 _SOON_S = 60.0
+_FAIL_FAST = "another trial failed, and --fail-fast stops the run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,7 @@ class Scheduler:
     """Runs a plan from its first preflight to its last trial.
 
     Attributes:
-        device: auto, cpu, cuda or cuda:N.
-        threads: CPU threads of each attempt.
-        supervisor: runs one attempt to its end.
+        supervisor: runs the attempts.
         observer: follows the run.
         fail_fast: whether the first failure stops the run.
         report: writes the page; called after each trial with the plan as it is then.
@@ -65,8 +67,6 @@ class Scheduler:
     """
 
     plan: Plan
-    device: str
-    threads: int
     supervisor: Supervisor
     observer: Observers
     fail_fast: bool
@@ -87,21 +87,27 @@ class Scheduler:
                 seeds.setdefault(configuration_key(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
         read: dict[tuple[str, ImageSize], ItemsRead] = {}
-        for number, trials in enumerate(seeds.values(), start=1):
-            self.observer.preflight(trials, number, len(seeds))
-            data = trials[0].dataset.fingerprint, trials[0].architecture.image_size
-            result = self._run_to_end(trials[0], preflight=True, items=read.get(data))
-            measured = results.read_preflight(self.plan.folder.trial(trials[0].trial_id))
-            if measured is not None and measured.items is not None:
-                read[data] = measured.items
-            if result.attempt.outcome != "preflight_passed":
-                others = (*trials[1:], *self._seeds_of(trials[0]))
-                failed.update((trial.trial_id, result.attempt) for trial in (trials[0], *others))
-                for other in others:
-                    self._record_same_failure(other, result.attempt)
-                self.report(refresh(self.plan))
-                if self.fail_fast:
-                    break
+        queue = list(enumerate(seeds.values(), start=1))
+        with self._in_flight() as running:
+            while queue or running.trials:
+                while queue and running.has_room:
+                    number, trials = queue.pop(0)
+                    self.observer.preflight(trials, number, len(seeds))
+                    items = read.get(_read_alike(trials[0]))
+                    running.add(trials[0], partial(self._start, trials[0], preflight=True, items=items))
+                trial, result = running.next_ended()
+                measured = results.read_preflight(self.plan.folder.trial(trial.trial_id))
+                if measured is not None and measured.items is not None:
+                    read[_read_alike(trial)] = measured.items
+                if result.attempt.outcome != "preflight_passed":
+                    others = (*seeds[configuration_key(trial)][1:], *self._seeds_of(trial))
+                    failed.update((one.trial_id, result.attempt) for one in (trial, *others))
+                    for other in others:
+                        self._record_same_failure(other, result.attempt)
+                    self.report(refresh(self.plan))
+                    if self.fail_fast:
+                        running.stop(_FAIL_FAST)
+                        break
         return replace(refresh(self.plan), failed={**self.plan.failed, **failed}), bool(failed)
 
     def execute(self, until: datetime | None) -> Executed:
@@ -118,45 +124,54 @@ class Scheduler:
         if not queue:
             return Executed(skipped_for_time=_ids(plan.awaiting))
         left, expected = (*queue, *plan.awaiting), plan.expected()
-        needed, trials = estimate.needed_bytes(left, plan.preflights), counted(len(left), "trial")
+        needed, trials = estimate.needed_bytes(left, plan.preflights, len(plan.slots)), counted(len(left), "trial")
         files.ensure_space(plan.folder.path, needed, f"{trials} will write up to")
         self.observer.expect(left, expected)
         to_try = set(_ids(queue))
         skipped: list[str] = []
         failures: list[Attempt] = []  # in a row
-        while queue:
-            trial, queue = queue[0], queue[1:]
-            to_try.discard(trial.trial_id)
-            if until is not None:
-                expected = refresh(plan).expected()  # what ran meanwhile says more than a preflight
-                if _end_of(trial, expected) > until:
-                    skipped.append(trial.trial_id)
-                    continue
-            now = replace(self, plan=plan, reserved_bytes=needed)
-            result = now._run_to_end(trial, preflight=False)  # noqa: SLF001 - its own class
-            if plan.chains:
-                plan, queue = self._grown(plan, to_try)
-            self.report(plan)
-            if self.fail_fast and not result.recorded:
-                return Executed(skipped_for_time=tuple(skipped), not_tried=(*queue, *plan.awaiting))
-            if trial.search is None:  # values of a search may fail alike; the search goes on
-                failures = [] if result.recorded else [*failures, result.attempt]
-                _check_same_failures(failures, n_pending=len(queue))
+        with self._in_flight() as running:
+            while queue or running.trials:
+                while queue and running.has_room:
+                    trial, queue = queue[0], queue[1:]
+                    to_try.discard(trial.trial_id)
+                    if until is not None and _ends_late(plan, trial, until):
+                        skipped.append(trial.trial_id)
+                        continue
+                    now = replace(self, plan=plan, reserved_bytes=needed)
+                    running.add(trial, partial(now._start, trial, preflight=False))  # noqa: SLF001 - its own class
+                if not running.trials:
+                    break
+                trial, result = running.next_ended()
+                if plan.chains:
+                    plan, queue = self._grown(plan, to_try, running.trials)
+                self.report(plan)
+                if self.fail_fast and not result.recorded:
+                    stopped = running.trials
+                    running.stop(_FAIL_FAST)
+                    return Executed(skipped_for_time=tuple(skipped), not_tried=(*stopped, *queue, *plan.awaiting))
+                if trial.search is None:  # values of a search may fail alike; the search goes on
+                    failures = [] if result.recorded else [*failures, result.attempt]
+                    _check_same_failures(failures, n_pending=len(queue))
         return Executed(skipped_for_time=(*skipped, *_ids(plan.awaiting)))
 
-    def _grown(self, plan: Plan, to_try: set[str]) -> tuple[Plan, tuple[Trial, ...]]:
+    def _in_flight(self) -> InFlight:
+        return InFlight(self.plan.slots, self.supervisor, self.observer, is_over=self._is_over)
+
+    def _grown(self, plan: Plan, to_try: set[str], running: Sequence[Trial]) -> tuple[Plan, tuple[Trial, ...]]:
         """Return the plan as it is now, and what is to run next, with what a search has found since.
 
         Args:
             plan: as it was.
             to_try: ids of the trials that this run has still to try, of failed ones too; new ones are added.
+            running: those that run.
         """
         known = {trial.trial_id for trial in plan.trials}
         now = refresh(plan)
         now = replace(now, failed={name: one for name, one in now.failed.items() if name not in to_try})
         to_try |= {trial.trial_id for trial in now.pending if trial.trial_id not in known}
         queue = tuple(trial for trial in now.pending if trial.trial_id in to_try)
-        self.observer.replan((*queue, *now.awaiting), now.expected())
+        self.observer.replan((*running, *queue, *now.awaiting), now.expected())
         return now, queue
 
     def _seeds_of(self, step: Trial) -> tuple[Trial, ...]:
@@ -167,18 +182,14 @@ class Scheduler:
         ids = {trial.trial_id for chain in self.plan.chains if chain.digest == digest for trial in chain.untuned}
         return tuple(trial for trial in refresh(self.plan).pending if trial.trial_id in ids)
 
-    def _run_to_end(self, trial: Trial, *, preflight: bool, items: ItemsRead | None = None) -> AttemptResult:
-        """Run attempts until one succeeds, or until another one cannot mend what failed."""
-        while True:
-            result = self._run_attempt(trial, preflight=preflight, items=items)
-            history = results.history(self.plan.folder.trial(trial.trial_id))
-            succeeded = result.recorded or result.attempt.outcome == "preflight_passed"
-            if succeeded or retry.is_over(history, trial, self.plan.suite.on_oom):
-                self.observer.end(trial, result)
-                return result
-            self.observer.retry(trial, result.attempt)
+    def _is_over(self, trial: Trial, result: AttemptResult) -> bool:
+        """Return whether an attempt succeeded, or another one cannot mend what failed."""
+        if result.recorded or result.attempt.outcome == "preflight_passed":
+            return True
+        return retry.is_over(results.history(self.plan.folder.trial(trial.trial_id)), trial, self.plan.suite.on_oom)
 
-    def _run_attempt(self, trial: Trial, *, preflight: bool, items: ItemsRead | None) -> AttemptResult:
+    def _start(self, trial: Trial, slot: Slot, *, preflight: bool, items: ItemsRead | None = None) -> RunningAttempt:
+        """Start the next attempt of a trial in a slot."""
         folder, limits = self.plan.folder.trial(trial.trial_id), self.plan.suite.limits
         if folder.record.exists():  # there, but unreadable: kept aside for a person to look at
             folder.record.rename(folder.record.with_suffix(f".unreadable-{len(folder.attempts())}.json"))
@@ -189,21 +200,21 @@ class Scheduler:
             total_s = retry.left_s(history, limits.trial_hours * 3600)
         if not preflight:
             self.observer.start(trial, attempt.log)
-        return self.supervisor.run(
-            replace(self._job(trial, attempt.number, history, preflight=preflight), items=items),
+        job = self._job(trial, attempt.number, history, slot, preflight=preflight)
+        return self.supervisor.start(
+            replace(job, items=items),
             attempt,
             Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
-            on_event=self.observer.event,
-            on_poll=self.observer.poll,
+            on_event=partial(self.observer.event, trial),
         )
 
-    def _job(self, trial: Trial, number: int, history: Sequence[Attempt], *, preflight: bool) -> Job:
+    def _job(self, trial: Trial, number: int, history: Sequence[Attempt], slot: Slot, *, preflight: bool) -> Job:
         suite = self.plan.suite
         return Job(
             trial=trial,
             number=number,
-            device=self.device,
-            threads=self.threads,
+            device=slot.device,
+            threads=slot.threads,
             import_folder=str(suite.path.resolve().parent),
             preflight=self.plan.where if preflight else None,
             accumulate=max(retry.parts(history, trial, suite.on_oom), self._preflight_parts(trial)),
@@ -222,7 +233,7 @@ class Scheduler:
     def _record_same_failure(self, trial: Trial, failed: Attempt) -> None:
         """Record for a trial what another seed of its configuration failed of in its preflight."""
         folder = self.plan.folder.trial(trial.trial_id).next_attempt()
-        job = self._job(trial, folder.number, (), preflight=True)
+        job = self._job(trial, folder.number, (), self.plan.slots[0], preflight=True)
         files.commit(folder.job, record.encode(JOB, job))
         outcome = Outcome(
             outcome=failed.outcome,
@@ -234,6 +245,11 @@ class Scheduler:
             traceback=failed.traceback,
         )
         files.commit(folder.outcome, record.encode(OUTCOME, outcome))
+
+
+def _read_alike(trial: Trial) -> tuple[str, ImageSize]:
+    """What trials have in common whose preflights would read the same items of a dataset."""
+    return trial.dataset.fingerprint, trial.architecture.image_size
 
 
 def _ids(trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -255,15 +271,16 @@ def _check_same_failures(failures: Sequence[Attempt], *, n_pending: int) -> None
         )
 
 
-def _end_of(trial: Trial, expected: Mapping[str, float]) -> datetime:
-    """Return when the trial will end if it starts now.
+def _ends_late(plan: Plan, trial: Trial, until: datetime) -> bool:
+    """Return whether a trial that starts now would not end in time.
 
     Raises:
         UsageError: how long it takes is not known.
     """
+    expected = refresh(plan).expected()  # what ran meanwhile says more than a preflight
     if trial.trial_id not in expected:
         raise UsageError(
             f"how long {trial.trial_id} takes is not known, so --until and --budget cannot be kept; leave "
             "--no-preflight out"
         )
-    return datetime.now(UTC) + timedelta(seconds=expected[trial.trial_id])
+    return datetime.now(UTC) + timedelta(seconds=expected[trial.trial_id]) > until

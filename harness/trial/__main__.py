@@ -37,13 +37,15 @@ def _end_with_runner() -> None:
 
 
 def _prepare() -> None:
-    """Tie this process to the runner, and let that ask where it hangs."""
+    """Tie this process to the runner, let that ask where it hangs, and keep what it starts apart from other trials'."""
     _end_with_runner()
+    adopt_orphans()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
 if __name__ == "__main__":
     from harness.processes import fork_server
+    from harness.processes.child import adopt_orphans
 
     serves = sys.argv[1] == fork_server.ARGUMENT
     if not serves:

@@ -150,4 +150,7 @@ def _git(*arguments: str) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{choose_device('auto')}\n")
+    visible = (
+        [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else ["cpu"]
+    )
+    sys.stdout.write(" ".join(visible))

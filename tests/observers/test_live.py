@@ -29,19 +29,19 @@ def clock() -> SteppedClock:
 
 def _play(view: Any, clock: SteppedClock, reason: str = "no progress") -> None:
     trials = tuple(make_trial(seed=seed) for seed in range(4))
-    plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), failed={})
+    plan = SimpleNamespace(selected=trials, records={trials[0].trial_id: None}, given_up=(), failed={}, slots=(None,))
     view.begin(plan)
     view.preflight(trials[1:2], 1, 1)
     view.poll()
     view.end(trials[1], AttemptResult(attempt=make_attempt("preflight_passed", None), recorded=False))
     view.expect(trials[1:], {trial.trial_id: 200.0 for trial in trials})
     view.start(trials[1], Path("log.txt"))
-    view.event(StageEvent(stage="train"))
+    view.event_of(trials[1], StageEvent(stage="train"))
     for step in (1, 2):
         clock.sleep(50)
-        view.event(StepEvent(epoch=1, epochs=2, step=step, steps=2, loss=0.5, images_per_s=3.0))
+        view.event_of(trials[1], StepEvent(epoch=1, epochs=2, step=step, steps=2, loss=0.5, images_per_s=3.0))
         view.poll()
-    view.event(ValidationEvent(epoch=1, map=0.25, map_50=None))
+    view.event_of(trials[1], ValidationEvent(epoch=1, map=0.25, map_50=None))
     clock.sleep(100)
     view.end(trials[1], AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
     view.start(trials[2], Path("log.txt"))
@@ -123,7 +123,7 @@ def test_a_race_is_shown_turn_by_turn(clock: SteppedClock) -> None:
         observers = Observers((view,))
         observers.race(race, Path("races/1"), 6, 75.0)
         observers.turn(race, 1, first)
-        observers.event(StageEvent(stage="measure"))
+        observers.event(make_trial(), StageEvent(stage="measure"))
         observers.poll()
         observers.turn_end(race, 1, first, result, "succeeded")
         observers.turn_end(race, 1, second, None, "out of memory")
@@ -143,3 +143,35 @@ def test_the_forecast_counts_the_race(clock: SteppedClock) -> None:
     observers.expect((trial,), {trial.trial_id: 180.0})
     assert "1 trial left: about 5 min, until " in stream.getvalue()
     assert "with a race of speed of about 2 min at the end (5 blocks of up to 3 rows)" in stream.getvalue()
+
+
+def test_several_at_once_are_told_apart(clock: SteppedClock) -> None:
+    """In lines each names its trial; in the live view each that runs has a bar, as far as there is room."""
+    trials = tuple(make_trial(seed=seed) for seed in range(12))
+    plan: Any = SimpleNamespace(selected=trials, records={}, given_up=(), failed={}, slots=(None,) * 12)
+    lines, screen = io.StringIO(), io.StringIO()
+    terminal = Console(file=screen, width=120, height=20, force_terminal=True, color_system=None)
+    views: tuple[Any, ...] = (
+        plain.PlainView(Console(file=lines, width=200), clock.now),
+        live.LiveView(terminal, clock.now),
+    )
+    observers = Observers(views)
+    observers.begin(plan)
+    observers.expect(trials, {trial.trial_id: 100.0 for trial in trials})
+    for trial in trials:
+        observers.start(trial, Path("log.txt"))
+    step = StepEvent(epoch=1, epochs=2, step=1, steps=2, loss=0.5, images_per_s=3.0)
+    observers.event(trials[3], StageEvent(stage="train"))
+    observers.event(trials[3], step)
+    observers.event(trials[5], StageEvent(stage="measure"))
+    observers.poll()
+    assert f"{trials[3].trial_id}: training" in lines.getvalue()
+    assert f"{trials[5].trial_id}: measuring speed and memory" in lines.getvalue()
+    assert "12 trials left: about 2 min in 12 slots (20 min of work)" in lines.getvalue()
+    assert "[12/12]" in lines.getvalue()
+    last = screen.getvalue().rpartition("12 left")[2]
+    assert "epoch 1/2 step 1/2 loss 0.500 3.0 img/s" in last
+    assert "measuring speed and memory" in last
+    assert sum(trial.trial_id in last for trial in trials) == 8
+    assert "and 4 more" in last
+    observers.close()

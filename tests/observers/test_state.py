@@ -36,6 +36,7 @@ class Night:
     """Some trials, of which each piece of work takes `slower(time)` times what was expected."""
 
     n_trials: int = 3
+    slots: int = 1
     slower_from_s: float = float("inf")
     slower: float = 1.0
     clock: SteppedClock = field(default_factory=SteppedClock)
@@ -46,16 +47,19 @@ class Night:
         self.trials = tuple(replace(trial, protocol=protocol) for trial in made)
         self.state = RunState(self.clock.now)
         self.began = self.clock.now()
-        self.state.begin(SimpleNamespace(selected=self.trials, records={}, given_up=()))  # type: ignore[arg-type]
+        self.state.begin(SimpleNamespace(selected=self.trials, records={}, given_up=(), slots=(None,) * self.slots))  # type: ignore[arg-type]
         self.state.expect_stages({trial.trial_id: STAGES for trial in self.trials})
         self.state.expect(self.trials, {trial.trial_id: STAGES.total_s() for trial in self.trials})
 
     def work(self, seconds: float, *events: Event) -> tuple[float, float | None]:
-        """Do what was expected to take so long, tell the events, and return the time and what is said to be left."""
+        """Do what was expected to take so long, tell the events, and return the time and what is said to be left.
+
+        The events are those of the trial that was started last.
+        """
         factor = self.slower if self.clock.now() - self.began >= self.slower_from_s else 1.0
         self.clock.sleep(seconds * factor)
         for event in events:
-            self.state.event(event)
+            self.state.event(tuple(self.state.running.values())[-1].trial, event)
         return self.clock.now(), self.state.remaining_s()
 
     def train(self, first_epoch: int = 1, last_epoch: int = EPOCHS) -> Iterator[tuple[float, float | None]]:
@@ -84,7 +88,7 @@ class Night:
             yield self.work(0, StageEvent(stage="variant", variant=name))
             for _ in range(10):
                 yield self.work(5, VariantEvent(variant=name))
-        self.state.end(AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
+        self.state.end(trial, AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
         yield self.work(0)
 
     def run(self) -> list[tuple[float, float]]:
@@ -122,7 +126,7 @@ def test_a_stage_that_takes_longer_than_expected_never_leaves_nothing() -> None:
     """Nobody knows how much longer, but there is something to come."""
     night = Night(n_trials=1)
     for _ in night.trial(night.trials[0]):
-        if night.state.stage == "measure":
+        if night.state.running[night.trials[0].trial_id].stage == "measure":
             break
     left = [night.work(60, MeasuredEvent())[1] for _ in range(20)]
     assert min(value or 0.0 for value in left) > STAGES.variants_s
@@ -154,7 +158,7 @@ def test_a_pause_is_no_slow_machine() -> None:
     for number, _ in enumerate(night.train()):
         if number == 60:
             night.clock.sleep(3600)
-            night.state.event(PausedEvent(paused_s=3600))
+            night.state.event(night.trials[0], PausedEvent(paused_s=3600))
     _, left = night.work(0, StageEvent(stage="evaluate"))
     assert left == pytest.approx(180 + 180 + 100, rel=0.05)
 
@@ -177,7 +181,7 @@ def test_without_stages_the_whole_counts_as_training() -> None:
     state.start(trial)
     for step in (1, 2):
         clock.sleep(25)
-        state.event(StepEvent(epoch=1, epochs=2, step=step, steps=2, loss=1.0, images_per_s=1.0))
+        state.event(trial, StepEvent(epoch=1, epochs=2, step=step, steps=2, loss=1.0, images_per_s=1.0))
     assert state.remaining_s() == pytest.approx(50)
 
 
@@ -195,3 +199,19 @@ def test_the_race_counts_and_runs_down() -> None:
     assert night.state.remaining_s() == pytest.approx(90, rel=0.05)
     night.state.end_turn(9)
     assert night.state.remaining_s() == 0
+
+
+def test_what_runs_at_the_same_time_counts_once() -> None:
+    """Five trials in two slots: two side by side, two more, and the last one alone."""
+    night = Night(n_trials=5, slots=2)
+    whole = STAGES.total_s()
+    assert night.state.remaining_s() == pytest.approx(3 * whole)
+    for trial in night.trials[:2]:
+        night.state.start(trial)
+    night.work(10, StageEvent(stage="train"))
+    assert night.state.remaining_s() == pytest.approx(3 * whole - 10, rel=0.01)
+    for trial in night.trials[:2]:
+        night.state.end(trial, AttemptResult(attempt=make_attempt("succeeded", None), recorded=True))
+    assert night.state.remaining_s() == pytest.approx(2 * whole, rel=0.01)
+    night.state.start(night.trials[2])
+    assert night.state.remaining_s() == pytest.approx(2 * whole, rel=0.05)

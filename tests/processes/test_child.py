@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from harness.errors import MachineError
 from harness.executors.environment import child_environment
 from harness.processes.child import Child, run_module
+from tests.conftest import ROOT
 from tests.faults.runs import wait_for
 
 
@@ -72,3 +74,34 @@ def test_stacks_are_asked_of_those_who_can_tell(tmp_path: Path) -> None:
         assert Path(f"/proc/{other}/stat").read_text().split()[2] == "S"
     finally:
         process.end()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing adopts orphans")
+def test_what_left_one_child_is_not_taken_for_anothers(tmp_path: Path) -> None:
+    """Of two that run at once, each with a process that left its session: the end of one ends its own alone."""
+    code = """
+import os, subprocess, sys, time
+from harness.processes.child import adopt_orphans
+adopt_orphans()  # as a trial's process does
+if os.fork() == 0:
+    os.setsid()
+    away = subprocess.Popen(("sleep", "600"))
+    with open(sys.argv[1] + ".part", "w") as stream:
+        stream.write(str(away.pid))
+    os.replace(sys.argv[1] + ".part", sys.argv[1])
+    os._exit(0)
+time.sleep(600)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first, second = (Child(("-c", code, str(tmp_path / name)), environment=environment) for name in "ab")
+    try:
+        wait_for(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists(), "both to have started theirs")
+        away, other = (int((tmp_path / name).read_text()) for name in "ab")
+        first.end()
+        assert not Path(f"/proc/{away}").exists()
+        assert Path(f"/proc/{other}").exists()
+        assert second.exit_code() is None
+    finally:
+        second.end()
+        first.end()
+    assert not Path(f"/proc/{other}").exists()

@@ -16,7 +16,9 @@ from harness.observers.live import LiveView
 from harness.observers.plain import PlainView
 from harness.scheduling.observer import Observers
 from harness.store.events import Event, MeasuredEvent
+from harness.suite.trial import Trial
 from tests.executors.scripted import ScriptedExecutor
+from tests.store.make import make_trial
 
 METHODS = ("begin", "preflight", "expect", "start", "event", "poll", "retry", "end", "close")
 
@@ -45,9 +47,9 @@ def test_one_that_raises_is_left_out_and_closed(method: str, caplog: pytest.LogC
     """At whichever call; the others hear that call and all after it, and the log names the one and its error."""
     broken, whole = Recorder(method), Recorder()
     observers: Any = Observers((broken, whole))
-    arguments = {"preflight": 3, "expect": 2, "start": 2, "retry": 2, "end": 2, "begin": 1, "event": 1}
+    arguments = {"preflight": 3, "expect": 2, "start": 2, "retry": 2, "end": 2, "begin": 1, "event": 2}
     getattr(observers, method)(*(None,) * arguments.get(method, 0))
-    observers.event(MeasuredEvent())
+    observers.event(make_trial(), MeasuredEvent())
     closing = method == "close"
     assert broken.heard == ([method] if closing else [method, "close"])
     assert whole.heard == ([method] if closing else [method, "event"])
@@ -93,5 +95,21 @@ def test_events_reach_every_observer_as_they_are() -> None:
             received.append(event)
 
     event = MeasuredEvent()
-    Observers((Listener(), Listener())).event(event)
+    Observers((Listener(), Listener())).event(make_trial(), event)
     assert received == [event, event]
+
+
+def test_one_that_tells_trials_apart_hears_whose_event_it_is() -> None:
+    """In place of the event alone."""
+    received: list[object] = []
+
+    class Listener(Recorder):
+        def event_of(self, trial: Trial, event: Event) -> None:
+            received.extend((trial, event))
+
+    one, event = make_trial(), MeasuredEvent()
+    listener = Listener()
+    observers: Any = (listener,)
+    Observers(observers).event(one, event)
+    assert received == [one, event]
+    assert listener.heard == []

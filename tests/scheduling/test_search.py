@@ -104,8 +104,6 @@ def _run(
     stream = io.StringIO()
     scheduler = Scheduler(
         plan=replace(plan, failed={}) if retry_failed else plan,
-        device="cpu",
-        threads=1,
         supervisor=Supervisor(executor=executor),
         observer=Observers([PlainView(Console(file=stream, width=300))]),
         fail_fast=fail_fast,

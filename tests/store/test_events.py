@@ -31,6 +31,7 @@ from harness.store.events import (
     read_events,
     worked_s,
 )
+from tests.store.make import make_trial
 
 TIME = "2026-01-01T18:00:00.000+00:00"
 STEP = StepEvent(time=TIME, epoch=1, epochs=2, step=3, steps=4, loss=0.5, images_per_s=7.0)
@@ -190,7 +191,7 @@ BAD_LINES = (
 def test_whatever_a_line_holds_can_be_shown_and_stored(line: str, tmp_path: Path) -> None:
     """The lines around it are read; what it says itself fits on a line, into a file, and into a calculation."""
     path = tmp_path / "events.jsonl"
-    around = encode_event(STEP).encode()
+    around, trial = encode_event(STEP).encode(), make_trial()
     path.write_bytes(around + line.encode() + b"\n\xff\xfe\n" + around)
     first, *bad, last = read_events(path)
     assert (first, last) == (STEP, STEP)
@@ -199,9 +200,10 @@ def test_whatever_a_line_holds_can_be_shown_and_stored(line: str, tmp_path: Path
         assert len(encode_event(event)) < 2000
         event.stage.encode()
         state = RunState()
-        state.event(event)
-        assert state.trained_fraction() >= 0
-        state.doing().encode()
+        state.start(trial)
+        state.event(trial, event)
+        assert state.running[trial.trial_id].trained_fraction() >= 0
+        state.running[trial.trial_id].doing().encode()
 
 
 def test_a_pipe_in_the_place_of_the_file_waits_for_nobody(tmp_path: Path) -> None:
