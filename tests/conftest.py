@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # As a trial's process has it: without, MKL gives other bits from run to run.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
+# The workers of a test run measure beside each other, whatever that makes of their numbers: none waits for another.
+os.environ["HARNESS_DEVICE_LOCKS"] = tempfile.mkdtemp(prefix="harness-locks-")
 
 ROOT = Path(__file__).parents[1]
 # A detector of three convolutions: a trial of it takes a second, most of it outside of training.

@@ -34,6 +34,7 @@ def describe(stage: str, step: StepEvent | None) -> str:
         "measure": "measuring speed and memory",
         "variant": "measuring another way to deploy the weights",
         "train": "training",
+        "waiting": "waiting until another trial on this device has been timed",
     }.get(stage, stage)
 
 

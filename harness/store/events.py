@@ -38,7 +38,7 @@ class Event:
     Attributes:
         time: when it was written, UTC, ISO 8601; empty before that.
         uptime_s: seconds since the process opened the file, by a clock that nobody sets; None if it is not known.
-        stage: what the process was doing: data, model, train, evaluate, measure or variant.
+        stage: what the process was doing: data, model, train, evaluate, measure, variant, or waiting for the device.
     """
 
     time: _Text = ""
@@ -121,6 +121,13 @@ class ItemsReadEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingEvent(Event):
+    """The process waits until another one on the same device has been timed."""
+
+    stage: _Text = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantEvent(Event):
     """The process that measures a variant is still at work, though it may say nothing itself."""
 
@@ -154,6 +161,7 @@ _BY_NAME: dict[str, type[Event]] = {
     "preflight": PreflightEvent,
     "items_read": ItemsReadEvent,
     "variant": VariantEvent,
+    "waiting": WaitingEvent,
     "paused": PausedEvent,
     "rehearsed": PreflightEvent,  # the name before version 0.3
 }

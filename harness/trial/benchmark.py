@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from harness.store.record import MeasurementWarning
     from harness.suite.schema import Protocol, VariantName
     from harness.trial.deploy.base import Deployment, Weights
+    from harness.trial.device_lock import DeviceLock
     from harness.trial.evaluate.detect import Detections, GroundTruth
     from harness.trial.events import EventWriter
     from harness.trial.inputs.item import Item, Items
@@ -62,6 +63,7 @@ class Benchmark:
         folder: the folder for detections, samples and exported files.
         events: receives stages and progress.
         check: called between two images; may raise an exception to stop.
+        lock: what this process holds of the device, which it has alone while it measures.
     """
 
     split: str
@@ -72,6 +74,7 @@ class Benchmark:
     folder: ResultFolder
     events: EventWriter
     check: Callable[[], None]
+    lock: DeviceLock
 
     def run(self, deployment: Deployment, variant: str | None = None) -> BenchmarkResult:
         """Evaluate with the thresholds for accuracy, then measure with those for deployment.
@@ -100,14 +103,15 @@ class Benchmark:
         files.replace(self.folder.detections(variant), content)
 
         self.events.emit(StageEvent(stage="measure", variant=variant))
-        measured = measure(
-            deployment,
-            self.items,
-            self.protocol,
-            bench=Bench.on(self.device, self._beat),
-            device=self.device,
-            thresholds=() if variant else THRESHOLDS,
-        )
+        with self.lock.alone():
+            measured = measure(
+                deployment,
+                self.items,
+                self.protocol,
+                bench=Bench.on(self.device, self._beat),
+                device=self.device,
+                thresholds=() if variant else THRESHOLDS,
+            )
         return BenchmarkResult(
             metrics=metrics,
             inference=measured.inference,
@@ -139,6 +143,7 @@ class Benchmark:
         def on_image(done: int) -> None:
             self.events.progress(EvaluatedEvent(stage=stage, split=split, images=done, of=len(items)))
             self.check()
+            self.lock.make_way()
 
         evaluated = evaluation_items(items, self.workers)
         if thumbnails is not None:

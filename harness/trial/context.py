@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError, WeightsError
-from harness.store.events import StageEvent
+from harness.store.events import StageEvent, WaitingEvent
 from harness.store.record import MeasurementWarning
 from harness.trial import environment
 from harness.trial.benchmark import Benchmark
 from harness.trial.deploy import eager
 from harness.trial.deploy.base import Weights
+from harness.trial.device_lock import DeviceLock, name_of
 from harness.trial.inputs import shared_memory
 from harness.trial.inputs.balance import repeat_factors
 from harness.trial.inputs.dataset import OpenedDataset, check_code, open_dataset
@@ -52,7 +53,8 @@ log = logging.getLogger(__name__)
 class TrialContext:
     """All that a trial needs before its first step.
 
-    `hyperparameters` are the trial's, as this attempt may use them; `warnings` are about how it is set up.
+    `hyperparameters` are the trial's, as this attempt may use them; `warnings` are about how it is set up; `lock` holds
+    the device.
     """
 
     trial: Trial
@@ -65,6 +67,7 @@ class TrialContext:
     detector: Detector
     head: Head
     warnings: tuple[MeasurementWarning, ...] = ()
+    lock: DeviceLock = field(default_factory=partial(DeviceLock, None))
 
     @property
     def model(self) -> nn.Module:
@@ -143,11 +146,16 @@ class TrialContext:
             folder=folder,
             events=events,
             check=check,
+            lock=self.lock,
         )
 
 
-def build_context(job: Job, events: EventWriter) -> TrialContext:
+def build_context(job: Job, events: EventWriter, asked: Callable[[], bool] | None = None) -> TrialContext:
     """Open the data, build the detector and set up the device.
+
+    Args:
+        asked: tells whether this process was asked to stop, so that it waits for no device; None: it waits for none
+            anyway, and nobody waits for it.
 
     Raises:
         TrialError: this trial cannot go on.
@@ -157,6 +165,8 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
     h, choice = trial.hyperparameters, trial.architecture
     device = environment.choose_device(job.device)
     environment.prepare(device, trial.protocol, threads=job.threads, seed=trial.seed, gpu_processes=job.gpu_processes)
+    lock = DeviceLock(None if asked is None else name_of(device), partial(_wait, events, asked))
+    lock.share()
     events.emit(StageEvent(stage="data", device=str(device)))
     check_code(trial.dataset, import_folder=Path(job.import_folder))
     row = row_of(choice, Path(job.import_folder))
@@ -197,7 +207,14 @@ def build_context(job: Job, events: EventWriter) -> TrialContext:
         detector=detector,
         head=head,
         warnings=(*warnings, *_random_stages(trial)),
+        lock=lock,
     )
+
+
+def _wait(events: EventWriter, asked: Callable[[], bool] | None) -> bool:
+    """Tell the runner that this process waits, and return whether to wait no longer."""
+    events.progress(WaitingEvent())
+    return asked is not None and asked()
 
 
 def _caches(job: Job, sizes: Mapping[str, NDArray[np.int32]]) -> dict[str, ImageCache]:

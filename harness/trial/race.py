@@ -68,10 +68,11 @@ def run_turn(
 
     timed = replace(protocol, rounds=1, latency_images=turn.images, latency_s=turn.seconds)
     stopwatch = Bench.on(context.device, beat).stopwatch()
-    samples = [
-        replace(sample, index=(first + sample.index) % len(context.evaluated))
-        for sample in timing.latency(deployment.detect, images, timed, stopwatch)
-    ]
+    with context.lock.alone():
+        samples = [
+            replace(sample, index=(first + sample.index) % len(context.evaluated))
+            for sample in timing.latency(deployment.detect, images, timed, stopwatch)
+        ]
     variant = job.variant or AS_TRAINED
     files.replace(folder.result.samples, tables.write_timings({variant: stored_timings(samples)}))
     return BlockResult(

@@ -123,7 +123,8 @@ def benchmark_with_variants(
     }
     model.to("meta")  # so that its memory is not counted as that of the variants
     memory.free_unused(context.device)
-    variant_results = variants.run_variants(job, folder, events, interrupt)
+    with context.lock.left():  # each variant has a process of its own, which holds it
+        variant_results = variants.run_variants(job, folder, events, interrupt)
     timings = [
         tables.write_timings({record.AS_TRAINED: stored_timings(as_trained.samples)}),
         *(samples for _, samples in variant_results if samples),

@@ -102,7 +102,7 @@ def examine_one(place: VariantFolder) -> int:
 def _examine(
     job: Job, name: VariantName, place: VariantFolder, events: EventWriter, interrupt: InterruptHandler
 ) -> tuple[Variant, memoryview]:
-    context = build_context(job, events)
+    context = build_context(job, events, lambda: interrupt.asked)
     if name.startswith("openvino"):
         context = replace(context, workers=0)  # a process in which OpenVINO has run does not survive forks
     context.model.to("meta")  # what runs is loaded anew

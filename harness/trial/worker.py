@@ -57,9 +57,10 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
     ended: dict[str, Any] = {"outcome": "preflight_passed" if job.preflight else "succeeded", "reason": None}
     code = 0
     try:
-        with folder.events.open("a", encoding="utf-8") as stream:
+        with folder.events.open("a", encoding="utf-8") as stream, contextlib.ExitStack() as held:
             events = EventWriter(stream)
-            context = build_context(job, events)
+            context = build_context(job, events, lambda: interrupt.asked)
+            held.callback(context.lock.close)
             if job.preflight:
                 startup_s = time.perf_counter() - began
                 preflight = run_preflight(context, events, where=job.preflight, startup_s=startup_s, items=job.items)

@@ -1,11 +1,12 @@
 """Train by the harness and by each library's plain loop, in turn, and compare: `make bench-train`.
 
-    python -m tests.perf.bench_train [--pairs 5] [--rows NAME ...] [--best] [--device cuda:0] [--out FILE]
+    python -m tests.perf.bench_train [--pairs 5] [--rows NAME ...] [--best] [--epochs 3] [--device cuda:0] [--out FILE]
 
 Each training is a process of its own; both start from one file of weights and see the same JPEGs, batch size, steps,
 rates and precision. Images/s are those of the epochs after the first. With `--best` the harness trains in bf16 where
 the processor has instructions for it, against the loop in fp32 with four loader processes. Accuracy is mAP on val after
-the training, which here is only long enough to tell a broken training from a sound one.
+the training, mean and standard deviation over the pairs' seeds. By default the training is only long enough to tell a
+broken one from a sound one; --epochs, --images, --lr and --side make it longer.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, stdev
 from typing import Any
 
 import torch
@@ -225,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--val-images", type=int, default=16)
     parser.add_argument("--batch", type=int, default=None, help="2 on a CPU and 16 on a GPU unless given")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--lr", type=float, default=None, help="of both, in place of the row's")
+    parser.add_argument("--side", type=int, default=None, help="of the image in pixels, in place of the row's")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default=None, help="fp32 on a CPU and bf16 on a GPU unless given")
     parser.add_argument("--best", action="store_true")
@@ -239,10 +242,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_images(data, train=asked.images, val=asked.val_images)
         found: dict[str, Any] = {}
         for contest in (contest for contest in CONTESTS if contest.name in asked.rows):
-            side = contest.side[gpu]
+            side = asked.side or contest.side[gpu]
             size = (side, round(side * contest.longer))
             job = Job(
-                library=contest.library, data=str(data), image_size=size, optimizer=contest.optimizer, lr=contest.lr,
+                library=contest.library, data=str(data), image_size=size, optimizer=contest.optimizer,
+                lr=asked.lr or contest.lr,
                 weights=str(write_weights(contest, ImageSize(min=size[0], max=size[1]), data)),
                 epochs=asked.epochs, batch_size=asked.batch or (16 if gpu else 2), device=asked.device,
                 precision=asked.precision or ("bf16" if gpu else "fp32"),
@@ -254,7 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for number in range(asked.pairs):
                 for side_name in sorted(pairs, reverse=number % 2 == 1):
                     if side_name == "harness":
-                        made = run_harness(contest, job, own, Path(name) / f"{contest.name}-{number}")
+                        made = run_harness(
+                            contest, replace(job, seed=number), own, Path(name) / f"{contest.name}-{number}"
+                        )
                     else:
                         made = run_reference(replace(plain, seed=number))
                     pairs[side_name].append(made)
@@ -280,7 +286,10 @@ def _cells(pairs: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
         f"{ratio:.2f} ({low:.2f} to {high:.2f})",
         both("data_wait_fraction", "{:.1f} %", 100),
         both("peak_bytes", "{:.0f} MiB", 2**-20),
-        both("map", "{:.3f}"),
+        " / ".join(
+            f"{mean(found):.3f}" + (f" ± {stdev(found):.3f}" if len(found) > 1 else "")
+            for found in (values["harness", "map"], values["reference", "map"])
+        ),
     ]
 
 

@@ -173,6 +173,7 @@ class Trainer:
             self._monitor.sample_if_due()
         emit = self._events.emit if step == steps else self._events.progress
         emit(StepEvent(epoch=epoch, epochs=epochs, step=step, steps=steps, loss=loss, images_per_s=speed))
+        self._context.lock.make_way()
 
     def _save_checkpoint(self, state: Callable[[], State], steps: int, *, finished: bool) -> None:
         """Save a checkpoint if one is due, if this process was asked to stop, or if training is finished.
