@@ -50,6 +50,7 @@ TINY_HEAD = f"hyperparameters: {{epochs: 1, batch_size: 2, lr: 1e-4}}\n{FAST}"
 
 # Started first, or one worker would still have them before it when the others are done.
 LONG_FILES = (
+    "test_ray.py",
     "test_kill.py",
     "test_every_row.py",
     "test_suites.py",

@@ -28,12 +28,12 @@ from harness.api.results import report, report_between_trials
 from harness.data.validate import validate_datasets
 from harness.errors import HarnessError, Interrupted, UsageError
 from harness.executors.environment import available_cores
+from harness.executors.slots import Slot, divide
 from harness.executors.supervise import Supervisor
 from harness.scheduling.observer import Observers
 from harness.scheduling.plan import Plan, is_selected, older_code_remarks, refresh, used_devices
 from harness.scheduling.race_forecast import forecast_races, rows_that_may_race
 from harness.scheduling.scheduler import Executed, Scheduler
-from harness.scheduling.slots import Slot, divide
 from harness.store import files, links, lock
 from harness.store.paths import RACES, SuiteFolder
 from harness.store.race import MIN_ENTRANTS
@@ -97,6 +97,7 @@ def plan(  # noqa: PLR0913 - what a plan can be asked for
     devices: Sequence[str] | None = None,
     trials_per_device: int = 1,
     cpu_slots: int = 1,
+    executor: Executor | str = "local",
     progress: Callable[[int, int], None] = no_progress,
 ) -> Plan:
     """Load a suite, check the file and its data, and see which of its trials are done. Nothing is started or written.
@@ -111,6 +112,7 @@ def plan(  # noqa: PLR0913 - what a plan can be asked for
         devices: the GPUs that trials are to run on at the same time, such as `("cuda:0", "cuda:2")`; None: `device`.
         trials_per_device: how many trials run on each GPU at once.
         cpu_slots: how many trials run on the CPU at once, where they run on the CPU.
+        executor: where attempts are to run, as for `run`: of a cluster, it knows the slots.
         progress: called with how many images were checked, and of how many.
 
     Raises:
@@ -140,15 +142,21 @@ def plan(  # noqa: PLR0913 - what a plan can be asked for
         chains=make_chains(loaded, trials),
         select=select,
     )
-    if devices is None:
-        used = used_devices(folder, refresh(planned).trials if planned.chains else trials) if device == "auto" else ()
-        devices = all_devices(device, used)
-    slots = _slots(devices, trials_per_device, cpu_slots)
+    slots_of = getattr(executor_of(executor), "slots", None)
+    if slots_of is not None:
+        slots = slots_of(device, cpu_slots)
+    else:
+        if devices is None:
+            used = (
+                used_devices(folder, refresh(planned).trials if planned.chains else trials) if device == "auto" else ()
+            )
+            devices = all_devices(device, used)
+        slots = _slots(devices, trials_per_device, cpu_slots)
     where = (
-        f"{socket.gethostname()}, {devices[0]}, {slots[0].threads} threads, torch {version('torch')}, "
+        f"{socket.gethostname()}, {slots[0].device}, {slots[0].threads} threads, torch {version('torch')}, "
         f"torchvision {version('torchvision')}, harness {__version__}"
     )
-    planned = refresh(replace(planned, device=devices[0], slots=slots, where=where))
+    planned = refresh(replace(planned, device=slots[0].device, slots=slots, where=where))
     if not planned.selected:
         ids = "\n".join(f"  {trial.trial_id}" for trial in planned.trials)
         raise UsageError(f"--select {select}: matches none of the suite's trials:\n{ids}")
@@ -240,6 +248,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
         devices=devices,
         trials_per_device=trials_per_device,
         cpu_slots=cpu_slots,
+        executor=runner,
     )
     if len(plan.slots) > 1 and getattr(runner, "one_at_a_time", False):
         raise UsageError(
@@ -336,6 +345,7 @@ def _plan_of(suite: str | Path | Plan, *, results: str | Path, **planning: Any) 
     """
     if not isinstance(suite, Plan):
         return plan(suite, results=results, **planning)
+    planning.pop("executor")
     meant = {**_PLANNING, "device": suite.device} if planning["device"] == suite.device else _PLANNING
     names = [name for name, value in planning.items() if value != meant[name]]
     names += ["results"] if Path(results) not in {Path("results"), suite.folder.path.parent} else []

@@ -47,7 +47,17 @@ EXECUTOR = click.option(
     default="local",
     show_default=True,
     metavar="NAME",
-    help="How trials run: local (a process each), inline (in this process, for a debugger) or module:Class.",
+    help="Where trials run: local (processes here), ray (a cluster), inline (in this process, for a debugger) or "
+    "module:Class.",
+)
+RAY_ADDRESS = click.option(
+    "--ray-address", metavar="ADDRESS", help="Of the Ray cluster; default: one on this machine, for this run."
+)
+RAY_WORKING_DIR = click.option(
+    "--ray-working-dir",
+    type=click.Path(file_okay=False, exists=True),
+    metavar="DIR",
+    help="Bring this folder to each Ray node, where nodes do not see the same paths.",
 )
 DEVICE = click.option(
     "--device",

@@ -13,7 +13,16 @@ import click
 
 from harness.cli import deadline, signals
 from harness.cli.errors import FAILED, exit_codes, progress_bar
-from harness.cli.options import CPU_SLOTS, DEVICE, DEVICES, EXECUTOR, RESULTS, TRIALS_PER_DEVICE
+from harness.cli.options import (
+    CPU_SLOTS,
+    DEVICE,
+    DEVICES,
+    EXECUTOR,
+    RAY_ADDRESS,
+    RAY_WORKING_DIR,
+    RESULTS,
+    TRIALS_PER_DEVICE,
+)
 from harness.cli.planned import plan_data, plan_lines, warning_lines
 from harness.cli.race import race_lines
 from harness.cli.view import run_view
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from harness import Plan, RunSummary
+    from harness.executors.base import Executor
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SELECT = click.option("--select", metavar="GLOB", help="Only trials whose id matches, e.g. '*retinanet*-s0-*'.")
@@ -39,7 +49,8 @@ _OLD_MAX_IMAGES = click.option("--limit", type=_COUNT, hidden=True)  # its old n
 def _planning(command: Callable[..., None]) -> Callable[..., None]:
     """The argument and the options of every command that makes a plan."""
     for option in (
-        _OLD_MAX_IMAGES, _MAX_IMAGES, CPU_SLOTS, TRIALS_PER_DEVICE, DEVICES, DEVICE, _SELECT, RESULTS, _SUITE
+        _OLD_MAX_IMAGES, _MAX_IMAGES, RAY_WORKING_DIR, RAY_ADDRESS, EXECUTOR, CPU_SLOTS, TRIALS_PER_DEVICE, DEVICES,
+        DEVICE, _SELECT, RESULTS, _SUITE,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -57,8 +68,7 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
     "--until", callback=deadline.until, metavar="07:00", help="Start no trial that would not be done by then."
 )
 @click.option("--budget", callback=deadline.budget, metavar="8h", help="The same, counted from now.")
-@EXECUTOR
-def run(  # noqa: PLR0913 - a command's options
+def run(
     *,
     dry_run: bool,
     no_preflight: bool,
@@ -68,17 +78,14 @@ def run(  # noqa: PLR0913 - a command's options
     fail_fast: bool,
     until: datetime | None,
     budget: timedelta | None,
-    executor: str,
     **planning: Any,
 ) -> None:
     """Fine-tune, evaluate and measure every trial of SUITE that has no record yet, and write the report."""
     from harness import api
-    from harness.executors.registry import load_executor
 
     ends = [moment for moment in (until, budget and datetime.now().astimezone() + budget) if moment]
     with exit_codes():
-        plan = _make_plan(**planning)
-        load_executor(executor)  # a name that is wrong is told before anything starts, in a dry run too
+        plan, executor = _make_plan(**planning)
         end = min(ends, default=None)
         if dry_run:
             _echo(plan_lines(replace(plan, failed={}) if retry_failed else plan, until=end, race=not no_race))
@@ -105,7 +112,7 @@ def run(  # noqa: PLR0913 - a command's options
 def plan(*, as_json: bool, **planning: Any) -> None:
     """Show the trials of SUITE: what is done, what is left, how they differ, and how long it will take."""
     with exit_codes():
-        planned = _make_plan(**planning, quiet=as_json)
+        planned, _ = _make_plan(**planning, quiet=as_json)
         if as_json:
             click.echo(json.dumps(plan_data(planned), indent=2, allow_nan=False))
         else:
@@ -120,7 +127,7 @@ def validate(**planning: Any) -> None:
     from harness.formatting import counted
 
     with exit_codes():
-        plan = _make_plan(**planning)
+        plan, _ = _make_plan(**planning)
         click.echo(f"{planning['suite']}: sound, {counted(len(plan.selected), 'trial')}")
         _echo(api.results_folder_remarks(plan))
         _echo(warning_lines(plan))
@@ -143,24 +150,32 @@ def _make_plan(
     suite: Path,
     max_images: int | None,
     limit: int | None,
+    executor: str,
+    ray_address: str | None,
+    ray_working_dir: str | None,
     quiet: bool = False,
     **planning: Any,
-) -> Plan:
+) -> tuple[Plan, Executor]:
     """Make the plan, with a bar while many images are checked, and print what is odd about them.
+
+    Returns:
+        The plan, and the executor that it was made for: a name that is wrong is told before anything starts.
 
     Args:
         limit: the value of `--limit`, the old name of `--max-images`.
         quiet: print nothing.
     """
     from harness import api
+    from harness.executors.registry import load_executor
 
     if limit is not None and max_images is not None:
         raise UsageError("--limit is the old name of --max-images: give one of them")
     wanted = max_images if limit is None else limit
+    where = load_executor(executor, address=ray_address, working_dir=ray_working_dir)
     with progress_bar("looking at images") as progress:
-        plan = api.plan(suite, max_images=wanted, progress=progress, **planning)
+        plan = api.plan(suite, max_images=wanted, executor=where, progress=progress, **planning)
     _echo(() if quiet else plan.remarks)
-    return plan
+    return plan, where
 
 
 def _echo(lines: Iterable[str]) -> None:

@@ -23,6 +23,10 @@ class AttemptResult:
     recorded: bool
 
 
+class LostError(Exception):
+    """The place where an attempt ran is gone, with whatever ran there; it may be tried elsewhere."""
+
+
 class RunningJob(Protocol):
     """An attempt that was submitted."""
 
@@ -33,6 +37,7 @@ class RunningJob(Protocol):
 
         Raises:
             Interrupted: a signal asked this process to stop, and the attempt runs in this process.
+            LostError: the place where it ran is gone.
         """
 
     def cancel(self, *, grace_s: float) -> None:
@@ -49,6 +54,20 @@ class RunningJob(Protocol):
 
     def dump_stacks(self) -> None:
         """Have the attempt write the stacks of its threads into its log, if it can."""
+
+
+class QueuedJob(Protocol):
+    """What a running job may have beside the methods of `RunningJob`, where it may have to wait for its place."""
+
+    def waits(self) -> bool:
+        """Return whether it still waits for its place: that time counts for no timeout."""
+
+
+class FindingExecutor(Protocol):
+    """What an executor may have beside the methods of `Executor`, where an attempt outlives the runner."""
+
+    def find(self, folder: AttemptFolder) -> RunningJob | None:
+        """Return the attempt of this folder, which an earlier run has submitted; None where nothing of it is left."""
 
 
 class Executor(Protocol):

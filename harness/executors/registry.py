@@ -5,6 +5,7 @@ A module is imported only when its executor is asked for.
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,21 +21,27 @@ ENTRY_POINTS = "harness.executors"
 _BUILT_IN = {
     "local": "harness.executors.local:LocalExecutor",
     "inline": "harness.executors.inline:InlineExecutor",
+    "ray": "harness.executors.ray:RayExecutor",
 }
 
 
-def load_executor(name: str) -> Executor:
+def load_executor(name: str, **options: Any) -> Executor:
     """Return a new executor.
 
     Args:
-        name: `local`, `inline`, the name of an entry point in the group `harness.executors`, or `module:Class`.
+        options: of the executor; None counts as not given.
+        name: `local`, `inline`, `ray`, the name of an entry point in the group `harness.executors`, or `module:Class`.
 
     Raises:
         UsageError: there is none of that name, or it cannot be made.
     """
     executor = _load_class(name, _path_of(name))
+    given = {option: value for option, value in options.items() if value is not None}
+    strange = sorted(given.keys() - {field.name for field in fields(executor)} if is_dataclass(executor) else given)
+    if strange:
+        raise UsageError(f"--executor {name}: has no {' and no '.join(strange)}")
     try:
-        made: Executor = executor()
+        made: Executor = executor(**given)
     except Exception as error:
         raise UsageError(f"--executor {name}: cannot be made without arguments: {foreign.described(error)}") from error
     missing = [attribute for attribute in ("submit", "poll_s") if not hasattr(made, attribute)]

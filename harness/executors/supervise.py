@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness import foreign
 from harness.errors import HarnessError, Interrupted, MachineError
-from harness.executors.base import AttemptResult
+from harness.executors.base import AttemptResult, LostError
 from harness.processes.watch import CLOCK, NoProgressError, OverTimeError, Watch, ignore_event, ignore_poll
 from harness.store import files, record
 from harness.store.events import PausedEvent, StepEvent, encode_event, paused_s, read_events
@@ -107,6 +107,21 @@ class Supervisor:
             reason = f"the executor {name} returned {foreign.shown(running)}, expected a running job"
             end.commit("interrupted", "machine", reason)
             raise MachineError(reason)
+        return self._watched(running, folder, timeouts, end, on_event)
+
+    def find(
+        self, folder: AttemptFolder, timeouts: Timeouts, *, on_event: OnEvent = ignore_event
+    ) -> RunningAttempt | None:
+        """Return an attempt that an earlier run has left running; None where there is none, as with most executors."""
+        find = getattr(self.executor, "find", None)
+        if find is None or folder.outcome.is_file():
+            return None
+        running = find(folder)
+        return None if running is None else self._watched(running, folder, timeouts, _End(folder, self.clock), on_event)
+
+    def _watched(
+        self, running: RunningJob, folder: AttemptFolder, timeouts: Timeouts, end: _End, on_event: OnEvent
+    ) -> RunningAttempt:
         watched = Watch(
             running.poll,
             folder.events,
@@ -124,6 +139,7 @@ class RunningAttempt:
 
     def __init__(self, running: RunningJob, folder: AttemptFolder, watched: Watch, end: _End) -> None:
         self._running, self._folder, self._watch, self._end = running, folder, watched, end
+        self._waits = getattr(running, "waits", lambda: False)
 
     def leave_out(self, seconds: float) -> None:
         """Count so many seconds, in which nobody could look at it, for no timeout."""
@@ -137,8 +153,13 @@ class RunningAttempt:
             Interrupted: a signal asked this process to stop; `interrupt` is to be called.
         """
         try:
+            if self._waits():
+                self._watch.begin()
             if self._watch.step() is None:
                 return None
+        except LostError as lost:
+            if not self._folder.committed.is_file():  # else it was done, and nothing of it is lost
+                self._end.commit("failed", "lost", str(lost))
         except NoProgressError as silence:
             self._running.dump_stacks()
             self._running.cancel(grace_s=0)

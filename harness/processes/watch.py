@@ -106,6 +106,11 @@ class Watch:
         self._polled_at = clock.now()
         self._last: Event | None = None
 
+    def begin(self) -> None:
+        """Count from now on: until now the process waited for its place."""
+        self._watched_s = self._heard_s = 0.0
+        self._polled_at = self._clock.now()
+
     def leave_out(self, seconds: float) -> None:
         """Count so many seconds for no timeout and no pause: the caller did something else."""
         self._polled_at += seconds

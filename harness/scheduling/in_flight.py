@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.executors.base import AttemptResult
+    from harness.executors.slots import Slot
     from harness.executors.supervise import RunningAttempt, Supervisor
     from harness.scheduling.observer import Observers
-    from harness.scheduling.slots import Slot
     from harness.suite.trial import Trial
 
     Start = Callable[[Slot], RunningAttempt]
@@ -47,7 +47,7 @@ class InFlight:
         *,
         is_over: Callable[[Trial, AttemptResult], bool],
     ) -> None:
-        self._free = list(slots)
+        self._slots = tuple(slots)
         self._supervisor, self._observer, self._is_over = supervisor, observer, is_over
         self._by_trial: dict[str, tuple[Slot, _Running]] = {}
         self._looked_at = supervisor.clock.now()
@@ -68,7 +68,7 @@ class InFlight:
     @property
     def has_room(self) -> bool:
         """Whether a slot is free."""
-        return bool(self._free)
+        return bool(self._free())
 
     def add(self, trial: Trial, start: Start) -> None:
         """Start a trial in a free slot.
@@ -76,8 +76,13 @@ class InFlight:
         Args:
             start: starts an attempt of it in a slot; called again for another attempt.
         """
-        slot = self._free.pop(0)
+        slot = self._free()[0]
         self._by_trial[trial.trial_id] = slot, _Running(trial=trial, start=start, attempt=start(slot))
+
+    def follow(self, trial: Trial, attempt: RunningAttempt, start: Start) -> None:
+        """Take in a trial that runs already; where all slots are taken there is one more until it has ended."""
+        slot = (*self._free(), self._slots[0])[0]
+        self._by_trial[trial.trial_id] = slot, _Running(trial=trial, start=start, attempt=attempt)
 
     def next_ended(self) -> tuple[Trial, AttemptResult]:
         """Wait until a trial is over, and return how its last attempt ended.
@@ -94,7 +99,6 @@ class InFlight:
                     continue
                 if self._is_over(running.trial, result):
                     del self._by_trial[trial_id]
-                    self._free.append(slot)
                     self._observer.end(running.trial, result)
                     self._looked_at = self._supervisor.clock.now()
                     return running.trial, result
@@ -107,6 +111,14 @@ class InFlight:
         """End all that run, for this reason; the next run goes on with them."""
         stop_all(self._attempts(), reason)
         self._by_trial.clear()
+
+    def _free(self) -> list[Slot]:
+        """Return the slots in which no trial runs, in order."""
+        free = list(self._slots)
+        for slot, _ in self._by_trial.values():
+            if slot in free:
+                free.remove(slot)
+        return free
 
     def _look_at(self, trial_id: str, running: _Running) -> AttemptResult | None:
         """Let one attempt step on; what takes long there, such as ending it, is not held against the others."""

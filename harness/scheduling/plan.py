@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.settings import distinguishing_settings, settings_text
 from harness.data.open import older_fingerprint
+from harness.executors.slots import Slot
 from harness.formatting import counted
 from harness.scheduling import estimate, retry
 from harness.scheduling.search import SearchReader, TrialEnd, in_turn, shared_preflights, stored_steps
-from harness.scheduling.slots import Slot
 from harness.store import record, results
 from harness.suite.expand import plan_trials
 from harness.suite.schema import PythonDataset

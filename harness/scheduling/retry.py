@@ -5,6 +5,7 @@
     memory     out of device memory                     no; with `on_oom: accumulate` once, at half the micro-batch
     killed     by a signal, such as the kernel's        once, resuming
     hung       no progress                              once, resuming
+    lost       the place where it ran is gone           up to ten times, resuming
     time       longer than `limits.trial_hours`         no
     exception  not one of ours                          once: the same twice ends it
     machine    disk full, device gone                   by running again
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 History = Sequence["Attempt"]
 
+_MOST_LOST = 10
+
 
 def is_over(history: History, trial: Trial, on_oom: OnOutOfMemory) -> bool:
     """Return whether the trial failed for a reason of its own, so that only `--retry-failed` tries it again."""
@@ -35,7 +38,8 @@ def is_over(history: History, trial: Trial, on_oom: OnOutOfMemory) -> bool:
     if last.outcome == "out_of_memory":
         tried = sum(attempt.outcome == "out_of_memory" for attempt in history)
         return on_oom != "accumulate" or tried > 1 or _parts(trial, halved=True) == _parts(trial, halved=False)
-    return not last.retryable or sum(attempt.cause == last.cause for attempt in _since_preflight(history)) > 1
+    most = _MOST_LOST if last.cause == "lost" else 1
+    return not last.retryable or sum(attempt.cause == last.cause for attempt in _since_preflight(history)) > most
 
 
 def parts(history: History, trial: Trial, on_oom: OnOutOfMemory) -> int:

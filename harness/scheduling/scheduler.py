@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.executors.base import AttemptResult
+    from harness.executors.slots import Slot
     from harness.executors.supervise import RunningAttempt, Supervisor
     from harness.scheduling.observer import Observers
-    from harness.scheduling.slots import Slot
     from harness.store.job import Attempt, ItemsRead
     from harness.suite.schema import ImageSize
     from harness.suite.trial import Trial
@@ -131,6 +131,10 @@ class Scheduler:
         skipped: list[str] = []
         failures: list[Attempt] = []  # in a row
         with self._in_flight() as running:
+            for trial in queue:
+                self._find(trial, running)
+            queue = tuple(trial for trial in queue if trial not in running.trials)
+            to_try -= set(_ids(running.trials))
             while queue or running.trials:
                 while queue and running.has_room:
                     trial, queue = queue[0], queue[1:]
@@ -207,6 +211,19 @@ class Scheduler:
             Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
             on_event=partial(self.observer.event, trial),
         )
+
+    def _find(self, trial: Trial, running: InFlight) -> None:
+        """Follow the attempt of a trial that an earlier run has left running, where the executor has such."""
+        attempts = self.plan.folder.trial(trial.trial_id).attempts()
+        if not attempts or attempts[-1].outcome.is_file():
+            return
+        hang_s = self.plan.suite.limits.hang_minutes * 60
+        found = self.supervisor.find(
+            attempts[-1], Timeouts(hang_s=hang_s, total_s=None), on_event=partial(self.observer.event, trial)
+        )
+        if found is not None:
+            self.observer.start(trial, attempts[-1].log)
+            running.follow(trial, found, partial(self._start, trial, preflight=False))
 
     def _job(self, trial: Trial, number: int, history: Sequence[Attempt], slot: Slot, *, preflight: bool) -> Job:
         suite = self.plan.suite

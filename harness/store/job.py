@@ -23,7 +23,7 @@ from harness.suite.schema import CacheKind, VariantName  # noqa: TC001 - pydanti
 from harness.suite.trial import Trial  # noqa: TC001 - pydantic reads the annotations
 
 OutcomeName = Literal["succeeded", "failed", "out_of_memory", "timed_out", "hung", "interrupted", "preflight_passed"]
-Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal"]
+Cause = Literal["error", "exception", "killed", "memory", "hung", "time", "machine", "signal", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

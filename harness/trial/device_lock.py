@@ -110,7 +110,7 @@ class DeviceLock:
         self._device = self._next = -1
 
     def __del__(self) -> None:
-        """Let go of it where nobody closed it."""
+        """Let go of it with the attempt that held it, where that was not the whole process."""
         self.close()
 
     def _lock(self, lock: int, kind: int) -> None:

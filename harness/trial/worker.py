@@ -57,10 +57,9 @@ def _run_attempt(folder: AttemptFolder, interrupt: InterruptHandler, began: floa
     ended: dict[str, Any] = {"outcome": "preflight_passed" if job.preflight else "succeeded", "reason": None}
     code = 0
     try:
-        with folder.events.open("a", encoding="utf-8") as stream, contextlib.ExitStack() as held:
-            events = EventWriter(stream)
+        with folder.events.open("a", encoding="utf-8") as stream:
+            events = EventWriter(stream, given_up=folder.outcome.is_file)
             context = build_context(job, events, lambda: interrupt.asked)
-            held.callback(context.lock.close)
             if job.preflight:
                 startup_s = time.perf_counter() - began
                 preflight = run_preflight(context, events, where=job.preflight, startup_s=startup_s, items=job.items)
@@ -101,7 +100,13 @@ def _check_readable(finished: record.Record | BlockResult, path: str) -> None:
 
 
 def _commit(folder: AttemptFolder, outcome: Outcome, finished: record.Record | BlockResult | None) -> None:
-    """Commit the record with all attempts, then the outcome; remove what a later attempt would resume from."""
+    """Commit the record with all attempts, then the outcome; remove what a later attempt would resume from.
+
+    An attempt that the runner has given up commits nothing: another one is at work in the same folder.
+    """
+    if folder.outcome.is_file():
+        log.error("the runner has given this attempt up; nothing of it is kept")
+        return
     if isinstance(finished, BlockResult):
         files.commit(folder.committed, record.encode(BLOCK, finished))
     elif finished is not None:

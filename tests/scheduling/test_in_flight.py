@@ -13,8 +13,8 @@ import pytest
 
 from harness import api
 from harness.errors import Interrupted, MachineError, UsageError
+from harness.executors.slots import Slot, divide
 from harness.scheduling.plan import Plan
-from harness.scheduling.slots import Slot, divide
 from harness.store import files, paths, record
 from harness.store.events import PausedEvent, StageEvent, encode_event, read_events
 from harness.store.job import OUTCOME, Job, Outcome
