@@ -59,14 +59,15 @@ class RayExecutor:
         Raises:
             UsageError: there is no cluster, or not a GPU that was asked for.
         """
-        resources = self._connected().cluster_resources()
-        cores = int(resources.get("CPU", 1))
-        n_gpus = int(resources.get("GPU", 0))
+        nodes = [node["Resources"] for node in self._connected().nodes() if node["Alive"]]
+        cores = [int(node.get("CPU", 0)) for node in nodes]
+        n_gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         if device == "cpu" or (device == "auto" and not n_gpus):
-            return (Slot(device="cpu", threads=max(1, cores // cpu_slots)),) * cpu_slots
+            threads = min(sum(cores) // cpu_slots, max(cores))  # of one node: more would never find a place
+            return (Slot(device="cpu", threads=max(1, threads)),) * cpu_slots
         if not n_gpus:
             raise UsageError(f"--device {device}: the Ray cluster {self.address} has no GPU")
-        return (Slot(device="cuda:0", threads=max(1, cores // n_gpus)),) * n_gpus
+        return (Slot(device="cuda:0", threads=max(1, sum(cores) // n_gpus)),) * n_gpus
 
     def submit(self, job: Job, folder: AttemptFolder) -> RayJob:
         """Ask for an actor that runs the attempt; it starts when there is room for it.

@@ -122,6 +122,7 @@ def test_places_are_those_of_the_cluster(cluster: Cluster) -> None:
     executor = RayExecutor(address=cluster.address)
     assert executor.slots("auto", 1) == (Slot(device="cuda:0", threads=1),) * 4
     assert executor.slots("cpu", 2) == (Slot(device="cpu", threads=2),) * 2
+    assert executor.slots("cpu", 1) == (Slot(device="cpu", threads=2),)  # no node has four
     _disconnect()
     with pytest.raises(UsageError, match="--ray-address 127.0.0.1:1: "):
         RayExecutor(address="127.0.0.1:1").slots("auto", 1)

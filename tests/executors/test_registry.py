@@ -37,14 +37,14 @@ def test_an_installed_package_brings_its_own(monkeypatch: pytest.MonkeyPatch) ->
         UsageError, match="--executor broken: cannot be imported: ModuleNotFoundError: .*no_such_package"
     ):
         registry.load_executor("broken")
-    with pytest.raises(UsageError, match="give one of local, inline, forked, broken, or module:Class"):
+    with pytest.raises(UsageError, match="give one of local, inline, ray, forked, broken, or module:Class"):
         registry.load_executor("slurm")
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("slurm", "there is none of that name; give one of local, inline, or module:Class"),
+        ("slurm", "there is none of that name; give one of local, inline, ray, or module:Class"),
         ("theirs:Missing", "theirs has no Missing"),
         ("theirs:Wants", "cannot be made without arguments: TypeError"),
         (
