@@ -59,7 +59,8 @@ class DeviceLock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Whoever wants the device alone holds `next` as well, so that nobody else begins to share it.
             self._device, self._next = (
-                os.open(folder / f"{name}.{end}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600) for end in ("device", "next")
+                os.open(folder / f"{name}.{end}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+                for end in ("device", "next")
             )
         except OSError as error:
             log.warning("%s: %s; nothing keeps other trials from the device while this one is timed", folder, error)
