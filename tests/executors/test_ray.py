@@ -186,7 +186,7 @@ def test_a_runner_that_comes_back_finds_what_still_runs(
 
 
 def test_a_node_that_stands_still_is_survived(cluster: Cluster, suite: Callable[..., Path], tmp_path: Path) -> None:
-    """Its trials are noticed as lost, long before they would count as hung, and run elsewhere; records stay as they are.
+    """Its trials are noticed as lost, long before they would count as hung, and run elsewhere; no record changes.
 
     That takes half a minute; how long a slow machine then needs for the trials themselves is not asserted.
     """
