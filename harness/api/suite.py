@@ -142,15 +142,20 @@ def plan(  # noqa: PLR0913 - what a plan can be asked for
         chains=make_chains(loaded, trials),
         select=select,
     )
-    slots_of = getattr(executor_of(executor), "slots", None)
+    runner = executor_of(executor)
+    slots_of = getattr(runner, "slots", None)
     if slots_of is not None:
+        if devices is not None or trials_per_device > 1:
+            raise UsageError(
+                f"--devices, --trials-per-device: {type(runner).__name__} places trials itself; leave them out"
+            )
         slots = slots_of(device, cpu_slots)
     else:
         if devices is None:
             used = (
                 used_devices(folder, refresh(planned).trials if planned.chains else trials) if device == "auto" else ()
             )
-            devices = all_devices(device, used)
+            devices = all_devices(device, used)[: 1 if getattr(runner, "one_at_a_time", False) else None]
         slots = _slots(devices, trials_per_device, cpu_slots)
     where = (
         f"{socket.gethostname()}, {slots[0].device}, {slots[0].threads} threads, torch {version('torch')}, "
@@ -259,7 +264,7 @@ def run(  # noqa: PLR0913 - what a run can be asked for
     files.make_folder(plan.folder.path)
     with lock.locked(plan.folder.lock) as held:
         supervisor = Supervisor(executor=runner, check=held.keep)
-        files.sweep(plan.folder.path)
+        _sweep(plan, runner)
         plan = refresh(plan)  # another run may just have ended
         given_up = () if retry_failed else plan.given_up
         plan = replace(plan, failed={}) if retry_failed else plan
@@ -301,16 +306,24 @@ def run(  # noqa: PLR0913 - what a run can be asked for
             shutil.rmtree(plan.folder.decoded_images, ignore_errors=True)
             observer.close()
     plan = refresh(plan)
+    # One that was ended because another failed may have been about to commit.
+    not_tried = [trial for trial in executed.not_tried if trial.trial_id not in plan.records]
     succeeded = sum(trial.trial_id in plan.records for trial in plan.selected)
     return RunSummary(
         report=plan.folder.report,
         succeeded=succeeded,
-        failed=len(plan.selected) - succeeded - len(executed.skipped_for_time) - len(executed.not_tried),
+        failed=len(plan.selected) - succeeded - len(executed.skipped_for_time) - len(not_tried),
         given_up=len(given_up),
         skipped_for_time=executed.skipped_for_time,
-        not_started=len(executed.not_tried),
+        not_started=len(not_tried),
         races=races,
     )
+
+
+def _sweep(plan: Plan, runner: Executor) -> None:
+    """Remove what an earlier run left half written, but not where something of it may still be at work."""
+    if not hasattr(runner, "find"):
+        files.sweep(plan.folder.path)
 
 
 def _race(plan: Plan, track: RaceTrack) -> tuple[RaceSummary, ...]:

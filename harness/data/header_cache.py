@@ -49,9 +49,12 @@ class HeaderCache:
         return found
 
     def add(self, path: str, info: ImageInfo) -> None:
-        """Keep what was read of a file, unless it has changed since `known` was asked for it."""
+        """Keep what was read of a sound file, unless it has changed since `known` was asked for it.
+
+        A problem is not kept: a disk or a network that failed once says nothing about the file.
+        """
         state = self._unknown.get(path)
-        if state is not None and state == _state_of(path):
+        if state is not None and info.problem is None and state == _state_of(path):
             self._entries[path] = [state, [getattr(info, name) for name in _KEPT]]
 
     def save(self) -> None:
@@ -63,15 +66,15 @@ class HeaderCache:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             made.write_text(json.dumps({"version": _VERSION, "images": self._entries}), encoding="utf-8")
             made.replace(self._file)
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:
             log.warning("%s: %s: image headers are not kept", self._file, error)
 
     def _read(self) -> dict[str, list[list[Any]]]:
         try:
             content = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return dict(content["images"]) if content["version"] == _VERSION else {}
+        except (OSError, ValueError, KeyError, TypeError):
             return {}
-        return content["images"] if isinstance(content, dict) and content.get("version") == _VERSION else {}
 
 
 def _state_of(path: str) -> list[int] | None:

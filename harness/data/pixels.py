@@ -193,7 +193,7 @@ def orientation_of(image: Image.Image) -> int:
         value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except NOT_AN_IMAGE:
         return 1  # the metadata is mangled, but the image may be fine
-    return value if value in _TURNS else 1
+    return int(value) if value in _TURNS else 1
 
 
 def _rgb(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:

@@ -63,10 +63,19 @@ class RayExecutor:
         cores = [int(node.get("CPU", 0)) for node in nodes]
         n_gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         if device == "cpu" or (device == "auto" and not n_gpus):
-            threads = min(sum(cores) // cpu_slots, max(cores))  # of one node: more would never find a place
-            return (Slot(device="cpu", threads=max(1, threads)),) * cpu_slots
+            # As many as each slot finds on one node: a slot with more would never have a place.
+            fits = [n for n in range(1, max(cores, default=0) + 1) if sum(core // n for core in cores) >= cpu_slots]
+            if not fits:
+                raise UsageError(
+                    f"--cpu-slots {cpu_slots}: the Ray cluster {self.address} has {sum(cores)} cores; give fewer slots"
+                )
+            return (Slot(device="cpu", threads=fits[-1]),) * cpu_slots
         if not n_gpus:
             raise UsageError(f"--device {device}: the Ray cluster {self.address} has no GPU")
+        if cpu_slots > 1 or device.startswith("cuda:"):
+            raise UsageError(
+                "--executor ray: runs one trial on each GPU of the cluster; leave --cpu-slots and cuda:N out"
+            )
         return (Slot(device="cuda:0", threads=max(1, sum(cores) // n_gpus)),) * n_gpus
 
     def submit(self, job: Job, folder: AttemptFolder) -> RayJob:
@@ -81,19 +90,20 @@ class RayExecutor:
             needs = {"num_gpus": 1, "num_cpus": 0}
         if job.race is not None:
             needs["scheduling_strategy"] = self._one_node("CPU" if job.device == "cpu" else "GPU")
-        environment = child_environment(job.threads)
+        importable = {"PYTHONPATH": child_environment(job.threads)["PYTHONPATH"]}
         actor = (
             ray.remote(Worker)
             .options(
                 name=_name(folder),
+                namespace=_NAMESPACE,
                 lifetime="detached",
                 max_restarts=0,
                 max_task_retries=0,
                 max_concurrency=4,  # it is asked to stop while it runs
-                runtime_env={"env_vars": environment},
+                runtime_env={} if self.working_dir else {"env_vars": importable},
                 **needs,
             )
-            .remote(self.program, str(folder.path.resolve()), environment)
+            .remote(self.program, str(folder.path.resolve()), job.threads)
         )
         return RayJob(ray, actor)
 
@@ -131,15 +141,16 @@ class RayExecutor:
             environment = {"working_dir": self.working_dir} if self.working_dir else {}
             on_sigterm = signal.getsignal(signal.SIGTERM)
             try:
-                _reach(self.address)
-                ray.init(
-                    address=self.address,
-                    namespace=_NAMESPACE,
-                    runtime_env=environment,
-                    log_to_driver=False,
-                    logging_level=logging.WARNING,
-                    include_dashboard=False if self.address == "local" else None,
-                )
+                if not ray.is_initialized():  # by another run of this process, or by the user
+                    _reach(self.address)
+                    ray.init(
+                        address=self.address,
+                        namespace=_NAMESPACE,
+                        runtime_env=environment,
+                        log_to_driver=False,
+                        logging_level=logging.WARNING,
+                        include_dashboard=False if self.address == "local" else None,
+                    )
             except (OSError, RuntimeError, ValueError) as error:
                 raise UsageError(f"--ray-address {self.address}: {error}") from error
             finally:
@@ -174,6 +185,7 @@ class RayJob:
             try:
                 self._code = int(self._ray.get(self._ended))
             except self._ray.exceptions.RayError as error:
+                self._kill()  # it may only be cut off
                 self._code = -9
                 raise LostError(f"its Ray worker is gone: {_first_line(error)}") from error
             self._kill()

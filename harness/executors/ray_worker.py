@@ -8,11 +8,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.executors.environment import child_environment
 from harness.processes.child import Child
 from harness.store.paths import AttemptFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ class Worker:
     Args:
         program: python's arguments, before the folder.
         folder: of the attempt.
-        environment: the environment variables of its process.
+        threads: CPU threads of its process, whose environment is this worker's: Ray names its GPU there.
     """
 
-    def __init__(self, program: Sequence[str], folder: str, environment: Mapping[str, str]) -> None:
-        self._child = Child((*program, folder), environment=environment, log=AttemptFolder(Path(folder)).log)
+    def __init__(self, program: Sequence[str], folder: str, threads: int) -> None:
+        log_file = AttemptFolder(Path(folder)).log
+        self._child = Child((*program, folder), environment=child_environment(threads), log=log_file)
         self._ended = threading.Event()
         self._code = -9
         threading.Thread(target=self._follow, daemon=True).start()

@@ -11,7 +11,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from harness import foreign
 from harness.errors import HarnessError, Interrupted, MachineError
@@ -113,11 +113,16 @@ class Supervisor:
         self, folder: AttemptFolder, timeouts: Timeouts, *, on_event: OnEvent = ignore_event
     ) -> RunningAttempt | None:
         """Return an attempt that an earlier run has left running; None where there is none, as with most executors."""
-        find = getattr(self.executor, "find", None)
-        if find is None or folder.outcome.is_file():
-            return None
-        running = find(folder)
+        running = self._left_running(folder)
         return None if running is None else self._watched(running, folder, timeouts, _End(folder, self.clock), on_event)
+
+    def runs(self, folder: AttemptFolder) -> bool:
+        """Return whether an earlier run has left this attempt running."""
+        return self._left_running(folder) is not None
+
+    def _left_running(self, folder: AttemptFolder) -> RunningJob | None:
+        find = getattr(self.executor, "find", None)
+        return None if find is None or folder.outcome.is_file() else cast("RunningJob | None", find(folder))
 
     def _watched(
         self, running: RunningJob, folder: AttemptFolder, timeouts: Timeouts, end: _End, on_event: OnEvent
@@ -155,6 +160,7 @@ class RunningAttempt:
         try:
             if self._waits():
                 self._watch.begin()
+                self._end.begin()
             if self._watch.step() is None:
                 return None
         except LostError as lost:
@@ -219,7 +225,11 @@ class _End:
 
     def __init__(self, folder: AttemptFolder, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
-        self._started_at, self._started = datetime.now(UTC).isoformat(timespec="seconds"), clock.now()
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on: until now it waited for its place."""
+        self._started_at, self._started = datetime.now(UTC).isoformat(timespec="seconds"), self._clock.now()
 
     def commit(self, outcome: OutcomeName, cause: Cause | None, reason: str | None) -> None:
         """Write it, unless the attempt has written its own."""

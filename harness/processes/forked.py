@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import IO
 
@@ -17,13 +18,15 @@ class ForkedProcess:
     def __init__(self, pid: int, *, stdin: IO[bytes], stdout: IO[bytes]) -> None:
         self.pid, self.stdin, self.stdout = pid, stdin, stdout
         self._code: int | None = None
+        self._waiting = threading.RLock()
 
     def poll(self) -> int | None:
         """Return the exit code, or minus the signal that killed it; None while it runs."""
-        if self._code is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if ended else None
-        return self._code
+        with self._waiting:  # two threads may end it at once
+            if self._code is None:
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+                self._code = os.waitstatus_to_exitcode(status) if ended else None
+            return self._code
 
     def wait(self, timeout: float) -> None:
         """Wait for its end.

@@ -83,7 +83,8 @@ class Scheduler:
         searched = {trial.search.chain for trial in self.plan.pending if trial.search is not None}
         later = {trial.trial_id for chain in self.plan.chains if chain.digest in searched for trial in chain.untuned}
         for trial in self.plan.pending:
-            if configuration_key(trial) not in self.plan.preflights and trial.trial_id not in later:
+            known = configuration_key(trial) in self.plan.preflights or trial.trial_id in later
+            if not known and not self._runs(trial):
                 seeds.setdefault(configuration_key(trial), []).append(trial)
         failed: dict[str, Attempt] = {}
         read: dict[tuple[str, ImageSize], ItemsRead] = {}
@@ -133,7 +134,8 @@ class Scheduler:
         with self._in_flight() as running:
             for trial in queue:
                 self._find(trial, running)
-            queue = tuple(trial for trial in queue if trial not in running.trials)
+            # What an earlier run had left running may have ended since the plan was made.
+            queue = tuple(trial for trial in queue if trial not in running.trials and not self._is_recorded(trial))
             to_try -= set(_ids(running.trials))
             while queue or running.trials:
                 while queue and running.has_room:
@@ -211,6 +213,18 @@ class Scheduler:
             Timeouts(hang_s=limits.hang_minutes * 60, total_s=total_s),
             on_event=partial(self.observer.event, trial),
         )
+
+    def _is_recorded(self, trial: Trial) -> bool:
+        """Return whether the trial has a record by now that can be read."""
+        try:
+            return results.read_record(self.plan.folder.trial(trial.trial_id)) is not None
+        except record.RecordError:
+            return False
+
+    def _runs(self, trial: Trial) -> bool:
+        """Return whether an earlier run has left the trial running, which then needs no preflight."""
+        attempts = self.plan.folder.trial(trial.trial_id).attempts()
+        return bool(attempts) and self.supervisor.runs(attempts[-1])
 
     def _find(self, trial: Trial, running: InFlight) -> None:
         """Follow the attempt of a trial that an earlier run has left running, where the executor has such."""

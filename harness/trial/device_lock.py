@@ -52,6 +52,7 @@ class DeviceLock:
         self._name, self._give_up, self._most_s = name, give_up, most_s
         self._device = self._next = -1
         self._alone = False
+        self._given_up: set[tuple[int, int]] = set()  # what was waited for in vain, and is not again until it is free
         if name is None:
             return
         folder = Path(os.environ.get(FOLDER) or Path(tempfile.gettempdir()) / f"harness-{os.getuid()}")
@@ -116,14 +117,20 @@ class DeviceLock:
 
     def _lock(self, lock: int, kind: int) -> None:
         """Wait for a lock, but not for ever."""
-        deadline = time.monotonic() + self._most_s
+        in_vain = (lock, kind) in self._given_up
+        deadline = time.monotonic() + (0.0 if in_vain else self._most_s)
         while not self._try(lock, kind):
             if time.monotonic() > deadline:
-                log.warning("%s: another process did not make way within %.0f s; going on", self._name, self._most_s)
+                if not in_vain:
+                    log.warning(
+                        "%s: another process did not make way within %.0f s; going on", self._name, self._most_s
+                    )
+                self._given_up.add((lock, kind))
                 return
             if self._give_up():
                 return
             time.sleep(_POLL_S)
+        self._given_up.discard((lock, kind))
 
     def _try(self, lock: int, kind: int) -> bool:
         if lock < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,15 +49,15 @@ def _write(path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size, (200, size[1], 30)).save(path)
 
 
-def test_a_second_process_opens_no_image_and_sees_the_same(tmp_path: Path, opened: list[str]) -> None:
-    """Sizes, lengths, the fingerprint, and what is wrong with an image."""
+def test_a_second_process_opens_no_sound_image_and_sees_the_same(tmp_path: Path, opened: list[str]) -> None:
+    """Sizes, lengths, the fingerprint. What could not be read is tried again: a disk that failed once may be well."""
     dataset, kept = _dataset(tmp_path / "data", "skip"), tmp_path / "kept.json"
     (tmp_path / "data/train/images/train1.jpg").write_bytes(b"no image")
     first = open_splits(dataset, kept)[1]
     assert len(opened) == 5
     opened.clear()
     second = open_splits(dataset, kept)[1]
-    assert opened == []
+    assert opened == ["train1.jpg"]
     assert first is not None
     assert second is not None
     assert second.fingerprint() == first.fingerprint()
@@ -130,4 +131,25 @@ def test_whoever_decodes_every_image_decodes_every_image(tmp_path: Path, opened:
     open_splits(dataset, kept)
     opened.clear()
     load(dataset, depth="pixels", headers=HeaderCache(kept))
+    assert len(opened) == 5
+
+
+def test_an_orientation_of_another_type_is_a_number(tmp_path: Path, opened: list[str]) -> None:
+    """A camera that writes it as a fraction: it is kept as any other."""
+    dataset, kept = _dataset(tmp_path / "data"), tmp_path / "kept.json"
+    turned = Image.new("RGB", (42, 30))
+    tags = struct.pack("<2sHIHHHIIIII", b"II", 42, 8, 1, 0x0112, 5, 1, 26, 0, 6, 1)  # a rational, 6 / 1
+    turned.save(tmp_path / "data/train/images/train1.jpg", exif=b"Exif\0\0" + tags)
+    first = open_splits(dataset, kept)[0]
+    opened.clear()
+    assert open_splits(dataset, kept)[0]["train"].infos == first["train"].infos
+    assert opened == []
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1}', '{"version": 1, "images": 3}', "null"])
+def test_a_file_that_cannot_be_read_back_is_as_an_empty_one(tmp_path: Path, opened: list[str], content: str) -> None:
+    """Everything is opened again."""
+    dataset, kept = _dataset(tmp_path / "data"), tmp_path / "kept.json"
+    kept.write_text(content)
+    open_splits(dataset, kept)
     assert len(opened) == 5

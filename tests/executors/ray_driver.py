@@ -19,14 +19,17 @@ SCRIPT = f"""
 import pathlib, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from harness.store.events import StageEvent, encode_event
+from harness.workers import _end_with
 from tests.executors.scripted import commit_made_record
+_end_with(0)  # as a trial's process ends with its runner
 seconds, folder = float(sys.argv[1]), pathlib.Path(sys.argv[2])
 until = time.monotonic() + seconds
 while time.monotonic() < until:
     with (folder / "events.jsonl").open("a") as events:
         events.write(encode_event(StageEvent(stage="train")))
     time.sleep(0.2)
-commit_made_record(folder)
+if not (folder / "outcome.json").exists():  # else it was given up, as a trial sees too
+    commit_made_record(folder)
 """
 
 
