@@ -1,4 +1,4 @@
-"""Trials as tasks of a Ray cluster: Ray places them by the GPUs or cores that they ask for; the rest stays ours.
+"""Trials as actors of a Ray cluster: Ray places them by the GPUs or cores that they ask for; the rest stays ours.
 
 Each attempt is an actor of its own, with a process of the trial inside, started anew. An actor outlives the runner: one
 that is started again finds it by its name. Ray restarts and retries nothing, for that is decided by what lies in the

@@ -111,7 +111,8 @@ def serve() -> str:
         for descriptor in descriptors:
             os.close(descriptor)
         if forked > 0:
-            os.waitpid(forked, 0)
+            with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored
+                os.waitpid(forked, 0)
 
 
 def _become_child_of_runner(connection: socket.socket, folder: str, stdin: int, printed: int) -> None:

@@ -24,7 +24,10 @@ class ForkedProcess:
         """Return the exit code, or minus the signal that killed it; None while it runs."""
         with self._waiting:  # two threads may end it at once
             if self._code is None:
-                ended, status = os.waitpid(self.pid, os.WNOHANG)
+                try:
+                    ended, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:  # this process was started with SIGCHLD ignored; as subprocess has it
+                    ended, status = self.pid, 0
                 self._code = os.waitstatus_to_exitcode(status) if ended else None
             return self._code
 

@@ -66,6 +66,8 @@ class _WhereMatched(RetinaNetRegressionHead):  # type: ignore[misc] # torchvisio
             features: [B, C, H, W] of each level.
             matched: bool [B, anchors].
         """
+        if torch.is_autocast_enabled("cpu"):  # whose types the library knows
+            return cast("Tensor", super().forward(features))
         images, channels = features[0].shape[:2]
         cells = sum(level.shape[-2:].numel() for level in features)
         neighbours, place = _neighbours([level.shape[-2:] for level in features], images)
@@ -79,7 +81,7 @@ class _WhereMatched(RetinaNetRegressionHead):  # type: ignore[misc] # torchvisio
             before[neighbours[needed[-1]]] = True
             needed.append(before[:-1])
         worth = sum(int(mask.sum()) for mask in needed) <= _MOST_CELLS * len(reads) * len(needed)
-        if not worth or torch.is_autocast_enabled("cpu"):  # whose types the library knows
+        if not worth:
             return cast("Tensor", super().forward(features))
         rows = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in features])
         row_of = torch.arange(len(reads) + 1)  # the row of each cell; the last one is of zeros, beyond the borders
